@@ -1,0 +1,44 @@
+# Every target sets up .venv by itself, once. `make help` lists them.
+.POSIX:
+.SUFFIXES:
+.PHONY: help run test check bench lock clean
+
+PY = .venv/bin/python
+PORT ?= 8501
+ARGS ?=
+# Test processes at a time; 0: all in one, for a debugger.
+JOBS ?= 2
+CODE = opstore dashboard.py pages tests bench
+LOCK = uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+	--custom-compile-command "make lock"
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## /make \1	/' | expand -t 14
+
+run: ## start opstore: make run, or make run PORT=8600
+	@.ci/setup.sh requirements.txt
+	@PORT=$(PORT) exec $(PY) -m opstore serve $(ARGS)
+
+test: ## run the tests: make test, or make test ARGS="tests/test_store.py -x" JOBS=0
+	@.ci/setup.sh requirements.txt tests/requirements.txt
+	@$(PY) -m pytest -n $(JOBS) $(ARGS)
+
+check: ## format, lint, types, import rules
+	@.ci/setup.sh requirements.txt tests/requirements.txt
+	@echo "check: format" && $(PY) -m ruff format --check $$(ls -d $(CODE) 2>/dev/null)
+	@echo "check: lint" && $(PY) -m ruff check --quiet $$(ls -d $(CODE) 2>/dev/null)
+	@echo "check: types" && $(PY) -m mypy $$(ls -d $(CODE) 2>/dev/null)
+	@echo "check: import rules" && $(PY) -m pytest -q tests/test_imports.py
+
+bench: ## measure, and print the table
+	@.ci/setup.sh requirements.txt tests/requirements.txt
+	@$(PY) -m bench $(ARGS)
+
+lock: ## pin the newest releases that pyproject.toml allows: make lock, or make lock ARGS=--upgrade
+	@.ci/setup.sh requirements.txt tests/requirements.txt
+	@PATH="$$PATH:.venv/bin" && $(LOCK) $(ARGS) pyproject.toml --output-file requirements.txt
+	@PATH="$$PATH:.venv/bin" && $(LOCK) $(ARGS) --group dev --constraints requirements.txt --output-file tests/requirements.txt
+
+clean: ## remove .venv and every cache; data/ stays
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

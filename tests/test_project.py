@@ -1,0 +1,177 @@
+"""What the project's own files promise: complete locks, a private and readable configuration, data kept out of git."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+CONFIG: dict[str, Any] = tomllib.loads((ROOT / ".streamlit/config.toml").read_text("utf-8"))
+LOCKS = ("requirements.txt", "tests/requirements.txt")
+
+
+def pins(lock: str) -> dict[str, str]:
+    """Return package → version of a lock; every line that is not a comment, a hash or a marked pin fails."""
+    found = {}
+    entries = re.sub(r" \\\n\s+", " ", (ROOT / lock).read_text("utf-8")).splitlines()
+    for entry in entries:
+        if entry.strip() and not entry.lstrip().startswith("#"):
+            match = re.fullmatch(r"([a-z0-9-]+)==([^ ;]+)( ; [^\\]+?)?((?: --hash=sha256:[0-9a-f]{64})+)", entry)
+            assert match, f"{lock}: not a pin with hashes: {entry[:80]}"
+            found[match[1]] = match[2]
+    return found
+
+
+def named(requirements: list[str]) -> set[str]:
+    """Return the package names of a list of requirements."""
+    return {re.split(r"[^A-Za-z0-9-]", requirement)[0].lower() for requirement in requirements}
+
+
+def test_the_locks_hold_every_direct_dependency() -> None:
+    assert named(PROJECT["project"]["dependencies"]) <= pins(LOCKS[0]).keys()
+    assert named(PROJECT["dependency-groups"]["dev"]) <= pins(LOCKS[1]).keys()
+
+
+def test_the_locks_agree_with_each_other() -> None:
+    run, dev = pins(LOCKS[0]), pins(LOCKS[1])
+    assert {name: version for name, version in dev.items() if run.get(name, version) != version} == {}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_names_no_host(lock: str) -> None:
+    text = (ROOT / lock).read_text("utf-8")
+    assert not re.search(r"://|--(?:extra-)?index|--find-links|--trusted-host", text)
+
+
+def test_the_configuration_keeps_to_this_machine_and_says_nothing_of_its_inside() -> None:
+    wanted = {
+        "server.address": "127.0.0.1",
+        "server.headless": True,
+        "server.maxUploadSize": 10,
+        "server.enableStaticServing": True,
+        "server.fileWatcherType": "none",
+        "browser.gatherUsageStats": False,
+        "client.showErrorDetails": "none",
+        "client.toolbarMode": "viewer",
+        "runner.postScriptGC": False,
+    }
+    read = {key: CONFIG[key.split(".")[0]][key.split(".")[1]] for key in wanted}
+    assert read == wanted
+    assert "://" not in (ROOT / ".streamlit/config.toml").read_text("utf-8"), "no theme, font or picture comes from elsewhere"
+
+
+def test_streamlit_knows_every_setting() -> None:
+    from streamlit import config
+
+    known = config.get_config_options().keys()
+    given = {f"{section}.{key}" for section, values in CONFIG.items() if section != "theme" for key in values}
+    given |= {f"theme.{key}" for key, value in CONFIG["theme"].items() if not isinstance(value, dict)}
+    given |= {f"theme.{mode}.{key}" for mode in ("light", "dark") for key in CONFIG["theme"][mode]}
+    assert given <= known
+
+
+def test_the_typeface_lies_where_it_is_served_from() -> None:
+    static = ROOT / "opstore/ui/static"
+    (face,) = CONFIG["theme"]["fontFaces"]
+    font = (static / face["url"].removeprefix("app/static/")).read_bytes()
+    assert font[:4] == b"wOF2"
+    assert len(font) <= 400_000
+    assert "SIL OPEN FONT LICENSE" in (static / "Inter-LICENSE.txt").read_text("utf-8")
+    assert CONFIG["theme"]["font"].split(",")[0] == face["family"]
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of #RRGGBB (WCAG 2.2)."""
+    channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast ratio of two colours (WCAG 2.2), from 1 to 21."""
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_contrast_is_computed_as_wcag_does() -> None:
+    assert contrast("#000000", "#FFFFFF") == pytest.approx(21)
+    assert contrast("#767676", "#FFFFFF") == pytest.approx(4.54, abs=0.005)
+    assert contrast("#E4572E", "#FFFFFF") < 4.5, "the accent itself cannot carry white words, which is why buttons are deeper"
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+@pytest.mark.parametrize("ground", ["backgroundColor", "secondaryBackgroundColor"])
+@pytest.mark.parametrize("ink", ["textColor", "linkColor", "codeTextColor", "redColor", "blueColor", "yellowColor", "grayColor"])
+def test_words_are_readable_on_every_ground(mode: str, ground: str, ink: str) -> None:
+    theme = CONFIG["theme"][mode]
+    assert contrast(theme[ink], theme[ground]) >= 4.5
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_the_main_button_is_readable_and_seen(mode: str) -> None:
+    theme = CONFIG["theme"][mode]
+    assert contrast(theme["primaryColor"], "#FFFFFF") >= 4.5, "Streamlit writes white on primary buttons"
+    assert contrast(theme["primaryColor"], theme["backgroundColor"]) >= 3, "a control against its ground (WCAG 1.4.11)"
+
+
+def test_the_dark_theme_has_no_tint_that_covers_area() -> None:
+    dark = CONFIG["theme"]["dark"]
+    for key in (
+        "backgroundColor",
+        "secondaryBackgroundColor",
+        "borderColor",
+        "codeBackgroundColor",
+        "dataframeHeaderBackgroundColor",
+    ):
+        red, green, blue = dark[key][1:3], dark[key][3:5], dark[key][5:7]
+        assert red == green == blue, key
+
+
+def test_every_target_explains_itself() -> None:
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
+    listed = {line.split()[1] for line in done.stdout.splitlines() if line.startswith("make ")}
+    assert listed == {"help", "run", "test", "check", "bench", "lock", "clean"}
+
+
+def test_what_people_make_stays_out_of_git(program: Any, tmp_path: Path) -> None:
+    git = program("git")
+    subprocess.run([git, "init", "-q", tmp_path], check=True, timeout=30)
+    (tmp_path / ".gitignore").write_text((ROOT / ".gitignore").read_text("utf-8"), "utf-8")
+    for name in (
+        "data/operations/20251103143022_abc123de.json",
+        "data/cache/index.sqlite",
+        "data/.gitkeep",
+        "opstore/data/keep.py",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    shown = subprocess.run(
+        [git, "status", "--porcelain", "-uall"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=30
+    ).stdout
+    assert {line[3:] for line in shown.splitlines()} == {".gitignore", "data/.gitkeep", "opstore/data/keep.py"}
+
+
+@pytest.mark.parametrize("address", [("192.0.2.1", 80), ("2001:db8::1", 80)])
+def test_tests_reach_no_other_machine(address: tuple[str, int]) -> None:
+    import socket
+
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with socket.socket(family) as tried, pytest.raises(pytest.fail.Exception, match="this machine only"):
+        tried.connect(address)
+    with pytest.raises(pytest.fail.Exception, match="this machine only"):
+        socket.getaddrinfo("example.com", 443)
+    with pytest.raises(socket.gaierror):
+        socket.getaddrinfo("nowhere.invalid", 443)
+    assert socket.getaddrinfo("localhost", 80)
+
+
+@pytest.mark.parametrize("name", ["astronaut", "chelsea", "coffee", "rocket", "china", "flower"])
+def test_the_photographs_are_real_files(photo: Any, name: str) -> None:
+    assert photo(name, "jpg", size=(64, 48))[:3] == b"\xff\xd8\xff"
+    assert photo(name, "png", size=(64, 48))[:4] == b"\x89PNG"

@@ -1,0 +1,62 @@
+"""opstore keeps every generative-media operation as plain files; these are its public names, and importing them stays light."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opstore.errors import (
+    DamagedOperation,
+    FetchError,
+    FileMissing,
+    InputTooLarge,
+    InvalidFileName,
+    InvalidInput,
+    InvalidMetadata,
+    InvalidOperationId,
+    OperationExists,
+    OperationNotFound,
+    OpstoreError,
+    StorageError,
+    TooManyInputs,
+)
+from opstore.names import generate_operation_id
+from opstore.operation import OPERATION_TYPES, Operation, OperationType
+from opstore.store import Store
+from opstore.verify import Problem
+
+if TYPE_CHECKING:
+    from opstore.app import open_store
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "OPERATION_TYPES",
+    "DamagedOperation",
+    "FetchError",
+    "FileMissing",
+    "InputTooLarge",
+    "InvalidFileName",
+    "InvalidInput",
+    "InvalidMetadata",
+    "InvalidOperationId",
+    "Operation",
+    "OperationExists",
+    "OperationNotFound",
+    "OperationType",
+    "OpstoreError",
+    "Problem",
+    "StorageError",
+    "Store",
+    "TooManyInputs",
+    "generate_operation_id",
+    "open_store",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load on first use what sits above the store, so that `import opstore` does not reach up."""
+    if name == "open_store":
+        from opstore.app import open_store
+
+        return open_store
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,270 @@
+"""The one tree of everything that can go wrong; a docstring here is the sentence that a person is told.
+
+```
+OpstoreError
+├── InvalidInput                 what was asked cannot be done as it stands: nothing was changed
+│   ├── InvalidOperationId
+│   ├── InvalidFileName
+│   ├── InvalidMetadata
+│   ├── InvalidSetting
+│   ├── InputTooLarge
+│   ├── TooManyInputs
+│   ├── EmptyFile
+│   ├── UnsupportedMedia
+│   ├── InvalidRequest
+│   ├── InvalidQuery             with the place of the mistake: `position`, `length`
+│   └── BudgetReached
+├── OperationNotFound
+│   └── FileMissing
+├── OperationExists              the id is taken by other content
+├── OperationBusy                somebody else changed it first
+├── StorageError                 the disk or the folder said no
+│   └── UnsafeFile
+├── DamagedOperation             stored data that cannot be read
+├── FetchError                   a result could not be downloaded
+│   ├── FetchRefused
+│   ├── FetchTooLarge
+│   ├── FetchTimeout
+│   └── FetchUnavailable         it may work in a moment
+└── ProviderError                who makes the pictures said no
+    ├── ProviderRefused
+    ├── ProviderUnavailable
+    ├── RateLimited
+    ├── CreateUncertain          whether it was accepted, and is paid for, is not known
+    └── Canceled
+```
+
+The docstring of a class is a template: its fields are the keyword arguments that the class was raised with. A page translates
+the template, then fills it in; nothing else in the program words an error twice. `status` is the HTTP answer, `exit_code` the
+command line's.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, ClassVar
+
+
+class Said(str):
+    """A sentence that keeps its template and details, so that a page can say it in the viewer's language."""
+
+    __slots__ = ("details", "template")
+
+    template: str
+    details: dict[str, Any]
+
+
+def said(template: str, **details: Any) -> Said:
+    """Return `template` filled in with `details`, a tuple as a list in words: an English text that can still be translated."""
+    listed = {name: ", ".join(map(str, value)) if isinstance(value, tuple) else value for name, value in details.items()}
+    text = Said(template.format(**listed))
+    text.template, text.details = template, details
+    return text
+
+
+class OpstoreError(Exception):
+    """Something went wrong: {reason}"""
+
+    status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, **details: Any) -> None:
+        """Keep what happened; `details` fill the docstring's fields and stay readable as `details`."""
+        self.details: dict[str, Any] = details
+        super().__init__(self.template().format(**details))
+
+    @classmethod
+    def template(cls) -> str:
+        """Return the sentence before its fields are filled in: the key under which it is translated."""
+        return " ".join(inspect.cleandoc(cls.__doc__ or "").split())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let an error cross a process border with its details."""
+        return _restore, (type(self), self.details, str(self))
+
+
+def _restore(kind: type[OpstoreError], details: dict[str, Any], message: str) -> OpstoreError:
+    error = kind.__new__(kind)
+    error.details = details
+    error.args = (message,)
+    return error
+
+
+class InvalidInput(OpstoreError):
+    """This cannot be used: {reason}"""
+
+    status = 400
+    exit_code = 2
+
+
+class InvalidOperationId(InvalidInput):
+    """{value} is not an operation id. An id is 14 digits, an underscore and 6 to 8 of 0-9 and a-f,
+    like 20251103143022_abc123de.
+    """
+
+    def __init__(self, value: object) -> None:
+        """`value` is what was given; it is shown shortened and escaped, whatever it is."""
+        super().__init__(value=shown(value))
+
+
+class InvalidFileName(InvalidInput):
+    """{value} is not a file name of this store. Names look like 20251103143022_abc123de_in_1.jpg or …_out.webp."""
+
+    def __init__(self, value: object) -> None:
+        """`value` is what was given; it is shown shortened and escaped, whatever it is."""
+        super().__init__(value=shown(value))
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """Return `value` as something that is safe in a message: escaped, ASCII, at most `limit` characters."""
+    # Cut before it is escaped: somebody may have given a whole file as a name.
+    text = ascii(value[: limit + 1]) if isinstance(value, str) else f"a {type(value).__name__}"
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+class InvalidMetadata(InvalidInput):
+    """The metadata cannot be stored: {reason}"""
+
+
+class InvalidSetting(InvalidInput):
+    """The setting {name} cannot be used: {reason}"""
+
+
+class InputTooLarge(InvalidInput):
+    """Image {index} has {megabytes} MB; at most {limit} MB are accepted. Save it smaller or with stronger compression,
+    and try again.
+    """
+
+    status = 413
+
+
+class TooManyInputs(InvalidInput):
+    """{count} images were given; this takes at most {limit}. Remove some and try again."""
+
+
+class EmptyFile(InvalidInput):
+    """The {what} is empty. Choose a file that has content."""
+
+
+class UnsupportedMedia(InvalidInput):
+    """Image {index} is not a picture that can be read here. Use JPEG, PNG, WebP or GIF."""
+
+    status = 415
+
+
+class InvalidRequest(InvalidInput):
+    """This request cannot be run: {reason}"""
+
+    status = 422
+
+
+class InvalidQuery(InvalidInput):
+    """This search cannot be run: {reason}"""
+
+
+class BudgetReached(InvalidInput):
+    """The budget for the {period} is ${limit}: ${used} are spent or under way, and this would cost about ${wanted}.
+    Nothing was sent. Raise the budget in the settings, or wait for the next {period}.
+    """
+
+    status = 402
+
+
+class OperationNotFound(OpstoreError):
+    """There is no operation {operation_id} here. It may have been deleted, or the link belongs to another store."""
+
+    status = 404
+
+
+class FileMissing(OperationNotFound):
+    """There is no file {name} here. It may have been deleted, or never fetched."""
+
+
+class OperationExists(OpstoreError):
+    """The id {operation_id} is taken by an operation with other content. Nothing was changed; save under a new id."""
+
+    status = 409
+
+
+class OperationBusy(OpstoreError):
+    """The operation {operation_id} was changed by somebody else meanwhile. Look at it again, then repeat your change."""
+
+    status = 409
+
+
+class StorageError(OpstoreError):
+    """The storage did not do it: {reason}. Nothing was half saved."""
+
+    status = 507
+
+
+class UnsafeFile(StorageError):
+    """{name} is not a plain file (a link, a pipe or a folder), so it is not opened."""
+
+    status = 404
+
+
+class DamagedOperation(OpstoreError):
+    """The sidecar of {operation_id} cannot be read: {reason}. The file is left as it is; `verify` lists it."""
+
+    status = 422
+
+
+class FetchError(OpstoreError):
+    """The result could not be downloaded: {reason}"""
+
+    status = 502
+
+
+class FetchRefused(FetchError):
+    """The result's address is not allowed: {reason}"""
+
+    status = 400
+
+
+class FetchTooLarge(FetchError):
+    """The result is larger than {limit} MB, so the download was stopped."""
+
+
+class FetchTimeout(FetchError):
+    """The result did not arrive within {seconds} seconds."""
+
+
+class FetchUnavailable(FetchError):
+    """The result could not be downloaded just now: {reason}. Trying again may help."""
+
+    status = 503
+
+
+class ProviderError(OpstoreError):
+    """The provider could not make it: {reason}"""
+
+    status = 502
+
+
+class ProviderRefused(ProviderError):
+    """{reason}"""
+
+    status = 422
+
+
+class ProviderUnavailable(ProviderError):
+    """The provider cannot be reached: {reason}"""
+
+    status = 503
+
+
+class RateLimited(ProviderError):
+    """The provider asks to wait {seconds} seconds before the next request."""
+
+    status = 429
+
+
+class CreateUncertain(ProviderError):
+    """Whether the provider accepted the request is not known: {reason}. It may have been billed."""
+
+
+class Canceled(ProviderError):
+    """The operation was canceled."""
+
+    status = 409

@@ -1,0 +1,104 @@
+"""What people chose in the settings page: one small file in the data folder, never a secret; unreadable means the defaults."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from opstore.errors import FileMissing, InvalidSetting, OperationBusy, OperationExists, OpstoreError, said
+from opstore.files import Folder, digest, is_passing
+
+NAME = "settings.json"
+#: More than this is not a file of settings.
+MAX_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """Settings that people change while the program runs; budgets are in US dollars, None means no limit."""
+
+    parallel: int = 4
+    daily_budget: float | None = None
+    monthly_budget: float | None = None
+    models: Mapping[str, str] = field(default_factory=dict)
+    provider: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no sense."""
+        if not isinstance(self.parallel, int) or isinstance(self.parallel, bool) or not 1 <= self.parallel <= 64:
+            raise InvalidSetting(name="parallel", reason=said("it must be a whole number from 1 to 64"))
+        for name in ("daily_budget", "monthly_budget"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6):
+                raise InvalidSetting(name=name, reason=said("it must be an amount from 0, or empty for no limit"))
+        if self.provider not in ("", "local", "replicate"):
+            raise InvalidSetting(name="provider", reason=said("it must be local, replicate or empty"))
+        if not isinstance(self.models, Mapping) or not all(
+            isinstance(text, str) for pair in self.models.items() for text in pair
+        ):
+            raise InvalidSetting(name="models", reason=said("it must name a model for each type of operation"))
+
+
+class PreferenceFile:
+    """The settings of one data folder, shared by every process that uses it."""
+
+    def __init__(self, folder: Folder) -> None:
+        """Keep the settings in `folder`, the data folder itself."""
+        self._folder = folder
+
+    def load(self) -> Preferences:
+        """Return the settings; what is missing or cannot be used is the default."""
+        try:
+            return _decoded(self._folder.read(NAME, MAX_BYTES))
+        except OpstoreError as error:
+            if is_passing(error):  # a budget must not fall away because a process is short of files for a moment
+                raise
+            return Preferences()
+
+    def save(self, **changes: Any) -> Preferences:
+        """Change some settings durably and return them all; raise InvalidSetting for a value that makes no sense."""
+        unknown = set(changes) - {item.name for item in fields(Preferences)}
+        if unknown:
+            raise InvalidSetting(name=min(unknown), reason=said("there is no setting of that name"))
+        self._folder.make()
+        while True:
+            before = self._stored()
+            chosen = replace(_decoded(before or b""), **changes)
+            data = json.dumps(asdict(chosen), indent=2).encode() + b"\n"
+            try:
+                if before is None:
+                    self._folder.create("settings", [{NAME: data}])
+                else:
+                    self._folder.replace("settings", NAME, data, digest(before))
+                return chosen
+            except (OperationExists, OperationBusy, FileMissing):
+                continue  # another process changed another setting meanwhile: both changes count
+
+    def _stored(self) -> bytes | None:
+        try:
+            return self._folder.read(NAME)
+        except FileMissing:
+            return None
+
+
+def _decoded(data: bytes) -> Preferences:
+    known = Preferences()
+    try:
+        stored = json.loads(data) if len(data) <= MAX_BYTES else None
+    except (ValueError, RecursionError):
+        return known
+    for item in fields(Preferences):
+        if isinstance(stored, dict) and item.name in stored:
+            known = _with(known, item.name, stored[item.name])
+    return known
+
+
+def _with(known: Preferences, name: str, value: Any) -> Preferences:
+    try:
+        if name == "models":
+            value = {key: item for key, item in value.items() if isinstance(item, str)}
+        return replace(known, **{name: value})
+    except (InvalidSetting, TypeError, AttributeError):
+        return known

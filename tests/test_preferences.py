@@ -1,0 +1,129 @@
+"""Settings that people change: kept, checked, shared by processes, and never a reason for anything to stop."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opstore.errors import InvalidSetting
+from opstore.files import Folder
+from opstore.preferences import NAME, PreferenceFile, Preferences
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> PreferenceFile:
+    return PreferenceFile(Folder(tmp_path / "data"))
+
+
+CHOSEN: dict[str, Any] = {
+    "parallel": 64,
+    "daily_budget": 2.5,
+    "monthly_budget": 0,
+    "models": {"text_to_image": "qwen/qwen-image", "é": "\u202e"},
+    "provider": "local",
+}
+
+
+def test_what_is_saved_is_read_back_and_nothing_is_there_before(settings: PreferenceFile, tmp_path: Path) -> None:
+    assert settings.load() == Preferences() and not (tmp_path / "data").exists()
+    saved = settings.save(**CHOSEN)
+    assert asdict(saved) == CHOSEN
+    assert settings.load() == saved == PreferenceFile(Folder(tmp_path / "data")).load()
+    assert asdict(settings.save(parallel=1)) == CHOSEN | {"parallel": 1}
+    assert settings.save(daily_budget=None).daily_budget is None
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == [NAME]
+
+
+BAD: list[tuple[str, list[Any]]] = [
+    ("parallel", [0, -1, 65, 10**400, 1.5, "4", None, True, [4]]),
+    ("daily_budget", [-0.01, 1e6, float("nan"), float("inf"), "5", True, [], {}]),
+    ("monthly_budget", [-1, 10**400, float("-inf"), "", False]),
+    ("provider", ["openai", None, 5, "LOCAL", ["local"]]),
+    ("models", [None, 5, "qwen", ["x"], {"text_to_image": 5}, {5: "x"}]),
+    ("password", ["x"]),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD for value in values])
+def test_a_value_that_makes_no_sense_is_refused_and_changes_nothing(settings: PreferenceFile, name: str, value: Any) -> None:
+    settings.save(parallel=7)
+    with pytest.raises(InvalidSetting, match=name):
+        settings.save(**{name: value})
+    assert settings.load() == Preferences(parallel=7)
+
+
+# A key that is a number becomes text in JSON, which is then an ordinary name.
+STORED = [(name, value) for name, values in BAD[:-1] for value in values if value != {5: "x"}]
+
+
+@pytest.mark.parametrize(("name", "value"), STORED)
+def test_a_stored_value_that_makes_no_sense_is_the_default_and_the_others_count(
+    settings: PreferenceFile, tmp_path: Path, name: str, value: Any
+) -> None:
+    settings.save(**CHOSEN)
+    path = tmp_path / "data" / NAME
+    path.write_text(json.dumps(CHOSEN | {name: value, "of a newer version": 1}))
+    loaded = asdict(settings.load())
+    expected: Any = {} if name == "models" else getattr(Preferences(), name)
+    assert loaded == CHOSEN | {name: expected}
+    settings.save(parallel=2)
+    assert json.loads(path.read_text())["parallel"] == 2
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"null", b"[]", b"5", b'"x"', b"\xff\xfe", b"[" * 100_000, b'{"parallel": 1' + b"0" * 5_000 + b"}"]
+)
+def test_a_file_of_junk_means_the_defaults_and_can_be_saved_over(
+    settings: PreferenceFile, tmp_path: Path, content: bytes
+) -> None:
+    settings.save(parallel=7)
+    (tmp_path / "data" / NAME).write_bytes(content)
+    assert settings.load() == Preferences()
+    assert settings.save(parallel=3) == settings.load() == Preferences(parallel=3)
+
+
+def test_a_huge_file_is_not_settings(settings: PreferenceFile, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / NAME).write_bytes(b'{"parallel": 9' + b" " * 2_000_000 + b"}")
+    assert settings.load() == Preferences()
+
+
+def test_a_link_in_its_place_is_not_followed(settings: PreferenceFile, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    outside = tmp_path / "outside.json"
+    outside.write_text('{"parallel": 9}')
+    (tmp_path / "data" / NAME).symlink_to(outside)
+    assert settings.load() == Preferences()
+
+
+def test_the_folder_s_name_taken_by_a_file_means_the_defaults(settings: PreferenceFile, tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+    assert settings.load() == Preferences()
+
+
+_CHILD = """
+import sys
+from pathlib import Path
+from opstore.files import Folder
+from opstore.preferences import PreferenceFile
+settings = PreferenceFile(Folder(Path(sys.argv[1])))
+for number in range(40):
+    assert settings.save(**{sys.argv[2]: 1 + number % 50})
+settings.save(**{sys.argv[2]: 33})
+"""
+
+
+def test_two_processes_that_change_different_settings_keep_both(settings: PreferenceFile, tmp_path: Path) -> None:
+    names = ("parallel", "daily_budget")
+    children = [subprocess.Popen([sys.executable, "-c", _CHILD, str(tmp_path / "data"), name], cwd=ROOT) for name in names]
+    assert [child.wait(60) for child in children] == [0, 0]
+    assert settings.load() == Preferences(parallel=33, daily_budget=33)
+    assert [path.name for path in (tmp_path / "data").iterdir()] == [NAME]

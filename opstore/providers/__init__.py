@@ -1,0 +1,98 @@
+"""The seam between a step of an operation and whoever computes it: create → id or ready result; status; cancel.
+
+A provider never sees the store: it is handed bytes and gives back bytes or addresses. Whatever it raises is a `ProviderError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+Status = Literal["starting", "processing", "succeeded", "failed", "canceled", "aborted"]
+
+#: Called by a provider that computes in this process: (share done from 0.0 to 1.0, what is being done).
+#: It may raise `opstore.errors.Canceled`, which the provider lets through.
+Report = Callable[[float, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class StepRequest:
+    """One call to a provider: everything it needs and nothing else.
+
+    `operation_type` is a type of one step (never `edit_then_video`, which `workflows` splits). `parameters` carry opstore's own
+    names (`aspectRatio`, `outputFormat`, `outputQuality`, `seed`, `duration` in seconds, `framesPerSecond`, `resolution`, …);
+    `inputs` are whole files, in order.
+    """
+
+    operation_id: str
+    operation_type: str
+    prompt: str
+    parameters: Mapping[str, Any]
+    inputs: tuple[bytes, ...]
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a provider says of one call: its state now, and its outputs once there are any.
+
+    `outputs` holds whole files, or addresses (https or data URIs) that are still to be fetched. `predict_seconds` is the time
+    that is billed. `error` is a sentence for a person, `error_kind` the word under which such ends are counted. Times are
+    ISO 8601 in UTC as the provider wrote them. `raw` is the provider's own record, for the sidecar.
+    """
+
+    status: Status
+    id: str | None = None
+    outputs: tuple[bytes | str, ...] = ()
+    error: str | None = None
+    progress: float | None = None
+    logs: str = ""
+    predict_seconds: float | None = None
+    created_at: str | None = None
+    started_at: str | None = None
+    completed_at: str | None = None
+    web_url: str | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict)
+    error_kind: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Say whether nothing more will happen to this prediction."""
+        return self.status in ("succeeded", "failed", "canceled", "aborted")
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The answer to "was this request accepted?": the prediction, or None; `complete` says that None is certain."""
+
+    found: Prediction | None
+    complete: bool
+
+
+class Provider(Protocol):
+    """Who computes steps. One that computes in this process gives its result at `create`, and its `find` is certain at once."""
+
+    @property
+    def name(self) -> str:
+        """Return the name it has in settings, sidecars and the table of models."""
+
+    @property
+    def settle_seconds(self) -> float:
+        """Return how long after a request left its absence from `find` means nothing yet."""
+
+    def create(self, request: StepRequest, report: Report) -> Prediction:
+        """Ask for a result; raise CreateUncertain where it is not known whether the request was accepted."""
+
+    def status(self, prediction_id: str) -> Prediction:
+        """Return what is known of a prediction now."""
+
+    def cancel(self, prediction_id: str) -> Prediction:
+        """Ask to stop a prediction; one that has ended stays as it is."""
+
+    def find(self, request: StepRequest, since: datetime, exclude: Collection[str] = ()) -> Search:
+        """Look for the prediction of a request that left at `since` and whose answer never came; `exclude` are others' ids."""
+
+    def poll_delay(self, seconds: float) -> float:
+        """Return how long to wait before the next `status` of a prediction that has run for `seconds`."""

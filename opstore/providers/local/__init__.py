@@ -1,0 +1,98 @@
+"""The local engine: every operation type made in this process with Pillow, numpy and PyAV, without any AI model.
+
+Same request, same bytes. What goes wrong is a failed prediction with a sentence for the person, never a library's exception.
+This module loads nothing heavy; what paints and encodes is imported inside `create`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from datetime import UTC, datetime
+
+from opstore.errors import ProviderError, ProviderRefused
+from opstore.providers import Prediction, Report, Search, StepRequest
+from opstore.providers.local.abilities import abilities, describe
+from opstore.providers.local.vocabulary import parse
+from opstore.providers.local.words import Language, language_of
+
+__all__ = ["LocalEngine", "capabilities", "understood"]
+
+
+def capabilities(language: Language = "en", operation_type: str | None = None) -> list[str]:
+    """Return what the local engine can do, in words, for one operation type or for all."""
+    return abilities(language, operation_type)
+
+
+def understood(prompt: str) -> list[str]:
+    """Return in words, in the prompt's language and order, the edits that `prompt` asks for; empty where it names none."""
+    language = language_of(prompt)
+    return [describe(edit, language) for edit in parse(prompt)]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class LocalEngine:
+    """The provider that computes at once: a prediction is ended when `create` returns, and has no id."""
+
+    name = "local"
+    title = "Local engine: classical image processing, no AI model"
+    settle_seconds = 0.0
+
+    def create(self, request: StepRequest, report: Report) -> Prediction:
+        """Make what is asked; `report` hears of every edit and frame, and may raise `Canceled`, which goes through."""
+        created, start = _now(), time.perf_counter()
+        outputs, error, log = _attempt(request, report)
+        return Prediction(
+            status="failed" if error else "succeeded",
+            outputs=outputs,
+            error=error,
+            progress=None if error else 1.0,
+            logs=log,
+            predict_seconds=round(time.perf_counter() - start, 3),
+            created_at=created,
+            started_at=created,
+            completed_at=_now(),
+        )
+
+    def status(self, prediction_id: str) -> Prediction:
+        """Refuse: a local step has no life after `create`."""
+        raise ProviderRefused(reason="A step of the local engine has ended when it is created; there is nothing to ask for.")
+
+    def cancel(self, prediction_id: str) -> Prediction:
+        """Refuse: a local step is stopped by its report, not by an id."""
+        raise ProviderRefused(reason="A step of the local engine has ended when it is created; there is nothing to cancel.")
+
+    def find(self, request: StepRequest, since: datetime, exclude: Collection[str] = ()) -> Search:
+        """Say that nothing is there, for certain: what this process was computing died with it and costs nothing to repeat."""
+        return Search(None, complete=True)
+
+    def poll_delay(self, seconds: float) -> float:
+        """Return any delay: there is never anything to wait for."""
+        return 1.0
+
+
+def _attempt(request: StepRequest, report: Report) -> tuple[tuple[bytes, ...], str | None, str]:
+    """Return outputs, error and log; only `ProviderError`s other than a refusal (`Canceled`) go through."""
+    from opstore.providers.local.steps import make  # Pillow, numpy and PyAV: half a second that listing must not pay.
+
+    try:
+        made = make(request, report)
+    except ProviderRefused as refused:
+        return (), str(refused), ""
+    except (ProviderError, KeyboardInterrupt):
+        raise
+    except MemoryError:
+        return (), _sentence("memory", request), ""
+    except (ArithmeticError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
+        # What Pillow, numpy and PyAV raise on data that they cannot handle.
+        return (), _sentence("failed", request, reason=f"{type(error).__name__}: {error}"[:200]), ""
+    return (made.data,), None, made.log
+
+
+def _sentence(key: str, request: StepRequest, **details: object) -> str:
+    from opstore.providers.local.phrases import refusal
+
+    return str(refusal(key, language_of(request.prompt), **details))

@@ -1,0 +1,317 @@
+"""Replicate as a provider, on its own client: one create for one request, every outcome told apart, the token shown to nobody.
+
+`create` ends in one of three ways: a Prediction (accepted), CreateUncertain (it may have been accepted and billed: look with
+`find` before anything is sent again), or any other error (surely not accepted). Nothing here retries, nothing here sleeps longer
+than `pace.MAX_WAIT`: when to ask again is decided by whoever keeps the job.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from opstore.errors import (
+    CreateUncertain,
+    InvalidInput,
+    InvalidRequest,
+    InvalidSetting,
+    OpstoreError,
+    ProviderRefused,
+    ProviderUnavailable,
+    RateLimited,
+)
+from opstore.providers import Prediction, Report, Search, StepRequest
+from opstore.providers.models import Model, ModelTable
+from opstore.providers.replicate.pace import Polled, RateLimiter, poll_delay
+from opstore.providers.replicate.records import prediction
+from opstore.providers.replicate.search import is_recent, search
+
+if TYPE_CHECKING:
+    import httpx
+    from replicate.client import Client
+
+    from opstore.providers.replicate.transport import Guard, Timeouts
+
+__all__ = ["RateLimiter", "Replicate", "poll_delay"]
+
+API = "https://api.replicate.com"
+#: Files above this go through the Files API, smaller ones lie in the request itself (Replicate's own advice: 256 kB).
+DATA_URI_BYTES = 256_000
+#: A run is canceled by Replicate itself this long after its creation; 30 minutes are its own limit too.
+DEADLINE_SECONDS = 1800.0
+#: A request whose sender died is read, accepted and listed within seconds, or never.
+SETTLE_SECONDS = 30.0
+#: 100 predictions a page: more than anybody makes in the minutes that are searched.
+_MAX_PAGES = 50
+_ID = re.compile(r"\A[A-Za-z0-9_-]{1,64}\Z")
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """One request as the client's hooks see it: whether it was begun, and the answer's bytes."""
+
+    begun: bool = False
+    body: bytes | None = None
+
+    def hooks(self) -> dict[str, list[Callable[[Any], None]]]:
+        return {"request": [self._request], "response": [self._response]}
+
+    def _request(self, _request: httpx.Request) -> None:
+        self.begun = True
+
+    def _response(self, response: httpx.Response) -> None:
+        self.body = response.read()
+
+
+class Replicate:
+    """Replicate's API with one account's token; one instance serves any number of threads."""
+
+    name = "replicate"
+
+    def __init__(
+        self,
+        token: str,
+        base_url: str | None = None,
+        *,
+        table: ModelTable | None = None,
+        timeouts: Timeouts | None = None,
+        limiter: RateLimiter | None = None,
+        transport: httpx.BaseTransport | None = None,
+        deadline_seconds: float = DEADLINE_SECONDS,
+        settle_seconds: float = SETTLE_SECONDS,
+    ) -> None:
+        """Take the token; nothing is sent yet. `base_url` is the API's origin, without /v1; `transport` replaces the network."""
+        self.settle_seconds = settle_seconds
+        self._polled = Polled()
+        self._token = _checked_token(token)
+        self.base_url = _checked_base_url(base_url or API)
+        self.table = table or ModelTable.load()
+        self.limiter = limiter or RateLimiter()
+        self._deadline = f"{max(5, round(deadline_seconds))}s"
+        self._guard = _guard(self.base_url, self._token, timeouts, self.limiter, transport)
+
+    def __repr__(self) -> str:
+        """Name the account's API, never its token."""
+        return f"Replicate({self.base_url!r})"
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._guard.close()
+
+    # -- the four verbs --------------------------------------------------------------------------------------------------
+
+    def create(self, request: StepRequest, report: Report) -> Prediction:
+        """Ask for one run of `request` and return it as accepted; this is what is paid for.
+
+        `report` may raise Canceled until the request is sent, and is not called afterwards.
+        """
+        model = self._checked(request)
+        addresses = [self._address(data, index, report) for index, data in enumerate(request.inputs, 1)]
+        arguments = model.arguments(request, addresses)
+        report(0.0, "sending the request")
+        name, _, version = model.name.partition(":")
+
+        def send(client: Client) -> object:
+            if version:
+                return client.predictions.create(version=version, input=arguments)
+            return client.models.predictions.create(model=name, input=arguments)
+
+        record = self._ask(send, creating=True, headers={"Cancel-After": self._deadline})
+        if not isinstance(record, dict) or not isinstance(record.get("id"), str) or not _ID.match(record["id"]):
+            raise CreateUncertain(reason="Replicate's answer names no prediction", kind="answer")
+        return prediction(record)
+
+    def status(self, prediction_id: str) -> Prediction:
+        """Return the prediction as it is now."""
+        checked = _checked_id(prediction_id)
+        self._polled.note(checked, self.limiter.clock())
+        found = self._one(checked, self._ask(lambda client: client.predictions.get(checked)))
+        self._polled.note(checked, self.limiter.clock(), found.ended)
+        return found
+
+    def poll_delay(self, seconds: float) -> float:
+        """Return how long to wait before the next `status` of a prediction that has run for `seconds`."""
+        return poll_delay(seconds, self._polled.count(self.limiter.clock()))
+
+    def cancel(self, prediction_id: str) -> Prediction:
+        """Ask for the prediction to end; return it as it is now."""
+        checked = _checked_id(prediction_id)
+        return self._one(checked, self._ask(lambda client: client.predictions.cancel(checked)))
+
+    def find(self, request: StepRequest, since: datetime, exclude: Collection[str] = ()) -> Search:
+        """Look for the prediction that `request`, sent at or after `since`, may have become.
+
+        A create that is still on its way is not seen yet: absence counts only after the create has surely failed or ended.
+        """
+        model = self._checked(request)
+        arguments = model.arguments(request, [""] * len(request.inputs))
+        return search(self._records(since - timedelta(seconds=60)), model, arguments, since, exclude)
+
+    def recent(self, since: datetime) -> Iterator[Prediction]:
+        """Yield the account's predictions made at or after `since`, newest first."""
+        for record in self._records(since):
+            if not is_recent(record, since):
+                return
+            yield prediction(record)
+
+    # -- requests --------------------------------------------------------------------------------------------------------
+
+    def _checked(self, request: StepRequest) -> Model:
+        """Return the model of `request`; refuse before anything is uploaded what would be refused after."""
+        try:
+            model = self.table.get(request.model)
+            if model.provider != self.name:
+                raise InvalidRequest(reason=f"{model.title} is not a model of Replicate.")
+            if model.takes_seed and request.parameters.get("seed") is None:
+                raise InvalidRequest(reason="the seed is missing; every run carries one, so that it can be recognised.")
+            model.arguments(request, [""] * len(request.inputs))
+        except InvalidInput as error:
+            raise ProviderRefused(reason=str(error), kind="input") from None
+        return model
+
+    def _address(self, data: bytes, index: int, report: Report) -> str:
+        """Return where Replicate can read an input image: in the request itself, or as a file uploaded first."""
+        from opstore.media import sniff
+
+        media = sniff(data)
+        kind, extension = (media.name, media.extension) if media else ("application/octet-stream", "bin")
+        if len(data) <= DATA_URI_BYTES:
+            return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+        report(0.0, f"uploading image {index}")
+        name = f"input-{index}.{extension}"
+        record = self._ask(lambda client: client.files.create(io.BytesIO(data), filename=name, content_type=kind))
+        urls = record.get("urls") if isinstance(record, dict) else None
+        address = urls.get("get") if isinstance(urls, dict) else None
+        if not isinstance(address, str):
+            raise ProviderUnavailable(reason="the upload's answer has no address. Try again in a minute.", kind="answer")
+        return address
+
+    def _one(self, prediction_id: str, record: Any) -> Prediction:
+        if not isinstance(record, dict) or record.get("id") != prediction_id:
+            raise ProviderUnavailable(reason="the answer is not the prediction asked for. It will be asked again.", kind="answer")
+        return prediction(record)
+
+    def _records(self, since: datetime) -> Iterator[Mapping[str, Any]]:
+        """Yield raw predictions, newest first, page by page; the server leaves out older ones, if it understands the wish."""
+        moment = since.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        cursor: Any = f"/v1/predictions?created_after={moment}"
+        for _ in range(_MAX_PAGES):
+            page = self._page(cursor)
+            yield from (record for record in page["results"] if isinstance(record, dict))
+            cursor = page.get("next")
+            if not isinstance(cursor, str) or not cursor:
+                return
+        raise ProviderUnavailable(reason=f"the account has more than {_MAX_PAGES * 100} recent predictions.", kind="answer")
+
+    def _page(self, cursor: str) -> dict[str, Any]:
+        page = self._ask(lambda client: client.predictions.list(cursor))
+        if not isinstance(page, dict) or not isinstance(page.get("results"), list):
+            raise ProviderUnavailable(reason="the list of predictions cannot be read. It will be asked again.", kind="answer")
+        return page
+
+    # -- one exchange ----------------------------------------------------------------------------------------------------
+
+    def _ask(self, use: Callable[[Client], object], *, creating: bool = False, headers: Mapping[str, str] | None = None) -> Any:
+        """Let the client make one request, and return the answer's raw JSON, whatever the client itself made of it."""
+        import httpx
+
+        from opstore.providers.replicate.refusals import Answered, refusal
+
+        exchange = _Exchange()
+        try:
+            use(self._client(exchange, headers))
+        except Answered as answer:
+            error = refusal(answer, creating=creating)
+            if isinstance(error, RateLimited):
+                self.limiter.pause("create" if creating else "other", float(error.details["seconds"]))
+            raise error from None
+        except OpstoreError:
+            raise
+        except httpx.HTTPError as error:
+            raise _network(error, creating, urlsplit(self.base_url).hostname or "") from None
+        except Exception:
+            # The client's own objects refuse what the API documents (an aborted prediction, an error that is no text), after
+            # the answer is there: its bytes are what counts. Without one, a begun create must be taken for possibly accepted.
+            if exchange.body is None:
+                raise _unread(creating and exchange.begun) from None
+        try:
+            return json.loads(exchange.body or b"")
+        except (ValueError, RecursionError):
+            raise _unread(creating) from None
+
+    def _client(self, exchange: _Exchange, headers: Mapping[str, str] | None) -> Client:
+        """Return a client for one exchange over the shared connections.
+
+        One each time: it costs 0.03 ms, its headers are then those of one request, and a client raced by several threads at its
+        first use builds several pools.
+        """
+        from replicate.client import Client
+
+        return Client(
+            api_token=self._token,
+            base_url=self.base_url,
+            transport=self._guard,
+            headers=dict(headers or {}),
+            event_hooks=exchange.hooks(),
+        )
+
+
+def _guard(
+    base_url: str, token: str, timeouts: Timeouts | None, limiter: RateLimiter, inner: httpx.BaseTransport | None
+) -> Guard:
+    import httpx
+
+    from opstore.providers.replicate.transport import Guard, Timeouts
+
+    return Guard(httpx.URL(base_url), token, timeouts or Timeouts(), limiter, inner)
+
+
+def _network(error: httpx.HTTPError, creating: bool, host: str) -> OpstoreError:
+    """Return the error for a request without an answer; only one that surely never left is not uncertain."""
+    import httpx
+
+    unsent = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.LocalProtocolError)
+    if isinstance(error, unsent):
+        return ProviderUnavailable(reason=f"no connection to {host}. Check the network and try again.", kind="network")
+    late = isinstance(error, httpx.TimeoutException)
+    what = "no answer came in time" if late else "the connection broke before the answer"
+    if creating:
+        return CreateUncertain(reason=what, kind="timeout" if late else "network")
+    return ProviderUnavailable(reason=f"{what}. Try again in a minute.", kind="timeout" if late else "network")
+
+
+def _unread(creating: bool) -> OpstoreError:
+    if creating:
+        return CreateUncertain(reason="Replicate's answer cannot be read", kind="answer")
+    return ProviderUnavailable(reason="its answer cannot be read. Try again in a minute.", kind="answer")
+
+
+def _checked_token(token: str) -> str:
+    """Return the token without surrounding space; one that no header can carry is refused here, where it is not quoted."""
+    plain = token.strip() if isinstance(token, str) else ""
+    if not plain or not plain.isascii() or not plain.isprintable() or " " in plain:
+        reason = "it is empty or has characters that no token has. Copy it again from replicate.com/account/api-tokens."
+        raise InvalidSetting(name="REPLICATE_API_TOKEN", reason=reason)
+    return plain
+
+
+def _checked_base_url(base_url: str) -> str:
+    """Return the API's address; the token travels with every request, so plain http is for this machine only."""
+    parts = urlsplit(base_url)
+    loopback = parts.hostname in ("127.0.0.1", "::1", "localhost")
+    if not parts.hostname or parts.username or not (parts.scheme == "https" or (parts.scheme == "http" and loopback)):
+        raise InvalidSetting(name="REPLICATE_BASE_URL", reason="it must be an https address, without a user name.")
+    return base_url.rstrip("/")
+
+
+def _checked_id(prediction_id: str) -> str:
+    if isinstance(prediction_id, str) and _ID.match(prediction_id):
+        return prediction_id
+    raise ProviderRefused(reason="This is not the id of a prediction.", kind="missing")

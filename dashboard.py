@@ -1,0 +1,38 @@
+"""The launcher: pages, HTTP routes and the background runner in one process; `streamlit run dashboard.py` starts it.
+
+The main script stands in `opstore/ui/`, not here: beside a folder named `pages/` Streamlit would serve the first deep link after
+a start by running that page alone, past the navigation.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from starlette.concurrency import run_in_threadpool
+
+from opstore.api import Api, middleware
+from opstore.ui.state import opened
+
+
+@contextlib.asynccontextmanager
+async def lifespan(_: Any) -> AsyncIterator[dict[str, Any]]:
+    """Work on jobs from the start of the server to its end, whether or not anybody looks."""
+    running = opened()
+    await run_in_threadpool(running.start)
+    try:
+        yield {}
+    finally:
+        await run_in_threadpool(running.stop)
+
+
+app = st.App(
+    Path(__file__).parent / "opstore" / "ui" / "main.py",
+    lifespan=lifespan,
+    routes=Api(opened).routes(),
+    middleware=middleware(),
+)
+
+if __name__ == "__main__":
+    app.run()

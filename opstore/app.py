@@ -1,0 +1,159 @@
+"""The one place that wires the parts together, from settings in the environment, for pages, HTTP and command line alike."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opstore.errors import InvalidSetting, said
+from opstore.fetch import FetchPolicy
+from opstore.files import Folder
+from opstore.store import Store
+
+if TYPE_CHECKING:
+    from opstore.jobs import Runner
+    from opstore.providers import Provider
+    from opstore.providers.models import ModelTable
+    from opstore.service import Service
+
+PROVIDERS = ("local", "replicate")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of a process; secrets are kept out of every repr, log and file."""
+
+    data: Path = Path("data")
+    provider: str = ""
+    policy: FetchPolicy = field(default_factory=FetchPolicy)
+    port: int = 8501
+    token: str | None = field(default=None, repr=False)
+    base_url: str | None = None
+    api_token: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, data: str | None = None) -> Settings:
+        """Read the documented variables; raise InvalidSetting, naming the variable, for a value that cannot be used."""
+        env = os.environ if environ is None else environ
+        where = data or env.get("OPSTORE_DATA") or "data"
+        if "://" in where:
+            raise InvalidSetting(name="OPSTORE_DATA", reason=said("this version keeps its data in a folder; give a path"))
+        if env.get("OPSTORE_INDEX"):
+            raise InvalidSetting(name="OPSTORE_INDEX", reason=said("this version has no other index yet; leave it empty"))
+        provider = env.get("OPSTORE_PROVIDER", "").strip().lower()
+        if provider not in ("", *PROVIDERS):
+            reason = said("use {names}, or leave it empty", names=" or ".join(PROVIDERS))
+            raise InvalidSetting(name="OPSTORE_PROVIDER", reason=reason)
+        return cls(
+            data=Path(where),
+            provider=provider,
+            policy=FetchPolicy.parse(env.get("OPSTORE_DELIVERY_HOSTS", "")),
+            port=_port(env.get("PORT") or "8501"),
+            token=env.get("REPLICATE_API_TOKEN") or None,
+            base_url=env.get("REPLICATE_BASE_URL") or None,
+            api_token=env.get("OPSTORE_API_TOKEN") or None,
+        )
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536:
+        return int(text)
+    raise InvalidSetting(name="PORT", reason=said("it must be a number from 1 to 65535"))
+
+
+def open_store(settings: Settings | None = None) -> Store:
+    """Return the store that the settings (default: the environment) name, its folders made."""
+    chosen = settings or Settings.from_env()
+    store = Store(chosen.data, policy=chosen.policy)
+    store.initialize_storage()
+    return store
+
+
+class App:
+    """Everything that runs over one data folder in this process."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open the data folder; nothing works in the background before `start`."""
+        from opstore.budget import Budget
+        from opstore.curation import Curation
+        from opstore.index import Index
+        from opstore.jobs import JobFolder, Runner
+        from opstore.jobs.machine import Surroundings
+        from opstore.preferences import PreferenceFile
+        from opstore.service import Service
+        from opstore.thumbnails import Thumbnails
+        from opstore.trash import Trash
+
+        self.settings = settings
+        self.store = open_store(settings)
+        self._preferences = PreferenceFile(Folder(settings.data))
+        table = _table(settings.data)
+        self.thumbnails = Thumbnails(self.store)
+        jobs = JobFolder(self.store.pending, self.store.cache / "progress")
+        self.index = Index(self.store)
+        self._budget = Budget(self.store, jobs, self._preferences.load)
+        around = Surroundings(
+            store=self.store,
+            folder=jobs,
+            providers=_providers(settings, table),
+            table=table,
+            policy=settings.policy,
+            stop=threading.Event(),
+            admit=self._budget.admitted,
+        )
+        self.runner: Runner = Runner(around, self.store.cache / "runners", parallel=lambda: self._preferences.load().parallel)
+        self.service: Service = Service(
+            store=self.store,
+            jobs=jobs,
+            table=table,
+            thumbnails=self.thumbnails,
+            preferences=self._preferences,
+            budget=self._budget,
+            index=self.index,
+            curation=Curation(self.store, self.index, Trash(self.store)),
+            provider=self.provider,
+            available=tuple(around.providers),
+            wake=self.runner.wake,
+        )
+
+    def provider(self) -> str:
+        """Return who makes things: the environment's choice, else the settings page's, else Replicate where a token is set."""
+        chosen = self.settings.provider or self._preferences.load().provider
+        return chosen or ("replicate" if self.settings.token else "local")
+
+    def start(self) -> None:
+        """Begin to work in the background."""
+        self.index.start()
+        self.thumbnails.start()
+        self.runner.start()
+
+    def stop(self) -> None:
+        """Stop working in the background; what is under way is taken up at the next start."""
+        self.runner.stop()
+        self.thumbnails.stop()
+        self.index.stop()
+
+
+def _table(data: Path) -> ModelTable:
+    from opstore.errors import FileMissing
+    from opstore.providers.models import ModelTable
+
+    try:
+        return ModelTable.load(Folder(data).read("models.toml", 1_000_000).decode("utf-8", "replace"))
+    except FileMissing:
+        return ModelTable.load()
+
+
+def _providers(settings: Settings, table: ModelTable) -> dict[str, Provider]:
+    from opstore.providers.local import LocalEngine
+
+    found: dict[str, Provider] = {"local": LocalEngine()}
+    if settings.token:
+        from opstore.providers.replicate import Replicate
+
+        found["replicate"] = Replicate(settings.token, settings.base_url, table=table)
+    return found

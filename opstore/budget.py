@@ -1,0 +1,163 @@
+"""Money that may still be spent: no paid request leaves once a day's or a month's budget would be passed, in any process.
+
+Spent is what the sidecars say, on the day in UTC on which the operation ended; what is under way counts with its estimate, and so
+does what may have been billed without anybody knowing (`unknown`, or an end whose cost is not known). A model without a price
+counts nothing, but is stopped like any other once a budget is used up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from opstore.errors import BudgetReached, OpstoreError, said
+from opstore.files import Folder
+from opstore.jobs import Job, JobFolder, Step
+from opstore.names import parse_name
+from opstore.operation import parse_time
+from opstore.preferences import Preferences
+from opstore.store import Store
+
+#: An operation may wait this long in the queue before it ends: its id is from the day on which it was asked for.
+WAITING = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What was spent, and what is bound by operations under way, in US dollars, today and this month (UTC)."""
+
+    today: float
+    month: float
+    bound: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Paid:
+    """What one operation that has ended cost, and on which day (YYYYMMDD)."""
+
+    day: str
+    amount: float
+
+
+class Budget:
+    """The money of one data folder, shared by every process that uses it."""
+
+    def __init__(
+        self,
+        store: Store,
+        jobs: JobFolder,
+        preferences: Callable[[], Preferences],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Count the operations of `store` and `jobs` against the limits that `preferences` holds."""
+        self._store = store
+        self._jobs = jobs
+        self._preferences = preferences
+        self._clock = clock
+        self._gate = Folder(store.root)
+        # An operation that has ended keeps its cost: each sidecar is read once a process.
+        self._paid: dict[str, _Paid] = {}
+
+    def spending(self, without: Job | None = None) -> Spending:
+        """Return what was spent and is bound; of the job `without` only the steps that are behind it count."""
+        now = self._clock().astimezone(UTC)
+        month, today = f"{now:%Y%m}", f"{now:%Y%m%d}"
+        # Records before sidecars: a job that ends meanwhile is counted once at least, and below not twice.
+        underway = self._jobs.all()
+        oldest = f"{now.replace(day=1) - WAITING:%Y%m%d}"
+        ended = {name for name in map(_sidecar_id, self._store.operations.names(), itertools.repeat(oldest)) if name}
+        paid = [self._of(operation_id) for operation_id in ended]
+        own = without.operation_id if without else None
+        bound = sum(_bound(job) for job in underway if job.operation_id not in ended and job.operation_id != own)
+        return Spending(
+            today=sum(entry.amount for entry in paid if entry.day == today),
+            month=sum(entry.amount for entry in paid if entry.day.startswith(month)),
+            bound=bound + (_behind(without) if without else 0.0),
+        )
+
+    def check(self, estimates: Sequence[float], *, without: Job | None = None) -> None:
+        """Raise BudgetReached if a paid request of these estimated step costs (0 where unknown) must not be made now."""
+        limits = self._preferences()
+        if limits.daily_budget is None and limits.monthly_budget is None:
+            return
+        spent = self.spending(without)
+        wanted = sum(estimates)
+        day, month = (limits.daily_budget, spent.today, said("day")), (limits.monthly_budget, spent.month, said("month"))
+        for limit, used, period in (day, month):
+            if limit is not None and (used + spent.bound >= limit or used + spent.bound + wanted > limit + 1e-9):
+                raise BudgetReached(period=period, limit=f"{limit:.2f}", used=f"{used + spent.bound:.2f}", wanted=f"{wanted:.2f}")
+
+    @contextlib.contextmanager
+    def admitted(self, job: Job) -> Iterator[None]:
+        """Hold the one gate of the data folder while a job's record says that its paid step is about to be sent.
+
+        Raise BudgetReached where it must not be: two processes cannot both pass with money for one.
+        """
+        if not is_paid(job.step):
+            yield
+            return
+        with self._gate.locked("budget"):
+            self.check([_estimate(step) for step in job.steps[job.current :]], without=job)
+            yield
+
+    def _of(self, operation_id: str) -> _Paid:
+        if operation_id not in self._paid:
+            try:
+                sidecar = self._store.get_operation_metadata(operation_id)
+            except OpstoreError:
+                return _Paid(operation_id[:8], 0.0)  # damaged: nothing can be counted, and verify() lists it
+            ended = parse_time(sidecar.get("completedAt"))
+            day = f"{ended.astimezone(UTC):%Y%m%d}" if ended else operation_id[:8]
+            self._paid[operation_id] = _Paid(day, spent_on(sidecar))
+        return self._paid[operation_id]
+
+
+def is_paid(step: Step) -> bool:
+    """Say whether a step costs money at all: everything does that is not known to be free."""
+    return not (step.estimate and step.estimate.get("amount") == 0 and not step.estimate.get("estimated"))
+
+
+def spent_on(sidecar: Mapping[str, Any]) -> float:
+    """Return the US dollars that a stored operation counts with: its cost, or its steps' estimates where billing is not known."""
+    total = _dollars(sidecar.get("cost"))
+    if total is not None:
+        return total
+    steps = sidecar.get("steps")
+    found = [step for step in steps if isinstance(step, Mapping)] if isinstance(steps, list) else []
+    return sum(
+        _first(_dollars(step.get("cost")), _dollars(step.get("estimate")) if step.get("status") else 0.0) for step in found
+    )
+
+
+def _bound(job: Job) -> float:
+    if job.state == "queued" and not job.current:
+        return 0.0  # nothing sent yet: it is checked again before it is
+    return sum(_first(_dollars(step.cost), _dollars(step.estimate)) for step in job.steps)
+
+
+def _behind(job: Job) -> float:
+    return sum(_first(_dollars(step.cost), _dollars(step.estimate)) for step in job.steps[: job.current])
+
+
+def _estimate(step: Step) -> float:
+    return _first(_dollars(step.estimate))
+
+
+def _first(*amounts: float | None) -> float:
+    return next((amount for amount in amounts if amount is not None), 0.0)
+
+
+def _dollars(cost: object) -> float | None:
+    if not isinstance(cost, Mapping) or cost.get("currency") != "USD":
+        return None
+    amount = cost.get("amount")
+    return float(amount) if isinstance(amount, int | float) and not isinstance(amount, bool) else None
+
+
+def _sidecar_id(name: str, oldest: str) -> str | None:
+    parts = parse_name(name) if name.endswith(".json") and name[:8] >= oldest else None
+    return parts.operation_id if parts else None

@@ -1,0 +1,130 @@
+"""How a job ends: the sidecar that it leaves, made from its record and its results; the same for every kind of end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from opstore import media
+from opstore.errors import InvalidInput, OperationExists
+from opstore.jobs.record import Job, Step
+from opstore.names import EXTENSIONS, MAX_NUMBER, output_name, sidecar_name
+from opstore.operation import fallback_extension, parse_time, timestamp
+from opstore.providers import Prediction
+from opstore.providers.models import ModelTable
+from opstore.store import Store
+
+#: A longer address is not fetched, so it helps nobody in a sidecar either.
+_MAX_URL = 8_192
+_UNSENT = {"amount": 0.0, "currency": "USD", "basis": "nothing was sent", "estimated": False}
+
+
+def sidecar(job: Job, status: str, error: str | None, outputs: Sequence[bytes], now: datetime) -> dict[str, Any]:
+    """Return the metadata of an operation that ends as `status` with these results."""
+    known = dict(job.operation)
+    created = parse_time(job.created_at) or now
+    seed = job.steps[0].parameters.get("seed")
+    parameters = dict(known.get("parameters", {}))
+    if seed is not None:
+        parameters.setdefault("seed", seed)
+    return known | {
+        "timestamp": job.created_at,
+        "parameters": parameters,
+        "status": status,
+        "success": status == "stored",
+        "error": error,
+        "resultUrl": next((url for url in job.step.urls if not url.startswith("data:") and len(url) <= _MAX_URL), None),
+        "provider": job.step.provider,
+        "model": job.step.model,
+        "steps": _steps(job, outputs),
+        "completedAt": timestamp(now),
+        "elapsedSeconds": round((now - created).total_seconds(), 3),
+        "cost": _cost(job),
+    }
+
+
+def save(store: Store, job: Job, metadata: Mapping[str, Any], outputs: Sequence[bytes]) -> None:
+    """Store the end of a job; a sidecar that is there already wins."""
+    try:
+        store.save(job.operation_id, metadata, outputs=outputs)
+    except OperationExists:
+        if store.operations.has(sidecar_name(job.operation_id)):
+            return
+        withdraw(store, job)
+        store.save(job.operation_id, metadata, outputs=outputs)
+
+
+def withdraw(store: Store, job: Job) -> None:
+    """Remove results that an attempt left before it was killed, and that no record names: this attempt has other bytes."""
+    kept = {step.output_file for step in job.steps}
+    for number in range(1, MAX_NUMBER + 1):
+        names = store.operations.present([output_name(job.operation_id, number, extension) for extension in EXTENSIONS])
+        if not names:
+            return
+        store.operations.remove(job.operation_id, [name for name in names if name not in kept])
+
+
+def _steps(job: Job, outputs: Sequence[bytes]) -> list[dict[str, Any]]:
+    records = [step_record(step) for step in job.steps[: job.current + 1]]
+    if outputs:
+        kind = media.sniff(outputs[0])
+        extension = kind.extension if kind else fallback_extension(job.step.operation_type)
+        records[-1]["outputFile"] = output_name(job.operation_id, 1, extension)
+    return records
+
+
+def step_record(step: Step) -> dict[str, Any]:
+    """Return a step as the sidecar keeps it."""
+    return {
+        "operationType": step.operation_type,
+        "prompt": step.prompt,
+        "provider": step.provider,
+        "model": step.model,
+        "parameters": dict(step.parameters),
+        "predictionId": step.prediction_id,
+        "status": step.status,
+        "startedAt": step.started_at,
+        "completedAt": step.completed_at,
+        "predictSeconds": step.predict_seconds,
+        "cost": dict(step.cost) if step.cost else None,
+        "estimate": dict(step.estimate) if step.estimate else None,
+        "outputFile": step.output_file,
+        "webUrl": step.web_url,
+        "error": step.error,
+    }
+
+
+def _cost(job: Job) -> dict[str, Any] | None:
+    """Return what the steps that were sent cost together: one that never left costs nothing, whatever its model's price."""
+    sent = [step.cost for step in job.steps[: job.current + 1] if step.creating_at]
+    return total_cost(sent) if sent else dict(_UNSENT)
+
+
+def total_cost(costs: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
+    """Return the cost of all steps together, or None where one of them is not known: never a made-up sum."""
+    amounts = [cost.get("amount") if cost else None for cost in costs]
+    known = [amount for amount in amounts if isinstance(amount, int | float)]
+    if not costs or len(known) < len(costs):
+        return None
+    found = [cost for cost in costs if cost]
+    return {
+        "amount": round(sum(known), 6),
+        "currency": found[0].get("currency"),
+        "basis": "; ".join(dict.fromkeys(str(cost.get("basis")) for cost in found)),
+        "estimated": any(bool(cost.get("estimated")) for cost in found),
+    }
+
+
+def cost_of(table: ModelTable, step: Step, prediction: Prediction) -> dict[str, Any] | None:
+    """Return what a run cost, or None where that is not known: its model may have left the table, or changed, meanwhile."""
+    try:
+        cost = table.get(step.model).cost(step.operation_type, step.parameters, prediction)
+    except InvalidInput:
+        return None
+    return cost.record() if cost else None
+
+
+def clean(text: str | None, limit: int = _MAX_URL) -> str | None:
+    """Return what a provider said as text that every file can hold: half a surrogate pair would stop the record for ever."""
+    return None if text is None else text[:limit].encode("utf-8", "replace").decode()

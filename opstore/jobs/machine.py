@@ -1,0 +1,500 @@
+"""What happens to one job from its record to its sidecar; a kill anywhere leaves a record with exactly one right next step.
+
+The order is what keeps a paid prediction from being lost or paid twice: `creating` is durable before the request leaves, the
+prediction's id before the first poll, its addresses before the first download, the sidecar before the record goes. A record in
+`creating` without an id is first looked up at the provider, and nothing is created again before its sender is known to be silent:
+it has told how its request ended, or is dead. Where that cannot be told, the operation ends as `unknown` and the person decides,
+since Replicate has no idempotency key.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from opstore.errors import (
+    BudgetReached,
+    Canceled,
+    CreateUncertain,
+    FetchError,
+    FetchTimeout,
+    FetchUnavailable,
+    FileMissing,
+    InvalidInput,
+    OperationExists,
+    OperationNotFound,
+    ProviderError,
+    ProviderUnavailable,
+    RateLimited,
+    StorageError,
+    UnsafeFile,
+    said,
+)
+from opstore.fetch import fetch
+from opstore.jobs import ending
+from opstore.jobs.lookup import Lookup
+from opstore.jobs.record import Job, Progress
+from opstore.jobs.results import is_whole
+from opstore.jobs.surroundings import LeaseLost, Stopping, Surroundings
+from opstore.names import sidecar_name
+from opstore.operation import OPERATION_TYPES, parse_time, timestamp
+from opstore.providers import Prediction, Provider, Search, StepRequest
+
+__all__ = ["LeaseLost", "Machine", "Stopping", "Surroundings"]
+
+log = logging.getLogger("opstore.jobs")
+
+#: Replicate deletes outputs of API predictions one hour after they are made.
+RETENTION = timedelta(hours=1)
+#: A prediction that nobody could ask for this long after it was sent is over, and its result deleted: 30 minutes it may run.
+LOST = timedelta(hours=2)
+#: How often a result is fetched that comes whole as far as HTTP tells, and cannot be read. What may pass is tried for an hour.
+FETCH_ATTEMPTS = 5
+#: How often a request is sent again that surely created nothing: the provider was not reached, or failed and has no record.
+CREATE_ATTEMPTS = 12
+#: While it waits a job looks this often whether somebody has canceled it.
+HEED_SECONDS = 0.5
+
+
+class Machine:
+    """Brings one leased job to its end; `owner` must hold the job's lease all the while."""
+
+    def __init__(
+        self, around: Surroundings, job: Job, owner: str, lives: Callable[[str], bool | None] = lambda owner: None
+    ) -> None:
+        """Take up `job` where its record stands; `lives` says of another owner whether it does, None where nobody can tell."""
+        self._around = around
+        self._job = job
+        self._owner = owner
+        self._lives = lives
+        self._accepted: Prediction | None = None
+        self._lookup = Lookup(around.store, around.folder, job.operation_id)
+
+    def run(self) -> None:
+        """Work until the operation has its sidecar; raise LeaseLost or Stopping where somebody else will go on."""
+        states = {"queued": self._start, "creating": self._reconcile, "running": self._poll, "fetching": self._fetch}
+        while self._around.folder.folder.has(sidecar_name(self._job.operation_id)):
+            if self._around.store.operations.has(sidecar_name(self._job.operation_id)):
+                self._around.folder.remove(self._job.operation_id)  # the sidecar wins: killed between the two
+                return
+            try:
+                states[self._job.state]()
+            except StorageError as error:
+                # Nothing that was paid for is given up because a disk is full: wait, say so, go on.
+                self._note(said("waiting: {reason}", reason=str(error)))
+                self._pause(self._around.pauses.after(2))
+
+    # -- queued: to be sent ----------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        if self._look().cancel:
+            self._end("canceled", said("Canceled."))
+            return
+        try:
+            provider, request = self._provider(), self._request()
+            with self._around.admit(self._job):
+                now = self._now()
+                self._update(lambda job: replace(job.with_step(creating_at=now, sender=self._owner), state="creating"))
+        except ProviderUnavailable as error:
+            self._again(error)
+        except (BudgetReached, FileMissing, UnsafeFile) as error:  # the latter: somebody took an input away or replaced it
+            self._end_unsent(str(error))
+        else:
+            self._send(provider, request)
+
+    def _send(self, provider: Provider, request: StepRequest) -> None:
+        """Let the one request leave, and write how that ended."""
+        try:
+            prediction = provider.create(request, self._sending)
+        except CreateUncertain as error:
+            self._told(lambda job: job.with_step(sender=None))  # it stays in `creating`: looked up next
+            self._note(str(error))
+        except (RateLimited, ProviderUnavailable) as error:
+            self._again(error)
+        except (Canceled, Stopping, LeaseLost) as why:  # raised by ourselves, before the request left
+            self._told(_unsent)
+            if not isinstance(why, Canceled):  # the mark in the record is met again in `queued`
+                raise
+        except (ProviderError, InvalidInput) as error:
+            self._end_unsent(str(error))
+        else:
+            self._accept(prediction)
+
+    def _again(self, error: ProviderError) -> None:
+        """Go back to `queued`: the provider has surely not accepted, so the same request may be sent once more."""
+        limited = isinstance(error, RateLimited)  # it asks to come again, however often: that is no failure
+        if not limited and self._job.attempts >= CREATE_ATTEMPTS:
+            self._end_unsent(str(error))
+            return
+        self._told(lambda job: replace(_unsent(job), attempts=job.attempts + (not limited)))
+        self._note(str(error))
+        self._wait(float(error.details["seconds"]) if limited else self._around.pauses.after(self._job.attempts))
+
+    # -- creating: sent, or about to be ----------------------------------------------------------------------------------
+
+    def _reconcile(self) -> None:
+        """Find out whether a request that left, or may have left, created a prediction; never create before that is known."""
+        if self._accepted is not None:  # the answer is here, only the disk did not take it
+            self._accept(self._accepted)
+            return
+        began, silent_since = self._around.clock(), None
+        while (job := self._look()).state == "creating":
+            self._job = job
+            waited = (self._around.clock() - began).total_seconds()
+            try:
+                provider = self._provider()
+                search = self._search(provider)
+            except ProviderError as error:
+                self._note(said("looking for the prediction: {reason}", reason=str(error)))
+                if waited > RETENTION.total_seconds():
+                    self._end_unknown()
+                    return
+                self._pause(min(5.0 + waited / 10, self._around.pauses.longest))
+                continue
+            if search.found is not None:
+                self._accept(search.found)
+                return
+            if (sending := self._may_be_sent(provider)) is not False:
+                # Its sender was stopped, say, and may go on at any moment: as long as it lives nobody else creates.
+                if waited > (provider.settle_seconds if sending is None else RETENTION.total_seconds()):
+                    self._end_unknown()
+                    return
+                silent_since = None
+                self._pause(min(1.0 + waited / 10, self._around.pauses.longest))
+                continue
+            # Counted from here and not from `creating_at`: minutes of uploads may lie between that and the request.
+            silent_since = silent_since or self._around.clock()
+            silent = (self._around.clock() - silent_since).total_seconds()
+            if silent >= provider.settle_seconds:
+                self._not_found(search)
+                return
+            self._pause(min(2.0, provider.settle_seconds - silent))
+        self._job = job
+
+    def _search(self, provider: Provider) -> Search:
+        since = parse_time(self._job.step.creating_at) or self._around.clock()
+        return self._lookup.find(provider, self._request(reading=False), self._job.step, since)
+
+    def _may_be_sent(self, provider: Provider) -> bool | None:
+        """Say whether somebody else may still send the request; None where nobody can tell."""
+        sender = self._job.step.sender
+        if sender in (None, self._owner) or not provider.settle_seconds:  # ours has ended, or the provider computes here
+            return False
+        return self._lives(str(sender))
+
+    def _not_found(self, search: Search) -> None:
+        if not search.complete:
+            self._end_unknown()
+        elif self._job.attempts >= CREATE_ATTEMPTS:
+            self._end_unsent(_IN_VAIN)
+        else:
+            self._update(lambda job: replace(_unsent(job), attempts=job.attempts + 1))
+
+    # -- running: accepted -----------------------------------------------------------------------------------------------
+
+    def _accept(self, prediction: Prediction) -> None:
+        self._accepted = prediction  # until it is written: a full disk must not cost the id
+        if prediction.id is not None:
+            changes = {
+                "sender": None,
+                "prediction_id": prediction.id,
+                "status": prediction.status,
+                "started_at": ending.clean(prediction.started_at or prediction.created_at) or self._now(),
+                "web_url": ending.clean(prediction.web_url),
+            }
+            self._told(lambda job: replace(job.with_step(**changes), state="running"))
+            self._accepted = None
+        if prediction.ended:
+            self._finish(prediction)
+
+    def _poll(self) -> None:
+        misses, asked, missing_since = 0, False, None
+        began = self._around.clock()
+        while True:
+            try:
+                provider, prediction_id = self._provider(), self._job.step.prediction_id or ""
+                if self._look().cancel and not asked:
+                    asked = self._ask_to_cancel(provider, prediction_id)
+                prediction = provider.status(prediction_id)
+            except ProviderError as error:
+                now = self._around.clock()
+                missing_since = (missing_since or now) if error.details.get("kind") == "missing" else None
+                if self._is_lost(missing_since):
+                    self._end("expired", self._linked(str(error)))
+                    return
+                misses += 1
+                self._note(said("waiting for the provider: {reason}", reason=str(error)))
+                limited = isinstance(error, RateLimited)
+                self._wait(float(error.details["seconds"]) if limited else self._around.pauses.after(misses - 1), asked)
+                continue
+            misses, missing_since = 0, None
+            self._report(prediction.progress, "", prediction.logs)
+            if prediction.ended:
+                self._finish(prediction)
+                return
+            self._wait(provider.poll_delay((self._around.clock() - began).total_seconds()), asked)
+
+    def _ask_to_cancel(self, provider: Provider, prediction_id: str) -> bool:
+        """Ask, and say whether that was heard; a prediction that cannot be canceled any more is followed to its end."""
+        try:
+            provider.cancel(prediction_id)
+        except (ProviderUnavailable, RateLimited):
+            raise
+        except ProviderError as error:
+            if error.details.get("kind") in _MENDABLE:
+                raise
+            self._note(str(error))
+        return True
+
+    def _is_lost(self, missing_since: datetime | None) -> bool:
+        """Say whether a prediction is given up: the provider kept saying that there is none, or could not be asked for hours."""
+        now = self._around.clock()
+        settle = self._around.providers[self._job.step.provider].settle_seconds if missing_since else 0.0
+        if missing_since and (now - missing_since).total_seconds() >= settle:
+            return True
+        return now - (parse_time(self._job.step.creating_at) or now) > LOST
+
+    # -- fetching: succeeded ---------------------------------------------------------------------------------------------
+
+    def _finish(self, prediction: Prediction) -> None:
+        step = self._job.step
+        changes: dict[str, Any] = {
+            "status": prediction.status,
+            "started_at": ending.clean(prediction.started_at) or step.started_at,
+            "completed_at": ending.clean(prediction.completed_at) or self._now(),
+            "predict_seconds": prediction.predict_seconds,
+            "web_url": ending.clean(prediction.web_url) or step.web_url,
+            "cost": ending.cost_of(self._around.table, step, prediction),
+            "error": ending.clean(prediction.error),
+        }
+        if prediction.status != "succeeded":
+            self._update(lambda job: job.with_step(**changes))
+            self._end(prediction.status, changes["error"] or _ENDINGS.get(prediction.status, _SILENT))
+            return
+        if not prediction.outputs:
+            self._update(lambda job: job.with_step(**changes))
+            gone = bool(prediction.raw.get("data_removed"))
+            self._end("expired" if gone else "failed", self._linked(_GONE if gone else _NOTHING))
+            return
+        ready = [output for output in prediction.outputs if isinstance(output, bytes)]
+        if ready:  # computed here: delivered from memory, and simply computed again after a crash
+            self._job = self._job.with_step(**changes)
+            self._deliver(ready)
+            return
+        urls = tuple(ending.clean(output, limit=len(output)) for output in prediction.outputs if isinstance(output, str))
+        self._update(lambda job: replace(job.with_step(urls=urls, **changes), state="fetching"))
+
+    def _fetch(self) -> None:
+        got: list[bytes] = []
+        problem: FetchError | None = None
+        # Of a picture between two steps the second step takes one.
+        urls = self._job.step.urls if self._is_last() else self._job.step.urls[:1]
+        for number, url in enumerate(urls, 1):
+            self._note(said("fetching result {number} of {count}", number=number, count=len(urls)))
+            try:
+                got.append(self._download(url))
+            except FetchError as error:
+                problem = problem or error
+        if problem is None:
+            self._deliver(got)
+            return
+        over, reason = self._is_gone(), str(problem)
+        late = said("{reason} The provider keeps results for one hour.", reason=reason)
+        self._end("expired" if over else "failed", self._linked(late if over else reason), got)
+
+    def _download(self, url: str) -> bytes:
+        """Return a whole result; what may pass by itself is waited for as long as the provider keeps it, since it is paid for."""
+        wanted = OPERATION_TYPES[self._job.step.operation_type].result
+        attempt = broken = 0
+        while True:
+            attempt += 1
+            try:
+                data = fetch(url, self._around.policy)
+                if is_whole(data, wanted):
+                    return data
+                broken += 1
+                problem = FetchError(reason=_BROKEN[wanted])
+                if broken >= FETCH_ATTEMPTS:
+                    raise problem
+            except (FetchUnavailable, FetchTimeout) as error:
+                problem = error
+            if self._is_over():
+                raise problem
+            self._note(said("{reason} Trying again.", reason=str(problem)))
+            self._look()
+            self._pause(self._around.pauses.after(attempt))
+
+    def _is_over(self) -> bool:
+        return self._around.clock() > (parse_time(self._job.step.completed_at) or self._around.clock()) + RETENTION
+
+    def _is_gone(self) -> bool:
+        """Say whether a result that cannot be had was deleted by the provider: its time is up, or it says so itself."""
+        if self._is_over():
+            return True
+        try:
+            prediction = self._provider().status(self._job.step.prediction_id or "")
+        except ProviderError as error:
+            return error.details.get("kind") == "missing"
+        return bool(prediction.raw.get("data_removed"))
+
+    def _deliver(self, outputs: list[bytes]) -> None:
+        if self._is_last():
+            self._end("stored", None, outputs)
+            return
+        step = self._job.step
+        self._look()
+        try:
+            path = self._around.store.save_output_file(self._job.operation_id, outputs[0], step.operation_type)
+        except OperationExists:  # left by an attempt that was killed, with other bytes
+            ending.withdraw(self._around.store, self._job)
+            path = self._around.store.save_output_file(self._job.operation_id, outputs[0], step.operation_type)
+        done = replace(step, output_file=path.name, sender=None)
+        self._accepted = None
+        self._update(
+            lambda job: replace(
+                job,
+                steps=(*job.steps[: job.current], done, *job.steps[job.current + 1 :]),
+                current=job.current + 1,
+                state="queued",
+                attempts=0,
+            )
+        )
+
+    # -- the end ---------------------------------------------------------------------------------------------------------
+
+    def _end_unknown(self) -> None:
+        self._update(lambda job: job.with_step(status="unknown"))
+        self._end("unknown", _UNKNOWN)
+
+    def _end_unsent(self, reason: str) -> None:
+        """End as failed where nothing was accepted, so nothing is paid."""
+        self._told(lambda job: _unsent(job).with_step(status="failed", error=reason))
+        self._end("failed", reason)
+
+    def _end(self, status: str, error: str | None, outputs: Sequence[bytes] = ()) -> None:
+        self._look()  # a worker that was stopped for longer than its lease must not write any more
+        metadata = ending.sidecar(self._job, status, error, outputs, self._around.clock())
+        ending.save(self._around.store, self._job, metadata, outputs)
+        self._around.folder.remove(self._job.operation_id)
+        log.info("%s: %s", self._job.operation_id, status)
+
+    # -- small parts -----------------------------------------------------------------------------------------------------
+
+    def _provider(self) -> Provider:
+        try:
+            return self._around.providers[self._job.step.provider]
+        except KeyError:
+            raise ProviderUnavailable(reason=said("{provider} is not set up here", provider=self._job.step.provider)) from None
+
+    def _request(self, reading: bool = True) -> StepRequest:
+        """Return the step as its provider takes it; to look it up its inputs need not be read, only counted."""
+        job, step = self._job, self._job.step
+        previous = job.steps[job.current - 1].output_file if job.current else None
+        names = [previous] if previous else list(job.operation.get("inputFiles", ()))
+        inputs = tuple(self._around.store.read_file(name) if reading else b"" for name in names)
+        return StepRequest(job.operation_id, step.operation_type, step.prompt, step.parameters, inputs, step.model)
+
+    def _is_last(self) -> bool:
+        return self._job.current + 1 == len(self._job.steps)
+
+    def _look(self) -> Job:
+        """Return the record as it is now; raise LeaseLost where it is somebody else's, or gone."""
+        try:
+            job = self._around.folder.get(self._job.operation_id)
+        except OperationNotFound:
+            raise LeaseLost from None
+        if job.lease is None or job.lease.owner != self._owner:
+            raise LeaseLost
+        return job
+
+    def _update(self, change: Callable[[Job], Job]) -> None:
+        def fenced(job: Job) -> Job:
+            if job.lease is None or job.lease.owner != self._owner:
+                raise LeaseLost
+            return change(job)
+
+        self._write(fenced)
+
+    def _told(self, change: Callable[[Job], Job]) -> None:
+        """Write how a request ended: the right of whoever sent it, also where the lease went to somebody else meanwhile."""
+        mine = self._job.current
+
+        def fenced(job: Job) -> Job:
+            leased = job.lease is not None and job.lease.owner == self._owner
+            sent = job.step.sender == self._owner and job.current == mine and job.state == "creating"
+            if not leased and not sent:
+                raise LeaseLost
+            return change(job)
+
+        self._write(fenced)
+        if self._job.lease is None or self._job.lease.owner != self._owner:
+            raise LeaseLost
+
+    def _write(self, change: Callable[[Job], Job]) -> None:
+        try:
+            self._job = self._around.folder.update(self._job.operation_id, change)
+        except OperationNotFound:
+            raise LeaseLost from None
+
+    def _sending(self, share: float, note: str = "") -> None:
+        """Take a provider's report while it prepares, or computes here; the last one comes right before a request leaves."""
+        self._report(share, note)
+        if self._look().cancel:
+            raise Canceled
+
+    def _report(self, share: float | None, note: str = "", logs: str = "") -> None:
+        if self._around.stop.is_set():
+            raise Stopping
+        whole = None if share is None else (self._job.current + min(max(share, 0.0), 1.0)) / len(self._job.steps)
+        self._around.folder.report(self._job.operation_id, Progress(whole, note, logs))
+
+    def _note(self, note: str) -> None:
+        self._around.folder.report(
+            self._job.operation_id, replace(self._around.folder.progress(self._job.operation_id), note=note)
+        )
+
+    def _pause(self, seconds: float) -> None:
+        if self._around.stop.wait(seconds):
+            raise Stopping
+
+    def _wait(self, seconds: float, canceled: bool = False) -> None:
+        """Pause, but no longer than until somebody cancels; `canceled` says that this was heard already."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._pause(min(left, HEED_SECONDS))
+            if self._look().cancel and not canceled:
+                return
+
+    def _now(self) -> str:
+        return timestamp(self._around.clock())
+
+    def _linked(self, text: str) -> str:
+        """Return `text` with the prediction's page at the provider, where it has one."""
+        url = self._job.step.web_url
+        return said("{text} See {url}", text=text, url=url) if url else text
+
+
+def _unsent(job: Job) -> Job:
+    """Return the job as it was before its request, which has surely created nothing."""
+    return replace(job.with_step(creating_at=None, sender=None), state="queued")
+
+
+#: Refusals that say nothing of the prediction: somebody may set another token, or add credit.
+_MENDABLE = ("token", "credit", "host", "refused")
+_ENDINGS = {
+    "canceled": said("Canceled at the provider; the time it ran is billed."),
+    "aborted": said("The provider gave up before it began; that is not billed."),
+}
+_SILENT = said("The provider gave no reason.")
+_GONE = said("The provider has deleted the result: it keeps results for one hour.")
+_NOTHING = said("The provider says success and gave no result.")
+_BROKEN = {"image": said("what arrived is not a whole image."), "video": said("what arrived is not a whole video.")}
+_IN_VAIN = said("The provider accepted the request at none of many attempts; nothing was billed. Try again later.")
+_UNKNOWN = said(
+    "The connection broke while the request was sent, and the provider's list does not tell whether it was accepted. "
+    "It may have been billed. Look at your account, then run it again if it is not there."
+)

@@ -1,0 +1,329 @@
+"""What a person can do with opstore, as functions: the page, the HTTP interface and the command line call these and no others.
+
+Whatever is asked is checked whole before anything is stored; what is acknowledged is durable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from opstore import media
+from opstore.budget import Budget, Spending
+from opstore.curation import Curation
+from opstore.errors import DamagedOperation, FileMissing, InputTooLarge, InvalidRequest, OpstoreError, said
+from opstore.index import Index
+from opstore.jobs import Job, JobFolder, Progress, Step
+from opstore.names import check_operation_id, generate_operation_id, is_operation_id, parse_name
+from opstore.operation import MAX_SIDECAR_BYTES, Operation, parse_time, timestamp
+from opstore.preferences import PreferenceFile, Preferences
+from opstore.providers.models import Cost, Model, ModelTable
+from opstore.store import MAX_INPUT_BYTES, MAX_INPUTS, Store
+from opstore.thumbnails import Thumbnails
+from opstore.verify import Problem
+from opstore.workflows import StepPlan, plan, step_types
+
+#: A record becomes a sidecar, with a record of each step besides: what is larger than this would not fit into one.
+MAX_JOB_BYTES = MAX_SIDECAR_BYTES // 4
+
+
+@dataclass(frozen=True, slots=True)
+class NewOperation:
+    """A request for an operation. `images` are whole files; `parents` the operations whose outputs are among them.
+
+    `models` chooses a model by name for a step's type; `retry_of` names the operation that is run again.
+    """
+
+    operation_type: str
+    prompt: str
+    images: tuple[bytes, ...] = ()
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    models: Mapping[str, str] = field(default_factory=dict)
+    provider: str | None = None
+    parents: tuple[str, ...] = ()
+    batch_id: str | None = None
+    retry_of: str | None = None
+    workflow_analysis: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """An operation under way as a person sees it; `share` is from 0 to 1, None where nobody knows."""
+
+    id: str
+    type: str
+    prompt: str
+    state: str
+    model: str
+    seconds: float
+    progress: Progress
+    cancel: bool
+    inputs: tuple[str, ...]
+    local: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of the library, newest first; `older` is the id to pass as `before` for the next one, None at the end."""
+
+    operations: tuple[Operation, ...]
+    older: str | None
+
+
+class Service:
+    """The acts of people over one data folder."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        jobs: JobFolder,
+        table: ModelTable,
+        thumbnails: Thumbnails,
+        preferences: PreferenceFile,
+        budget: Budget,
+        index: Index,
+        curation: Curation,
+        provider: Callable[[], str],
+        available: Collection[str] = ("local", "replicate"),
+        wake: Callable[[], None] = lambda: None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Work on what `app` has wired.
+
+        `provider` names who makes things when a request does not say, `available` all that are set up here.
+        """
+        self.store = store
+        self.table = table
+        self.thumbnails = thumbnails
+        self.index = index
+        self.curation = curation
+        self._jobs = jobs
+        self._preferences = preferences
+        self._budget = budget
+        self._provider = provider
+        self._available = available
+        self._wake = wake
+        self._clock = clock
+
+    # -- making ----------------------------------------------------------------------------------------------------------
+
+    def plan(self, request: NewOperation) -> tuple[StepPlan, ...]:
+        """Return the provider calls that a request would make; raise InvalidRequest for one that could not run."""
+        if len(request.images) > MAX_INPUTS:
+            count = len(request.images)
+            reason = said("{count} images were given; at most {limit} are accepted", count=count, limit=MAX_INPUTS)
+            raise InvalidRequest(reason=reason)
+        provider = request.provider or self._provider()
+        if provider not in self._available:
+            # Otherwise the runner would wait minutes for a provider that cannot come.
+            raise InvalidRequest(reason=said("{provider} is not set up here; set its token, or choose local", provider=provider))
+        return plan(
+            request.operation_type,
+            request.prompt,
+            request.parameters,
+            len(request.images),
+            provider=provider,
+            table=self.table,
+            models={**self._preferred(provider), **request.models},
+        )
+
+    def _preferred(self, provider: str) -> dict[str, str]:
+        """Return the preferred models that `provider` has: a choice made for one provider must not stop another."""
+        chosen = self._preferences.load().models
+        return {
+            kind: name for kind, name in chosen.items() if name in {model.name for model in self.table.models(provider, kind)}
+        }
+
+    def create(self, request: NewOperation) -> str:
+        """Store a request durably and return its operation's id; the runner, here or in another process, does the rest."""
+        steps = self.plan(request)
+        for number, image in enumerate(request.images, 1):
+            if isinstance(image, bytes) and len(image) > MAX_INPUT_BYTES:
+                raise InputTooLarge(
+                    index=number, megabytes=f"{len(image) / 1024 / 1024:.1f}", limit=MAX_INPUT_BYTES // 1024 // 1024
+                )
+            media.check_image(image, number)
+        costs = self.estimate(steps)
+        if any(cost is None or cost.amount or cost.estimated for cost in costs):
+            self._budget.check([cost.amount or 0.0 if cost else 0.0 for cost in costs])
+        now = self._clock()
+        operation_id = generate_operation_id(now)
+        job = Job(operation_id, "queued", timestamp(now), self._known(request), tuple(_step(item) for item in steps))
+        if len(job.encode()) > MAX_JOB_BYTES:
+            raise InvalidRequest(reason=said("prompt, parameters and analysis together are too long; shorten them"))
+        self.store.initialize_storage()
+        names: list[str] = []
+        try:
+            for number, image in enumerate(request.images, 1):
+                names.append(self.store.save_input_image(operation_id, image, number).name)
+            operation = {**job.operation, "inputCount": len(names), "inputFiles": names}
+            self._jobs.add(replace(job, operation=operation))
+        except OpstoreError:
+            with contextlib.suppress(OpstoreError):  # nobody would ever find them: verify() lists what stays
+                self.store.operations.remove(operation_id, names)
+            raise
+        self._wake()
+        return operation_id
+
+    @staticmethod
+    def _known(request: NewOperation) -> dict[str, Any]:
+        known: dict[str, Any] = {
+            "operationType": request.operation_type,
+            "prompt": request.prompt,
+            "parameters": dict(request.parameters),
+            "inputCount": 0,
+            "inputFiles": [],
+            "workflowAnalysis": dict(request.workflow_analysis) if request.workflow_analysis else None,
+            "parents": [parent for parent in request.parents if is_operation_id(parent)],
+            "batchId": request.batch_id,
+        }
+        return known | ({"retryOf": check_operation_id(request.retry_of)} if request.retry_of else {})
+
+    def cancel(self, operation_id: str) -> None:
+        """Ask for an operation under way to stop; raise OperationNotFound where it has ended already."""
+        try:
+            self._jobs.update(check_operation_id(operation_id), lambda job: replace(job, cancel=True))
+        except ValueError:
+            raise DamagedOperation(operation_id=operation_id, reason=said("its record in pending/ is damaged")) from None
+        self._wake()
+
+    def again(self, operation_id: str) -> str:
+        """Run an operation once more, as a new one that names the old; return the new id. Works for old and foreign ones."""
+        old = self.operation(operation_id)
+        models = _models_of(old)
+        provider = old.provider if old.provider in self._available else self._provider()
+        known = {model.name for step in step_types(old.type, len(old.inputs)) for model in self.models(step, provider)}
+        return self.create(
+            NewOperation(
+                operation_type=old.type,
+                prompt=old.prompt,
+                images=tuple(self.store.read_file(name) for name in old.inputs),
+                parameters=old.parameters(),
+                models={kind: name for kind, name in models.items() if name in known},
+                provider=provider if known else None,
+                parents=old.parents,
+                retry_of=old.id,
+            )
+        )
+
+    def models(self, step_type: str, provider: str | None = None) -> Sequence[Model]:
+        """Return the models that do `step_type`, the one chosen in the settings first, else the table's default."""
+        chosen = provider or self._provider()
+        preferred = self._preferred(chosen).get(step_type)
+        return sorted(self.table.models(chosen, step_type), key=lambda model: model.name != preferred)
+
+    def estimate(self, steps: Sequence[StepPlan]) -> list[Cost | None]:
+        """Return what each step will probably cost, None where the price is not known."""
+        return [step.model.estimate(step.operation_type, step.parameters) for step in steps]
+
+    # -- following -------------------------------------------------------------------------------------------------------
+
+    def jobs(self) -> list[JobView]:
+        """Return what is under way, oldest first."""
+        return [self._view(job) for job in self._jobs.all()]
+
+    def count_jobs(self) -> int:
+        """Return how many operations are under way: as many as `jobs` shows, or a page that compares the two would never rest."""
+        return len(self._jobs.all())
+
+    def job(self, operation_id: str) -> JobView | None:
+        """Return one operation under way, None where it has ended or never was."""
+        try:
+            return self._view(self._jobs.get(check_operation_id(operation_id)))
+        except (OpstoreError, ValueError):
+            return None
+
+    def _view(self, job: Job) -> JobView:
+        began = parse_time(job.created_at) or self._clock()
+        named = job.operation.get("inputFiles")
+        return JobView(
+            id=job.operation_id,
+            type=str(job.operation.get("operationType", "unknown")),
+            prompt=str(job.operation.get("prompt", "")),
+            state=job.state,
+            model=job.step.model,
+            seconds=max(0.0, (self._clock() - began).total_seconds()),
+            progress=self._jobs.progress(job.operation_id),
+            cancel=job.cancel,
+            inputs=tuple(name for name in named if parse_name(name)) if isinstance(named, list) else (),
+            local=job.step.provider == "local",
+        )
+
+    # -- looking ---------------------------------------------------------------------------------------------------------
+
+    def operation(self, operation_id: str) -> Operation:
+        """Return one stored operation; raise InvalidOperationId, OperationNotFound or DamagedOperation."""
+        return Operation.of(self.store.get_operation_metadata(operation_id))
+
+    def page(self, *, before: str | None = None, size: int = 24, types: Sequence[str] = (), statuses: Sequence[str] = ()) -> Page:
+        """Return a page of stored operations, newest first, of these types and statuses (empty: of all)."""
+        found = tuple(itertools.islice(self._matching(before, size, set(types), set(statuses)), size + 1))
+        return Page(found[:size], found[size - 1].id if len(found) > size else None)
+
+    def _matching(self, before: str | None, size: int, types: set[str], statuses: set[str]) -> Iterator[Operation]:
+        if before is not None:
+            check_operation_id(before)
+        for sidecar in self.store.iterate(before=before, hint=size + 1):
+            operation = Operation.of(sidecar)
+            if (not types or operation.type in types) and (not statuses or operation.status in statuses):
+                yield operation
+
+    def media(self, name: str) -> tuple[Path, media.MediaType | None]:
+        """Return a stored media file's path and what its bytes are; raise InvalidFileName, FileMissing or UnsafeFile."""
+        parts = parse_name(name)
+        with self.store.open_file(name) as file:
+            head = file.read(4096)
+        if parts is None or parts.role == "sidecar":
+            raise FileMissing(name=name)
+        return self.store.operations.path / name, media.sniff(head)
+
+    def problems(self, *, deep: bool = False) -> list[Problem]:
+        """Return everything that is wrong in the data folder."""
+        return self.store.verify(deep=deep)
+
+    # -- settings --------------------------------------------------------------------------------------------------------
+
+    def preferences(self) -> Preferences:
+        """Return what people chose."""
+        return self._preferences.load()
+
+    def change_preferences(self, **changes: Any) -> Preferences:
+        """Change settings; raise InvalidSetting for a value that makes no sense."""
+        return self._preferences.save(**changes)
+
+    def spending(self) -> Spending:
+        """Return what was spent today and this month, and what is bound by operations under way."""
+        return self._budget.spending()
+
+    def provider(self) -> str:
+        """Return who makes things now: `local` or `replicate`."""
+        return self._provider()
+
+
+def _models_of(old: Operation) -> dict[str, str]:
+    """Return the models of an operation's steps by type, as far as its sidecar, whoever wrote it, tells."""
+    steps = old.sidecar.get("steps")
+    found = [step for step in steps if isinstance(step, Mapping)] if isinstance(steps, list) else []
+    named = [(step.get("operationType"), step.get("model")) for step in found]
+    return {kind: model for kind, model in named if isinstance(kind, str) and isinstance(model, str)}
+
+
+def _step(item: StepPlan) -> Step:
+    cost = item.model.estimate(item.operation_type, item.parameters)
+    return Step(
+        operation_type=item.operation_type,
+        prompt=item.prompt,
+        provider=item.model.provider,
+        model=item.model.name,
+        parameters=dict(item.parameters),
+        estimate=cost.record() if cost else None,
+    )
+
+
+__all__ = ["JobView", "NewOperation", "OpstoreError", "Page", "Service"]

@@ -1,0 +1,104 @@
+"""Small pictures of stored media, made once and off the page's path; everything here lies in `cache/` and may be deleted.
+
+A stored file never changes under its name, so a thumbnail is found by name. One that cannot be made is remembered as an empty
+file: a broken picture costs one attempt, not one a visit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from opstore import media
+from opstore.errors import OpstoreError
+from opstore.files import is_passing, storage_errors
+from opstore.names import check_name
+from opstore.operation import Operation
+from opstore.store import Store
+
+log = logging.getLogger("opstore.thumbnails")
+
+#: Longest side in pixels: a card of the library is at most 320 CSS pixels wide.
+SIDE = 480
+
+
+class Thumbnails:
+    """The thumbnails of one store."""
+
+    def __init__(self, store: Store) -> None:
+        """Keep thumbnails in the store's cache; call `start` to have them made as operations are saved."""
+        self._store = store
+        self._folder = store.cache / "thumbnails"
+        self._pool: ThreadPoolExecutor | None = None
+        self._guard = threading.Lock()
+
+    def start(self) -> None:
+        """Make the thumbnails of every operation from now on, in the background."""
+        with self._guard:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(1, thread_name_prefix="opstore-thumbnail")
+                self._store.listeners.append(self._saved)
+
+    def stop(self) -> None:
+        """Stop making thumbnails; what is left is made when it is asked for."""
+        with self._guard:
+            if self._pool is not None:
+                self._store.listeners.remove(self._saved)
+                self._pool.shutdown(wait=False, cancel_futures=True)
+                self._pool = None
+
+    def path(self, name: str) -> Path | None:
+        """Return the thumbnail of a stored media file, made now if need be; None where the file is no readable picture.
+
+        Raise InvalidFileName, FileMissing or UnsafeFile for a file that cannot be served, StorageError where the cache is full.
+        """
+        path = self._path(name)
+        with contextlib.suppress(OSError):
+            known = path.lstat()
+            if stat.S_ISREG(known.st_mode):  # a planted link must not lead out of the folder
+                return path if known.st_size else None
+        try:
+            small = media.thumbnail(self._store.read_file(name), SIDE)
+        except OpstoreError as error:
+            if error.status in (404, 507):
+                raise
+            if isinstance(error.__cause__, MemoryError) or is_passing(error.__cause__ or error):
+                return None  # says nothing of the picture: not remembered
+            small = b""
+        self._put(path, small)
+        return path if small else None
+
+    def _path(self, name: str) -> Path:
+        # One folder a day keeps folders at some thousands of entries.
+        return self._folder / check_name(name).operation_id[:8] / f"{name}.{SIDE}"
+
+    def _put(self, path: Path, data: bytes) -> None:
+        temp = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        try:
+            with storage_errors():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                temp.write_bytes(data)
+                os.replace(temp, path)
+        except OpstoreError:
+            with contextlib.suppress(OSError):
+                temp.unlink(missing_ok=True)
+            raise
+
+    def _saved(self, operation_id: str) -> None:
+        if self._pool is not None:
+            with contextlib.suppress(RuntimeError):  # shut down in between
+                self._pool.submit(self._make, operation_id)
+
+    def _make(self, operation_id: str) -> None:
+        try:
+            view = Operation.of(self._store.get_operation_metadata(operation_id))
+            for name in (*view.outputs, *view.inputs, *view.intermediates):
+                self.path(name)
+        except OpstoreError as error:
+            log.info("no thumbnails of %s: %s", operation_id, error)

@@ -1,0 +1,120 @@
+"""An operation type as the provider calls it takes: one step, or for `edit_then_video` an edit and then a video of its result.
+
+Planning is pure: it checks a whole request against the types and the models before anything is stored or sent.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from opstore.errors import InvalidRequest, said
+from opstore.operation import OPERATION_TYPES, OperationType, plain
+from opstore.providers.models import Model, ModelTable
+
+#: Replicate's models take seeds of 32 bits at least; 31 are safe where one reads them as signed.
+SEED_BITS = 31
+#: Longest prompt that is accepted: ten pages, and more than any listed model reads.
+MAX_PROMPT = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """One provider call to be made: type, prompt, model and the parameters in opstore's names."""
+
+    operation_type: str
+    prompt: str
+    model: Model
+    parameters: Mapping[str, Any]
+
+
+def operation_type(name: str) -> OperationType:
+    """Return the row of the table for `name`; raise InvalidRequest for a type that cannot be run."""
+    row = OPERATION_TYPES.get(name) if isinstance(name, str) else None
+    if row is None:
+        given, known = ascii(name)[:40], tuple(OPERATION_TYPES)
+        raise InvalidRequest(reason=said("{value} is not an operation type; use one of {types}", value=given, types=known))
+    return row
+
+
+def step_types(name: str, inputs: int) -> tuple[str, ...]:
+    """Return the types of the provider calls behind an operation type with `inputs` images."""
+    if name == "edit_then_video":
+        return ("image_edit_single" if inputs <= 1 else "image_edit_multiple", "image_to_video_single")
+    return (name,)
+
+
+def suggest(inputs: int, wants_video: bool = False) -> str:
+    """Return the operation type that fits the number of images given."""
+    if inputs == 0:
+        return "text_to_video" if wants_video else "text_to_image"
+    if wants_video:
+        return "image_to_video_single" if inputs == 1 else "image_to_video_transition"
+    return "image_edit_single" if inputs == 1 else "image_edit_multiple"
+
+
+def fitting(inputs: int) -> tuple[str, ...]:
+    """Return the operation types that take `inputs` images, in the table's order."""
+    return tuple(row.name for row in OPERATION_TYPES.values() if row.minimum <= inputs <= row.maximum)
+
+
+def plan(
+    name: str,
+    prompt: str,
+    parameters: Mapping[str, Any],
+    inputs: int,
+    *,
+    provider: str,
+    table: ModelTable,
+    models: Mapping[str, str] | None = None,
+) -> tuple[StepPlan, ...]:
+    """Return the steps of a request; raise InvalidRequest, naming what to change, if any of them could not be run.
+
+    `models` chooses a model by its name for a step's type; the others get the provider's default. A model that takes a seed
+    always gets an explicit one, so that its prediction can be recognised and the result made again.
+    """
+    operation_type(name).check_count(inputs)
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise InvalidRequest(reason=said("there is no prompt; say what you want to see"))
+    _check_length(prompt)
+    if not isinstance(parameters, Mapping):
+        raise InvalidRequest(reason=said("parameters must be an object of names and values"))
+    plain(parameters)
+    kinds = step_types(name, inputs)
+    chosen = [(kind, _chosen(kind, provider, table, models or {})) for kind in kinds]
+    # Only a chain has prompts of its own for its steps: elsewhere the prompt that is stored is the one that is sent.
+    return tuple(
+        _step(kind, _own_prompt(kind, prompt, parameters if len(kinds) > 1 else {}), parameters, m) for kind, m in chosen
+    )
+
+
+def _chosen(step: str, provider: str, table: ModelTable, models: Mapping[str, str]) -> Model:
+    model = table.get(models[step]) if models.get(step) else table.default(provider, step)
+    if model.provider != provider or step not in model.types:
+        reason = said("the model {model} does not do {type} here; choose another one", model=model.name, type=step)
+        raise InvalidRequest(reason=reason)
+    return model
+
+
+def _step(step: str, prompt: str, parameters: Mapping[str, Any], model: Model) -> StepPlan:
+    known = {parameter.name for parameter in model.parameters_for(step)}
+    given = model.validate(step, {key: value for key, value in parameters.items() if key in known and value is not None})
+    if model.takes_seed and given.get("seed") is None:
+        given["seed"] = secrets.randbits(SEED_BITS)
+    return StepPlan(step, prompt, model, given)
+
+
+def _own_prompt(step: str, prompt: str, parameters: Mapping[str, Any]) -> str:
+    own = parameters.get("videoPrompt" if OPERATION_TYPES[step].result == "video" else "editPrompt")
+    if not isinstance(own, str) or not own.strip():
+        return prompt
+    _check_length(own)
+    return own
+
+
+def _check_length(prompt: str) -> None:
+    if len(prompt) > MAX_PROMPT:
+        reason = said("the prompt has {count} characters; at most {limit} are accepted", count=len(prompt), limit=MAX_PROMPT)
+        raise InvalidRequest(reason=reason)

@@ -1,0 +1,392 @@
+"""The HTTP interface as callers and attackers meet it: shapes, types from bytes, caching, who is let in; never a 500."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from opstore.api import Api, middleware
+from opstore.app import App, Settings
+from tests.samples import GIF, HOSTILE_IDS, HOSTILE_NAMES, ID, JPG, LATER, MP4, PNG, WEBP, plant
+
+HERE = "http://127.0.0.1:8501"
+HTML = b"<!doctype html><html><script>alert(1)</script></html>"
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'
+TOKEN = "a token, é, 🔑"
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> App:
+    return App(Settings(data=tmp_path / "data"))
+
+
+def client_of(app: App, host: str = "127.0.0.1", base: str = HERE) -> TestClient:
+    """Return a caller at the address `host`; a fault of the server is an answer, as it is for a real caller."""
+    served = Starlette(routes=Api(lambda: app).routes(), middleware=middleware())
+    return TestClient(served, base_url=base, client=(host, 50_000), raise_server_exceptions=False)
+
+
+@pytest.fixture
+def client(app: App) -> Iterator[TestClient]:
+    with client_of(app) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A caller of an empty store, for what must not get as far as the store anyway."""
+    with client_of(App(Settings(data=tmp_path_factory.mktemp("empty")))) as client:
+        yield client
+
+
+def save(app: App, operation_id: str = ID, **changes: Any) -> dict[str, Any]:
+    outputs = changes.pop("outputs", [PNG])
+    app.store.save(operation_id, {"operationType": "text_to_image", "prompt": "é <b>"} | changes, outputs=outputs)
+    return app.store.get_operation_metadata(operation_id)
+
+
+def refused(answer: Any, *statuses: int) -> str:
+    """Check that an answer is the one form of an error, and return its sentence."""
+    assert answer.status_code in statuses, (answer.status_code, answer.text[:200])
+    assert answer.headers["content-type"] == "application/json"
+    body = answer.json()
+    assert sorted(body) == ["error", "success"] and body["success"] is False and isinstance(body["error"], str) and body["error"]
+    return str(body["error"])
+
+
+# -- history -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_history_is_the_sidecars_newest_first(app: App, client: TestClient) -> None:
+    assert client.get("/api/history").json() == {"success": True, "count": 0, "operations": []}
+    older, newer = save(app, ID), save(app, LATER)
+    plant(app.store, "20251103143024_abc123df.json", b"damaged")
+    answer = client.get("/api/history")
+    assert answer.status_code == 200 and answer.headers["content-type"] == "application/json"
+    assert answer.json() == {"success": True, "count": 2, "operations": [newer, older]}
+    assert client.get("/api/history?limit=1").json()["operations"] == [newer]
+    assert client.get("/api/history?limit=0").json() == {"success": True, "count": 0, "operations": []}
+    assert client.get("/api/history?limit=10000").json()["count"] == 2
+
+
+def test_fifty_are_the_default(app: App, client: TestClient) -> None:
+    for number in range(52):
+        save(app, f"2025110314{number:04}_abc123de", outputs=[])
+    assert client.get("/api/history").json()["count"] == 50
+
+
+@pytest.mark.parametrize("limit", ["-1", "10001", "1e3", "abc", "", " 5", "5.0", "٥", "9" * 5000, "0x5", "5;drop", "NaN", "null"])
+def test_a_limit_that_is_no_number_is_refused(empty: TestClient, limit: str) -> None:
+    assert "limit" in refused(empty.get(f"/api/history?limit={quote(limit)}"), 400)
+
+
+def test_one_operation(app: App, client: TestClient) -> None:
+    sidecar = save(app)
+    assert client.get(f"/api/history/{ID}").json() == {"success": True, "operation": sidecar}
+    assert "is not an operation id" in refused(client.get("/api/history/20251103143022"), 400)
+    assert LATER in refused(client.get(f"/api/history/{LATER}"), 404)
+    plant(app.store, f"{LATER}.json", b'{"operationId": "')
+    refused(client.get(f"/api/history/{LATER}"), 422)
+
+
+@pytest.mark.parametrize("value", [value for value in HOSTILE_IDS if isinstance(value, str)], ids=lambda value: ascii(value)[:30])
+def test_a_malformed_id_is_refused(empty: TestClient, value: str) -> None:
+    address = quote(value.encode("utf-8", "surrogatepass")[:3000], safe="")
+    if address in ("", ".", ".."):
+        refused(empty.get(f"/api/history/{address}".rstrip(".")), 404)
+        return
+    refused(empty.get(f"/api/history/{address}"), 400, 404)
+
+
+# -- files ---------------------------------------------------------------------------------------------------------------
+
+TYPES = [(PNG, "image/png"), (JPG, "image/jpeg"), (WEBP, "image/webp"), (GIF, "image/gif"), (MP4, "video/mp4")]
+
+
+@pytest.mark.parametrize("extension", ["jpg", "png", "webp", "gif", "mp4", "webm", "jpeg"])
+@pytest.mark.parametrize(("data", "kind"), TYPES, ids=[kind for _, kind in TYPES])
+def test_a_file_is_what_its_bytes_are_whatever_it_is_called(
+    app: App, client: TestClient, extension: str, data: bytes, kind: str
+) -> None:
+    plant(app.store, f"{ID}_out.{extension}", data)
+    answer = client.get(f"/api/files/{ID}_out.{extension}")
+    assert answer.status_code == 200 and answer.content == data and answer.headers["content-type"] == kind
+    right = {"image/jpeg": "jpg"}.get(kind, kind.split("/")[1])
+    assert answer.headers["content-disposition"] == f'inline; filename="{ID}_out.{right}"'
+    assert answer.headers["content-length"] == str(len(data)) and answer.headers["accept-ranges"] == "bytes"
+    check_headers(answer)
+    saved = client.get(f"/api/files/{ID}_out.{extension}?download=1")
+    assert saved.headers["content-disposition"] == f'attachment; filename="{ID}_out.{right}"'
+
+
+def check_headers(answer: Any) -> None:
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
+    assert answer.headers["x-frame-options"] == "SAMEORIGIN" and answer.headers["referrer-policy"] == "same-origin"
+    assert "immutable" in answer.headers["cache-control"] and "public" not in answer.headers["cache-control"]
+
+
+@pytest.mark.parametrize("data", [HTML, SVG, b"#!/bin/sh\n", b"", b"%PDF-1.7", b"GIF", b"RIFF\0\0\0\0WAVE", b"\0" * 64, b"MZ"])
+def test_what_is_no_medium_is_only_ever_a_file_to_save(app: App, client: TestClient, data: bytes) -> None:
+    plant(app.store, f"{ID}_out.jpg", data)
+    answer = client.get(f"/api/files/{ID}_out.jpg")
+    assert answer.status_code == 200 and answer.content == data
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"].startswith("attachment;")
+    check_headers(answer)
+
+
+def test_parts_of_a_file(app: App, client: TestClient) -> None:
+    plant(app.store, f"{ID}_out.mp4", MP4)
+    url = f"/api/files/{ID}_out.mp4"
+    for given, expected in (("0-99", MP4[:100]), ("100-", MP4[100:]), ("-7", MP4[-7:]), (f"5-{len(MP4) * 9}", MP4[5:])):
+        answer = client.get(url, headers={"Range": f"bytes={given}"})
+        assert answer.status_code == 206 and answer.content == expected and answer.headers["content-type"] == "video/mp4"
+        start = MP4.index(expected)
+        assert answer.headers["content-range"] == f"bytes {start}-{start + len(expected) - 1}/{len(MP4)}"
+    assert client.get(url, headers={"Range": f"bytes={len(MP4)}-"}).status_code == 416
+    etag = client.head(url).headers["etag"]
+    assert client.get(url, headers={"Range": "bytes=0-1", "If-Range": etag}).status_code == 206
+    assert client.get(url, headers={"Range": "bytes=0-1", "If-Range": '"other"'}).content == MP4
+
+
+RANGES = [
+    "bytes=" + ",".join(f"{n}-" for n in range(5_000)),
+    "bytes=" + ",".join("0-" for _ in range(99)),
+    "bytes=" + ",".join(f"{2 * n}-{2 * n}" for n in range(99)),
+    "bytes=" + "," * 50_000,
+    "bytes=" + "9" * 50_000 + "-",
+    "bytes=5-1", "bytes=-0", "bytes=--5", "bytes=a-b", "bytes", "chunks=0-5", "bytes=0-0,-1", "bytes=-", "=", "",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", RANGES, ids=lambda given: given[:20])
+def test_hostile_ranges_cost_no_more_than_the_file(app: App, client: TestClient, given: str) -> None:
+    plant(app.store, f"{ID}_out.mp4", MP4)
+    answer = client.get(f"/api/files/{ID}_out.mp4", headers={"Range": given})
+    assert answer.status_code in (200, 206, 400, 416)
+    assert len(answer.content) < len(MP4) + 100 * 200, "parts that overlap are given once"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_who_has_the_file_already_is_told_so(app: App, client: TestClient) -> None:
+    plant(app.store, f"{ID}_out.png", PNG)
+    for url in (f"/api/files/{ID}_out.png", f"/api/thumbnails/{ID}_out.png"):
+        first = client.get(url)
+        etag, modified = first.headers["etag"], first.headers["last-modified"]
+        for headers in (
+            {"If-None-Match": etag},
+            {"If-None-Match": f'"x", W/{etag}'},
+            {"If-None-Match": "*"},
+            {"If-Modified-Since": modified},
+            {"If-None-Match": etag, "If-Modified-Since": "Thu, 01 Jan 1970 00:00:00 GMT"},
+        ):
+            again = client.get(url, headers=headers)
+            assert again.status_code == 304 and again.content == b"" and again.headers["etag"] == etag, headers
+        for headers in (
+            {"If-None-Match": '"other"'},
+            {"If-Modified-Since": "Thu, 01 Jan 1970 00:00:00 GMT"},
+            {"If-Modified-Since": "junk"},
+            {"If-None-Match": '"other"', "If-Modified-Since": modified},
+        ):
+            assert client.get(url, headers=headers).content == first.content
+
+
+def test_head_says_what_get_would(app: App, client: TestClient) -> None:
+    plant(app.store, f"{ID}_out.png", PNG)
+    for url in (f"/api/files/{ID}_out.png", f"/api/thumbnails/{ID}_out.png"):
+        head, get = client.head(url), client.get(url)
+        assert head.status_code == 200 and head.content == b"" and head.headers == get.headers
+    assert client.head("/api/history").status_code == 200
+    assert client.head(f"/api/files/{LATER}_out.png").status_code == 404
+
+
+def test_sidecars_are_no_files(app: App, client: TestClient) -> None:
+    save(app)
+    for route in ("files", "thumbnails"):
+        refused(client.get(f"/api/{route}/{ID}.json"), 404)
+
+
+# -- names that mean harm ------------------------------------------------------------------------------------------------
+
+RAW = [
+    "..%2f..%2fetc%2fpasswd", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "..%5c..%5cx", "%00", f"{ID}_out.png%00", f"{ID}_out.png%00.html",
+    f"..%2foperations%2f{ID}_out.png", f"{ID}_out.png%2f", f"{ID}_out.png%0a", f".%2f{ID}_out.png", f"%2f{ID}_out.png",
+    "%2fetc%2fpasswd", "a" * 8_000, "%ff%fe", "%ED%A0%80", f"{ID}_out.png;.html", f"{ID}_out.png%3f", "..;%2fx",
+    "%252e%252e%252fx", "settings.json", ".settings.lock", f".{ID}.lock", "con", "%E2%80%AE", f"{ID}_OUT.PNG",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("route", ["files", "thumbnails", "history"])
+@pytest.mark.parametrize("name", RAW, ids=lambda name: name[:30])
+def test_a_raw_hostile_name_is_refused_as_json(empty: TestClient, route: str, name: str) -> None:
+    refused(empty.get(f"/api/{route}/{name}"), 400, 404)
+
+
+@pytest.mark.parametrize("name", [name for name in HOSTILE_NAMES if isinstance(name, str)], ids=lambda name: ascii(name)[:30])
+def test_a_hostile_name_is_refused_as_json(empty: TestClient, name: str) -> None:
+    address = quote(name.encode("utf-8", "surrogatepass")[:3000], safe="")
+    for route in ("files", "thumbnails"):
+        if address.strip("."):
+            refused(empty.get(f"/api/{route}/{address}"), 400, 404)
+
+
+def test_nothing_outside_the_folder_is_opened(
+    app: App, client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Links, pipes and folders under good names; every path that is opened meanwhile is looked at."""
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(PNG)
+    folder = app.store.operations.path
+    (folder / f"{ID}_out.png").symlink_to(secret)
+    (folder / f"{ID}_out.jpg").symlink_to(tmp_path / "missing")
+    (folder / f"{ID}_out.webp").symlink_to("/dev/zero")
+    (folder / f"{ID}_out.gif").mkdir()
+    os.mkfifo(folder / f"{ID}_out.mp4")
+    (folder / f"{ID}.json").symlink_to(secret)
+    opened: list[str] = []
+    real_open, real_os = builtins.open, os.open
+
+    def watched(path: Any, *args: Any, **options: Any) -> Any:
+        opened.append(str(path))
+        return real_open(path, *args, **options)
+
+    def watched_os(path: Any, *args: Any, **options: Any) -> Any:
+        found = real_os(path, *args, **options)
+        opened.append(os.readlink(f"/proc/self/fd/{found}"))
+        return found
+
+    monkeypatch.setattr(builtins, "open", watched)
+    monkeypatch.setattr(os, "open", watched_os)
+    for extension in ("png", "jpg", "webp", "gif", "mp4"):
+        for route in ("files", "thumbnails"):
+            refused(client.get(f"/api/{route}/{ID}_out.{extension}"), 404)
+    refused(client.get(f"/api/history/{ID}"), 404)
+    assert opened and not [path for path in opened if "secret" in path or "/dev/" in path]
+
+
+# -- thumbnails ----------------------------------------------------------------------------------------------------------
+
+
+def test_thumbnails(app: App, client: TestClient, photo: Callable[..., bytes]) -> None:
+    save(app, outputs=[photo("astronaut", "png")])
+    answer = client.get(f"/api/thumbnails/{ID}_out.png")
+    assert answer.status_code == 200 and answer.headers["content-type"] == "image/jpeg" and answer.content[:2] == b"\xff\xd8"
+    check_headers(answer)
+    shutil.rmtree(app.store.cache)
+    assert client.get(f"/api/thumbnails/{ID}_out.png").content == answer.content
+    refused(client.get(f"/api/thumbnails/{LATER}_out.png"), 404)
+    plant(app.store, f"{LATER}_out.png", HTML)
+    for _ in range(2):
+        refused(client.get(f"/api/thumbnails/{LATER}_out.png"), 404)
+
+
+def test_a_cache_that_cannot_be_written_is_said(app: App, client: TestClient) -> None:
+    save(app)
+    (app.store.cache / "thumbnails").write_text("a file where the folder should be")
+    refused(client.get(f"/api/thumbnails/{ID}_out.png"), 507)
+
+
+# -- everything else below /api ------------------------------------------------------------------------------------------
+
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "QUERY", "x" * 300]
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method[:10])
+@pytest.mark.parametrize("path", ["/api", "/api/", "/api/nope", "/api/files", "/api/files/", "/api/history/x/y", "/api//history"])
+def test_an_unknown_address_is_404_for_every_method(empty: TestClient, method: str, path: str) -> None:
+    refused(empty.request(method, path), 404)
+
+
+@pytest.mark.parametrize("method", METHODS[1:], ids=lambda method: method[:10])
+@pytest.mark.parametrize("path", ["/api/health", "/api/history", f"/api/history/{ID}", f"/api/files/{ID}_out.png"])
+def test_a_method_that_an_address_does_not_have_is_405(empty: TestClient, method: str, path: str) -> None:
+    answer = empty.request(method, path)
+    refused(answer, 405)
+    assert answer.headers["allow"] == "GET, HEAD"
+
+
+def test_health(app: App, client: TestClient) -> None:
+    assert client.get("/api/health").json() == {"success": True, "jobs": 0}
+
+
+def test_a_fault_of_the_program_is_json_without_its_details(
+    app: App, client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(type(app.store), "list_operations", lambda *_: 1 // 0)
+    sentence = refused(client.get("/api/history"), 500)
+    assert "ZeroDivision" not in sentence and "ZeroDivision" in caplog.text
+
+
+# -- who is let in -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example", "testserver", "0.0.0.0", ""]
+)
+def test_a_name_that_somebody_pointed_here_is_refused(empty: TestClient, host: str) -> None:
+    answer = empty.get("/api/history", headers={"Host": host})
+    assert answer.status_code == 400 and "operations" not in answer.text
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:8501", "127.0.0.1:1", "[::1]:8501", "LOCALHOST:80"])
+def test_the_names_of_this_machine_are_accepted(empty: TestClient, host: str) -> None:
+    assert empty.get("/api/health", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
+def test_this_machine_needs_no_token(app: App, address: str) -> None:
+    assert client_of(app, address).get("/api/history").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["10.0.0.5", "192.168.1.7", "8.8.8.8", "::ffff:10.0.0.5", "fe80::1%eth0", "testclient", "localhost", "", "127.0.0.1.x"],
+)
+def test_elsewhere_there_is_no_way_in_without_one(app: App, address: str) -> None:
+    save(app)
+    caller = client_of(app, address)
+    for path in (
+        "/api/history",
+        f"/api/history/{ID}",
+        f"/api/files/{ID}_out.png",
+        f"/api/thumbnails/{ID}_out.png",
+        "/api/health",
+    ):
+        refused(caller.get(path), 401)
+        refused(caller.get(path, headers={"Authorization": "Bearer "}), 401)
+        refused(caller.get(path, headers={"Authorization": "Bearer None"}), 401)
+        refused(caller.get(path, headers={"X-Forwarded-For": "127.0.0.1", "Forwarded": "for=127.0.0.1"}), 401)
+    refused(caller.post("/api/nope"), 401)
+
+
+@pytest.mark.parametrize("token", ["secret", TOKEN, "x" * 4_000, "with spaces in it"])
+def test_elsewhere_the_token_opens(app: App, token: str) -> None:
+    app.settings = replace(app.settings, api_token=token)
+    caller = client_of(app, "10.0.0.5")
+
+    def ask(value: str) -> Any:
+        return caller.get("/api/history", headers={b"Authorization": value.encode()})
+
+    assert ask(f"Bearer {token}").status_code == 200 and ask(f"bearer {token}").status_code == 200
+    for wrong in (token, f"Basic {token}", f"Bearer {token}x", f"Bearer {token[:-1]}", "Bearer", "Bearer é", "Bearer \x7f", ""):
+        refused(ask(wrong), 401)
+
+
+def test_no_answer_holds_the_token(app: App) -> None:
+    app.settings = replace(app.settings, api_token="very-secret", token="r8_secret")
+    assert "secret" not in repr(app.settings)
+    caller = client_of(app, "10.0.0.5")
+    for path in ("/api/history", "/api/nope"):
+        assert "very-secret" not in json.dumps(dict(caller.get(path).headers)) + caller.get(path).text

@@ -1,0 +1,116 @@
+"""The wiring: settings from the environment, refused by name where they cannot be used, and an app that starts and stops."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import opstore
+from opstore.app import App, Settings, open_store
+from opstore.errors import InvalidSetting, OpstoreError
+from opstore.service import NewOperation
+
+TOKEN = "r8_" + "x" * 37
+
+
+def test_the_defaults_are_the_documented_ones() -> None:
+    settings = Settings.from_env({})
+    assert (settings.data, settings.provider, settings.port) == (Path("data"), "", 8501)
+    assert settings.token is settings.base_url is settings.api_token is None
+    assert settings == Settings.from_env({"OPSTORE_DATA": "", "OPSTORE_INDEX": "", "PORT": "", "REPLICATE_API_TOKEN": ""})
+
+
+def test_every_variable_is_read() -> None:
+    settings = Settings.from_env(
+        {
+            "OPSTORE_DATA": "/srv/data",
+            "OPSTORE_PROVIDER": " Local ",
+            "PORT": "8600",
+            "REPLICATE_API_TOKEN": TOKEN,
+            "REPLICATE_BASE_URL": "http://127.0.0.1:9000",
+            "OPSTORE_API_TOKEN": "secret",
+            "OPSTORE_DELIVERY_HOSTS": "http://127.0.0.1:9000",
+        }
+    )
+    assert (settings.data, settings.provider, settings.port) == (Path("/srv/data"), "local", 8600)
+    assert (settings.token, settings.base_url, settings.api_token) == (TOKEN, "http://127.0.0.1:9000", "secret")
+    assert settings.policy != Settings.from_env({}).policy
+    assert Settings.from_env({"OPSTORE_DATA": "/srv/data"}, data="here").data == Path("here")
+    assert TOKEN not in repr(settings) and "secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("PORT", value) for value in ("0", "65536", "-1", "80.5", "http", "８５０１", " 80", "9" * 5_000)),
+        *(("OPSTORE_PROVIDER", value) for value in ("openai", "local,replicate")),
+        *(("OPSTORE_DATA", value) for value in ("s3://bucket/prefix", "file:///srv")),
+        ("OPSTORE_INDEX", "postgresql://localhost/opstore"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(InvalidSetting, match=name) as raised:
+        Settings.from_env({name: value})
+    assert raised.value.exit_code == 2
+
+
+def test_a_store_from_the_environment(tmp_path: Path) -> None:
+    store = opstore.open_store()
+    assert store.root == tmp_path / "data"
+    assert sorted(path.name for path in store.root.iterdir()) == ["cache", "operations", "pending", "shares", "trash"]
+    assert open_store().list_operations() == []
+
+
+def test_a_folder_that_cannot_be_is_an_error_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+    with pytest.raises(OpstoreError):
+        App(Settings(data=tmp_path / "data"))
+
+
+def test_nothing_runs_before_start_nor_after_stop(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    app = App(Settings(data=tmp_path / "data"))
+    operation_id = app.service.create(NewOperation("text_to_image", "stars"))
+    time.sleep(0.2)
+    assert set(threading.enumerate()) == before and app.service.job(operation_id)
+    app.start()
+    deadline = time.monotonic() + 30
+    while app.service.job(operation_id):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    app.stop()
+    app.stop()  # twice is once
+    while ours := [thread.name for thread in set(threading.enumerate()) - before if thread.name.startswith("opstore")]:
+        assert time.monotonic() < deadline, ours
+        time.sleep(0.02)
+    assert app.store.operations.has(f"{operation_id}.json")
+    assert list((app.store.cache / "runners").iterdir()) == [], "no sign of life stays behind"
+
+
+MODEL = """
+["me/mine"]
+title = "Mine"
+provider = "local"
+types = ["text_to_image"]
+"""
+
+
+@pytest.mark.parametrize("content", [MODEL.encode(), b"[[[", b"\xff\xfe", b"x = 1\n" * 200_000, b""])
+def test_the_user_s_own_models_never_stop_the_app(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "models.toml").write_bytes(content)
+    service = App(Settings(data=tmp_path / "data")).service
+    assert service.plan(NewOperation("text_to_image", "x"))[0].model.name == "opstore/local"
+    assert ("me/mine" in service.table.by_name) == (content == MODEL.encode())
+    assert bool(service.table.problems) == (content not in (MODEL.encode(), b""))
+
+
+def test_without_a_token_only_the_local_engine_is_set_up(tmp_path: Path) -> None:
+    def makers(**options: Any) -> set[str]:
+        return set(App(Settings(data=tmp_path / "data", **options)).runner._around.providers)
+
+    assert makers() == {"local"} and makers(token=TOKEN) == {"local", "replicate"}

@@ -1,0 +1,171 @@
+"""Thumbnails: made as operations are saved, found by name, never a reason for a page to fail, and gone without harm."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from opstore import Store, media
+from opstore.errors import FileMissing, InvalidFileName, StorageError, UnsafeFile
+from opstore.thumbnails import SIDE, Thumbnails
+from tests.samples import HOSTILE_NAMES, ID, MP4, PNG, plant
+
+Photo = Callable[..., bytes]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "data")
+    store.initialize_storage()
+    return store
+
+
+@pytest.fixture
+def small(store: Store) -> Iterator[Thumbnails]:
+    thumbnails = Thumbnails(store)
+    yield thumbnails
+    thumbnails.stop()
+
+
+def until(what: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.01)
+
+
+def cached(store: Store) -> dict[str, int]:
+    return {
+        path.name: path.stat().st_size for path in store.cache.rglob("*") if not path.name.endswith(".tmp") and path.is_file()
+    }
+
+
+def size_of(path: Path | None) -> tuple[int, int]:
+    assert path is not None
+    with Image.open(path) as picture:
+        return picture.size
+
+
+def test_a_save_makes_them_in_the_background(store: Store, small: Thumbnails, photo: Photo) -> None:
+    small.start()
+    small.start()  # twice is once
+    store.save(ID, {"operationType": "image_edit_single"}, inputs=[photo("chelsea")], outputs=[photo("astronaut", "png")])
+    until(lambda: len(cached(store)) == 2)
+    made = cached(store)
+    assert set(made) == {f"{ID}_in_1.jpg.{SIDE}", f"{ID}_out.png.{SIDE}"} and all(0 < size < 100_000 for size in made.values())
+    stamp = (store.cache / "thumbnails" / ID[:8] / f"{ID}_out.png.{SIDE}").stat().st_mtime_ns
+    path = small.path(f"{ID}_out.png")
+    assert path and path.stat().st_mtime_ns == stamp, "served, not made again"
+    assert max(size_of(path)) == SIDE
+
+
+def test_after_stop_nothing_is_made_unasked(store: Store, small: Thumbnails) -> None:
+    small.start()
+    small.stop()
+    store.save(ID, {"operationType": "text_to_image"}, outputs=[PNG])
+    time.sleep(0.2)
+    assert not cached(store) and not store.listeners
+    assert size_of(small.path(f"{ID}_out.png")) == (3, 2), "a small picture is not enlarged"
+
+
+def test_a_video_has_a_poster(store: Store, small: Thumbnails) -> None:
+    store.save(ID, {"operationType": "text_to_video"}, outputs=[MP4])
+    path = small.path(f"{ID}_out.mp4")
+    assert size_of(path) == (media.facts(MP4).width, media.facts(MP4).height)
+
+
+@pytest.mark.parametrize("data", [b"<html><script>alert(1)</script>", b"\x89PNG\r\n\x1a\n cut", b"", b"\0" * 1000, MP4[:200]])
+def test_a_failure_is_remembered(store: Store, small: Thumbnails, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"{ID}_out.jpg"
+    plant(store, name, data)
+    assert small.path(name) is None
+    tries: list[str] = []
+    monkeypatch.setattr(Store, "read_file", lambda self, name: tries.append(name))
+    assert small.path(name) is None and not tries
+    assert cached(store) == {f"{name}.{SIDE}": 0}
+
+
+def test_a_machine_short_of_memory_is_no_fault_of_the_picture(
+    store: Store, small: Thumbnails, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.save(ID, {"operationType": "text_to_image"}, outputs=[PNG])
+    with monkeypatch.context() as patch:
+        patch.setattr(Image, "open", lambda *args, **options: (_ for _ in ()).throw(MemoryError()))
+        assert small.path(f"{ID}_out.png") is None
+    assert small.path(f"{ID}_out.png") is not None
+
+
+def test_the_cache_deleted_under_a_running_app_comes_back(store: Store, small: Thumbnails) -> None:
+    small.start()
+    store.save(ID, {"operationType": "text_to_image"}, outputs=[PNG])
+    until(lambda: cached(store))
+    shutil.rmtree(store.cache)
+    assert size_of(small.path(f"{ID}_out.png")) == (3, 2)
+    shutil.rmtree(store.cache)
+    store.save("20251103143023_abc123df", {"operationType": "text_to_image"}, outputs=[PNG])
+    until(lambda: cached(store))
+
+
+def test_a_cache_that_cannot_be_written_is_said(store: Store, small: Thumbnails) -> None:
+    store.save(ID, {"operationType": "text_to_image"}, outputs=[PNG])
+    (store.cache / "thumbnails").write_text("a file where the folder should be")
+    with pytest.raises(StorageError):
+        small.path(f"{ID}_out.png")
+
+
+def test_saving_goes_on_where_thumbnails_cannot(store: Store, small: Thumbnails) -> None:
+    (store.cache / "thumbnails").write_text("a file where the folder should be")
+    small.start()
+    assert store.save(ID, {"operationType": "text_to_image"}, outputs=[PNG])["success"]
+
+
+@pytest.mark.parametrize("name", [name for name in HOSTILE_NAMES if isinstance(name, str)], ids=lambda name: ascii(name)[:30])
+def test_a_hostile_name_is_refused_and_nothing_is_made(store: Store, small: Thumbnails, name: str) -> None:
+    with pytest.raises(InvalidFileName):
+        small.path(name)
+    assert not cached(store)
+
+
+def test_a_missing_file_is_missing_each_time(store: Store, small: Thumbnails) -> None:
+    for _ in range(2):
+        with pytest.raises(FileMissing):
+            small.path(f"{ID}_out.png")
+    assert not cached(store)
+
+
+def test_links_lead_nowhere(store: Store, small: Thumbnails, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.png"
+    outside.write_bytes(PNG)
+    (store.operations.path / f"{ID}_out.png").symlink_to(outside)
+    with pytest.raises(UnsafeFile):
+        small.path(f"{ID}_out.png")
+    (store.operations.path / f"{ID}_out.png").unlink()
+    store.save(ID, {"operationType": "text_to_image"}, outputs=[PNG])
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    planted = store.cache / "thumbnails" / ID[:8] / f"{ID}_out.png.{SIDE}"
+    planted.parent.mkdir(parents=True)
+    planted.symlink_to(secret)
+    path = small.path(f"{ID}_out.png")
+    assert path and b"secret" not in path.read_bytes() and secret.read_text() == "secret"
+
+
+def test_sixteen_at_once_get_the_same_whole_picture(store: Store, small: Thumbnails, photo: Photo) -> None:
+    store.save(ID, {"operationType": "text_to_image"}, outputs=[photo(size=(640, 480))])
+
+    def ask(_: int) -> bytes:
+        path = small.path(f"{ID}_out.jpg")
+        assert path is not None
+        return path.read_bytes()
+
+    with ThreadPoolExecutor(16) as pool:
+        found = set(pool.map(ask, range(16)))
+    assert len(found) == 1 and Image.open(io.BytesIO(found.pop())).size == (480, 360)
+    assert [path.name for path in store.cache.rglob(f"*{ID}*")] == [f"{ID}_out.jpg.{SIDE}"], "no temporary file is left"

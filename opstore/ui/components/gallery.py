@@ -1,0 +1,113 @@
+"""A grid of thumbnails: click or Enter opens one, arrows move; only what is near the screen is fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import streamlit as st
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One picture of the grid. `source` is the address of its thumbnail, None where there is none; `badge` a short word on it."""
+
+    id: str
+    source: str | None
+    alt: str
+    title: str
+    badge: str = ""
+    tone: str = ""
+
+
+_HTML = '<ul class="grid"></ul>'
+
+_CSS = """
+.grid { list-style: none; margin: 0; padding: 0; display: grid;
+  grid-template-columns: repeat(auto-fill, minmax(min(var(--tile, 190px), 44vw), 1fr)); gap: 12px; }
+.tile { all: unset; box-sizing: border-box; position: relative; display: block; width: 100%; cursor: pointer; border-radius: 8px;
+  overflow: hidden; content-visibility: auto; contain-intrinsic-size: 190px 220px; font-family: var(--st-font);
+  color: var(--st-text-color); background: var(--st-secondary-background-color); }
+.tile:focus-visible, .tile[aria-current="true"] { outline: 3px solid var(--st-primary-color); outline-offset: 2px; }
+.frame { display: grid; place-items: center; aspect-ratio: 1; overflow: hidden; font-size: 13px; text-align: center; }
+.frame img { width: 100%; height: 100%; object-fit: cover; display: block; }
+.frame span { opacity: .75; padding: 16px; }
+.title { display: block; padding: 8px 10px 10px; font-size: 13px; line-height: 1.35; white-space: nowrap; overflow: hidden;
+  text-overflow: ellipsis; }
+.badge { position: absolute; top: 8px; left: 8px; padding: 2px 8px; border-radius: 8px; font-size: 12px; font-weight: 600;
+  background: rgba(0, 0, 0, .72); color: #fff; }
+.badge.failed { background: #A61B1B; }
+.badge.quiet { background: #4A4A4A; }
+.badge.unknown { background: #7A5200; }
+@media (prefers-reduced-motion: no-preference) {
+  .frame img { transition: transform .18s ease; }
+  .tile:hover .frame img { transform: scale(1.03); }
+}
+"""
+
+_JS = """
+const memory = new WeakMap();
+
+function build(item) {
+  const tile = document.createElement("button");
+  tile.type = "button"; tile.className = "tile"; tile.dataset.id = item.id;
+  tile.setAttribute("aria-label", item.alt);
+  const frame = document.createElement("span"); frame.className = "frame";
+  const word = () => { const none = document.createElement("span"); none.textContent = item.alt; frame.replaceChildren(none); };
+  if (item.source) {
+    const image = document.createElement("img");
+    image.loading = "lazy"; image.decoding = "async"; image.alt = item.alt; image.onerror = word; image.src = item.source;
+    frame.append(image);
+  } else { word(); }
+  const title = document.createElement("span"); title.className = "title"; title.textContent = item.title;
+  tile.append(frame, title);
+  if (item.badge) {
+    const badge = document.createElement("span"); badge.className = "badge " + item.tone; badge.textContent = item.badge;
+    tile.append(badge);
+  }
+  const place = document.createElement("li"); place.append(tile);
+  return place;
+}
+
+function move(grid, from, key) {
+  const tiles = [...grid.querySelectorAll(".tile")], at = tiles.indexOf(from);
+  const top = tile => tile.getBoundingClientRect().top, row = tiles.findIndex(tile => top(tile) > top(tiles[0]) + 1);
+  const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -(row > 0 ? row : 1), ArrowDown: row > 0 ? row : 1 }[key];
+  const next = step && tiles[at + step];
+  if (next) next.focus();
+  return Boolean(next);
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const grid = parentElement.querySelector(".grid");
+  grid.style.setProperty("--tile", data.size + "px");
+  let known = memory.get(parentElement);
+  if (!known) { known = new Map(); memory.set(parentElement, known); }
+  const wanted = data.tiles.map(item => {
+    const print = JSON.stringify(item);
+    let entry = known.get(item.id);
+    if (!entry || entry.print !== print) { entry = { print, place: build(item) }; known.set(item.id, entry); }
+    entry.place.firstChild.setAttribute("aria-current", String(item.id === data.open));
+    return entry.place;
+  });
+  const ids = new Set(data.tiles.map(item => item.id));
+  for (const id of known.keys()) if (!ids.has(id)) known.delete(id);
+  const same = wanted.length === grid.children.length && wanted.every((place, at) => grid.children[at] === place);
+  if (!same) grid.replaceChildren(...wanted);
+  grid.onclick = event => { const tile = event.target.closest(".tile"); if (tile) setTriggerValue("opened", tile.dataset.id); };
+  grid.onkeydown = event => { if (move(grid, event.target.closest(".tile"), event.key)) event.preventDefault(); };
+}
+"""
+
+_mount = st.components.v2.component("opstore_gallery", html=_HTML, css=_CSS, js=_JS)
+
+
+def gallery(tiles: Sequence[Tile], *, key: str, open_id: str | None = None, tile_size: int = 190) -> str | None:
+    """Show `tiles` in a grid of cells at least `tile_size` pixels wide; return the id of the one just opened, else None."""
+    result = _mount(
+        key=key,
+        data={"tiles": [asdict(tile) for tile in tiles], "open": open_id, "size": tile_size},
+        on_opened_change=lambda: None,
+    )
+    opened = result.opened
+    return opened if isinstance(opened, str) else None

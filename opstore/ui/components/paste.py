@@ -1,0 +1,52 @@
+"""Takes pictures from the clipboard wherever on the page they are pasted; the upload widget takes them only when it has focus."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+import streamlit as st
+
+_HTML = "<span hidden></span>"
+_CSS = """
+:host { display: none; }
+span { display: none; }
+"""
+_JS = """
+const listeners = new WeakMap();
+
+export default function ({ parentElement, setTriggerValue }) {
+  const previous = listeners.get(parentElement);
+  if (previous) document.removeEventListener("paste", previous);
+  const listen = async event => {
+    if (event.defaultPrevented || event.target.closest?.('[data-testid="stFileUploader"]')) return;
+    const files = [...(event.clipboardData?.files ?? [])].filter(file => file.type.startsWith("image/")).slice(0, 5);
+    if (!files.length) return;
+    event.preventDefault();
+    const pictures = await Promise.all(files.map(file => new Promise(done => {
+      const reader = new FileReader();
+      reader.onload = () => done(String(reader.result).split(",", 2)[1]);
+      reader.readAsDataURL(file);
+    })));
+    setTriggerValue("pasted", pictures);
+  };
+  listeners.set(parentElement, listen);
+  document.addEventListener("paste", listen);
+  return () => { document.removeEventListener("paste", listen); listeners.delete(parentElement); };
+}
+"""
+
+_mount = st.components.v2.component("opstore_paste", html=_HTML, css=_CSS, js=_JS)
+
+
+def pasted_images(*, key: str) -> list[bytes]:
+    """Return the pictures that were just pasted, as the browser gave them (checked later like any upload)."""
+    result = _mount(key=key, on_pasted_change=lambda: None)
+    pictures = result.pasted if isinstance(result.pasted, list) else []
+    found = []
+    for picture in pictures:
+        try:
+            found.append(base64.b64decode(str(picture), validate=True))
+        except (binascii.Error, ValueError):
+            continue  # not what our own script sends: nothing to take
+    return found

@@ -1,0 +1,121 @@
+"""One operation opened: the result first, beside what it was made from, then everything that is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from opstore.errors import OpstoreError
+from opstore.operation import Operation
+from opstore.service import Service
+from opstore.ui import parts, studio, words
+from opstore.ui.words import _
+
+#: Of the drawer, in pixels: room for a result of 600 beside its inputs, and a third of a laptop's screen left for the grid.
+WIDTH = 960
+
+
+def drawer(service: Service, operation_id: str) -> None:
+    """Open an operation at the side (a whole page on a phone); closing it returns to the list as it was."""
+
+    @st.dialog(_("Operation"), width=WIDTH, position="right", on_dismiss=close)
+    def show_it() -> None:
+        with st.container(key="opened"):
+            try:
+                show(service, service.operation(operation_id))
+            except OpstoreError as error:
+                parts.show_error(error)
+                if service.job(operation_id):
+                    parts.note(_("It is still under way; this link will show it when it is done."))
+
+    show_it()
+
+
+def close() -> None:
+    """Forget which operation was open."""
+    st.query_params.pop("operation", None)
+
+
+def show(service: Service, operation: Operation) -> None:
+    """Show everything that is known of an operation."""
+    if operation.error or operation.status != "stored":
+        parts.note(words.stored(operation.error or "") or _missing(operation), bad=operation.status not in ("canceled", "stored"))
+    _pictures(service, operation)
+    parts.prompt(operation.prompt)
+    studio.actions(service, operation, "library")
+    parts.facts(_facts(operation))
+    _files(operation)
+    with st.expander(_("Sidecar (JSON)")):
+        parts.sidecar(operation)
+
+
+def _missing(operation: Operation) -> str:
+    if operation.status == "result missing":
+        return _("The result is missing: it was never downloaded, and the provider keeps results for one hour only.")
+    return _("This operation has no result.")
+
+
+def _pictures(service: Service, operation: Operation) -> None:
+    title = f"{words.type_name(operation.type)}: {' '.join(operation.prompt.split())[:200]}"
+    made = [(name, title, _("Result")) for name in operation.outputs]
+    made += [(name, title, _("In between")) for name in operation.intermediates]
+    names = [(name, _("Input {number}").format(number=number)) for number, name in enumerate(operation.inputs, 1)]
+    given = [(name, caption, caption) for name, caption in names]
+    places = iter(st.columns([2, 1] if given else 1))
+    for key, pictures in (("outputs", made), ("inputs", given)):
+        if pictures:
+            with next(places), st.container(key=key):
+                for name, alt, caption in pictures:
+                    parts.media(service, name, alt, caption, of=operation)
+
+
+def _facts(operation: Operation) -> dict[str, str | None]:
+    sidecar, moment = operation.sidecar, operation.moment
+    analysis = sidecar.get("workflowAnalysis")
+    rows: dict[str, str | None] = {
+        _("Type"): words.type_name(operation.type),
+        _("Status"): words.status_name(operation.status),
+        _("Made"): f"{words.exact(moment)} ({words.ago(moment)})" if moment else None,
+        _("Model"): operation.model,
+        _("Provider"): operation.provider,
+        _("Elapsed"): words.seconds(operation.elapsed_seconds) if operation.elapsed_seconds is not None else None,
+        _("Cost"): parts.cost_text(operation.cost) or _("unknown"),
+    }
+    rows |= {words.parameter_name(name): _value(value) for name, value in operation.parameters().items()}
+    if isinstance(analysis, Mapping):
+        rows[_("Reasoning")] = str(analysis.get("reasoning") or "")
+    rows[_("Made from")] = ", ".join(operation.parents)
+    rows[_("Id")] = operation.id
+    return rows
+
+
+def _value(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if value is None or isinstance(value, Mapping | list):
+        return None if not value else str(value)
+    return str(words.choice_name(value))
+
+
+def _files(operation: Operation) -> None:
+    entries = operation.sidecar.get("files")
+    rows = [entry for entry in entries if isinstance(entry, Mapping)] if isinstance(entries, list) else []
+    if not rows:
+        return
+    st.caption(_("Files"))
+    parts.facts({str(entry.get("name")): _about(entry) for entry in rows}, stacked=True)
+
+
+def _about(entry: Mapping[str, Any]) -> str:
+    told = [str(entry.get("mediaType") or _("unknown"))]
+    if isinstance(entry.get("width"), int) and isinstance(entry.get("height"), int):
+        told.append(f"{entry['width']} × {entry['height']}")
+    if isinstance(entry.get("seconds"), int | float):
+        told.append(words.seconds(entry["seconds"]))
+    if isinstance(entry.get("bytes"), int):
+        told.append(words.size(entry["bytes"]))
+    if isinstance(entry.get("sha256"), str):
+        told.append(f"sha256 {entry['sha256'][:12]}…")
+    return " · ".join(told)

@@ -1,0 +1,178 @@
+"""Pieces that several pages show; every stored text in them is escaped or literal, so that a prompt is only ever a prompt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from opstore.errors import OpstoreError
+from opstore.media import MediaType
+from opstore.operation import Operation
+from opstore.providers.models import Model
+from opstore.service import Service
+from opstore.ui import words
+from opstore.ui.components.gallery import Tile
+from opstore.ui.markup import Markup, css, show
+from opstore.ui.words import _
+
+STYLE = Path(__file__).with_name("style.css")
+#: Pages as `st.switch_page` wants them: from the main script's folder.
+CREATE, LIBRARY = "../../pages/create.py", "../../pages/library.py"
+
+
+def style() -> None:
+    """Give the page the forms that Streamlit has no widget for, its grounds, and words where Streamlit has English only."""
+    css(STYLE.read_text())
+    colours = "".join(
+        f"--ops-{name}: light-dark({st.get_option(f'theme.light.{option}')}, {st.get_option(f'theme.dark.{option}')}); "
+        for name, option in (("ground", "backgroundColor"), ("line", "borderColor"))
+    )
+    dropzone = '[data-testid="stFileUploaderDropzone"]'
+    spoken = {
+        f'{dropzone} [data-testid="stBaseButton-secondary"] p': _("Choose files"),
+        f'{dropzone} [data-testid="stFileUploaderDropzoneInstructions"] span': _("JPG, PNG, WebP or GIF, up to 10 MB each"),
+    }
+    said = "".join(
+        f"{where} {{ font-size: 0; }} {where}::after {{ font-size: 14px; content: {_quoted(text)}; }} "
+        for where, text in spoken.items()
+    )
+    css(f".stApp {{ {colours}}} {said}")
+
+
+def _quoted(text: str) -> str:
+    """Return a text of ours as a string of CSS."""
+    return "".join(letter if letter.isalnum() or letter in " ,." else f"\\{ord(letter):x} " for letter in text).join('""')
+
+
+# -- texts ---------------------------------------------------------------------------------------------------------------
+
+
+def note(text: str, *, bad: bool = False) -> None:
+    """Show a calm line, or what went wrong; the text is literal."""
+    template = (
+        Markup('<div class="ops-note bad" role="alert">{}</div>') if bad else Markup('<div class="ops-note" role="note">{}</div>')
+    )
+    show(template.format(text))
+
+
+def show_error(error: OpstoreError) -> None:
+    """Show what happened in the viewer's language: the one place where an error becomes something on screen."""
+    note(words.told(error), bad=True)
+
+
+def prompt(text: str) -> None:
+    """Show a prompt, whole and literal."""
+    show(Markup('<p class="ops-prompt">{}</p>').format(text))
+
+
+def facts(rows: Mapping[str, str | None], *, stacked: bool = False) -> None:
+    """Show names and values as a table, each value under its name where `stacked`; rows without a value are left out."""
+    row = Markup('<tr><th scope="row">{}</th><td>{}</td></tr>')
+    cells = Markup("").join(row.format(name, value) for name, value in rows.items() if value)
+    show(Markup('<table class="ops-facts {}">{}</table>').format("stacked" if stacked else "", cells))
+
+
+def sidecar(operation: Operation) -> None:
+    """Show an operation's sidecar as it is stored."""
+    st.code(json.dumps(operation.sidecar, ensure_ascii=False, indent=2), language="json", wrap_lines=True)
+
+
+# -- pictures ------------------------------------------------------------------------------------------------------------
+
+
+def file_address(name: str) -> str:
+    """Return the address of a stored media file; the name has passed the grammar, so nothing in it needs quoting."""
+    return f"/api/files/{name}"
+
+
+def thumbnail_address(name: str) -> str:
+    """Return the address of a stored file's thumbnail."""
+    return f"/api/thumbnails/{name}"
+
+
+def media(service: Service, name: str, alt: str, caption: str = "", *, of: Operation) -> None:
+    """Show a picture or video of an operation by its true pixels; what is missing or no picture is said in words."""
+    try:
+        _path, kind = service.media(name)
+    except OpstoreError as error:
+        show_error(error)
+        return
+    if kind is None:
+        note(_("This file is not a picture or video that can be shown."))
+        return
+    label = Markup("<figcaption>{}</figcaption>").format(caption) if caption else ""
+    ratio, element = _ratio(of, name), _element(name, alt, kind)
+    if ratio:
+        sized = Markup('<figure class="ops-media sized" style="--ratio: {}">{}{}</figure>')
+        show(sized.format(f"{ratio:.4f}", element, label))
+    else:
+        show(Markup('<figure class="ops-media">{}{}</figure>').format(element, label))
+
+
+def _ratio(operation: Operation, name: str) -> float | None:
+    """Return width by height as the sidecar has them, so that a picture's place is known before it has arrived."""
+    files = operation.sidecar.get("files")
+    for entry in files if isinstance(files, list) else ():
+        if isinstance(entry, Mapping) and entry.get("name") == name:
+            wide, high = entry.get("width"), entry.get("height")
+            if isinstance(wide, int) and isinstance(high, int) and 0 < wide <= 100_000 and 0 < high <= 100_000:
+                return wide / high
+    return None
+
+
+def _element(name: str, alt: str, kind: MediaType) -> Markup:
+    if kind.kind == "video":
+        player = Markup('<video src="{}" poster="{}" controls loop muted playsinline preload="metadata" aria-label="{}"></video>')
+        return player.format(file_address(name), thumbnail_address(name), alt)
+    return Markup('<img src="{}" alt="{}">').format(file_address(name), alt)
+
+
+def tile(operation: Operation) -> Tile:
+    """Return an operation as a tile of a gallery."""
+    shown = operation.output or (operation.inputs[0] if operation.inputs else None)
+    video = (operation.output or "").endswith((".mp4", ".webm"))
+    tones = {"stored": "", "failed": "failed", "result missing": "failed", "unknown": "unknown"}
+    playing = "▶" if video else ""
+    badge = playing if operation.status == "stored" else words.status_name(operation.status)
+    title = " ".join(operation.prompt.split()) or words.type_name(operation.type)
+    return Tile(
+        id=operation.id,
+        source=thumbnail_address(shown) if shown else None,
+        alt=f"{words.type_name(operation.type)}: {title[:120]}",
+        title=title[:120],
+        badge=badge,
+        tone=tones.get(operation.status, "quiet"),
+    )
+
+
+# -- facts of an operation -----------------------------------------------------------------------------------------------
+
+
+def cost_text(cost: Mapping[str, Any] | None) -> str | None:
+    """Return what an operation cost, an estimate saying so; None where it is not known."""
+    if not cost or not isinstance(cost.get("amount"), int | float) or isinstance(cost["amount"], bool):
+        return None
+    if not cost["amount"] and not cost.get("estimated"):
+        return _("free")
+    amount = words.money(cost["amount"], str(cost.get("currency") or "USD"))
+    return _("about {amount} (estimate)").format(amount=amount) if cost.get("estimated") else amount
+
+
+def price_text(model: Model) -> str:
+    """Return a model's list price in words, or that it is not known."""
+    price = model.price
+    if price is None or price.amount is None:
+        return _("several, by its parameters") if price is not None else _("unknown")
+    if not price.amount:
+        return _("free")
+    units = {
+        "image": _("an image"),
+        "second_of_video": _("a second of video"),
+        "second_of_compute": _("a second of computing"),
+        "run": _("a run"),
+    }
+    return f"{words.money(price.amount, price.currency)} {units[price.per]}"

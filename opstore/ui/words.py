@@ -1,0 +1,286 @@
+"""Every word, number and time on screen in the viewer's language; English texts are the keys, `locale/*.po` the translations.
+
+A string that the catalogue lacks is shown in English, never as an error; a test keeps the catalogues complete.
+"""
+
+from __future__ import annotations
+
+import functools
+import gettext as gnu
+import io
+import re
+import string
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import streamlit as st
+from babel.dates import format_datetime, format_timedelta
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_currency, format_decimal, get_decimal_symbol
+
+from opstore.errors import OpstoreError, Said
+
+LOCALES = Path(__file__).parent / "locale"
+#: The largest number that is written out; no stored one means more.
+_LARGEST = 1e15
+#: Languages of the interface, by the name each has for itself.
+LANGUAGES = {"en": "English", "fr": "Français"}
+#: Stored sentences longer than this are a foreign program's: shown as they are.
+LONGEST = 2_000
+#: A template must say this much itself to be recognised in a stored sentence: "{host} is empty" would fit too many.
+_TELLING = 12
+_DECIMAL = re.compile(r"-?[0-9]+\.[0-9]+")
+_ADDRESS = re.compile(r"https?://\S+")
+
+
+@functools.cache
+def _written(language: str) -> Catalog | None:
+    path = LOCALES / f"{language}.po"
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return read_po(file, locale=language)
+
+
+@functools.cache
+def catalogue(language: str) -> gnu.NullTranslations:
+    """Return the translations into `language`, read from its .po file: nothing has to be compiled before a start."""
+    written = _written(language)
+    if written is None:
+        return gnu.NullTranslations()
+    compiled = io.BytesIO()
+    write_mo(compiled, written)
+    return gnu.GNUTranslations(io.BytesIO(compiled.getvalue()))
+
+
+def language() -> str:
+    """Return the viewer's language: the one chosen here, else the browser's where there is a catalogue, else English."""
+    chosen = st.session_state.get("language")
+    if chosen in LANGUAGES:
+        return str(chosen)
+    browser = (st.context.locale or "en").split("-")[0].lower()
+    return browser if browser in LANGUAGES else "en"
+
+
+def _(text: str) -> str:
+    """Return `text` in the viewer's language."""
+    return catalogue(language()).gettext(text) if text else ""  # gettext's translation of nothing is the catalogue's header
+
+
+def ngettext(one: str, many: str, count: int) -> str:
+    """Return the form for `count`, in the viewer's language, with the count filled in as `{count}`."""
+    return catalogue(language()).ngettext(one, many, count).format(count=number(count))
+
+
+def told(error: OpstoreError) -> str:
+    """Return what happened in the viewer's language: the error's own sentence, translated and filled in."""
+    return _filled(error.template(), error.details)
+
+
+def stored(text: str) -> str:
+    """Return a sentence that was stored in English (an error, a progress note) in the viewer's language.
+
+    It is recognised whole, or as a template of the catalogue that is filled in; what nobody here wrote is shown as it is.
+    """
+    if len(text) > LONGEST or text.isspace():
+        return text
+    for template in () if _(text) != text else _templates(language()):
+        details = _read(template, text)
+        if details is not None:
+            return _filled(template, details)
+    return _(text)
+
+
+@functools.cache
+def _templates(language: str) -> tuple[str, ...]:
+    """Return the templates that can be told from a stored sentence, those that say most first."""
+    ids = [message.id for message in _written(language) or () if isinstance(message.id, str) and "{" in message.id]
+    weights = {template: sum(len(literal.replace(" ", "")) for literal, _field in _pieces(template)) for template in ids}
+    found = [template for template in ids if weights[template] >= _TELLING or "{url}" in template]
+    return tuple(sorted(found, key=lambda template: -weights[template]))
+
+
+def _pieces(template: str) -> Iterator[tuple[str, str | None]]:
+    return ((literal, field) for literal, field, _spec, _conversion in string.Formatter().parse(template))
+
+
+def _read(template: str, text: str) -> dict[str, str] | None:
+    """Return the details with which `template` gives `text`, None where it cannot; each goes to the next word that fits."""
+    details: dict[str, str] = {}
+    at, field = 0, None
+    for literal, following in [*_pieces(template), ("", None)]:
+        if field is None:
+            end = at if text.startswith(literal, at) else -1
+        else:
+            end = text.find(literal, at) if literal or following else len(text)
+        if end < 0 or (field is not None and details.setdefault(field, text[at:end]) != text[at:end]):
+            return None
+        at, field = end + len(literal), following
+    whole = at == len(text) and ("url" not in details or _ADDRESS.fullmatch(details["url"]))
+    return details if whole else None
+
+
+def _filled(template: str, details: Mapping[str, Any]) -> str:
+    return _(template).format(**{name: _spoken(name, value) for name, value in details.items()})
+
+
+def _spoken(name: str, value: Any) -> Any:
+    """Return a detail as a page says it; its name tells what it is where its value does not."""
+    if isinstance(value, tuple):
+        return ", ".join(str(_spoken(name, item)) for item in value)
+    if isinstance(value, Said):
+        return _filled(value.template, value.details)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return number(value, 3)
+    if not isinstance(value, str):
+        return value
+    if name in ("type", "types"):
+        return _("“{name}”").format(name=type_name(value.strip("'")))
+    if name == "choices":
+        return choice_name(value)
+    if name.endswith("parameter"):
+        return _("“{name}”").format(name=parameter_name(value))
+    return value.replace(".", get_decimal_symbol(language())) if _DECIMAL.fullmatch(value) else stored(value)
+
+
+# -- numbers and times ---------------------------------------------------------------------------------------------------
+
+
+def number(value: float, digits: int = 0) -> str:
+    """Return a number with at most `digits` decimals, as the viewer's language writes it."""
+    return format_decimal(round(_sayable(value), digits), locale=language())
+
+
+def _sayable(value: float) -> float:
+    """Return a stored number as one that can be written: the formatter fails beyond 28 digits, and on true."""
+    return min(max(+value, -_LARGEST), _LARGEST)
+
+
+def money(amount: float, currency: str = "USD") -> str:
+    """Return an amount with its currency; small amounts keep the digits that count."""
+    pattern = "¤0.00##" if language() == "en" else "0.00##\u00a0¤"
+    return format_currency(_sayable(amount), currency, pattern, locale=language(), currency_digits=False)
+
+
+def seconds(value: float) -> str:
+    """Return a length of time short enough for a table."""
+    if value < 60:
+        return _("{seconds} s").format(seconds=number(value, 1 if value < 10 else 0))
+    minutes, rest = divmod(round(_sayable(value)), 60)
+    return _("{minutes} min {seconds} s").format(minutes=number(minutes), seconds=rest)
+
+
+def size(count: float) -> str:
+    """Return a number of bytes in the unit that fits."""
+    for unit in (_("bytes"), _("kB"), _("MB")):
+        if count < 1000 or unit == _("MB"):
+            return f"{number(count, 0 if unit == _('bytes') else 1)}\u00a0{unit}"
+        count /= 1000
+    raise AssertionError("the last unit takes every size")
+
+
+def zone() -> tzinfo:
+    """Return the viewer's time zone, UTC where the browser does not say."""
+    try:
+        return ZoneInfo(st.context.timezone or "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones, such as Europe
+        return UTC
+
+
+def exact(moment: datetime) -> str:
+    """Return a moment in the viewer's zone, to the second."""
+    return format_datetime(moment.astimezone(zone()), "medium", locale=language())
+
+
+def ago(moment: datetime, now: datetime | None = None) -> str:
+    """Return how long ago a moment was, in words."""
+    return format_timedelta(moment - (now or datetime.now(UTC)), add_direction=True, locale=language())
+
+
+# -- names of things -----------------------------------------------------------------------------------------------------
+
+
+def type_name(operation_type: str) -> str:
+    """Return what an operation type is called; unknown ones (old or foreign data) keep their stored name."""
+    names = {
+        "text_to_image": _("Image from text"),
+        "image_edit_single": _("Edit an image"),
+        "image_edit_multiple": _("Combine images"),
+        "text_to_video": _("Video from text"),
+        "image_to_video_single": _("Animate an image"),
+        "image_to_video_transition": _("Transition between images"),
+        "edit_then_video": _("Edit, then animate"),
+    }
+    return names.get(operation_type, operation_type)
+
+
+def status_name(status: str) -> str:
+    """Return what a status or a job's state is called."""
+    names = {
+        "stored": _("done"),
+        "failed": _("failed"),
+        "canceled": _("canceled"),
+        "aborted": _("given up"),
+        "expired": _("expired"),
+        "unknown": _("unknown"),
+        "result missing": _("result missing"),
+        "queued": _("queued"),
+        "creating": _("being sent"),
+        "running": _("running"),
+        "fetching": _("fetching the result"),
+    }
+    return names.get(status, status)
+
+
+def parameter_name(name: str) -> str:
+    """Return what a parameter is called; one without a name here keeps its own."""
+    names = {
+        "aspectRatio": _("Aspect ratio"),
+        "outputFormat": _("Format"),
+        "outputQuality": _("Quality"),
+        "resolution": _("Resolution"),
+        "duration": _("Length"),
+        "framesPerSecond": _("Frames per second"),
+        "seed": _("Seed"),
+        "negativePrompt": _("Negative prompt"),
+        "quality": _("Detail"),
+        "imageSize": _("Image size"),
+        "background": _("Background"),
+        "inputFidelity": _("Closeness to the images"),
+        "moderation": _("Moderation"),
+        "safetyTolerance": _("Safety tolerance"),
+        "guidance": _("Guidance"),
+        "sampleShift": _("Sample shift"),
+        "steps": _("Steps"),
+        "enhancePrompt": _("Enhance the prompt"),
+        "optimizePrompt": _("Optimize the prompt"),
+        "googleSearch": _("With Google search"),
+        "imageSearch": _("With image search"),
+        "interpolate": _("Smoother motion"),
+        "goFast": _("Faster, slightly coarser"),
+        "disableSafetyChecker": _("Without safety check"),
+        "generateAudio": _("With sound"),
+    }
+    return names.get(name, name)
+
+
+def choice_name(value: object) -> str:
+    """Return what a choice of a parameter is called."""
+    names = {
+        "match_input_image": _("as the image"),
+        "adaptive": _("as the image"),
+        "auto": _("automatic"),
+        "low": _("low"),
+        "medium": _("medium"),
+        "high": _("high"),
+        "opaque": _("opaque"),
+        "transparent": _("transparent"),
+        "optimize_for_quality": _("for quality"),
+        "optimize_for_speed": _("for speed"),
+    }
+    return names.get(str(value), str(value))

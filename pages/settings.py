@@ -1,0 +1,94 @@
+"""Settings: who makes things, with which models, for how much money; a token is only ever said to be there or not."""
+
+import streamlit as st
+
+from opstore.errors import OpstoreError
+from opstore.operation import OPERATION_TYPES
+from opstore.ui import parts, words
+from opstore.ui.state import opened
+from opstore.ui.words import _
+
+app = opened()
+service = app.service
+chosen = service.preferences()
+
+if done := st.session_state.pop("settings-saved", None):
+    st.toast(done)
+
+st.subheader(_("Provider"))
+if app.settings.token:
+    parts.note(_("A Replicate token is set. It is read from the environment, and is never shown, stored or logged."))
+else:
+    parts.note(
+        _(
+            "No Replicate token is set. Start opstore with the variable REPLICATE_API_TOKEN to use its models; "
+            "the token itself is never shown, stored or logged."
+        )
+    )
+names = {"": _("Replicate where a token is set, else the local engine"), "local": _("Local engine"), "replicate": "Replicate"}
+if app.settings.provider:
+    parts.note(_("OPSTORE_PROVIDER decides: {name}").format(name=names[app.settings.provider]))
+
+with st.form("settings", border=False):
+    provider = st.selectbox(
+        _("Who makes things"),
+        list(names),
+        index=list(names).index(chosen.provider),
+        format_func=lambda name: names[name],
+        disabled=bool(app.settings.provider),
+    )
+    st.subheader(_("Budget"))
+    spent = service.spending()
+    st.caption(
+        _("Spent: {today} today, {month} this month (UTC, estimates included); {bound} is bound by what is under way.").format(
+            today=words.money(spent.today), month=words.money(spent.month), bound=words.money(spent.bound)
+        )
+    )
+    left, right = st.columns(2)
+    daily = left.number_input(_("A day (US dollars)"), 0.0, None, chosen.daily_budget, 1.0, placeholder=_("no limit"))
+    monthly = right.number_input(_("A month (US dollars)"), 0.0, None, chosen.monthly_budget, 5.0, placeholder=_("no limit"))
+    st.caption(
+        _("Once a budget would be passed, nothing more is sent that costs money. Models without a known price count nothing.")
+    )
+    st.subheader(_("Work"))
+    parallel = st.number_input(_("Operations at a time"), 1, 64, chosen.parallel)
+    st.subheader(_("Default models"))
+    models: dict[str, str] = {}
+    for kind in OPERATION_TYPES:
+        found = service.table.models("replicate", kind)
+        if len(found) < 2:
+            continue
+        ids = [model.name for model in found]
+        index = ids.index(chosen.models[kind]) if chosen.models.get(kind) in ids else 0
+        titles = {model.name: model.title for model in found}
+        name = st.selectbox(words.type_name(kind), ids, index=index, format_func=titles.__getitem__, key=f"default-{kind}")
+        if name != ids[0]:
+            models[kind] = name
+    if st.form_submit_button(_("Save"), type="primary"):
+        try:
+            service.change_preferences(
+                provider=provider, daily_budget=daily, monthly_budget=monthly, parallel=int(parallel), models=models
+            )
+        except OpstoreError as error:
+            parts.show_error(error)
+        else:
+            st.session_state["settings-saved"] = _("Saved.")
+            st.rerun()
+
+st.subheader(_("Models and prices"))
+prices = [
+    {
+        _("Model"): model.name,
+        _("Makes"): ", ".join(words.type_name(kind) for kind in model.types),
+        _("Price"): parts.price_text(model),
+        _("Price of"): model.price.date if model.price else None,
+    }
+    for model in service.table.by_name.values()
+]
+st.dataframe(prices, hide_index=True, width="stretch")
+for problem in service.table.problems:
+    parts.note(problem, bad=True)
+st.caption(_("Add a model or mend a price in the file models.toml of the data folder; docs/models.md says how."))
+
+st.subheader(_("Where the data is"))
+st.code(str(app.settings.data.resolve()), language=None)

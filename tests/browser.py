@@ -1,0 +1,374 @@
+"""The app as a person meets it: a real server on a data folder of its own, and Chromium, which reaches this machine only."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import importlib.util
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_playwright
+
+from opstore.app import App, Settings
+from opstore.service import NewOperation
+
+ROOT = Path(__file__).resolve().parents[1]
+#: The longest wait for one thing to appear, in milliseconds: a video of a second takes 1 to 5 s on two busy cores.
+PATIENCE = 30_000
+START_SECONDS = 40.0
+#: Names resolve to nothing: a request that a page makes elsewhere is seen by the test and reaches nobody.
+_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--font-render-hinting=none",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+)
+Theme = Literal["light", "dark"]
+
+
+# -- the server ----------------------------------------------------------------------------------------------------------
+
+
+class Server:
+    """`python -m opstore serve` on a data folder; it keeps its port over restarts, so that links stay what they are."""
+
+    def __init__(self, data: Path) -> None:
+        """Serve the folder `data`, made by the server if need be; nothing runs before `start`."""
+        self.data = data
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self._log = data.with_name(f"{data.name}-server.log")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start, and return when it answers."""
+        self.data.parent.mkdir(parents=True, exist_ok=True)
+        env = {**os.environ, "OPSTORE_DATA": str(self.data), "OPSTORE_PROVIDER": "local", "PORT": str(self.port)}
+        with self._log.open("ab") as log:
+            command = [sys.executable, "-m", "opstore", "serve"]
+            self._process = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            assert self._process.poll() is None, f"the server ended: {self.log()}"
+            assert time.monotonic() < deadline, f"the server does not answer: {self.log()}"
+            time.sleep(0.1)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.get("/api/health")["success"])
+        except (OSError, http.client.HTTPException, ValueError):
+            return False
+
+    def stop(self) -> None:
+        """Ask it to end, as a terminal or a service manager does, and wait for that."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it without a word, as a power cut does."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(20)
+            self._process = None
+
+    def log(self) -> str:
+        """Return the end of what the server said."""
+        return self._log.read_text(errors="replace")[-4_000:] if self._log.exists() else ""
+
+    def get(self, path: str) -> Any:
+        """Return the JSON at `path`."""
+        return json.loads(self.read(path))
+
+    def read(self, path: str) -> bytes:
+        """Return the bytes at `path`."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        with contextlib.closing(connection):
+            connection.request("GET", path)
+            return connection.getresponse().read()
+
+    def operations(self) -> list[dict[str, Any]]:
+        """Return every stored operation, newest first."""
+        found: list[dict[str, Any]] = self.get("/api/history?limit=200")["operations"]
+        return found
+
+    def by_prompt(self, prompt: str) -> list[dict[str, Any]]:
+        """Return the stored operations with this prompt, newest first."""
+        return [operation for operation in self.operations() if operation["prompt"] == prompt]
+
+    def stored(self, prompt: str, count: int = 1) -> dict[str, Any]:
+        """Wait until `count` operations with this prompt have ended; return the newest."""
+        deadline = time.monotonic() + PATIENCE / 1000
+        while len(found := self.by_prompt(prompt)) < count:
+            assert time.monotonic() < deadline, f"{prompt!r} was not made: {self.log()}"
+            time.sleep(0.1)
+        return found[0]
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """Return the records of what is under way."""
+        found = []
+        for path in sorted((self.data / "pending").glob("[0-9]*.json")):
+            with contextlib.suppress(FileNotFoundError):  # it has just ended
+                found.append(json.loads(path.read_text()))
+        return found
+
+    def hand_in(self, request: NewOperation) -> None:
+        """Ask for an operation as another program on the same folder does, and wait until the server has made it."""
+        App(Settings(data=self.data, provider="local")).service.create(request)
+        self.stored(request.prompt)
+
+    def files(self) -> set[str]:
+        """Return the names of the stored files."""
+        return {path.name for path in (self.data / "operations").iterdir()}
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+# -- the browser ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Visitor:
+    """One person's browser window on a server; it notes every request that would have left this machine."""
+
+    page: Page
+    address: str
+    outside: list[str] = field(default_factory=list)
+
+    def note(self, request: Request) -> None:
+        """Note a request for another machine."""
+        parts = urlsplit(request.url)
+        if parts.scheme not in ("data", "blob", "about") and parts.hostname != "127.0.0.1":
+            self.outside.append(request.url)
+
+    def close(self) -> None:
+        """Close the window; fail if it reached for another machine."""
+        self.page.context.close()
+        assert not self.outside, f"requests left this machine: {self.outside}"
+
+    # -- going about -------------------------------------------------------------------------------------------------
+
+    def open(self, path: str = "/") -> Page:
+        """Open a page and wait until it stands."""
+        self.page.goto(self.address + path)
+        self.page.wait_for_function(_STANDS)
+        self.settle()
+        return self.page
+
+    def settle(self) -> None:
+        """Wait until the page's script has run."""
+        expect(self.page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_attached(timeout=PATIENCE)
+
+    @property
+    def prompt(self) -> Locator:
+        """Return the prompt, in either language."""
+        return self.page.get_by_role("textbox", name=re.compile("What do you want to make|Que voulez-vous créer"))
+
+    @property
+    def generate(self) -> Locator:
+        """Return the one main act, in either language."""
+        return self.page.get_by_role("button", name=re.compile("^(Generate|Générer)"))
+
+    def tile(self, prompt: str) -> Locator:
+        """Return the tile of an operation in whichever gallery shows it."""
+        return self.page.locator("button.tile", has_text=prompt)
+
+    @property
+    def dialog(self) -> Locator:
+        """Return the open drawer or picker."""
+        return self.page.get_by_role("dialog")
+
+    def upload(self, *pictures: tuple[str, bytes], mime: str = "image/jpeg") -> None:
+        """Give files as the file dialog does, and wait until the page shows them."""
+        files = [{"name": name, "mimeType": mime, "buffer": data} for name, data in pictures]
+        self.page.locator('input[type="file"]').set_input_files(files)  # type: ignore[arg-type]  # a TypedDict of the library's
+        self.settle()
+
+    def choose(self, workflow: str) -> None:
+        """Choose a workflow by its name."""
+        choice = self.page.get_by_role("radio", name=workflow, exact=True)
+        expect(choice).to_be_visible(timeout=PATIENCE)
+        choice.click()
+        expect(choice).to_be_checked(timeout=PATIENCE)
+        self.settle()
+
+    def number(self, label: str, value: str) -> None:
+        """Type a number into a field and leave it."""
+        box = self.page.get_by_label(label, exact=True)
+        box.fill(value)
+        box.press("Tab")
+        self.settle()
+
+    def ask(self, prompt: str) -> None:
+        """Type a prompt and press Generate."""
+        self.prompt.fill(prompt)
+        self.generate.click()
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def overflow(self) -> int:
+        """Return by how many pixels the page is wider than the window."""
+        return int(self.page.evaluate("Math.max(0, document.documentElement.scrollWidth - window.innerWidth)"))
+
+    def pictures_loaded(self) -> None:
+        """Wait until every picture near the screen has arrived."""
+        self.page.wait_for_function(_LOADED, timeout=PATIENCE)
+
+
+#: The bar is what every page begins with, and our style what it looks like with: before them "not running" means "not begun".
+_STANDS = """() => {
+  const app = document.querySelector(".stApp"), bar = document.querySelector(".st-key-bar");
+  return bar && getComputedStyle(app).getPropertyValue("--ops-ground") && getComputedStyle(bar).position === "fixed";
+}"""
+#: Open shadow roots hold the components' pictures; lazy ones far below the screen may wait.
+_LOADED = """() => {
+  const roots = [document, ...[...document.querySelectorAll("*")].map(item => item.shadowRoot).filter(Boolean)];
+  const near = item => item.getBoundingClientRect().top < innerHeight && item.getBoundingClientRect().width > 0;
+  const images = roots.flatMap(root => [...root.querySelectorAll("img")]).filter(near);
+  const videos = roots.flatMap(root => [...root.querySelectorAll("video")]).filter(near);
+  const posters = window.opstorePosters ??= new Map();
+  for (const { poster } of videos) if (!posters.has(poster)) posters.set(poster, Object.assign(new Image(), { src: poster }));
+  return images.every(item => item.complete && item.naturalWidth) && [...posters.values()].every(item => item.complete)
+    && videos.every(item => item.readyState > 0 && item.networkState === item.NETWORK_IDLE) && document.fonts.status === "loaded";
+}"""
+
+
+def box(page: Page, selector: str) -> dict[str, float]:
+    """Return where an element stands."""
+    found = page.locator(selector).first.bounding_box()
+    assert found
+    return {"x": found["x"], "y": found["y"], "width": found["width"], "height": found["height"]}
+
+
+class Windows:
+    """Opens windows of one Chromium, each a visitor of its own without cookies or cache."""
+
+    def __init__(self, browser: Browser) -> None:
+        """Open windows of `browser`."""
+        self._browser = browser
+
+    @contextlib.contextmanager
+    def visit(
+        self,
+        server: Server,
+        *,
+        locale: str = "en-US",
+        theme: Theme = "light",
+        width: int = 1440,
+        height: int = 900,
+        touch: bool = False,
+    ) -> Iterator[Visitor]:
+        """Give a window on `server`; at its end it is closed, and no request may have left this machine."""
+        context = self._browser.new_context(
+            viewport={"width": width, "height": height},
+            locale=locale,
+            color_scheme=theme,
+            timezone_id="Europe/Paris",
+            has_touch=touch,
+            reduced_motion="reduce",
+            accept_downloads=True,
+        )
+        context.set_default_timeout(PATIENCE)
+        visitor = Visitor(context.new_page(), server.address)
+        context.on("request", visitor.note)
+        try:
+            yield visitor
+        except BaseException:
+            context.close()
+            raise
+        visitor.close()
+
+
+@contextlib.contextmanager
+def chromium(executable: str, flags: Sequence[str] = ()) -> Iterator[Windows]:
+    """Give windows of the Chromium at `executable`; nothing is downloaded."""
+    expect.set_options(timeout=PATIENCE)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=[*_FLAGS, *flags])
+        try:
+            yield Windows(browser)
+        finally:
+            browser.close()
+
+
+# -- the pictures of the README ------------------------------------------------------------------------------------------
+
+_SHOWCASE: tuple[tuple[str, str, tuple[str, ...], dict[str, Any]], ...] = (
+    ("text_to_image", "A calm sea at dawn", (), {"aspectRatio": "4:3"}),
+    ("image_edit_single", "pencil sketch", ("rocket",), {}),
+    ("text_to_image", "Autumn forest in golden light", (), {}),
+    ("image_edit_multiple", "blend the two", ("chelsea", "flower"), {}),
+    ("text_to_image", "Snowy mountains under a starry night sky", (), {}),
+    ("image_edit_single", "black and white, more contrast", ("astronaut",), {}),
+    ("text_to_video", "A city at dusk in blue and violet", (), {"duration": 2, "aspectRatio": "1:1"}),
+    ("image_edit_single", "warmer, vignette", ("coffee",), {}),
+    ("text_to_image", "A desert at noon with a few clouds", (), {}),
+    ("image_to_video_single", "slow zoom into the picture", ("china",), {"duration": 2}),
+    ("image_edit_single", "sepia and a vignette", ("chelsea",), {}),
+    ("text_to_image", "The sea at sunset, calm mood", (), {"aspectRatio": "4:3", "seed": 7}),
+)
+
+
+def photograph(folder: Path, scratch: Path, photo: Callable[..., bytes], executable: str) -> None:
+    """Fill a library and write create.webp and library.webp into `folder`."""
+    from PIL import Image
+
+    server = Server(scratch / "data")
+    server.start()
+    try:
+        with chromium(executable) as windows, windows.visit(server) as visitor:
+            for kind, prompt, pictures, parameters in _SHOWCASE:
+                server.hand_in(NewOperation(kind, prompt, tuple(photo(name) for name in pictures), parameters))
+                time.sleep(1)  # ids count seconds: the order of the grid is the order above
+            for name in ("library", "create"):
+                page = visitor.open(f"/{name}" if name == "library" else "/")
+                expect(page.locator("button.tile").nth(7)).to_be_attached()
+                if name == "library":
+                    visitor.tile("sepia").click()
+                    expect(visitor.dialog.locator(".ops-prompt")).to_be_visible()
+                else:
+                    visitor.prompt.fill("The same bay at night, under a full moon")
+                    visitor.prompt.blur()
+                    visitor.settle()
+                visitor.pictures_loaded()
+                with Image.open(io.BytesIO(page.screenshot())) as picture:
+                    picture.convert("RGB").save(folder / f"{name}.webp", quality=88, method=6)
+    finally:
+        server.stop()
+
+
+def _photo(name: str) -> bytes:
+    """Return one of the photographs that lie in scikit-image and scikit-learn."""
+    for package, folder in (("skimage", "data"), ("sklearn", "datasets/images")):
+        spec = importlib.util.find_spec(package)
+        for path in (Path(str(spec and spec.origin)).parent / folder).glob(f"{name}.*"):
+            return path.read_bytes()
+    raise FileNotFoundError(name)
+
+
+if __name__ == "__main__":  # python -m tests.browser: the README's pictures anew
+    with tempfile.TemporaryDirectory() as scratch_folder:
+        photograph(ROOT / "docs" / "images", Path(scratch_folder), _photo, shutil.which("chromium") or "chromium")

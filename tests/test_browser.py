@@ -1,0 +1,420 @@
+"""The pages in a real browser: the main job from a prompt to a file on disk and back, and what a person sees on the way.
+
+No request may leave this machine in any of these tests: a window that made one fails when it is closed.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Locator, Page, expect
+
+from opstore import Store
+from tests.browser import PATIENCE, Server, Visitor, Windows, box
+
+pytest_plugins = ("tests.browser_fixtures",)
+
+Photo = Callable[..., bytes]
+
+ANIMATE, EDIT = "Animate an image", "Edit an image"
+
+
+def made(visitor: Visitor, server: Server, prompt: str) -> dict[str, Any]:
+    """Wait until an operation is stored and the page shows it; return its sidecar."""
+    sidecar = server.stored(prompt)
+    expect(visitor.page.locator(".ops-media figcaption", has_text=prompt)).to_be_visible()
+    return sidecar
+
+
+# -- the main job --------------------------------------------------------------------------------------------------------
+
+
+def test_the_main_job_from_a_prompt_to_the_library_after_a_restart(own_server: Server, windows: Windows, photo: Photo) -> None:
+    picture, cat = photo("astronaut"), photo("chelsea", "png")
+    with windows.visit(own_server) as visitor:
+        visitor.open()
+        expect(visitor.page.get_by_text("Your results appear here.")).to_be_visible()
+        visitor.ask("A lighthouse by the sea at sunset")
+        first = made(visitor, own_server, "A lighthouse by the sea at sunset")
+        for action in ("Download", "Edit this", "Animate this", "See in library"):
+            expect(visitor.page.get_by_role("button", name=action)).to_be_visible()
+
+        visitor.upload(("cat.png", cat), mime="image/png")
+        expect(visitor.page.get_by_role("radio", name=EDIT)).to_be_checked()  # chosen by what was given
+        visitor.ask("black and white, then a white border")
+        second = made(visitor, own_server, "black and white, then a white border")
+
+        visitor.open()
+        visitor.upload(("astronaut.jpg", picture))
+        visitor.choose(ANIMATE)
+        visitor.number("Length (s)", "1")
+        visitor.ask("zoom in slowly")
+        third = made(visitor, own_server, "zoom in slowly")
+        assert plays(visitor.page)
+
+    assert [item["operationType"] for item in (first, second, third)] == [
+        "text_to_image",
+        "image_edit_single",
+        "image_to_video_single",
+    ]
+    assert own_server.files() == {
+        f"{first['operationId']}.json", f"{first['operationId']}_out.webp",
+        f"{second['operationId']}.json", f"{second['operationId']}_in_1.png", f"{second['operationId']}_out.webp",
+        f"{third['operationId']}.json", f"{third['operationId']}_in_1.jpg", f"{third['operationId']}_out.mp4",
+    }  # fmt: skip
+    assert (own_server.data / "operations" / f"{second['operationId']}_in_1.png").read_bytes() == cat
+    assert (own_server.data / "operations" / f"{third['operationId']}_in_1.jpg").read_bytes() == picture
+    assert Store(own_server.data).verify(deep=True) == []
+
+    own_server.stop()
+    own_server.start()
+    assert own_server.operations() == [third, second, first]
+    with windows.visit(own_server) as visitor:
+        visitor.open("/library")
+        expect(visitor.page.locator("button.tile")).to_have_count(3)
+        for sidecar in (first, second, third):
+            visitor.tile(sidecar["prompt"]).click()
+            opened_well(visitor, own_server, sidecar)
+            visitor.page.keyboard.press("Escape")
+            expect(visitor.dialog).to_have_count(0)
+            expect(visitor.page).not_to_have_url(re.compile("operation="))
+        for sidecar in (first, second, third):
+            visitor.open(f"/library?operation={sidecar['operationId']}")
+            opened_well(visitor, own_server, sidecar, thoroughly=True)
+
+
+def opened_well(visitor: Visitor, server: Server, sidecar: dict[str, Any], *, thoroughly: bool = False) -> None:
+    """Check the drawer: result beside inputs, prompt, link; where asked, the JSON and the download too."""
+    drawer = visitor.dialog
+    expect(drawer.locator(".ops-prompt")).to_have_text(sidecar["prompt"])
+    expect(visitor.page).to_have_url(re.compile(f"operation={sidecar['operationId']}"))
+    tag = "video" if sidecar["outputFile"].endswith(".mp4") else "img"
+    result = drawer.locator(f'{tag}[src="/api/files/{sidecar["outputFile"]}"]')
+    expect(result).to_be_visible()
+    for name in sidecar["inputFiles"]:
+        given = drawer.locator(f'img[src="/api/files/{name}"]')
+        expect(given).to_be_visible()
+        left, right = result.bounding_box(), given.bounding_box()
+        assert left and right and left["x"] + left["width"] <= right["x"], "the inputs stand beside the result"
+    visitor.pictures_loaded()
+    if thoroughly:
+        if tag == "video":
+            assert plays(visitor.page, '[role="dialog"] video')
+        drawer.get_by_text("Sidecar (JSON)").click()
+        expect(drawer.locator("code")).to_contain_text(sidecar["operationId"])
+        assert json.loads(drawer.locator("code").inner_text()) == sidecar
+        with visitor.page.expect_download() as download:
+            drawer.get_by_role("button", name="Download").click()
+        assert download.value.suggested_filename == sidecar["outputFile"]
+        assert Path(download.value.path()).read_bytes() == (server.data / "operations" / sidecar["outputFile"]).read_bytes()
+
+
+def plays(page: Page, selector: str = "video") -> bool:
+    """Start a video and see its time advance and its frames come."""
+    video = page.locator(selector).first
+    video.evaluate("video => video.play()")
+    handle = video.element_handle()
+    page.wait_for_function("video => video.currentTime > 0.2 && video.videoWidth > 0", arg=handle, timeout=PATIENCE)
+    return True
+
+
+# -- giving pictures -----------------------------------------------------------------------------------------------------
+
+
+def test_edit_this_brings_a_picture_from_the_library_and_its_parent_is_recorded(filled: Server, windows: Windows) -> None:
+    parent = filled.by_prompt("Snowy mountains under a starry night sky")[0]
+    with windows.visit(filled) as visitor:
+        visitor.open(f"/library?operation={parent['operationId']}")
+        visitor.dialog.get_by_role("button", name="Edit this").click()
+        expect(visitor.page.get_by_role("img", name="Image 1")).to_be_visible()
+        expect(visitor.page.get_by_role("radio", name=EDIT)).to_be_checked()
+        visitor.ask("sepia once more")
+        child = made(visitor, filled, "sepia once more")
+    assert child["parents"] == [parent["operationId"]]
+    given = filled.data / "operations" / child["inputFiles"][0]
+    assert given.read_bytes() == (filled.data / "operations" / parent["outputFile"]).read_bytes()
+
+
+def test_a_picture_is_picked_from_the_library_on_create(filled: Server, windows: Windows) -> None:
+    parent = filled.by_prompt("sepia and a vignette")[0]
+    with windows.visit(filled, width=390, height=844, touch=True) as visitor:
+        page = visitor.open()
+        page.get_by_role("button", name="From the library").click()
+        expect(visitor.dialog).to_be_visible()
+        visitor.dialog.locator("button.tile", has_text="sepia and a vignette").click()
+        expect(visitor.dialog).to_have_count(0)
+        expect(page.get_by_role("img", name="Image 1")).to_be_visible()
+        visitor.choose(ANIMATE)
+        visitor.number("Length (s)", "1")
+        visitor.ask("pan to the right, picked")
+        assert made(visitor, filled, "pan to the right, picked")["parents"] == [parent["operationId"]]
+
+
+def test_a_picture_is_pasted_anywhere_on_the_page(server: Server, windows: Windows, photo: Photo) -> None:
+    picture = photo("coffee", "png", size=(300, 200))
+    with windows.visit(server) as visitor:
+        page = visitor.open()
+        for number, target in enumerate(("textarea", "body"), 1):
+            page.locator(target).first.evaluate(_PASTE, base64.b64encode(picture).decode())
+            expect(page.get_by_role("img", name=f"Image {number}", exact=True)).to_be_visible()
+        page.get_by_role("button", name="Remove pasted and picked").click()
+        expect(page.get_by_role("img", name="Image 1")).to_have_count(0)
+        page.locator("body").evaluate(_PASTE, base64.b64encode(picture).decode())
+        expect(page.get_by_role("img", name="Image 1")).to_be_visible()
+        visitor.ask("invert the pasted picture")
+        sidecar = made(visitor, server, "invert the pasted picture")
+    assert (server.data / "operations" / f"{sidecar['operationId']}_in_1.png").read_bytes() == picture
+    assert sidecar["inputFiles"] == [f"{sidecar['operationId']}_in_1.png"] and sidecar["parents"] == []
+
+
+_PASTE = """(target, data) => {
+  const bytes = Uint8Array.from(atob(data), letter => letter.charCodeAt(0));
+  const clipboard = new DataTransfer();
+  clipboard.items.add(new File([bytes], "image.png", { type: "image/png" }));
+  target.dispatchEvent(new ClipboardEvent("paste", { clipboardData: clipboard, bubbles: true, cancelable: true }));
+}"""
+
+
+def test_a_wrong_file_is_told_in_words_and_makes_nothing(server: Server, windows: Windows) -> None:
+    page_as_photo = b"<!doctype html><script>document.title = 'taken'</script>"
+    with windows.visit(server) as visitor:
+        page = visitor.open()
+        visitor.upload(("photo.jpg", page_as_photo))
+        expect(page.get_by_role("alert").first).to_contain_text("Image 1 is not a picture")
+        visitor.ask("a wrong file")
+        expect(page.get_by_role("alert").first).to_contain_text("Image 1 is not a picture")
+        visitor.settle()
+        assert page.title() != "taken"
+    assert server.jobs() == [] and not server.by_prompt("a wrong file")
+    assert not [name for name in server.files() if (server.data / "operations" / name).read_bytes() == page_as_photo]
+
+
+def test_a_file_of_11_mb_is_refused(server: Server, windows: Windows, photo: Photo) -> None:
+    with windows.visit(server) as visitor:
+        page = visitor.open()
+        visitor.upload(("large.jpg", photo("astronaut") + bytes(11 * 1024 * 1024)))
+        expect(page.get_by_test_id("stFileUploader")).to_contain_text(re.compile(r"10(\.0)? ?MB or smaller"))
+        expect(page.get_by_role("img", name="Image 1")).to_have_count(0)
+        expect(page.get_by_role("radio", name="Image from text")).to_be_checked()
+
+
+# -- work under way ------------------------------------------------------------------------------------------------------
+
+
+def prepare_video(visitor: Visitor, picture: bytes) -> None:
+    """Fill in the page for a video that takes some seconds."""
+    page = visitor.open()
+    visitor.upload(("astronaut.jpg", picture))
+    visitor.choose(ANIMATE)
+    visitor.number("Length (s)", "10")
+    page.get_by_role("combobox", name="Resolution").click()
+    page.get_by_role("option", name="720p").click()
+    visitor.settle()
+
+
+def begin_video(visitor: Visitor, prompt: str) -> Locator:
+    """Ask for it, and wait until the page shows how far it is; return where it does."""
+    visitor.ask(prompt)
+    bar = visitor.page.locator(".st-key-now").get_by_role("progressbar")
+    expect(bar).to_have_attribute("aria-valuenow", re.compile("^([1-9]|[1-9][0-9])$"))
+    return bar
+
+
+def test_a_video_goes_on_when_its_tab_is_closed_and_other_pages_stay_usable(
+    filled: Server, windows: Windows, photo: Photo
+) -> None:
+    prompt = "zoom in slowly while nobody looks"
+    with windows.visit(filled) as visitor:
+        prepare_video(visitor, photo("astronaut"))
+        begin_video(visitor, prompt)
+    assert [job["operation"]["prompt"] for job in filled.jobs()] == [prompt]
+    with windows.visit(filled, width=390, height=844, touch=True) as visitor:
+        page = visitor.page
+        page.goto(f"{filled.address}/library")
+        expect(page.locator("button.tile").first).to_be_visible(timeout=5_000)
+        expect(page.get_by_role("button", name="1 under way")).to_be_visible(timeout=5_000)
+        assert filled.jobs(), "the library opened while the video was made"
+        count, pages = page.get_by_role("button", name="1 under way"), page.locator(".st-key-phone-pages")
+        expect(pages.get_by_role("link", name="Settings")).to_be_visible()
+        assert box(page, ".st-key-bar [data-testid=stPopover]")["y"] > 700, "the count has a corner of its own on a phone"
+        count.click()
+        expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+        expect(visitor.tile(prompt)).to_be_visible()  # it appears by itself
+        expect(page.get_by_role("button", name="1 under way")).to_have_count(0)
+    assert filled.by_prompt(prompt)[0]["success"] is True
+
+
+def test_a_video_is_finished_after_the_server_was_killed(own_server: Server, windows: Windows, photo: Photo) -> None:
+    prompt = "pan to the left through a power cut"
+    with windows.visit(own_server) as visitor:
+        prepare_video(visitor, photo("chelsea"))
+        begin_video(visitor, prompt)
+        own_server.kill()
+        left = own_server.jobs()
+        assert [job["operation"]["prompt"] for job in left] == [prompt] and not list(
+            (own_server.data / "operations").glob("*_out.*")
+        )
+        own_server.start()
+        sidecar = made(visitor, own_server, prompt)  # the same tab finds the server again by itself
+        assert plays(visitor.page)
+    assert sidecar["operationId"] == left[0]["operationId"] and sidecar["success"] is True
+    assert own_server.jobs() == [] and len(own_server.operations()) == 1
+
+
+def test_a_video_is_canceled_and_what_is_shown_does_not_jump(filled: Server, windows: Windows, photo: Photo) -> None:
+    prompt = "zoom out, which is canceled"
+    with windows.visit(filled) as visitor:
+        prepare_video(visitor, photo("rocket"))
+        page, shown = visitor.page, visitor.page.locator(".st-key-made .ops-media").first
+        expect(shown).to_be_visible()
+        element = shown.element_handle()
+        bar = begin_video(visitor, prompt)
+        place, share = box(page, ".st-key-made .ops-media"), bar.get_attribute("aria-valuenow")
+        expect(bar).not_to_have_attribute("aria-valuenow", share or "")
+        assert box(page, ".st-key-made .ops-media") == place, "what is below a job moved while it progressed"
+        assert element and element.evaluate("shown => shown.isConnected"), "the result that was shown was built anew"
+        page.locator(".st-key-now").get_by_role("button", name="Cancel").click()
+        expect(bar).to_have_count(0)
+        assert filled.stored(prompt)["error"]
+        page.get_by_role("link", name="Library").first.click()
+        expect(visitor.tile(prompt)).to_contain_text("canceled")
+
+
+def test_a_double_click_and_a_slow_press_make_one_operation_each(server: Server, windows: Windows) -> None:
+    with windows.visit(server) as visitor:
+        page = visitor.open()
+        visitor.prompt.fill("Two clicks, one hill")
+        visitor.generate.dblclick()
+        made(visitor, server, "Two clicks, one hill")
+        visitor.prompt.fill("A slow press on a red forest")
+        visitor.generate.hover()
+        page.mouse.down()
+        page.wait_for_timeout(700)  # leaving the prompt runs the page anew under the finger: the button must still be there
+        page.mouse.up()
+        made(visitor, server, "A slow press on a red forest")
+        visitor.settle()
+    assert server.jobs() == []
+    assert [len(server.by_prompt(prompt)) for prompt in ("Two clicks, one hill", "A slow press on a red forest")] == [1, 1]
+
+
+# -- languages and hostile text ------------------------------------------------------------------------------------------
+
+
+def test_a_french_browser_gets_french_and_the_control_switches(server: Server, windows: Windows) -> None:
+    with windows.visit(server, locale="fr-FR") as visitor:
+        page = visitor.open()
+        expect(page.get_by_role("button", name=re.compile("^Générer"))).to_be_visible()
+        expect(page.get_by_role("link", name="Bibliothèque").first).to_be_visible()
+        page.get_by_role("radio", name="EN").click()
+        expect(page.get_by_role("button", name=re.compile("^Generate"))).to_be_visible()
+        page.get_by_role("link", name="Library").first.click()
+        expect(page.get_by_text("Type", exact=True)).to_be_visible()  # the choice holds on other pages
+        page.get_by_role("radio", name="FR").click()
+        expect(page.get_by_role("link", name="Bibliothèque").first).to_be_visible()
+    with windows.visit(server, locale="de-DE") as visitor:
+        visitor.open()
+        expect(visitor.page.get_by_role("button", name=re.compile("^Generate"))).to_be_visible()
+
+
+HOSTILE = (
+    "![x](http://evil.invalid/a.png) <img src=http://evil.invalid/b.png onerror=\"document.title='taken'\">"
+    "<script>document.title='taken'</script> **bold** :red[r] $x^2$ [l](javascript:alert(1)) &lt;b&gt;"
+)
+
+
+def test_a_prompt_of_markup_is_shown_literally(server: Server, windows: Windows) -> None:
+    with windows.visit(server) as visitor:
+        page = visitor.open()
+        visitor.ask(HOSTILE)
+        sidecar = server.stored(HOSTILE)
+        expect(page.locator(".ops-media figcaption", has_text="evil.invalid")).to_have_text(" ".join(HOSTILE.split())[:200])
+        visitor.open("/library")
+        expect(visitor.tile("evil.invalid").first).to_be_visible()
+        visitor.open(f"/library?operation={sidecar['operationId']}")
+        expect(visitor.dialog.locator(".ops-prompt")).to_have_text(HOSTILE)
+        visitor.dialog.get_by_text("Sidecar (JSON)").click()
+        expect(visitor.dialog.locator("code")).to_contain_text("evil.invalid")
+        assert page.title() != "taken"
+        assert page.locator('[src*="evil"], a[href^="javascript"]').count() == 0
+
+
+# -- the keyboard --------------------------------------------------------------------------------------------------------
+
+
+def test_create_by_keyboard_alone(server: Server, windows: Windows) -> None:
+    with windows.visit(server) as visitor:
+        page = visitor.open()
+        visitor.prompt.focus()
+        page.keyboard.type("A desert at noon, by keyboard")
+        page.keyboard.press("Control+Enter")
+        made(visitor, server, "A desert at noon, by keyboard")
+        visitor.settle()
+        visitor.prompt.focus()
+        names, frames, places = [], [], []
+        for _ in range(40):
+            names.append(page.evaluate(_FOCUSED))
+            frames.append(page.screenshot())
+            places.append(page.evaluate(_PLACE))
+            if names[-1].startswith("Generate"):
+                break
+            page.keyboard.press("Tab")
+        wanted = [
+            "What do you want",
+            "Choose files",
+            "From the library",
+            "Image from text",
+            "Aspect ratio",
+            "Format",
+            "Quality",
+            "More",
+        ]
+        order = [next((at for at, name in enumerate(names) if word in name), -1) for word in wanted]
+        assert names[-1].startswith("Generate") and -1 not in order and order == sorted(order), names
+        for at in range(len(names) - 1):
+            assert differs(frames[at], frames[at + 1], places[at]), f"the focus on {names[at]!r} is not visible"
+        page.keyboard.press("Enter")
+        server.stored("A desert at noon, by keyboard", 2)
+
+
+_FOCUSED = """() => {
+  const item = document.activeElement, word = getComputedStyle(item.querySelector("p") ?? item, "::after").content;
+  const label = item.getAttribute("aria-label") ?? item.labels?.[0]?.innerText;
+  return label || (word.startsWith('"') ? word.slice(1, -1) : item.innerText) || item.tagName;
+}"""
+_PLACE = """() => {
+  const place = document.activeElement.getBoundingClientRect();
+  return [place.left, place.top, place.right, place.bottom];
+}"""
+
+
+def differs(one: bytes, other: bytes, place: list[float], around: int = 6) -> bool:
+    """Say whether two screenshots differ in and around a place."""
+    from PIL import Image, ImageChops
+
+    left, top, right, bottom = place
+    clip = (max(0, int(left) - around), max(0, int(top) - around), int(right) + around, int(bottom) + around)
+    first, second = (Image.open(io.BytesIO(shot)).convert("RGB").crop(clip) for shot in (one, other))
+    return ImageChops.difference(first, second).getbbox() is not None
+
+
+def test_the_library_by_keyboard_alone(filled: Server, windows: Windows) -> None:
+    with windows.visit(filled) as visitor:
+        page = visitor.open("/library")
+        tiles = page.locator("button.tile")
+        expect(tiles.nth(3)).to_be_visible()
+        tiles.first.focus()
+        for key, at in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1)):
+            page.keyboard.press(key)
+            expect(tiles.nth(at)).to_be_focused()
+        assert tiles.nth(1).evaluate("tile => getComputedStyle(tile).outlineStyle") == "solid", "the focus is visible"
+        label = tiles.nth(1).get_attribute("aria-label") or ""
+        page.keyboard.press("Enter")
+        expect(visitor.dialog.locator(".ops-prompt")).to_contain_text(label.split(": ", 1)[1])
+        page.keyboard.press("Escape")
+        expect(visitor.dialog).to_have_count(0)

@@ -84,7 +84,7 @@ CALLS: Mapping[str, st.SearchStrategy[tuple[Any, ...]]] = {
 def test_bad_input_gets_one_of_our_own_errors_and_leaves_a_healthy_folder(function: str) -> None:
     accepted = 0
 
-    @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+    @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
     @given(CALLS[function])
     def run(arguments: tuple[Any, ...]) -> None:
         nonlocal accepted

@@ -1,7 +1,8 @@
 """The runner: works on the jobs of a data folder, several at a time, and takes over those whose worker has died.
 
 A job belongs to the process whose lease stands in its record. A lease ends by its time, or at once when the kernel says that
-the process is gone (`signs`); then whatever stands in a record under its name is taken out, so that others may go on.
+the process is gone (`signs`); then whatever stands in a record under its name is taken out, so that others may go on. A process
+that is stopped within the milliseconds of a write holds that one record until it goes on or dies; nobody waits for it in line.
 """
 
 from __future__ import annotations
@@ -95,7 +96,10 @@ class Runner:
     def _bury(self) -> None:
         """Take the names of dead runners out of all records; only then nobody needs their signs any more."""
         for owner in self._signs.dead():
-            for operation_id in self._around.folder.ids():
+            ids = self._around.folder.ids()
+            if any(map(self._is_held, ids)):
+                return
+            for operation_id in ids:
                 with contextlib.suppress(OperationNotFound, ValueError):  # just ended, or damaged
                     self._around.folder.update(operation_id, lambda job, owner=owner: job.without(owner))  # type: ignore[misc] # mypy infers no default
             self._signs.forget(owner)
@@ -104,8 +108,13 @@ class Runner:
         for operation_id in self._around.folder.ids():
             if len(self._active) >= max(1, self._parallel()):
                 return
-            if operation_id not in self._active and self._resting.get(operation_id, 0.0) < time.monotonic():
+            free = operation_id not in self._active and self._resting.get(operation_id, 0.0) < time.monotonic()
+            if free and not self._is_held(operation_id):
                 self._take(operation_id)
+
+    def _is_held(self, operation_id: str) -> bool:
+        """Say whether a record is being written: this thread serves all jobs, and must not wait for one."""
+        return self._around.folder.folder.in_progress(operation_id)
 
     def _take(self, operation_id: str) -> None:
         def claim(job: Job) -> Job:
@@ -162,7 +171,9 @@ class Runner:
             with contextlib.suppress(OSError):
                 self._signs.show()  # somebody may have emptied the cache
             for operation_id in list(self._active):
-                self._extend(operation_id)
+                with contextlib.suppress(OpstoreError, OSError):
+                    if not self._is_held(operation_id):  # two more turns come before the lease ends
+                        self._extend(operation_id)
 
     def _extend(self, operation_id: str) -> None:
         def extend(job: Job) -> Job:

@@ -96,3 +96,6 @@ class Provider(Protocol):
 
     def poll_delay(self, seconds: float) -> float:
         """Return how long to wait before the next `status` of a prediction that has run for `seconds`."""
+
+    def close(self) -> None:
+        """Give back connections and the like; called once, at the end."""

@@ -69,6 +69,9 @@ class LocalEngine:
         """Say that nothing is there, for certain: what this process was computing died with it and costs nothing to repeat."""
         return Search(None, complete=True)
 
+    def close(self) -> None:
+        """Do nothing: nothing is held between two steps."""
+
     def poll_delay(self, seconds: float) -> float:
         """Return any delay: there is never anything to wait for."""
         return 1.0

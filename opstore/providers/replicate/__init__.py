@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -31,7 +31,7 @@ from opstore.providers import Prediction, Report, Search, StepRequest
 from opstore.providers.models import Model, ModelTable
 from opstore.providers.replicate.pace import Polled, RateLimiter, poll_delay
 from opstore.providers.replicate.records import prediction
-from opstore.providers.replicate.search import is_recent, search
+from opstore.providers.replicate.search import CLOCK_SKEW, is_recent, search
 
 if TYPE_CHECKING:
     import httpx
@@ -152,7 +152,7 @@ class Replicate:
         """
         model = self._checked(request)
         arguments = model.arguments(request, [""] * len(request.inputs))
-        return search(self._records(since - timedelta(seconds=60)), model, arguments, since, exclude)
+        return search(self._records(since - CLOCK_SKEW), model, arguments, since, exclude)
 
     def recent(self, since: datetime) -> Iterator[Prediction]:
         """Yield the account's predictions made at or after `since`, newest first."""

@@ -15,8 +15,9 @@ from opstore.providers import Search
 from opstore.providers.models import Model
 from opstore.providers.replicate.records import prediction
 
-#: How far this machine's clock may be ahead of Replicate's.
-CLOCK_SKEW = timedelta(seconds=60)
+#: How far this machine's clock may be ahead of Replicate's: further, a prediction would be overlooked and paid twice. Looking
+#: further back costs nothing, since predictions that belong to other operations are left out by their ids.
+CLOCK_SKEW = timedelta(minutes=15)
 
 
 def search(

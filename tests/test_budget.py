@@ -1,0 +1,210 @@
+"""Money: what counts as spent, what stops a request before it is sent, and two processes that cannot both pass."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opstore.app import App
+from opstore.budget import Budget, spent_on
+from opstore.errors import BudgetReached
+from opstore.operation import timestamp
+from opstore.service import NewOperation
+from tests.job_programs import CANARY, WARM, Place, admit_when_told, ask, ended, finish, folder, start, until
+from tests.replicate_standin import StandIn
+
+NOW = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
+TABLE = """
+["acme/five"]
+types = ["text_to_image"]
+output = "image"
+price = { amount = 5.0, per = "image", date = "2026-01-01" }
+parameters.seed = { kind = "integer" }
+["acme/unpriced"]
+types = ["text_to_image"]
+output = "image"
+parameters.seed = { kind = "integer" }
+"""
+FIVE: dict[str, Any] = {"models": {"text_to_image": "acme/five"}}
+UNPRICED: dict[str, Any] = {"models": {"text_to_image": "acme/unpriced"}}
+
+
+@pytest.fixture
+def standin(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    from tests.standin import world
+
+    schema = {"kind": "image", "output": "string", "required": ["prompt"]}
+    fields = {"prompt": {"type": "string"}, "seed": {"type": "integer"}}
+    for name in ("acme/five", "acme/unpriced"):
+        monkeypatch.setitem(world.SCHEMAS, name, schema | {"fields": fields})
+    with StandIn(token=CANARY, start=0.05, run=0.1) as running:
+        yield running
+
+
+@pytest.fixture
+def place(standin: StandIn, tmp_path: Path) -> Place:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "models.toml").write_text(TABLE)
+    return Place.at(tmp_path / "data", standin)
+
+
+@pytest.fixture
+def app(place: Place) -> Iterator[App]:
+    with place.working() as opened:
+        assert not opened.service.table.problems
+        yield opened
+
+
+def test_the_day_s_budget_stops_a_request_before_anything_is_stored(standin: StandIn, app: App) -> None:
+    app.service.change_preferences(daily_budget=12.0)
+    app.runner.start()
+    for _ in range(2):
+        assert ended(app, ask(app, **FIVE)).sidecar["cost"]["amount"] == 5.0
+    before = sorted(app.store.operations.names())
+    with pytest.raises(BudgetReached) as caught:
+        ask(app, **FIVE)
+    told = "The budget for the day is $12.00: $10.00 are spent or under way, and this would cost about $5.00. Nothing was sent."
+    assert str(caught.value).startswith(told)
+    assert sorted(app.store.operations.names()) == before and app.service.jobs() == []
+    assert standin.accepted == 2 and app.service.spending().today == app.service.spending().month == 10.0
+
+
+def test_the_month_s_budget_and_a_raised_one(app: App) -> None:
+    app.service.change_preferences(monthly_budget=5.0)
+    app.runner.start()
+    ended(app, ask(app, **FIVE))
+    with pytest.raises(BudgetReached, match=r"The budget for the month is \$5\.00"):
+        ask(app, **FIVE)
+    app.service.change_preferences(monthly_budget=10.0)
+    assert ended(app, ask(app, **FIVE)).status == "stored"
+
+
+def test_what_was_queued_before_the_money_ran_out_ends_as_failed_and_costs_nothing(standin: StandIn, app: App) -> None:
+    app.service.change_preferences(daily_budget=10.0, parallel=8)
+    ids = [ask(app, **FIVE) for _ in range(6)]  # none is sent yet, so all are taken
+    app.runner.start()
+    ends = [ended(app, operation_id) for operation_id in ids]
+    assert sorted(operation.status for operation in ends) == ["failed"] * 4 + ["stored"] * 2
+    assert standin.accepted == 2 and app.service.spending().today == 10.0
+    assert all("Nothing was sent" in (o.error or "") and o.sidecar["cost"]["amount"] == 0 for o in ends if o.status == "failed")
+
+
+def test_a_model_without_a_price_counts_nothing_and_stops_with_the_others(standin: StandIn, app: App) -> None:
+    app.service.change_preferences(daily_budget=5.0)
+    app.runner.start()
+    unpriced = ended(app, ask(app, **UNPRICED))
+    assert unpriced.sidecar["cost"] is None and app.service.spending().today == 0.0
+    assert ended(app, ask(app, **FIVE)).status == "stored"
+    with pytest.raises(BudgetReached):
+        ask(app, **UNPRICED)
+    assert standin.accepted == 2
+
+
+def test_a_budget_of_nothing_lets_only_what_is_free_pass(app: App) -> None:
+    app.service.change_preferences(daily_budget=0, monthly_budget=0)
+    for models in (FIVE, UNPRICED):
+        with pytest.raises(BudgetReached):
+            ask(app, **models)
+    app.runner.start()
+    free = app.service.create(NewOperation("text_to_image", "stars", provider="local"))
+    operation = ended(app, free)
+    assert operation.status == "stored" and operation.sidecar["cost"]["amount"] == 0
+
+
+def test_what_may_have_been_billed_counts_with_its_estimate(standin: StandIn, app: App) -> None:
+    app.runner.start()
+    standin.plan(run=30.0)
+    operation_id = ask(app, **FIVE)
+    until(lambda: folder(app).get(operation_id).state == "running")
+    assert app.service.spending().bound == 5.0
+    app.service.cancel(operation_id)
+    assert ended(app, operation_id).status == "canceled"
+    assert app.service.spending().today == 5.0, "canceled: nobody knows, so it counts"
+    standin.plan(status="failed")
+    assert ended(app, ask(app, **FIVE)).status == "failed"
+    assert app.service.spending().today == 5.0, "failed, by the image: not billed"
+    standin.fault(on="create", kind="json", status=422)
+    assert ended(app, ask(app, **FIVE)).status == "failed"
+    assert app.service.spending().today == 5.0, "refused: nothing was made"
+
+
+@pytest.mark.parametrize(
+    ("cost", "steps", "spent"),
+    [
+        ({"amount": 1.5, "currency": "USD"}, [], 1.5),
+        (None, [{"status": "unknown", "estimate": {"amount": 2.0, "currency": "USD"}}], 2.0),
+        (None, [{"status": "unknown", "estimate": None}], 0.0),
+        (
+            None,
+            [{"cost": {"amount": 1.0, "currency": "USD"}}, {"status": None, "estimate": {"amount": 2.0, "currency": "USD"}}],
+            1.0,
+        ),
+        ({"amount": None, "currency": "USD"}, [{"status": "canceled", "estimate": {"amount": 2.0, "currency": "USD"}}], 2.0),
+        ({"amount": 3.0, "currency": "EUR"}, [], 0.0),
+        ({"amount": True, "currency": "USD"}, "no list", 0.0),
+        ("a lot", None, 0.0),
+    ],
+)
+def test_what_a_sidecar_counts_with(cost: Any, steps: Any, spent: float) -> None:
+    assert spent_on({"cost": cost, "steps": steps}) == spent
+
+
+def budget_at(app: App, moment: datetime) -> Budget:
+    return Budget(app.store, folder(app), app.service.preferences, lambda: moment)
+
+
+def paid(app: App, operation_id: str, ended_at: datetime | None, amount: float) -> None:
+    cost = {"amount": amount, "currency": "USD"}
+    app.store.save(operation_id, {"operationType": "text_to_image", "cost": cost})
+    path = app.store.operations.path / f"{operation_id}.json"
+    sidecar = json.loads(path.read_text()) | {"completedAt": timestamp(ended_at) if ended_at else None}
+    path.write_text(json.dumps(sidecar))
+
+
+def test_money_counts_on_the_day_it_was_spent_not_on_the_day_it_was_asked_for(app: App) -> None:
+    paid(app, "20260228233000_00000001", NOW, 1.0)  # queued before midnight, run after
+    paid(app, "20260301001000_00000002", NOW, 2.0)
+    paid(app, "20260228100000_00000003", NOW - timedelta(days=1), 4.0)
+    paid(app, "20260301000500_00000004", None, 8.0)  # written by another program, which does not say when
+    paid(app, "20260315000500_00000005", NOW + timedelta(days=14), 16.0)
+    now, later = budget_at(app, NOW).spending(), budget_at(app, NOW + timedelta(days=14)).spending()
+    assert (now.today, now.month) == (11.0, 27.0)
+    assert (later.today, later.month) == (16.0, 27.0)
+
+
+def test_the_second_step_of_a_chain_has_its_money_and_counts_the_first(app: App) -> None:
+    operation_id = ask(app, "edit_then_video")
+    job = folder(app).get(operation_id)
+    dollars = [{"amount": amount, "currency": "USD", "estimated": True} for amount in (6.0, 3.0)]
+    steps = tuple(replace(step, estimate=amount) for step, amount in zip(job.steps, dollars, strict=True))
+    between = replace(job, steps=(replace(steps[0], cost=dollars[0]), steps[1]), current=1)
+    folder(app).update(operation_id, lambda _: between)
+    budget = budget_at(app, datetime.now(UTC))
+    assert budget.spending().bound == 9.0 and budget.spending(between).bound == 6.0
+    app.service.change_preferences(daily_budget=9.0)
+    with budget.admitted(between):
+        pass
+    with pytest.raises(BudgetReached):
+        budget.check([0.5])
+    app.service.change_preferences(daily_budget=8.0)
+    with pytest.raises(BudgetReached), budget.admitted(between):
+        pass
+
+
+def test_of_processes_that_ask_at_one_moment_only_as_many_pass_as_there_is_money_for(place: Place, app: App) -> None:
+    app.service.change_preferences(daily_budget=10.0)
+    for _ in range(5):
+        ask(app, **FIVE)
+    gate, said = WARM.Barrier(5), WARM.Queue()
+    processes = [start(admit_when_told, place, number, gate, said) for number in range(5)]
+    answers = sorted(said.get(timeout=60) for _ in processes)
+    assert [finish(process) for process in processes] == [0] * 5
+    assert answers[:3] == [answers[0]] * 3 and "this would cost about $5.00" in answers[0]
+    assert answers[3:] == ["passed", "passed"]
+    assert sum(job.state == "creating" for job in folder(app).all()) == 2

@@ -6,6 +6,7 @@ from a name or a sidecar, and nothing that is served can run as a page.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import logging
 import secrets
@@ -20,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from opstore.errors import FileMissing, InvalidQuery, InvalidRequest, OpstoreError, shown
+from opstore.errors import FileMissing, InvalidQuery, InvalidRequest, OpstoreError, UnsafeFile, shown
 from opstore.index import MAX_PAGE, Row
 from opstore.names import is_operation_id, parse_name
 from opstore.operation import Operation, timestamp
@@ -111,18 +112,21 @@ class Api:
     def _search(self, request: Request) -> Response:
         asked = request.query_params
         index = self._app().service.index
+        limit = min(_limit(asked.get("limit"), 100), MAX_PAGE)
+        version = index.version()  # before the rows: what changes in between is seen again, never overlooked
         found = index.search(
             asked.get("q", ""),
             order=asked.get("order") or "newest",
             after=asked.get("cursor") or None,
-            size=min(_limit(asked.get("limit"), 100), MAX_PAGE),
+            size=limit,
+            stack=asked.get("group") or None,
         )
         document = {
             "success": True,
             "total": {"n": found.total.n, "exact": found.total.exact},
-            "next": found.next,
-            "rows": [card(row) for row in found.rows],
-            "version": index.version(),
+            "next": found.next if limit else None,
+            "rows": [card(row, found.stacks.get(row.id, 1)) for row in found.rows[:limit]],
+            "version": version,
         }
         return JSONResponse(document, headers={"Cache-Control": "no-store"})
 
@@ -148,12 +152,9 @@ class Api:
 
     def _thumbnail(self, request: Request) -> Response:
         name = request.path_params["name"]
-        if is_operation_id(name):  # whatever shows the operation best: where there is no result, what it was made from
-            operation = Operation.of(self._app().store.get_operation_metadata(name))
-            name = next(iter((*operation.outputs, *operation.intermediates, *operation.inputs)), name)
-        path = self._app().thumbnails.path(name)
+        path = self._best_thumbnail(name) if is_operation_id(name) else self._app().thumbnails.path(name)
         if path is None:
-            raise FileMissing(name=request.path_params["name"])
+            raise FileMissing(name=name)
         try:
             with path.open("rb") as file:
                 head = file.read(16)
@@ -161,6 +162,16 @@ class Api:
             raise FileMissing(name=path.name) from None
         kind = "image/webp" if head[:4] == b"RIFF" else "image/png" if head[:4] == b"\x89PNG" else "image/jpeg"
         return _unless_known(_file(path, kind), request)
+
+    def _best_thumbnail(self, operation_id: str) -> Path | None:
+        """Return what shows an operation best: where there is no result, or none that can be seen, what it was made from."""
+        operation = Operation.of(self._app().store.get_operation_metadata(operation_id))
+        for name in (*operation.outputs, *operation.intermediates, *operation.inputs):
+            with contextlib.suppress(FileMissing, UnsafeFile):
+                path = self._app().thumbnails.path(name)
+                if path is not None:
+                    return path
+        return None
 
     def _nothing(self, request: Request) -> Response:
         return _error("There is nothing at this address.", 404)
@@ -222,8 +233,8 @@ class MethodNotAllowed(InvalidRequest):
     status = 405
 
 
-def card(row: Row) -> dict[str, Any]:
-    """Return what a tile of the library shows of an operation."""
+def card(row: Row, stack: int = 1) -> dict[str, Any]:
+    """Return what a tile of the library shows of an operation, and of the `stack` behind it."""
     shown_file = row.output or (row.id if row.inputs else None)
     return {
         "id": row.id,
@@ -240,7 +251,7 @@ def card(row: Row) -> dict[str, Any]:
         "tags": list(row.tags),
         "batchId": row.batch_id,
         "inputs": row.inputs,
-        "stack": 1,
+        "stack": stack,
     }
 
 

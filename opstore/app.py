@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from opstore.errors import InvalidSetting, said
+from opstore.errors import InvalidSetting, OpstoreError, said
 from opstore.fetch import FetchPolicy
 from opstore.files import Folder
 from opstore.store import Store
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from opstore.providers.models import ModelTable
     from opstore.service import Service
 
+log = logging.getLogger("opstore.app")
+
+DAY_SECONDS = 24 * 3600.0
 PROVIDERS = ("local", "replicate")
 
 
@@ -89,6 +93,7 @@ class App:
         from opstore.trash import Trash
 
         self.settings = settings
+        self._ended = threading.Event()
         self.store = open_store(settings)
         self._preferences = PreferenceFile(Folder(settings.data))
         table = _table(settings.data)
@@ -96,10 +101,11 @@ class App:
         jobs = JobFolder(self.store.pending, self.store.cache / "progress")
         self.index = Index(self.store)
         self._budget = Budget(self.store, jobs, self._preferences.load)
+        self._providers = _providers(settings, table)
         around = Surroundings(
             store=self.store,
             folder=jobs,
-            providers=_providers(settings, table),
+            providers=self._providers,
             table=table,
             policy=settings.policy,
             stop=threading.Event(),
@@ -116,7 +122,7 @@ class App:
             index=self.index,
             curation=Curation(self.store, self.index, Trash(self.store)),
             provider=self.provider,
-            available=tuple(around.providers),
+            available=tuple(self._providers),
             wake=self.runner.wake,
         )
 
@@ -130,10 +136,23 @@ class App:
         self.index.start()
         self.thumbnails.start()
         self.runner.start()
+        threading.Thread(target=self._keep_house, name="opstore-housekeeping", daemon=True).start()
+
+    def _keep_house(self) -> None:
+        """Remove for good what has been in the trash for its 30 days: now, and then every day."""
+        while not self._ended.is_set():
+            try:
+                self.service.curation.purge()
+            except OpstoreError as error:
+                log.warning("the trash could not be purged: %s", error)
+            self._ended.wait(DAY_SECONDS)
 
     def stop(self) -> None:
         """Stop working in the background; what is under way is taken up at the next start."""
+        self._ended.set()
         self.runner.stop()
+        for provider in self._providers.values():
+            provider.close()
         self.thumbnails.stop()
         self.index.stop()
 

@@ -11,16 +11,29 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import opstore
 from opstore.app import Settings
-from opstore.errors import InvalidQuery, InvalidSetting, OpstoreError, said
+from opstore.errors import (
+    DamagedOperation,
+    InvalidQuery,
+    InvalidSetting,
+    OperationNotFound,
+    OpstoreError,
+    StorageError,
+    UnsafeFile,
+    said,
+)
 from opstore.operation import Operation
 from opstore.store import Store
+
+if TYPE_CHECKING:
+    from opstore.index import Count, Index, Row
 
 DASHBOARD = Path(__file__).resolve().parent.parent / "dashboard.py"
 
@@ -128,28 +141,69 @@ def _list(options: argparse.Namespace) -> int:
 
 def _search(options: argparse.Namespace) -> int:
     from opstore.index import Index
+    from opstore.index.language import parse
 
     index = Index(_store(options))
-    index.catch_up()
     query = " ".join(options.query)
     try:
-        found = index.search(query, order=options.order, size=options.limit)
+        parse(query)  # a mistake is told at once, not after a first look at a million files
+        rows, total = _answered(index, query, options.order, options.limit)
     except InvalidQuery as error:
         if not options.json:
-            print(
-                f"{_printable(query)}\n{' ' * error.details['position']}{'^' * max(1, error.details['length'])}", file=sys.stderr
-            )
+            print(_pointed(query, error.details["position"], error.details["length"]), file=sys.stderr)
         raise
     if options.json:
-        sidecars = [index.store.get_operation_metadata(row.id) for row in found.rows]
-        total = {"n": found.total.n, "exact": found.total.exact}
-        _print_json({"success": True, "count": len(sidecars), "total": total, "operations": sidecars})
+        sidecars = list(_readable(index.store, [row.id for row in rows]))
+        count = {"n": total.n, "exact": total.exact}
+        _print_json({"success": True, "count": len(sidecars), "total": count, "operations": sidecars})
         return 0
-    for row in found.rows:
+    for row in rows:
         prompt = " ".join(_printable(row.prompt).split())
         print(f"{row.id}  {_printable(row.type):<26} {row.status:<14} {prompt[:90]}")
-    print(f"{len(found.rows)} of {found.total}.")
+    print(f"{len(rows):,} of {total}.")
     return 0
+
+
+def _answered(index: Index, query: str, order: str, limit: int) -> tuple[list[Row], Count]:
+    """Return what a whole index answers: one that turns out to be damaged is replaced by an empty one, to be filled first."""
+    from opstore.index.sqlite import Damaged
+
+    for _ in range(3):
+        with contextlib.suppress(Damaged):
+            index.catch_up()
+            answer = _found(index, query, order, limit)
+            if index.progress().ready:
+                return answer
+    raise StorageError(reason=said("the index was replaced again and again"))
+
+
+def _found(index: Index, query: str, order: str, limit: int) -> tuple[list[Row], Count]:
+    """Return the first `limit` rows, as many pages as they take, and the total."""
+    found = index.search(query, order=order, size=limit)
+    rows, total = list(found.rows[:limit]), found.total
+    while found.next and len(rows) < limit:
+        found = index.search(query, order=order, after=found.next, size=limit - len(rows))
+        rows += found.rows
+    return rows, total
+
+
+def _readable(store: Store, ids: Sequence[str]) -> Iterator[dict[str, Any]]:
+    for operation_id in ids:
+        # Removed or damaged since the index looked: `verify` lists what is there.
+        with contextlib.suppress(OperationNotFound, DamagedOperation, UnsafeFile):
+            yield store.get_operation_metadata(operation_id)
+
+
+def _pointed(query: str, position: int, length: int) -> str:
+    """Return a search with a line under it that points at the mistake, in a terminal's columns."""
+    before, wrong = _printable(query[:position]), _printable(query[position : position + length])
+    return f"{_printable(query)}\n{' ' * _columns(before)}{'^' * max(1, _columns(wrong))}"
+
+
+def _columns(text: str) -> int:
+    """Return how wide a terminal shows `text`: accents that stand alone take no place, Chinese letters and pictures two."""
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    return len(text) + wide - sum(unicodedata.combining(letter) > 0 for letter in text)
 
 
 def _line(operation: Operation) -> str:

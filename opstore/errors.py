@@ -56,6 +56,11 @@ class Said(str):
 
 def said(template: str, **details: Any) -> Said:
     """Return `template` filled in with `details`, a tuple as a list in words: an English text that can still be translated."""
+    return said_again(template, details)
+
+
+def said_again(template: str, details: dict[str, Any]) -> Said:
+    """Return what `said` returned, from a template and details that were kept."""
     listed = {name: ", ".join(map(str, value)) if isinstance(value, tuple) else value for name, value in details.items()}
     text = Said(template.format(**listed))
     text.template, text.details = template, details

@@ -44,6 +44,8 @@ _REASONS = {
 }
 
 
+#: Bytes read at a time where two files are compared.
+_PART = 1024 * 1024
 #: What passes without anybody mending the disk: it says nothing of the file that was asked for.
 _PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
@@ -150,18 +152,28 @@ class Folder:
                 raise FileMissing(name=name) from None
             os.fsync(folder)
 
-    def bring(self, source: Folder, key: str, stages: Sequence[Sequence[str]]) -> None:
+    def bring(self, source: Folder, key: str, stages: Sequence[Sequence[str]], unless: str | None = None) -> None:
         """Move files here from another folder of the same disk: all are durable here before the first leaves there.
 
         Stages arrive in order and leave in reverse order, so that what the last one makes valid is whole in one of the two
-        folders at every moment. Names already moved by an interrupted call are passed over; other content raises OperationExists.
+        folders at every moment. Names already moved by an interrupted call are passed over. A name that is in neither folder
+        raises FileMissing, one with other content here OperationExists; what had arrived by then is taken back. Nothing is moved
+        where `unless` is in `source`.
         """
         first, second = sorted((self, source), key=lambda folder: str(folder.path))
         with first.locked(key), second.locked(key), storage_errors(), _opened(self.path) as here, _opened(source.path) as there:
-            for stage in stages:
-                for name in stage:
-                    _carry(there, here, key, name)
-                os.fsync(here)
+            if unless is not None and _present(there, [unless]):
+                return
+            arrived: list[str] = []
+            try:
+                for stage in stages:
+                    for name in stage:
+                        if _carry(there, here, key, name):
+                            arrived.append(name)
+                    os.fsync(here)
+            except BaseException:
+                _discard(here, reversed(arrived))
+                raise
             for stage in reversed(stages):
                 for name in stage:
                     with contextlib.suppress(FileNotFoundError):
@@ -234,6 +246,14 @@ class Folder:
         with storage_errors():
             try:
                 return time.time() - os.lstat(self.path / name).st_mtime
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def since(self, name: str) -> float | None:
+        """Return when a file came to be as and where it is (ctime, seconds since 1970), None where there is none."""
+        with storage_errors():
+            try:
+                return os.lstat(self.path / name).st_ctime
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
@@ -378,14 +398,30 @@ def _withdraw(folder: int, temps: dict[str, str]) -> None:
     _discard(folder, temps.values())
 
 
-def _carry(there: int, here: int, key: str, name: str) -> None:
+def _carry(there: int, here: int, key: str, name: str) -> bool:
+    """Link a file here; say whether that was still to do."""
     try:
         os.link(name, name, src_dir_fd=there, dst_dir_fd=here, follow_symlinks=False)
+        return True
     except FileNotFoundError:
-        os.stat(name, dir_fd=here, follow_symlinks=False)  # moved by a call that was interrupted, else it is missing
+        if not _present(here, [name]):  # neither here nor moved by a call that was interrupted
+            raise FileMissing(name=name) from None
     except FileExistsError:
-        if not os.path.samestat(_stat(there, name), _stat(here, name)):
+        if not _is_same(there, here, name):
             raise OperationExists(operation_id=key) from None
+    return False
+
+
+def _is_same(there: int, here: int, name: str) -> bool:
+    """Say whether a name is one file in both folders, or two of the same bytes; these are then durable here."""
+    if os.path.samestat(_stat(there, name), _stat(here, name)):
+        return True
+    with _open_regular(there, name) as first, _open_regular(here, name) as second:
+        while (part := first.read(_PART)) == second.read(_PART):
+            if not part:
+                os.fsync(second.fileno())
+                return True
+    return False
 
 
 def _stat(folder: int, name: str) -> os.stat_result:

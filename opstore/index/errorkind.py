@@ -1,0 +1,60 @@
+"""Sorts error texts, ours and other people's, into a dozen kinds that can be counted; pure, and total: any text has a kind."""
+
+from __future__ import annotations
+
+import re
+
+#: What an error text contains, and its kind; the first that fits counts, so the narrow come before the wide.
+_KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (kind, re.compile(pattern, re.IGNORECASE))
+    for kind, pattern in (
+        ("nsfw", r"nsfw|flagged as sensitive|\bE005\b|safety (?:filter|checker|system)|content polic|moderation|inappropriate"),
+        (
+            "payment",
+            r"\b402\b|payment|billing|insufficient (?:credit|fund|balance)|spend(?:ing)? limit|budget|out of credit|quota",
+        ),
+        (
+            "rate limit",
+            r"\b429\b|rate.?limit|too many requests|throttl|high demand|overloaded|asks to wait|\bE00[34]\b"
+            r"|temporarily unavailable",
+        ),
+        ("memory", r"out of memory|\bOOM\b|\bE1001\b|ran out of memory"),
+        ("interrupted", r"interrupted|code: PA\b|\bE(?:8367|8765|98\d\d|9243|6716)\b|unexpected error handling prediction"),
+        ("expired", r"expired|data.?removed|no longer (?:available|there)|\b410\b"),
+        (
+            "storage",
+            r"ENOSPC|no space left|disk|read-only|errno (?:5|13|28|30)\b|permission denied|EACCES|storage did not"
+            r"|too many open files|EMFILE|folder",
+        ),
+        ("timeout", r"time(?:d)?.?out|deadline|did not arrive within|took longer|ETIMEDOUT|\b504\b"),
+        (
+            "network",
+            r"ECONN\w+|ENOTFOUND|EAI_AGAIN|connection|network|socket|getaddrinfo|\bdns\b|fetch failed|unreachable|\bTLS\b|\bSSL\b"
+            r"|cannot be reached|could not be downloaded|failed to download|\b50[0-3]\b|bad gateway|name resolution",
+        ),
+        (
+            "invalid input",
+            r"\b4(?:00|15|22)\b|\bE006\b|invalid|validation|cannot identify image|unsupported|must be|could not use this input"
+            r"|is required|missing (?:image|prompt|parameter)|too large|cannot be run|not a picture",
+        ),
+        ("not understood", r"not understood|not understand|unexpected (?:answer|response|output)|JSON|parse|unexpected token"),
+        ("canceled", r"cancell?ed|aborted|stopped by"),
+    )
+)
+#: Every kind there is.
+KINDS = (*(kind for kind, _ in _KINDS), "aborted", "other")
+#: More of a text than this tells nothing new: what went wrong stands at its beginning.
+_MAX_TEXT = 2_000
+
+
+def error_kind(error: str | None, status: str) -> str | None:
+    """Return the kind under which an operation's failure is counted, None for one that did not fail.
+
+    `status` is `Operation.status`: how it ended wins over what the text says, where the two are about the same thing.
+    """
+    if status in ("canceled", "aborted", "expired"):
+        return status
+    if not error:
+        return "other" if status == "failed" else None
+    text = error[:_MAX_TEXT]
+    return next((kind for kind, pattern in _KINDS if pattern.search(text)), "other")

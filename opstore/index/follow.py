@@ -1,0 +1,375 @@
+"""Keeps the index equal to the folder: what this process saves at once, what others add, change or remove within seconds.
+
+One process at a time follows a folder (a kernel lock); the others write their own saves and read. The follower compares the names
+in the folder with those in the index when the folder's time has changed, newest first, so that a first build is usable from its
+first moment, and the stamps of all files at the start and then now and again, since a file rewritten in place changes no folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import itertools
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from opstore.errors import OpstoreError, StorageError, said
+from opstore.files import Folder
+from opstore.index import order, parallel
+from opstore.index.known import Known
+from opstore.index.reader import SETTLED, THREADS, UNSETTLED, Observed, Reader
+from opstore.index.sqlite import Damaged, Database
+from opstore.index.watch import Watch
+from opstore.index.writer import put_all
+from opstore.names import is_operation_id
+
+#: Seconds between two looks at the folder's time.
+TICK = 1.0
+#: A pass over all names or stamps may take this share of the follower's time.
+_SHARE_NAMES, _SHARE_STAMPS = 0.1, 0.01
+#: Seconds between two passes over the stamps, at least.
+STAMPS_EVERY = 60.0
+#: Seconds between two passes over the names, at least, where the system has told what the changes were.
+NAMES_EVERY = 600.0
+#: Operations written in one transaction: the first few at once, so that the first page is there; more cost less each.
+_BATCHES = (100, 1_000, 5_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the index is: operations done of those found in the folder (None: not counted yet); `ready` once it had all."""
+
+    done: int
+    total: int | None
+    ready: bool
+
+
+class Follower:
+    """Brings the index up to date, on demand (`refresh`) and in the background (`start`)."""
+
+    def __init__(self, database: Database, operations: Folder, *, changed: Callable[[], None] = lambda: None) -> None:
+        """Follow the folder `operations`; `changed` is called after rows have changed."""
+        self._database = database
+        self._path = operations.path
+        self._changed = changed
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._late: set[str] = set()
+        self._young: dict[str, float] = {}
+        self._leader: int | None = None
+        self._watch: Watch | None = None
+        self._stamps_at = 0.0
+        self._names_at = 0.0
+        self._names_cost = 0.0
+
+    # -- from outside ----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to follow in a thread."""
+        if self._thread is None or not self._thread.is_alive():
+            self._stop.clear()
+            self._thread = threading.Thread(target=self._run, name="opstore-index", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; what was written stays."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout=30)
+            self._thread = None
+
+    def saved(self, operation_id: str) -> None:
+        """Take in what was just saved: a listener of the store. It never raises; what fails now is done in the background."""
+        try:
+            self.refresh([operation_id])
+        except (OpstoreError, OSError, Damaged):
+            with self._lock:
+                self._late.add(operation_id)
+            self._wake.set()
+
+    def refresh(self, ids: Iterable[str]) -> int:
+        """Read these operations anew, whatever has happened to them; return how many rows changed."""
+        parts = _parts(list(dict.fromkeys(ids)), 200)
+        return sum(self._write(functools.partial(self._read, part)) for part in parts)
+
+    def _read(self, ids: Sequence[str]) -> dict[str, Observed | None]:
+        try:
+            with Reader(self._path) as reader:
+                return {operation_id: reader.read(operation_id) for operation_id in ids}
+        except StorageError:
+            if self._path.exists():
+                raise
+            return dict.fromkeys(ids)
+
+    def reconcile(self, *, stamps: bool = False) -> int:
+        """Make the index equal to the folder now; with `stamps` also for files rewritten in place. Return how many changed."""
+        before = _time_of(self._path)
+        started = time.monotonic()
+        known = self._known()
+        fresh, suspects = self._compare(known, stamps)
+        # What is left was not seen in the folder: it is gone.
+        changed = sum(self.refresh(part) for part in _parts(list(known.left()), 500))
+        fresh.sort(reverse=True)
+        changed += self._take_in(suspects, 0, None)
+        total = self._count()
+        changed += self._take_in(fresh, total, total + len(fresh))
+        self._note({"complete": 1, "seen": before, "done": total + len(fresh), "total": total + len(fresh)})
+        self._names_at, self._names_cost = time.monotonic(), time.monotonic() - started
+        if stamps:
+            self._stamps_at = time.monotonic()
+        return changed
+
+    def catch_up(self) -> int:
+        """Make the index equal to the folder's names unless the folder's own stamp says that it is; return how many changed."""
+        with self._database.reading() as connection:
+            state = dict(connection.execute("SELECT key, value FROM state").fetchall())
+        if state.get("complete") and state.get("seen") == _time_of(self._path):
+            return 0
+        return self.reconcile()
+
+    def progress(self) -> Progress:
+        """Return how far the index is, whichever process works on it."""
+        with self._database.reading() as connection:
+            state = dict(connection.execute("SELECT key, value FROM state").fetchall())
+        return Progress(state.get("done", 0), state.get("total"), bool(state.get("complete")))
+
+    # -- the thread ------------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stop.is_set():
+            try:
+                self._turn()
+                failures = 0
+            except (OpstoreError, OSError, Damaged):
+                failures += 1  # a disk that is full, a file that was replaced: the next turn finds out
+            self._wake.wait(min(TICK * 2**failures, 60.0))
+            self._wake.clear()
+        self._resign()
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+    def _turn(self) -> None:
+        with self._lock:
+            late, self._late = self._late, set()
+        try:
+            if late:
+                self.refresh(late)
+        except BaseException:
+            with self._lock:
+                self._late |= late
+            raise
+        if not self._lead():
+            with self._lock:
+                self._young.clear()  # the follower's business
+            return
+        current = _time_of(self._path)  # before the look at what was told: a change between the two is met again
+        told = self._told()
+        if told:
+            self.refresh(told)
+        state, now = self._state(), time.monotonic()
+        if not state.get("complete") or not self._stamps_at or now - self._stamps_at > self._stamps_pause():
+            self.reconcile(stamps=True)
+        elif state.get("seen") != current or time.time() - current / 1e9 < SETTLED:
+            # Clocks of older kernels tick in hundredths of a second: what came right after the look may bear the same time.
+            self._follow_names(current, is_explained=bool(told))
+        self._look_again()
+
+    def _told(self) -> set[str]:
+        """Return which operations the system has seen change since the last turn; empty where it does not tell."""
+        if self._watch is None or not self._watch.works:
+            self._watch = Watch(self._path)  # what came before it, the folder's time tells
+            return set()
+        told = self._watch.changes()
+        if told is None:
+            self._stamps_at = 0.0  # some were lost: look at all
+        return told or set()
+
+    def _follow_names(self, current: int, is_explained: bool) -> None:
+        now = time.monotonic()
+        if is_explained and now - self._names_at < NAMES_EVERY:
+            self._note({"seen": current})
+        elif now - self._names_at > self._names_cost / _SHARE_NAMES:
+            self.reconcile()
+
+    def _stamps_pause(self) -> float:
+        """Return the seconds between two passes over the stamps: fewer where nobody tells of changes in place."""
+        every = STAMPS_EVERY * (10 if self._watch is not None and self._watch.works else 1)
+        return max(every, self._names_cost / _SHARE_STAMPS)
+
+    def _look_again(self) -> None:
+        """Read once more the files that were so young that a second write could have borne the same time."""
+        now = time.monotonic()
+        with self._lock:
+            ripe = [operation_id for operation_id, since in self._young.items() if now - since > SETTLED + 0.5]
+            for operation_id in ripe:
+                del self._young[operation_id]
+        if ripe:
+            self.refresh(ripe)
+
+    def _lead(self) -> bool:
+        """Say whether this process is the one that follows the folder."""
+        if self._leader is not None:
+            return True
+        lock = os.open(self._database.path.with_suffix(".leader"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            return False
+        self._leader = lock
+        return True
+
+    def _resign(self) -> None:
+        if self._leader is not None:
+            os.close(self._leader)
+            self._leader = None
+
+    # -- inside ----------------------------------------------------------------------------------------------------------
+
+    def _known(self) -> Known:
+        """Return the ids in the index with their stamps."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT at, key, stamp FROM op ORDER BY at")
+            problems = connection.execute("SELECT id, stamp FROM problem")
+            return Known(itertools.chain(((order.id_of(at, key), stamp) for at, key, stamp in rows), problems))
+
+    def _compare(self, known: Known, stamps: bool) -> tuple[list[str], list[str]]:
+        """Return ids of files that are new and of files whose stamp has changed; take from `known` what is there."""
+        fresh: list[str] = []
+        suspects: list[str] = []
+        try:
+            with Reader(self._path) as reader:
+                for count, operation_id in enumerate(_ids(self._path)):
+                    stamp = known.take(operation_id)
+                    if stamp is None:
+                        fresh.append(operation_id)
+                    elif stamp == UNSETTLED or (stamps and reader.stamp(operation_id) != stamp):
+                        suspects.append(operation_id)
+                    if count % 1000 == 999:
+                        self._breathe()
+        except StorageError:
+            if self._path.exists():
+                raise
+        return fresh, suspects
+
+    def _breathe(self) -> None:
+        """Let the threads that answer people go first; raise where the app stops."""
+        if self._stop.is_set() and threading.current_thread() is self._thread:
+            raise StorageError(reason=said("the index is stopped"))
+        time.sleep(0.001)
+
+    def _take_in(self, ids: Sequence[str], done: int, total: int | None) -> int:
+        """Read and write `ids` in their order, in batches that grow; while one is written the next is read."""
+        changed = 0
+        with self._reading(ids) as read:
+            batches = _batches(ids)
+            ahead = read(next(batches, ()))
+            while found := dict(ahead):
+                ahead = read(next(batches, ()))
+                done += len(found)
+                state = {} if total is None else {"done": done, "total": total}
+                changed += self._write(functools.partial(dict, found), state, late=True)
+                self._breathe()
+        return changed
+
+    @contextlib.contextmanager
+    def _reading(self, ids: Sequence[str]) -> Iterator[Callable[[Sequence[str]], Iterable[tuple[str, Observed | None]]]]:
+        """Lend what reads so many operations best: processes for very many, threads for some, neither for none."""
+        if not ids:
+            yield lambda batch: ()
+            return
+        with Reader(self._path) as reader, contextlib.ExitStack() as stack:
+            if len(ids) > parallel.WORTHWHILE:
+                yield stack.enter_context(parallel.Processes(reader, self._path)).read_many
+            else:
+                threads = stack.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="opstore-read"))
+                yield lambda batch: reader.read_many(batch, threads)
+
+    def _write(
+        self, read: Callable[[], Mapping[str, Observed | None]], state: Mapping[str, int] | None = None, late: bool = False
+    ) -> int:
+        """Write what `read` returns, in one transaction.
+
+        It reads inside the transaction, so that of two processes the one that has read later also writes later. Where it has
+        read before (`late`), what differs from a row that is there already is read again.
+        """
+        for _ in range(3):
+            try:
+                with self._database.writing(relaxed=late) as connection:
+                    found = read()
+                    gone = [operation_id for operation_id, observed in found.items() if observed is None]
+                    there = [observed for observed in found.values() if observed is not None]
+                    changed, doubtful = put_all(connection, there, () if late else gone, late)
+                    if changed:
+                        connection.execute("UPDATE state SET value = value + 1 WHERE key = 'changes'")
+                    connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", (state or {}).items())
+                break
+            except Damaged:
+                continue  # the file is a new one now; the follower will fill it
+        else:
+            raise StorageError(reason=said("the index was replaced again and again"))
+        self._look_again_at(item.id for item, stamp in there if stamp == UNSETTLED)
+        if changed:
+            self._changed()
+        if late and (doubtful or gone):
+            changed += self.refresh([*doubtful, *gone])
+        return changed
+
+    def _look_again_at(self, ids: Iterable[str]) -> None:
+        if self._thread is None:
+            return  # nobody would; the follower, whichever process it is in, meets them as unsettled
+        now = time.monotonic()
+        with self._lock:
+            self._young |= dict.fromkeys(ids, now)
+
+    def _note(self, values: Mapping[str, int]) -> None:
+        with self._database.writing() as connection:
+            connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", values.items())
+
+    def _state(self) -> dict[str, int]:
+        with self._database.reading() as connection:
+            return dict(connection.execute("SELECT key, value FROM state").fetchall())
+
+    def _count(self) -> int:
+        with self._database.reading() as connection:
+            return int(connection.execute("SELECT (SELECT count(*) FROM op) + (SELECT count(*) FROM problem)").fetchone()[0])
+
+
+def _ids(path: Path) -> Iterator[str]:
+    """Yield the ids that have a sidecar. One name at a time: a list of 2.6 million names takes 230 MB."""
+    with os.scandir(path) as found:
+        for entry in found:
+            name = entry.name
+            if name.endswith(".json") and is_operation_id(name[:-5]):
+                yield name[:-5]
+
+
+def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    at = 0
+    for size in itertools.chain(_BATCHES, itertools.repeat(_BATCHES[-1])):
+        if at >= len(ids):
+            return
+        yield ids[at : at + size]
+        at += size
+
+
+def _parts(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _time_of(path: Path) -> int:
+    """Return when the folder's list of names last changed, 0 where there is no folder."""
+    with contextlib.suppress(OSError):
+        return os.stat(path).st_mtime_ns
+    return 0

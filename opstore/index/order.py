@@ -1,0 +1,105 @@
+"""Places operations in time: a row's number is `(seconds since 2020) << 8 | n`, and rows in the order of their numbers are in
+the order of their ids.
+
+So pages, date ranges and newest-first search need no other index. An id with an impossible time (`…1399…`) belongs to the nearest
+second before it. Pure.
+"""
+
+from __future__ import annotations
+
+import functools
+from datetime import UTC, date, datetime, timedelta
+
+EPOCH = datetime(2020, 1, 1)
+_EPOCH_DAY = EPOCH.toordinal()
+#: Numbers a second has.
+WIDTH = 256
+
+
+@functools.lru_cache(maxsize=4096)
+def _day(digits: str) -> tuple[int, int | None]:
+    """Return the first second of a day, and None; or the one second that all ids of an impossible day share, twice."""
+    year, month, day = int(digits[:4]), int(digits[4:6]), int(digits[6:8])
+    if year == 0:
+        return _seconds(date.min), _seconds(date.min)
+    if not 1 <= month <= 12:
+        second = _seconds(date(year, 1, 1)) - 1 if month == 0 else _seconds(date(year, 12, 31)) + 86_399
+    else:
+        last = date(year, month, 31) if month == 12 else date(year, month + 1, 1) - timedelta(1)
+        if 1 <= day <= last.day:
+            return _seconds(date(year, month, day)), None
+        second = _seconds(date(year, month, 1)) - 1 if day == 0 else _seconds(last) + 86_399
+    second = max(second, _seconds(date.min))
+    return second, second
+
+
+def _seconds(day: date) -> int:
+    return (day.toordinal() - _EPOCH_DAY) * 86_400
+
+
+def second_of(operation_id: str) -> int:
+    """Return the second since 2020 that an id belongs to; never less for a greater id."""
+    start, fixed = _day(operation_id[:8])
+    if fixed is not None:
+        return fixed
+    hour, minute, second = int(operation_id[8:10]), int(operation_id[10:12]), int(operation_id[12:14])
+    if hour > 23:
+        return start + 86_399
+    if minute > 59:
+        return start + hour * 3600 + 3599
+    return start + hour * 3600 + minute * 60 + min(second, 59)
+
+
+def exact_second(operation_id: str) -> int | None:
+    """Return the second since 2020 that an id names, None where its digits are no time."""
+    start, fixed = _day(operation_id[:8])
+    hour, minute, second = int(operation_id[8:10]), int(operation_id[10:12]), int(operation_id[12:14])
+    if fixed is not None or hour > 23 or minute > 59 or second > 59:
+        return None
+    return start + hour * 3600 + minute * 60 + second
+
+
+def digits_of(second: int) -> str:
+    """Return the 14 digits of a second."""
+    moment = EPOCH + timedelta(seconds=second)
+    return f"{moment.year:04}{moment.month:02}{moment.day:02}{moment.hour:02}{moment.minute:02}{moment.second:02}"
+
+
+def moment_of(operation_id: str) -> datetime:
+    """Return the moment in UTC that an id belongs to."""
+    return (EPOCH + timedelta(seconds=second_of(operation_id))).replace(tzinfo=UTC)
+
+
+def second_of_day(day: date) -> int:
+    """Return the first second of a day."""
+    return _seconds(day)
+
+
+def wanted(operation_id: str) -> int:
+    """Return the number an id has where nothing stands in its way: within a second by its first two hex digits."""
+    return second_of(operation_id) * WIDTH + int(operation_id[15:17], 16)
+
+
+def short_key(operation_id: str, at: int) -> str:
+    """Return what must be kept beside the number to tell the id: the hex digits, or all of it where the number does not say."""
+    return operation_id[15:] if digits_of(at // WIDTH) == operation_id[:14] else operation_id
+
+
+def id_of(at: int, key: str) -> str:
+    """Return the id of a row from its number and its key."""
+    return key if len(key) > 8 else f"{digits_of(at // WIDTH)}_{key}"
+
+
+def spread(ids: list[str], start: int, size: int) -> list[int]:
+    """Return numbers within `size` from `start` for sorted ids: the wanted ones where they fit, else evenly apart."""
+    if size > WIDTH:
+        return [start + number * size // len(ids) for number in range(len(ids))]
+    numbers: list[int] = []
+    for operation_id in ids:
+        floor = numbers[-1] + 1 if numbers else start
+        numbers.append(max(wanted(operation_id), floor))
+    ceiling = start + size - 1
+    for place in range(len(numbers) - 1, -1, -1):
+        numbers[place] = min(numbers[place], ceiling)
+        ceiling = numbers[place] - 1
+    return numbers

@@ -1,0 +1,114 @@
+"""Reads sidecars for the index: many at a time, each with a stamp that changes when the file does."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from opstore.errors import DamagedOperation, StorageError, UnsafeFile, said
+from opstore.files import is_passing, storage_errors
+from opstore.index.table import Entry, read_entry
+from opstore.index.writer import Broken, broken
+from opstore.operation import MAX_SIDECAR_BYTES, OTHERS
+
+#: A file younger than this may be written again within one tick of its clock: its stamp says nothing yet.
+SETTLED = 2.0
+#: The stamp of a file that must be looked at again.
+UNSETTLED = 0
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+#: Threads that read: while one decodes the others wait for the disk (5 s against 13 s for 100,000 cold files).
+THREADS = 4
+
+_UNSAFE = UnsafeFile(name="", reason=said("not a plain file"))
+
+Observed = tuple[Entry | Broken, int]
+
+
+class Reader:
+    """The folder of operations, opened once for many files."""
+
+    def __init__(self, path: Path) -> None:
+        """Read from the folder at `path`, inside a `with`."""
+        self._path = path
+        self._folder = -1
+
+    def __enter__(self) -> Self:
+        """Open the folder; raise StorageError where there is none."""
+        with storage_errors():
+            self._folder = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close the folder."""
+        os.close(self._folder)
+
+    def read(self, operation_id: str) -> Observed | None:
+        """Return what the index keeps of an operation and its file's stamp, None where there is no file.
+
+        Raise StorageError only for what passes (too many open files, no memory): it says nothing of the file.
+        """
+        name = f"{operation_id}.json"
+        try:
+            file = os.open(name, _READ, dir_fd=self._folder)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            return self._unopened(operation_id, error), self.stamp(operation_id) or UNSETTLED
+        try:
+            before = os.fstat(file)
+            if not stat.S_ISREG(before.st_mode):
+                return broken(operation_id, "unsafe", _UNSAFE), _stamp(before)
+            # One read and one byte more than there is, as a rule: it shows that the end was reached.
+            data = os.read(file, min(before.st_size, MAX_SIDECAR_BYTES) + 1)
+            while len(data) <= MAX_SIDECAR_BYTES and (more := os.read(file, MAX_SIDECAR_BYTES)):
+                data += more
+        except OSError as error:
+            return self._unopened(operation_id, error), UNSETTLED
+        finally:
+            os.close(file)
+        found = read_entry(data, operation_id)
+        if isinstance(found, DamagedOperation):
+            kind = "mismatch" if found.details["reason"] == OTHERS else "unparsable"
+            return broken(operation_id, kind, found), _stamp(before)
+        return found, _stamp(before)
+
+    def stamp(self, operation_id: str) -> int | None:
+        """Return a file's stamp without reading it, None where there is no file."""
+        try:
+            return _stamp(os.stat(f"{operation_id}.json", dir_fd=self._folder, follow_symlinks=False))
+        except OSError:
+            return None
+
+    def read_many(self, ids: Sequence[str], threads: ThreadPoolExecutor) -> Iterator[tuple[str, Observed | None]]:
+        """Begin to read in parallel, and return an iterator of every id with what was read, in the order given."""
+        size = max(1, min(200, len(ids) // THREADS))
+        chunks = [ids[start : start + size] for start in range(0, len(ids), size)]
+        results = threads.map(self._read_chunk, chunks)
+        return (pair for chunk, found in zip(chunks, results, strict=True) for pair in zip(chunk, found, strict=True))
+
+    def _read_chunk(self, ids: Sequence[str]) -> list[Observed | None]:
+        return [self.read(operation_id) for operation_id in ids]
+
+    @staticmethod
+    def _unopened(operation_id: str, error: OSError) -> Broken:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            return broken(operation_id, "unsafe", _UNSAFE)
+        if is_passing(error):
+            raise StorageError(reason=os.strerror(error.errno or 0)) from error
+        reason = said("its file cannot be read: {reason}", reason=os.strerror(error.errno or 0))
+        return broken(operation_id, "unparsable", DamagedOperation(operation_id=operation_id, reason=reason))
+
+
+def _stamp(file: os.stat_result) -> int:
+    """Return a number for size and time of a file: four bytes an operation."""
+    if -SETTLED < time.time() - file.st_mtime < SETTLED:
+        return UNSETTLED
+    return (zlib.crc32(b"%d:%d" % (file.st_size, file.st_mtime_ns)) & 0x7FFFFFFF) or 1

@@ -1,0 +1,290 @@
+"""The embedded engine: the index's file, its tables and its connections; whatever happens to the file, there is one that works.
+
+The file is a cache. One that is missing, damaged or of another version is replaced by an empty one, and the follower fills it.
+Opening and replacing happen under a kernel lock, so that processes that share the file never meet half a replacement; a process
+that still has the old file open notices at its next use, since the path then leads to another inode.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from opstore.errors import StorageError, said
+from opstore.files import Folder
+
+_APPLICATION = 0x6F707374  # "opst"
+#: Seconds to wait for another process's transaction: 3.4 s were seen with four processes writing all the time.
+TIMEOUT = 15.0
+
+# Numbers instead of names (`word`), one copy of each prompt, no copy of the JSON. Of the full-text table: `prefix` costs 60 bytes
+# an operation and makes `pl*` 0.4 ms instead of 54 ms at a million; without `columnsize` it cannot rank, which nobody asks of it.
+TABLES = """
+CREATE TABLE word (id INTEGER PRIMARY KEY, field TEXT NOT NULL, text TEXT NOT NULL, n INTEGER NOT NULL, UNIQUE (field, text));
+CREATE TABLE prompt (id INTEGER PRIMARY KEY, hash INTEGER NOT NULL, n INTEGER NOT NULL, text TEXT NOT NULL);
+CREATE INDEX prompt_hash ON prompt (hash);
+CREATE TABLE op (
+  at INTEGER PRIMARY KEY, key TEXT NOT NULL, stamp INTEGER NOT NULL, type INTEGER NOT NULL, status INTEGER NOT NULL,
+  prompt INTEGER NOT NULL, model INTEGER, provider INTEGER, output INTEGER, inputs INTEGER NOT NULL, rating INTEGER,
+  favorite INTEGER NOT NULL, tags TEXT, batch TEXT, parents TEXT, elapsed INTEGER, cost INTEGER, currency INTEGER, error INTEGER,
+  confidence INTEGER, source INTEGER
+);
+CREATE INDEX op_cost ON op (cost);
+CREATE INDEX op_prompt ON op (prompt);
+CREATE INDEX op_source ON op (source) WHERE source IS NOT NULL;
+CREATE INDEX op_elapsed ON op (elapsed);
+CREATE TABLE stray (id TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE problem (
+  id TEXT PRIMARY KEY, kind TEXT NOT NULL, reason TEXT NOT NULL, stamp INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE VIRTUAL TABLE body USING fts5 (
+  text, content='', columnsize=0, prefix='2', tokenize='unicode61 remove_diacritics 2'
+);
+"""
+
+#: Raise this when the same tables come to hold something else.
+_CONTENT = 1
+#: A file of another number is replaced; it changes with the tables by itself.
+SCHEMA = zlib.crc32(f"{_CONTENT}{TABLES}".encode()) & 0x7FFFFFFF
+
+# What says that the file is at fault; an error without a code is the driver's, who could not read what it got.
+_DAMAGE = (
+    None,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_FORMAT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CONSTRAINT,
+)
+_MISSING = ("no such table", "no such column", "no such module", "vtable constructor failed")
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    return (code if code is None else code & 0xFF) in _DAMAGE or str(error).startswith(_MISSING)
+
+
+class Damaged(Exception):
+    """The index's file cannot be trusted, or is gone: try again, with the new one."""
+
+
+class Connection(sqlite3.Connection):
+    """A connection that remembers the numbered names (`word`): they are added to, never changed, as long as there is the file."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """Open as sqlite3 does."""
+        super().__init__(*args, **options)
+        self.words: dict[tuple[str, str], int] = {}
+        self.names: dict[int, str] = {}
+
+    def learn(self) -> None:
+        """Read the names that have been added."""
+        newest = max(self.names, default=0)
+        for number, field, text in self.execute("SELECT id, field, text FROM word WHERE id > ? ORDER BY id", (newest,)):
+            self.words[field, text] = number
+            self.names[number] = text
+
+
+class Database:
+    """The index's file as the threads of this process use it."""
+
+    def __init__(self, path: Path) -> None:
+        """Speak of the file at `path`, made at the first use."""
+        self.path = path
+        self._idle: list[tuple[Connection, tuple[int, int], int | None]] = []
+        self._lock = threading.Lock()
+        #: Held by the one thread of this process that writes.
+        self.write_lock = threading.RLock()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Lend a connection; raise Damaged where the file turned out to be no good, and StorageError where there can be none."""
+        connection, file = self._take()
+        try:
+            yield connection
+        except sqlite3.Error as error:
+            connection.close()
+            raise self._judged(error, file) from error
+        except BaseException:
+            connection.close()  # whatever it was in the middle of
+            raise
+        self._give_back(connection, file)
+
+    @contextlib.contextmanager
+    def writing(self, relaxed: bool = False) -> Iterator[Connection]:
+        """Lend a connection inside a transaction that is committed at the end, or rolled back.
+
+        A `relaxed` one does not wait for the disk: after a power cut the follower would do it again.
+        """
+        with self.write_lock, self.reading() as connection:
+            connection.execute(f"PRAGMA synchronous = {'NORMAL' if relaxed else 'FULL'}")
+            # IMMEDIATE: a transaction that reads and then writes fails at once when another process has written between.
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close what is idle."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection, _, _ in idle:
+            connection.close()
+
+    def discard(self) -> None:
+        """Throw the file away; the next use makes a new one."""
+        with self._guarded():
+            _remove(self.path)
+        self.close()
+
+    def install(self, made: Path) -> None:
+        """Put a complete file, closed, in the place of the present one."""
+        with self._guarded():
+            _remove(self.path)
+            made.replace(self.path)
+        self.close()
+
+    # -- inside ----------------------------------------------------------------------------------------------------------
+
+    def _take(self) -> tuple[Connection, tuple[int, int]]:
+        file, log = _identity(self.path), self._log()
+        while True:
+            with self._lock:
+                found = self._idle.pop() if self._idle else None
+            if found is None:
+                return self._open()
+            if found[1:] == (file, log):
+                return found[:2]
+            found[0].close()  # the file was replaced or deleted meanwhile
+            if found[1] == file:
+                # Only its log was, which the engine never does while somebody has it open: what stood in it is lost.
+                self._throw_away(file)
+                file = None
+
+    def _give_back(self, connection: Connection, file: tuple[int, int]) -> None:
+        if connection.in_transaction:
+            connection.rollback()
+        with self._lock:
+            if len(self._idle) < 8:
+                self._idle.append((connection, file, self._log()))
+                return
+        connection.close()
+
+    def _log(self) -> int | None:
+        found = _identity(self.path.with_name(f"{self.path.name}-wal"))
+        return found[1] if found else None
+
+    def _throw_away(self, file: tuple[int, int]) -> None:
+        with self._guarded():
+            if _identity(self.path) == file:  # and not one that somebody has put in its place
+                _remove(self.path)
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        folder = Folder(self.path.parent)
+        folder.make()
+        with folder.locked("index"):
+            yield
+
+    def _open(self) -> tuple[Connection, tuple[int, int]]:
+        with self._guarded():
+            for _ in range(3):
+                file = _identity(self.path)
+                if file is None:
+                    self._create()
+                    continue
+                try:
+                    return _connected(self.path), file
+                except Damaged:
+                    _remove(self.path)
+                except sqlite3.Error as error:
+                    raise _storage(error) from error
+        raise StorageError(reason=said("the index cannot be made"))
+
+    def _create(self) -> None:
+        """Make an empty index beside its place and move it there: nobody ever opens half of one."""
+        _remove(self.path)  # a log that is left of a deleted file must not be taken for the new one's
+        made = self.path.with_name(f".{self.path.name}.new")
+        try:
+            make(made)
+            os.replace(made, self.path)
+        except sqlite3.Error as error:
+            raise _storage(error) from error
+
+    def _judged(self, error: sqlite3.Error, file: tuple[int, int]) -> Exception:
+        """Return what to raise for an error of the engine; a file that is at fault is thrown away, unless somebody has."""
+        if isinstance(error, sqlite3.ProgrammingError):
+            return error
+        if not _is_damage(error) and _identity(self.path) == file:
+            return _storage(error)
+        self._throw_away(file)
+        return Damaged(str(error))
+
+
+def _remove(path: Path) -> None:
+    # The log before the file would leave, for a moment, a file without its last transactions: the file goes first.
+    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+        path.with_name(name).unlink(missing_ok=True)
+
+
+def make(path: Path) -> None:
+    """Make an empty index at `path`."""
+    _remove(path)
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(
+            f"BEGIN; PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {SCHEMA}; {TABLES}"
+            f"INSERT INTO state VALUES ('born', {time.time_ns()}), ('changes', 0); COMMIT;"
+        )
+    finally:
+        connection.close()
+
+
+def _connected(path: Path) -> Connection:
+    """Open an index; raise Damaged for a file that is none of ours, or of another version."""
+    connection = sqlite3.connect(path, timeout=TIMEOUT, isolation_level=None, check_same_thread=False, factory=Connection)
+    try:
+        connection.execute("PRAGMA cache_size = -32000")
+        version = connection.execute(
+            "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"
+        ).fetchone()
+        mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+        count = connection.execute(
+            "SELECT count(*) FROM sqlite_master WHERE name IN ('op', 'word', 'prompt', 'body')"
+        ).fetchone()[0]
+        if version == (_APPLICATION, SCHEMA) and mode == "wal" and count == 4:
+            return connection
+    except sqlite3.Error as error:
+        connection.close()
+        if _is_damage(error):
+            raise Damaged(str(error)) from error
+        raise
+    connection.close()
+    raise Damaged("another version")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError(reason=os.strerror(error.errno or 0)) from error
+    return found.st_dev, found.st_ino
+
+
+def _storage(error: sqlite3.Error) -> StorageError:
+    return StorageError(reason=said("the index: {reason}", reason=str(error)))

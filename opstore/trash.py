@@ -1,0 +1,174 @@
+"""The trash: operations taken out of the library with all their files, under the same names, until they are restored or purged.
+
+An operation is whole in `operations/` or whole in `trash/` at every moment: its files are durable in the one before its sidecar
+leaves the other. An act that was cut short may leave it in both; then it is in the library, since its sidecar is there, and
+either act, repeated, completes itself. Only what was to be removed for good may be left in part: here, until it is removed again.
+
+When it came here is the time of its sidecar's last change of inode (ctime), which no file has to record; a copy on another disk
+starts anew, so that a purge is only ever late.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from opstore.errors import DamagedOperation, FileMissing, OperationExists, OperationNotFound, OpstoreError, UnsafeFile
+from opstore.files import Folder, digest, is_passing
+from opstore.names import EXTENSIONS, FileName, Role, check_operation_id, parse_name, sidecar_name
+from opstore.operation import MAX_SIDECAR_BYTES, Operation, decode
+from opstore.store import MAX_INPUTS, Store
+
+#: Trashed operations are kept this long unless somebody purges earlier.
+KEPT = timedelta(days=30)
+_ROLES: tuple[Role, ...] = ("input", "output")
+
+
+@dataclass(frozen=True, slots=True)
+class Trashed:
+    """An operation in the trash; `sidecar` is None where it cannot be read."""
+
+    operation_id: str
+    trashed_at: datetime
+    sidecar: dict[str, Any] | None
+
+
+class Trash:
+    """The trash of one store."""
+
+    def __init__(self, store: Store) -> None:
+        """Keep trashed operations in the data folder's `trash/`."""
+        self._store = store
+        self._library = store.operations
+        self.folder = Folder(store.root / "trash")
+
+    def put(self, operation_id: str) -> None:
+        """Move an operation to the trash, durably; raise OperationNotFound. Repeating an interrupted move completes it.
+
+        Where the trash holds another operation of that id, raise OperationExists and change nothing.
+        """
+        self._move(self._library, self.folder, operation_id)
+
+    def restore(self, operation_id: str) -> None:
+        """Move an operation back to the library, durably; raise OperationNotFound, or OperationExists if its id is taken."""
+        self._move(self.folder, self._library, operation_id)
+
+    def all(self) -> list[Trashed]:
+        """Return what is in the trash, the last trashed first."""
+        found = [self._trashed(operation_id) for operation_id in self._ids()]
+        return sorted((item for item in found if item), key=lambda item: item.trashed_at, reverse=True)
+
+    def purge(self, older_than: timedelta = KEPT, now: datetime | None = None) -> list[str]:
+        """Remove for good what was trashed longer ago than `older_than`; return the ids.
+
+        What cannot be removed now stays in the list, and the others go all the same.
+        """
+        limit = (now or datetime.now(UTC)) - older_than
+        gone = []
+        for operation_id in self._ids():
+            # Asked just before: during a long purge somebody may restore an operation, and trash it again.
+            moment = self._moment(operation_id)
+            if moment is not None and moment <= limit:
+                with contextlib.suppress(OpstoreError):
+                    self.remove(operation_id)
+                    gone.append(operation_id)
+        return gone
+
+    def remove(self, operation_id: str) -> None:
+        """Remove one trashed operation for good, its sidecar last; raise OperationNotFound."""
+        check_operation_id(operation_id)
+        sidecar = sidecar_name(operation_id)
+        if not self.folder.has(sidecar):
+            raise OperationNotFound(operation_id=operation_id)
+        media = self._media(self.folder, operation_id)
+        left = self._library.present(media)
+        if left:  # by a move that was cut short behind its sidecar, unless others lie under these names by now
+            with contextlib.suppress(OperationExists):
+                self.folder.bring(self._library, operation_id, [left], unless=sidecar)
+        self.folder.remove(operation_id, [*media, sidecar])
+        self._forget(operation_id)
+
+    # -- inside ----------------------------------------------------------------------------------------------------------
+
+    def _move(self, source: Folder, target: Folder, operation_id: str) -> None:
+        check_operation_id(operation_id)
+        sidecar = sidecar_name(operation_id)
+        moved = not source.has(sidecar)
+        if moved and not target.has(sidecar):
+            raise OperationNotFound(operation_id=operation_id)
+        target.make()
+        source.make()
+        if moved:
+            # Cut short behind the sidecar, perhaps: what is left of it goes, and the move becomes durable.
+            left = source.present(self._media(target, operation_id))
+            target.bring(source, operation_id, [left], unless=sidecar)
+        else:
+            self._agree(operation_id)
+            target.bring(source, operation_id, [self._media(source, operation_id), [sidecar]])
+        self._store.changed(operation_id)
+
+    def _agree(self, operation_id: str) -> None:
+        """Where a move was cut short and the operation annotated in the library since, bring the older sidecar up to date.
+
+        Anything else that differs is another operation: the move will refuse it.
+        """
+        name = sidecar_name(operation_id)
+        try:
+            old, new = (folder.read(name, MAX_SIDECAR_BYTES) for folder in (self.folder, self._library))
+            first, second = decode(old, operation_id), decode(new, operation_id)
+        except (FileMissing, UnsafeFile, DamagedOperation):
+            return
+        keys = (first.keys() | second.keys()) - {"annotations"}
+        if old != new and all(key in first and key in second and first[key] == second[key] for key in keys):
+            self.folder.replace(operation_id, name, new, digest(old))
+
+    def _media(self, folder: Folder, operation_id: str) -> list[str]:
+        """Return the media of an operation in a folder: those that its sidecar names, and others within the usual numbers.
+
+        All names are looked through (1.5 s at a million operations) only where the sidecar cannot be read.
+        """
+        try:
+            view = Operation.of(decode(folder.read(sidecar_name(operation_id), MAX_SIDECAR_BYTES), operation_id))
+        except (FileMissing, UnsafeFile, DamagedOperation):
+            found = (parse_name(name) for name in folder.names() if name.startswith(operation_id))
+            return sorted(str(name) for name in found if name and name.operation_id == operation_id and name.role != "sidecar")
+        return folder.present([*dict.fromkeys((*view.inputs, *view.outputs, *view.intermediates, *_usual(operation_id)))])
+
+    def _ids(self) -> Iterator[str]:
+        for name in self.folder.names():
+            parts = parse_name(name)
+            if parts and parts.role == "sidecar":
+                yield parts.operation_id
+
+    def _moment(self, operation_id: str) -> datetime | None:
+        since = self.folder.since(sidecar_name(operation_id))
+        return None if since is None else datetime.fromtimestamp(since, UTC)
+
+    def _trashed(self, operation_id: str) -> Trashed | None:
+        moment = self._moment(operation_id)
+        sidecar: dict[str, Any] | None = None
+        try:
+            sidecar = decode(self.folder.read(sidecar_name(operation_id), MAX_SIDECAR_BYTES), operation_id)
+        except FileMissing:
+            return None  # restored or removed meanwhile
+        except OpstoreError as error:
+            if is_passing(error):
+                raise
+        return None if moment is None else Trashed(operation_id, moment, sidecar)
+
+    def _forget(self, operation_id: str) -> None:
+        """Remove the small pictures as well: who removes an operation for good wants nothing of it to stay."""
+        for path in (self._store.cache / "thumbnails" / operation_id[:8]).glob(f"{operation_id}_*"):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _usual(operation_id: str) -> Iterator[str]:
+    """Return the names that an operation's media usually have (154 of them: 0.2 ms to look for)."""
+    for role in _ROLES:
+        for number in (None, *range(1, MAX_INPUTS + 1)):
+            for extension in EXTENSIONS:
+                yield str(FileName(operation_id, role, number, extension))

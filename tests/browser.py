@@ -49,9 +49,10 @@ Theme = Literal["light", "dark"]
 class Server:
     """`python -m opstore serve` on a data folder; it keeps its port over restarts, so that links stay what they are."""
 
-    def __init__(self, data: Path) -> None:
-        """Serve the folder `data`, made by the server if need be; nothing runs before `start`."""
+    def __init__(self, data: Path, **settings: str) -> None:
+        """Serve the folder `data`, made by the server if need be, with these variables; nothing runs before `start`."""
         self.data = data
+        self._settings = {"OPSTORE_PROVIDER": "local", **settings}
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self._log = data.with_name(f"{data.name}-server.log")
@@ -60,7 +61,7 @@ class Server:
     def start(self) -> None:
         """Start, and return when it answers."""
         self.data.parent.mkdir(parents=True, exist_ok=True)
-        env = {**os.environ, "OPSTORE_DATA": str(self.data), "OPSTORE_PROVIDER": "local", "PORT": str(self.port)}
+        env = {**os.environ, **self._settings, "OPSTORE_DATA": str(self.data), "PORT": str(self.port)}
         with self._log.open("ab") as log:
             command = [sys.executable, "-m", "opstore", "serve"]
             self._process = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)

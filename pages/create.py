@@ -16,7 +16,7 @@ with form:
         _("What do you want to make?"),
         key="prompt",
         height=120,
-        placeholder=_("A lighthouse by the sea at sunset, calm mood"),
+        placeholder=_("The sea at sunset, calm mood"),
         persist_state="session",
     )
     images = studio.images(service)

@@ -10,25 +10,32 @@ import streamlit as st
 from opstore.errors import OpstoreError
 from opstore.operation import Operation
 from opstore.service import Service
-from opstore.ui import parts, studio, words
+from opstore.ui import curate, parts, studio, words
+from opstore.ui.components.zoom import zoom
 from opstore.ui.words import _
 
 #: Of the drawer, in pixels: room for a result of 600 beside its inputs, and a third of a laptop's screen left for the grid.
 WIDTH = 960
 
 
-def drawer(service: Service, operation_id: str) -> None:
-    """Open an operation at the side (a whole page on a phone); closing it returns to the list as it was."""
+def drawer(service: Service, operation_id: str, query: str = "", order: str = "newest") -> None:
+    """Open an operation at the side (a whole page on a phone); closing it returns to the list as it was.
+
+    `query` and `order` say what it is one of, so that the arrow keys lead to its neighbours there.
+    """
 
     @st.dialog(_("Operation"), width=WIDTH, position="right", on_dismiss=close)
     def show_it() -> None:
         with st.container(key="opened"):
             try:
-                show(service, service.operation(operation_id))
+                operation = service.operation(operation_id)
             except OpstoreError as error:
                 parts.show_error(error)
                 if service.job(operation_id):
                     parts.note(_("It is still under way; this link will show it when it is done."))
+                return
+            _strip(service, operation, query, order)
+            show(service, operation)
 
     show_it()
 
@@ -38,12 +45,25 @@ def close() -> None:
     st.query_params.pop("operation", None)
 
 
+def _strip(service: Service, operation: Operation, query: str, order: str) -> None:
+    before, after = service.index.neighbours(operation.id, query, order)
+    with st.container(horizontal=True, gap="xsmall", key="strip"):
+        for label, key, target in ((_("Previous"), "left", before), (_("Next"), "right", after)):
+            if st.button(label, shortcut=key, disabled=target is None, key=f"neighbour-{key}") and target:
+                st.query_params["operation"] = target
+                st.rerun()
+        if operation.outputs:
+            zoom(key="zoom", compare=bool(operation.inputs))
+        curate.trash(service, operation)
+
+
 def show(service: Service, operation: Operation) -> None:
     """Show everything that is known of an operation."""
     if operation.error or operation.status != "stored":
         parts.note(words.stored(operation.error or "") or _missing(operation), bad=operation.status not in ("canceled", "stored"))
     _pictures(service, operation)
     parts.prompt(operation.prompt)
+    curate.opinion(service, operation)
     studio.actions(service, operation, "library")
     parts.facts(_facts(operation))
     _files(operation)

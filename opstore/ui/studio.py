@@ -329,7 +329,7 @@ def _examples() -> None:
     parts.note(_("Your results appear here. Closing the page stops nothing: come back and they are there."))
     st.caption(_("For a start, try one of these:"))
     examples = (
-        _("A lighthouse by the sea at sunset, calm mood"),
+        _("The sea at sunset, calm mood"),
         _("Snowy mountains under a starry night sky"),
         _("A city at dusk in blue and violet, rain"),
     )

@@ -1,0 +1,48 @@
+"""A row of small choices whose labels are other people's words: shown as text only, where a button's label would be Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+_HTML = '<div class="row" role="list"></div>\n<span hidden></span>'
+_CSS = """
+.row { display: flex; flex-wrap: wrap; gap: 8px; font-family: var(--st-font); font-size: 14px; color: var(--st-text-color); }
+button { font: inherit; color: inherit; display: inline-flex; align-items: center; gap: 8px; min-height: 32px; max-width: 100%;
+  padding: 2px 12px; border: 1px solid color-mix(in srgb, currentColor 18%, transparent); border-radius: 16px; cursor: pointer;
+  background: var(--st-secondary-background-color); }
+button span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+button:hover { border-color: currentColor; }
+button:focus-visible { outline: 2px solid currentColor; outline-offset: 2px; }
+@media (pointer: coarse) { button { min-height: 40px; border-radius: 20px; } }
+"""
+_JS = """
+export default function ({ data, parentElement, setTriggerValue }) {
+  const row = parentElement.querySelector(".row");
+  const places = data.choices.map(({ label, name, value }) => {
+    const place = document.createElement("div"), button = document.createElement("button"), text = document.createElement("span");
+    place.setAttribute("role", "listitem"); place.style.maxWidth = "100%";
+    text.textContent = label; button.type = "button"; button.append(text);
+    if (name) {
+      const sign = document.createElement("span");
+      sign.textContent = "✕"; sign.setAttribute("aria-hidden", "true");
+      button.append(sign); button.setAttribute("aria-label", name); button.title = name;
+    }
+    button.onclick = () => setTriggerValue("chosen", { value });
+    place.append(button);
+    return place;
+  });
+  row.replaceChildren(...places);
+}
+"""
+
+_mount = st.components.v2.component("opstore_choices", html=_HTML, css=_CSS, js=_JS)
+
+
+def choices(offered: Sequence[tuple[str, str, str]], *, key: str) -> str | None:
+    """Show (label, name of the click, value) as small buttons, those with a name with a ✕; return the value just chosen."""
+    shown = [{"label": label, "name": name, "value": value} for label, name, value in offered]
+    result = _mount(key=key, data={"choices": shown}, on_chosen_change=lambda: None)
+    value = result.chosen.get("value") if isinstance(result.chosen, dict) else None
+    return value if value in [choice[2] for choice in offered] else None

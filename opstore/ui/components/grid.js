@@ -1,0 +1,465 @@
+/* The grid of the library. Rows come from our own HTTP interface, so that scrolling runs no script of the page; tiles exist near
+   the screen only. What a person does is shown at once, handed to the page one act at a time, and taken back where it fails. */
+
+const GAP = 12, CAPTION = 36, POLL = 2500, PATIENCE = 20000;
+const grids = new WeakMap();
+const stored = { get: (box, name) => { try { return JSON.parse(box.getItem(name)); } catch { return null; } },
+  set: (box, name, value) => { try { box.setItem(name, JSON.stringify(value)); } catch { /* full, or not allowed: not kept */ } } };
+
+class Grid {
+  constructor(parent, data) {
+    this.root = parent.querySelector(".root");
+    this.tile = stored.get(localStorage, "opstore-tile") ?? 190;
+    this.selection = new Set(); this.queue = []; this.at = 0; this.current = null; this.anchor = 0; this.columns = 1; this.going = 0;
+    this.words = new Words(data.words); this.trash = data.trash; this.data = data;
+    this.list = el("div", { className: "grid", role: "listbox", tabIndex: 0, "aria-multiselectable": "true", "aria-label": this.words.say("name") });
+    this.bar = el("div", { className: "bar", role: "toolbar", hidden: true, "aria-label": this.words.say("selection") });
+    this.notice = el("div", { className: "notice", hidden: true });
+    this.root.replaceChildren(toolbar(this), this.list, el("div", { className: "float" }, this.notice, this.bar));
+    this.scroller = scrollerOf(parent.host ?? parent);
+    this.listen();
+    this.begin(data, true);
+  }
+
+  // -- life ---------------------------------------------------------------------------------------------------------------------
+
+  listen() {
+    const { list } = this, ended = this.ended = new AbortController(), on = { signal: ended.signal };
+    list.onclick = event => this.click(event);
+    list.ondragstart = () => false;
+    list.addEventListener("focusin", event => this.met(event.target.closest(".tile")), on);
+    list.onfocus = () => { if (this.quiet) return; if (this.current) this.focusCurrent(); else this.go(this.firstShown()); };
+    list.onkeydown = event => this.key(event);
+    touches(this);
+    document.addEventListener("keydown", event => this.keyAnywhere(event), on);
+    document.addEventListener("visibilitychange", () => this.poll(), on);
+    addEventListener("popstate", () => { this.wentBack = Date.now(); }, on);
+    addEventListener("pagehide", () => this.save(), on);
+    this.scroller.addEventListener("scroll", () => this.scrolled(), { ...on, passive: true });
+    for (const sign of ["wheel", "pointerdown", "keydown", "touchmove"]) {
+      this.scroller.addEventListener(sign, () => { this.returning = null; }, { ...on, passive: true });
+    }
+    this.near = new IntersectionObserver(entries => this.seen(entries), { root: this.scroller.isConnected ? this.scroller : null, rootMargin: "100% 0px" });
+    this.wide = new ResizeObserver(() => this.arrange());
+    this.wide.observe(this.root);
+    this.timer = setInterval(() => this.poll(), POLL);
+  }
+
+  end() {
+    this.save();
+    this.ended.abort(); this.pages.close(); this.near.disconnect(); this.wide.disconnect();
+    clearInterval(this.timer); clearTimeout(this.noticeEnds); clearTimeout(this.overdue); clearTimeout(this.saving);
+  }
+
+  /* Show another search, from its top or, on the way back, from where it was. */
+  begin(data, back) {
+    this.pages?.close();
+    for (const section of [...this.list.children]) { this.near.unobserve(section); section.remove(); }
+    this.source = data.source; this.print = JSON.stringify([data.source, data.rows]);
+    const place = back && this.source ? stored.get(sessionStorage, "opstore-place:" + this.source) : null;
+    this.pages = new Pages({ source: data.source, rows: data.rows, total: data.total, saved: place?.pages,
+      lost: error => notice(this, this.words.say("lost", { reason: error.message })) });
+    this.selection.clear(); this.current = place?.current ?? null; this.at = place?.at ?? 0; this.version = null;
+    this.returning = place && { at: place.first, offset: place.offset, until: Date.now() + 1500 };
+    selectionBar(this);
+    this.arrange();
+    if (this.returning) this.comeBack();
+    else if (!back) this.toTop();
+  }
+
+  update(data, setTriggerValue) {
+    this.trigger = setTriggerValue;
+    const was = this.data;
+    this.data = data;
+    if (JSON.stringify([data.source, data.rows]) !== this.print) this.begin(data, Date.now() - (this.wentBack ?? 0) < 3000);
+    if (data.outcome && data.outcome.id === this.sent?.id) this.settle(data.outcome);
+    if (was.open && !data.open) setTimeout(() => this.returnTo(was.open), 50);
+    this.version = null;  // something on the page was changed: look
+    this.poll();
+    this.flush();
+  }
+
+  // -- place --------------------------------------------------------------------------------------------------------------------
+
+  arrange() {
+    const width = this.list.clientWidth;
+    if (!width) return;
+    const least = width < 480 ? 2 : 1;
+    this.columns = Math.max(least, Math.floor((width + GAP) / (this.tile + GAP)));
+    const side = (width - GAP * (this.columns - 1)) / this.columns;
+    const caption = side < 130 && !this.trash ? 0 : CAPTION;
+    this.high = side + caption + GAP;
+    this.list.style.cssText = `--side:${side}px; --caption:${caption}px; --columns:${this.columns}; --gap:${GAP}px`;
+    this.list.classList.toggle("dense", !caption);
+    let start = 0;
+    for (const page of this.pages.list) {
+      const section = page.place ??= this.section(page);
+      if (!section.isConnected) { this.list.append(section); this.near.observe(section); }
+      section.start = start;
+      section.style.top = Math.floor(start / this.columns) * this.high + "px";
+      section.style.height = Math.ceil((start % this.columns + page.count) / this.columns) * this.high + "px";
+      start += page.count;
+      if (section.near) this.draw(page);
+    }
+    const known = new Set(this.pages.list.map(page => page.place));
+    for (const section of [...this.list.children]) if (!known.has(section)) { this.near.unobserve(section); section.remove(); }
+    this.list.style.height = Math.max(1, Math.ceil(start / this.columns)) * this.high + "px";
+    this.tell();
+    this.float();
+  }
+
+  section(page) { return Object.assign(el("div", { className: "section", role: "presentation" }), { page }); }
+
+  seen(entries) {
+    for (const { target, isIntersecting } of entries) {
+      target.near = isIntersecting;
+      if (isIntersecting) this.draw(target.page);
+      else this.undraw(target);
+    }
+    const first = entries.find(entry => entry.isIntersecting);
+    if (first) this.pages.trim(this.pages.list.indexOf(first.target.page));
+  }
+
+  draw(page) {
+    const section = page.place, { start } = section;
+    if (!page.rows) {
+      section.replaceChildren(...Array.from({ length: page.count }, skeleton));
+      this.pages.load(this.pages.list.indexOf(page)).then(() => { if (page.rows || !this.pages.list.includes(page)) this.arrange(); });
+    } else {
+      const before = new Map([...section.children].map(tile => [tile.dataset.id, tile]));
+      const tiles = page.rows.map(row => before.get(row.id) ?? newTile(row, this.words));
+      if (tiles.length !== section.children.length || tiles.some((tile, at) => section.children[at] !== tile)) {
+        const held = section.contains(this.focused());
+        section.replaceChildren(...tiles);
+        if (held) this.focusCurrent();
+      }
+      page.rows.forEach((row, at) => { dress(tiles[at], row, this.words); this.mark(tiles[at], start + at); });
+    }
+    [...section.children].forEach((tile, at) => { tile.style.gridColumnStart = at ? "" : String(start % this.columns + 1); });
+  }
+
+  undraw(section) {
+    if (section.contains(this.focused())) this.focus(this.list);
+    section.replaceChildren();
+  }
+
+  mark(tile, at) {
+    const { id } = tile.dataset, current = id === this.current;
+    tile.setAttribute("aria-selected", String(this.selection.has(id)));
+    tile.setAttribute("aria-posinset", String(at + 1));
+    if (this.pages.total?.exact) tile.setAttribute("aria-setsize", String(this.pages.total.n));
+    tile.tabIndex = current ? 0 : -1;
+    tile.classList.toggle("current", current);
+    this.list.classList.toggle("choosing", this.selection.size > 0);
+  }
+
+  redraw() {
+    for (const page of this.pages.list) if (page.place?.near && page.rows) this.draw(page);
+    // One stop for Tab: the current tile where it is drawn, else the grid.
+    this.list.tabIndex = this.tileOf(this.current) ? -1 : 0;
+    selectionBar(this); this.float(); this.tell(); showPreview(this);
+  }
+
+  tell() {
+    const total = this.pages.total;
+    this.count.textContent = total ? [this.words.count("found", total.n, total.exact), this.data.span].filter(Boolean).join(" · ") : "";
+  }
+
+  float() {
+    const box = this.root.getBoundingClientRect();
+    this.root.style.setProperty("--left", box.left + "px");
+    this.root.style.setProperty("--width", box.width + "px");
+  }
+
+  resize(tile) {
+    const at = this.firstShown();
+    this.tile = tile;
+    stored.set(localStorage, "opstore-tile", tile);
+    this.arrange();
+    if (this.down() > 0) this.scrollTo(at, 0);
+  }
+
+  // -- scrolling ----------------------------------------------------------------------------------------------------------------
+
+  /* How far the grid's top is above the window's, in pixels. */
+  down() { return this.scroller.getBoundingClientRect().top - this.list.getBoundingClientRect().top; }
+  firstShown() { return Math.max(0, Math.ceil((this.down() - this.high / 2) / this.high)) * this.columns; }
+  scrollTo(at, offset) { this.scroller.scrollTop += Math.floor(at / this.columns) * this.high + offset - this.down(); }
+  toTop() {
+    this.fresh.hidden = true;
+    if (this.down() > 0) this.scroller.scrollTop += -80 - this.down();
+    this.version = null;
+    this.poll();
+  }
+
+  scrolled() {
+    clearTimeout(this.saving);
+    this.saving = setTimeout(() => this.save(), 200);
+  }
+
+  save() {
+    if (!this.source || !this.root.isConnected || this.returning) return;
+    const first = this.firstShown(), offset = this.down() - Math.floor(first / this.columns) * this.high;
+    const place = { pages: this.pages.saved(), first, offset, current: this.current, at: this.at };
+    const kept = (stored.get(sessionStorage, "opstore-places") ?? []).filter(source => source !== this.source);
+    for (const old of kept.splice(0, kept.length - 19)) sessionStorage.removeItem("opstore-place:" + old);
+    stored.set(sessionStorage, "opstore-places", [...kept, this.source]);
+    stored.set(sessionStorage, "opstore-place:" + this.source, place);
+  }
+
+  /* What stands above the grid may still be on its way: hold the place until it stands, or the person scrolls. */
+  comeBack() {
+    const place = this.returning;
+    if (!place || Date.now() > place.until || !this.root.isConnected) { this.returning = null; return; }
+    if (place.at || place.offset > 0) this.scrollTo(place.at, place.offset);
+    requestAnimationFrame(() => this.comeBack());
+  }
+
+  reveal(at) {
+    const top = Math.floor(at / this.columns) * this.high, down = this.down(), window = this.scroller.clientHeight;
+    const above = 72, below = this.bar.hidden ? 8 : 88;  // what the page's bar and ours cover
+    if (top < down + above) this.scroller.scrollTop += top - down - above;
+    else if (top + this.high > down + window - below) this.scroller.scrollTop += top + this.high - down - window + below;
+  }
+
+  // -- the current tile ---------------------------------------------------------------------------------------------------------
+
+  focused() { return this.root.getRootNode().activeElement; }
+  tileOf(id) { return id ? this.list.querySelector(`[data-id="${CSS.escape(id)}"]`) : null; }
+  focusCurrent() { this.focus(this.tileOf(this.current) ?? this.list); }
+  focus(item) { this.quiet = true; item.focus({ preventScroll: true }); this.quiet = false; }
+
+  async go(at, extend = false) {
+    const size = this.pages.size, turn = ++this.going;
+    if (!size) return;
+    at = Math.min(Math.max(at, 0), size - 1);
+    this.at = at;
+    this.reveal(at);
+    const row = this.pages.rowNow(at) ?? await this.pages.row(at);
+    if (turn !== this.going || !row) return;
+    this.current = row.id;
+    const section = this.pages.list[this.pages.locate(at)[0]].place;
+    if (!section.near) { section.near = true; this.arrange(); }
+    if (extend) await this.range(at); else this.anchor = at;
+    this.redraw();
+    if (!this.shown) this.focusCurrent();
+  }
+
+  /* A tile got the focus by itself: it is the current one. */
+  met(tile) {
+    if (!tile || this.shown || tile.dataset.id === this.current) return;  // a closing preview gives the focus to where it began
+    this.current = tile.dataset.id;
+    this.at = this.pages.placeOf(this.current);
+    if (!this.pointing) this.anchor = this.at;
+    this.redraw();
+  }
+
+  returnTo(id) {
+    const at = this.pages.placeOf(id);
+    if (at < 0) return;
+    this.current = id; this.at = at;
+    this.reveal(at); this.redraw();
+    if (document.activeElement === document.body || document.activeElement === this.root.getRootNode().host) this.focusCurrent();
+  }
+
+  open() { if (this.current) { this.save(); this.shown?.close(); this.trigger("opened", this.current); } }
+
+  // -- keys and clicks ----------------------------------------------------------------------------------------------------------
+
+  keyAnywhere(event) {
+    if (event.defaultPrevented || document.querySelector('[role="dialog"], dialog[open]') || this.root.querySelector("dialog[open]")) return;
+    const idle = document.activeElement === document.body || document.activeElement === null;
+    if (idle && event.key !== " " && event.key !== "Enter") this.key(event);
+    else if (event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey) && !typing(event)) this.undo(event);
+  }
+
+  key(event) {
+    if (event.altKey || typing(event)) return;
+    const held = event.ctrlKey || event.metaKey, page = Math.max(1, Math.floor(this.scroller.clientHeight / this.high));
+    const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.columns, ArrowDown: this.columns, PageUp: -page * this.columns,
+      PageDown: page * this.columns, Home: -Infinity, End: Infinity };
+    const acts = held ? { a: () => this.all(), z: () => this.undo() } : {
+      Enter: () => this.open(), " ": () => preview(this), f: () => this.favorite(), t: () => tags(this), x: () => this.toggle(this.current),
+      Delete: () => this.act("trash"), Escape: () => this.clear(), "?": () => help(this),
+      "/": () => document.querySelector(".st-key-search input")?.focus(),
+    };
+    const act = acts[event.key] ?? acts[event.key.toLowerCase()];
+    if (event.key in moves && !held) this.go(this.current ? this.at + moves[event.key] : this.firstShown(), event.shiftKey);
+    else if (/^[0-5]$/.test(event.key) && !held) this.rate(Number(event.key));
+    else if (act) act();
+    else return;
+    event.preventDefault(); event.stopPropagation();
+  }
+
+  click(event) {
+    const tile = event.target.closest(".tile");
+    this.pointing = false;
+    if (!tile || this.pressed) { this.pressed = false; return; }
+    const { id } = tile.dataset, at = this.pages.placeOf(id);
+    const touch = event.pointerType === "touch" && this.selection.size > 0;
+    this.current = id; this.at = at;
+    if (event.target.closest(".stack")) this.trigger("unstacked", id);
+    else if (event.shiftKey) this.range(at).then(() => this.redraw());
+    else if (event.ctrlKey || event.metaKey || touch || event.target.closest(".pick")) this.toggle(id);
+    else if (this.trash) this.toggle(id);
+    else { this.anchor = at; this.redraw(); this.open(); }
+    this.focusCurrent();
+  }
+
+  // -- choosing -----------------------------------------------------------------------------------------------------------------
+
+  toggle(id) {
+    if (!id) return;
+    if (!this.selection.delete(id)) this.selection.add(id);
+    this.anchor = this.pages.placeOf(id);
+    this.redraw();
+  }
+
+  async range(at) { for (const row of await this.pages.between(this.anchor, at)) this.selection.add(row.id); }
+  async all() {
+    const known = Math.min(this.pages.size, 10000);
+    for (const row of await this.pages.between(0, known - 1)) this.selection.add(row.id);
+    this.redraw();
+  }
+  clear() { this.selection.clear(); this.redraw(); this.focusCurrent(); }
+  targets() { return this.selection.size ? [...this.selection] : this.current ? [this.current] : []; }
+
+  // -- acts ---------------------------------------------------------------------------------------------------------------------
+
+  rate(value) { if (!this.trash) this.act("rate", this.targets(), value || null); }
+  favorite() {
+    const ids = this.targets(), all = ids.every(id => this.pages.rows.get(id)?.favorite);
+    if (!this.trash) this.act("favorite", ids, !all);
+  }
+  undo() { this.act("undo", [], null); }
+
+  act(kind, ids = this.targets(), value = null) {
+    if (!ids.length && kind !== "undo") return;
+    if (this.trash) { if (kind === "trash") kind = "remove"; }
+    this.queue.push({ id: Date.now().toString(36) + Math.random().toString(36).slice(2), kind, ids, value });
+    for (const id of ids) {
+      const row = this.pages.rows.get(id);
+      if (kind === "rate") this.pages.patch(id, { rating: value });
+      if (kind === "favorite") this.pages.patch(id, { favorite: value });
+      if (kind === "tag") this.pages.patch(id, { tags: [...new Set([...(row?.tags ?? []), ...(value.add ?? [])])].filter(tag => !value.remove?.includes(tag)) });
+    }
+    if (kind === "trash" || kind === "restore" || value === "sure") this.leave(ids);
+    this.redraw();
+    this.flush();
+  }
+
+  /* One act at a time: a second run of the page's script would interrupt the first. */
+  flush() {
+    if (this.sent || !this.queue.length || !this.trigger) return;
+    this.sent = this.queue.shift();
+    this.overdue = setTimeout(() => this.settle({ failed: this.sent.ids, said: this.words.say("unanswered") }), PATIENCE);
+    this.trigger("act", this.sent);
+  }
+
+  settle(outcome) {
+    clearTimeout(this.overdue);
+    const { ids, kind } = this.sent;
+    this.sent = null;
+    const { changed = {}, failed = [], gone = [] } = outcome;
+    for (const id of ids) this.pages.settle(id, null);
+    for (const [id, state] of Object.entries(changed)) this.pages.settle(id, state);
+    for (const id of ids.concat(outcome.back ?? [])) if (!gone.includes(id)) this.pages.hidden.delete(id);
+    setTimeout(() => gone.forEach(id => this.pages.hidden.delete(id)), 4 * POLL);  // by then no answer is older than the act
+    for (const act of this.queue) for (const id of act.ids) this.again(act, id);
+    if (outcome.ask && ids.length > 1) for (const id of ids) this.selection.add(id);
+    if (outcome.ask) ask(this, outcome.ask);
+    else if (outcome.said) {
+      const back = ["rate", "favorite", "tag", "trash"].includes(kind) ? [button(this.words.say("undo"), () => { notice(this, ""); this.undo(); }, { className: "main" })] : [];
+      notice(this, outcome.said, back);
+    }
+    this.arrange(); this.redraw();
+    this.refresh().then(() => { if (outcome.ask) this.returnTo(ids[0]); });
+    this.flush();
+  }
+
+  /* What waits for its turn is shown over what was just stored. */
+  again({ kind, value }, id) { if (kind === "rate" || kind === "favorite") this.pages.patch(id, { [kind === "rate" ? "rating" : kind]: value }); }
+
+  leave(ids) {
+    const held = this.list.contains(this.focused()) || this.shown, { at } = this;
+    this.pages.hide(ids);
+    for (const id of ids) this.selection.delete(id);
+    if (this.current && ids.includes(this.current)) {
+      this.current = null;
+      this.arrange();
+      if (this.pages.size && held) this.go(at);
+    }
+    if (this.shown && !this.pages.size) this.shown.close();
+  }
+
+  // -- what others do -----------------------------------------------------------------------------------------------------------
+
+  /* A number that changes with every change of the library is asked for; only then are the pages on screen. */
+  async poll() {
+    if (document.visibilityState !== "visible" || !this.source || this.polling) return;
+    this.polling = true;
+    try {
+      const { version = null } = await (await fetch("/api/health", { signal: this.ended.signal })).json();
+      if (version === null || version !== this.version) await this.refresh();
+      this.version = version;
+    } catch { /* the next look will tell */ } finally { this.polling = false; }
+  }
+
+  async refresh() {
+    if (!this.source || this.sent) return;
+    let changed = false;
+    for (const page of [...this.pages.list].filter(page => page.place?.near && !page.loading)) {
+      const number = this.pages.list.indexOf(page), known = page.rows?.[0]?.id;
+      if (number < 0) continue;
+      changed = await this.pages.load(number, true) || changed;
+      const added = number ? -1 : page.rows?.findIndex(row => row.id === known) ?? -1;
+      if (added > 0 && this.down() > this.high) this.announce(added);
+    }
+    if (!changed) return;
+    const at = this.current ? this.pages.placeOf(this.current) : -1;
+    if (at >= 0) this.at = at;
+    this.arrange(); this.redraw();
+  }
+
+  /* New ones came in above: what the person looks at stays where it is. */
+  announce(count) {
+    const rows = Math.round(count / this.columns);
+    this.scroller.scrollTop += rows * this.high;
+    this.fresh.textContent = "↑ " + this.words.count("new", count);
+    this.fresh.hidden = false;
+  }
+}
+
+const typing = event => /^(input|textarea|select)$/i.test(event.composedPath()[0]?.localName ?? "") && event.composedPath()[0].type !== "range";
+
+function scrollerOf(item) {
+  for (let at = item; at; at = at.parentElement ?? at.getRootNode().host) {
+    if (at instanceof Element && /auto|scroll/.test(getComputedStyle(at).overflowY)) return at;
+  }
+  return document.scrollingElement;
+}
+
+/* A long press selects; the click that follows it is none. */
+function touches(grid) {
+  let timer = null, from = null;
+  const stop = () => clearTimeout(timer);
+  grid.list.onpointerdown = event => {
+    const tile = event.target.closest(".tile");
+    grid.pressed = false;
+    grid.pointing = true;
+    if (event.pointerType !== "touch" || !tile) return;
+    from = [event.clientX, event.clientY];
+    timer = setTimeout(() => { grid.pressed = true; navigator.vibrate?.(15); grid.toggle(tile.dataset.id); }, 450);
+  };
+  grid.list.onpointermove = event => { if (from && Math.hypot(event.clientX - from[0], event.clientY - from[1]) > 10) stop(); };
+  grid.list.onpointerup = grid.list.onpointercancel = grid.list.onpointerleave = stop;
+  grid.list.oncontextmenu = event => { if (event.pointerType === "touch") event.preventDefault(); };
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  let grid = grids.get(parentElement);
+  if (grid && grid.words.words.language !== data.words.language) { grid.end(); grid = null; }
+  if (!grid) { grid = new Grid(parentElement, data); grids.set(parentElement, grid); }
+  grid.update(data, setTriggerValue);
+  return () => { grid.end(); grids.delete(parentElement); };
+}

@@ -1,0 +1,69 @@
+"""The library's grid: it fetches its rows itself, so that scrolling runs no script; what people do in it arrives here as acts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+#: What can be done with chosen operations; anything else that arrives is nobody's act.
+KINDS = ("rate", "favorite", "tag", "trash", "restore", "remove", "undo")
+
+_HERE = Path(__file__).parent
+_HTML = '<div class="root"></div>\n<span hidden></span>'
+_CSS = (_HERE / "grid.css").read_text("utf-8")
+_JS = "\n".join((_HERE / name).read_text("utf-8") for name in ("grid_pages.js", "grid_tiles.js", "grid_panels.js", "grid.js"))
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One act of a person; `id` tells it from every other, so that one that arrives twice is done once."""
+
+    id: str
+    kind: str
+    ids: tuple[str, ...]
+    value: Any
+
+    @classmethod
+    def read(cls, sent: object) -> Act | None:
+        """Return the act that a browser sent, None for anything that is none."""
+        if not isinstance(sent, Mapping):
+            return None
+        name, kind, ids = sent.get("id"), sent.get("kind"), sent.get("ids")
+        if not isinstance(name, str) or kind not in KINDS or not isinstance(ids, list):
+            return None
+        return cls(name[:64], str(kind), tuple(item for item in ids if isinstance(item, str)), sent.get("value"))
+
+
+_mount = st.components.v2.component("opstore_grid", html=_HTML, css=_CSS, js=_JS)
+
+
+def grid(
+    *,
+    key: str,
+    words: Mapping[str, Any],
+    on_act: Callable[[], None],
+    source: str | None = None,
+    rows: Sequence[Mapping[str, Any]] | None = None,
+    **data: Any,
+) -> tuple[str | None, str | None]:
+    """Show what `source`, an address of our own, gives page by page, or else `rows`.
+
+    Return the id of the operation that was just opened, and of the stack that was just taken apart.
+
+    `on_act` is called when `sent(key)` has an act. Of `data` the grid knows: `total`, `span`, `open`, `tags` (known ones),
+    `outcome` (of the last act), `trash` (whether it shows the trash).
+    """
+    given = {"source": source, "rows": rows, "words": words, **data}
+    result = _mount(key=key, data=given, on_act_change=on_act, on_opened_change=lambda: None, on_unstacked_change=lambda: None)
+    opened, unstacked = (found if isinstance(found, str) else None for found in (result.opened, result.unstacked))
+    return opened, unstacked
+
+
+def sent(key: str) -> Act | None:
+    """Return the act that has just arrived from the grid `key`."""
+    state = st.session_state.get(key)
+    return Act.read(state.get("act")) if isinstance(state, Mapping) else None

@@ -1,0 +1,80 @@
+/* The elements of the grid. Stored text enters them as text only. */
+
+function el(tag, given = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(given)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name.startsWith("aria-") || name === "role" || name === "for" || name === "list") made.setAttribute(name, String(value));
+    else made[name] = value;
+  }
+  made.append(...children);
+  return made;
+}
+
+const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+const stars = rating => rating ? "★".repeat(rating) + "☆".repeat(5 - rating) : "";
+const fileOf = name => "/api/files/" + encodeURIComponent(name);
+const WHOLE = { failed: "failed", "result missing": "failed", unknown: "unknown" };
+
+class Words {
+  constructor(words) { this.words = words; this.rules = new Intl.PluralRules(words.language); }
+  say(name, values = {}) { return filled(this.words[name] ?? name, values); }
+  number(n) { return n.toLocaleString(this.words.language); }
+  count(name, n, exact = true) {
+    const [one, other] = this.words[name];
+    return filled(this.rules.select(n) === "one" ? one : other, { count: this.number(n) + (exact ? "" : "+") });
+  }
+  type(row) { return this.words.types[row.type] ?? row.type; }
+  status(row) { return this.words.statuses[row.status] ?? row.status; }
+  label(row) {
+    const title = row.prompt.split(/\s+/).join(" ").trim() || this.type(row);
+    const more = [row.favorite && this.say("favorite"), row.rating && this.say("rated", { count: row.rating })].filter(Boolean);
+    return [`${this.type(row)}: ${title.slice(0, 120)}`, ...more].join(", ");
+  }
+}
+
+function newTile(row, words) {
+  const tile = el("button", { type: "button", className: "tile", role: "option", tabIndex: -1, "aria-selected": "false" });
+  tile.dataset.id = row.id;
+  tile.append(
+    el("span", { className: "frame" }), el("span", { className: "marks" }), el("span", { className: "low" }),
+    el("span", { className: "pick", "aria-hidden": "true", textContent: "✓" }), el("span", { className: "title" }),
+  );
+  dress(tile, row, words);
+  return tile;
+}
+
+/* Make a tile show its row; the picture is touched only where it is another one. */
+function dress(tile, row, words) {
+  const print = JSON.stringify(row);
+  if (tile.print === print) return;
+  tile.print = print;
+  const [frame, marks, low, , title] = tile.children, label = words.label(row);
+  tile.setAttribute("aria-label", label);
+  if (tile.source !== row.thumbnail || !frame.firstChild) picture(tile, frame, row, words);
+  else if (frame.firstChild.alt !== undefined) frame.firstChild.alt = label;
+  title.textContent = row.note ?? (row.prompt.split(/\s+/).join(" ").trim() || words.type(row));
+  marks.replaceChildren(...[
+    row.status !== "stored" && el("span", { className: "badge " + (WHOLE[row.status] ?? "quiet"), textContent: words.status(row) }),
+    row.stack > 1 && el("span", { className: "badge stack", textContent: "× " + words.number(row.stack), title: words.say("unstack") }),
+    row.video && row.status === "stored" && el("span", { className: "badge", textContent: "▶" }),
+    row.favorite && el("span", { className: "badge star", textContent: "★", title: words.say("favorite") }),
+  ].filter(Boolean));
+  low.replaceChildren(...[
+    row.rating && el("span", { className: "badge rating", textContent: stars(row.rating) }),
+    el("span", { className: "info", textContent: [words.type(row), row.model].filter(Boolean).join(" · ") }),
+  ].filter(Boolean));
+}
+
+function picture(tile, frame, row, words) {
+  tile.source = row.thumbnail;
+  const word = () => frame.replaceChildren(el("span", { className: "word" },
+    el("b", { textContent: words.type(row) }), el("span", { textContent: row.prompt.slice(0, 160) })));
+  if (!row.thumbnail) { word(); return; }
+  const image = el("img", { loading: "lazy", decoding: "async", alt: words.label(row), onerror: word, draggable: false });
+  image.onload = () => frame.classList.add("here");
+  image.src = row.thumbnail;
+  frame.replaceChildren(image);
+}
+
+function skeleton() { return el("span", { className: "blank", "aria-hidden": "true" }); }

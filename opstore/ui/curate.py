@@ -1,0 +1,119 @@
+"""Rating, favorite, tags, note and trash of the operation that is open: stored at once, nothing of others overwritten unseen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from opstore.curation import MAX_NOTE, Edit, annotations_of
+from opstore.errors import OpstoreError
+from opstore.operation import Operation
+from opstore.service import Service
+from opstore.ui import acts, parts, words
+from opstore.ui.words import _, ngettext
+
+
+def opinion(service: Service, operation: Operation) -> None:
+    """Show what people said about an operation, to be changed; every change is stored at once."""
+    stored = annotations_of(operation.sidecar)
+    keys = {name: f"{name}-{operation.id}" for name in ("rating", "favorite", "tags", "note")}
+    _align(operation.id, stored, keys)
+    change: dict[str, Any] = {"on_change": _changed, "args": (service, operation.id, keys)}
+    with st.container(horizontal=True, vertical_alignment="center", key="opinion"):
+        st.feedback(options="stars", key=keys["rating"], **change)
+        st.toggle(_("Favorite"), key=keys["favorite"], **change)
+    known = list(dict.fromkeys([*service.index.facets().get("tag", ()), *st.session_state[keys["tags"]]]))
+    st.multiselect(
+        _("Tags and collections"),
+        known,
+        key=keys["tags"],
+        accept_new_options=True,
+        placeholder=_("Choose a tag, or write a new one"),
+        **change,
+    )
+    st.text_area(_("Note"), key=keys["note"], height=72, max_chars=MAX_NOTE, **change)
+    for text in st.session_state.pop(f"wrong-{operation.id}", ()):
+        parts.note(text, bad=True)
+
+
+def _align(operation_id: str, stored: dict[str, Any], keys: dict[str, str]) -> None:
+    """Bring the controls into line with what is stored, whoever stored it."""
+    seen = st.session_state.get(f"seen-{operation_id}")
+    shown = {
+        "rating": (stored["rating"] or 0) - 1 if stored["rating"] else None,
+        **{k: stored[k] for k in ("favorite", "tags", "note")},
+    }
+    for name, key in keys.items():
+        if seen is None or key not in st.session_state or seen[name] != stored[name]:
+            st.session_state[key] = shown[name]
+    st.session_state[f"seen-{operation_id}"] = stored
+
+
+def _changed(service: Service, operation_id: str, keys: dict[str, str]) -> None:
+    """Store what differs from what was shown, and only that."""
+    seen: dict[str, Any] = st.session_state[f"seen-{operation_id}"]
+    given = {name: st.session_state[key] for name, key in keys.items()}
+    rating = 0 if given["rating"] is None else given["rating"] + 1
+    note = given["note"] if given["note"] != seen["note"] else None
+    wrong: list[str] = []
+    try:
+        if note is not None and _written_since(service, operation_id, seen["note"], note):
+            wrong.append(
+                _("Somebody else has changed this note meanwhile. Yours, which is not stored: “{note}”").format(note=note)
+            )
+            note = None
+        edit = Edit(
+            rating=rating if rating != (seen["rating"] or 0) else None,
+            favorite=given["favorite"] if given["favorite"] != seen["favorite"] else None,
+            add_tags=tuple(tag for tag in given["tags"] if tag not in seen["tags"]),
+            remove_tags=tuple(tag for tag in seen["tags"] if tag not in given["tags"]),
+            note=note,
+        )
+        known = acts.acts()
+        known.refused = None
+        change = known.keep(service.curation.annotate([operation_id], edit)) if edit != Edit() else None
+        wrong += [words.told(error) for error in (change.failed.values() if change else ())]
+    except OpstoreError as error:
+        wrong.append(words.told(error))
+    # Known to be stored: setting the control again would take away what is typed into it meanwhile.
+    st.session_state[f"seen-{operation_id}"] = {**given, "rating": rating or None}
+    if wrong:
+        st.session_state[f"wrong-{operation_id}"] = wrong
+        st.session_state.pop(f"seen-{operation_id}")  # show what is stored
+
+
+def _written_since(service: Service, operation_id: str, seen: str, wanted: str) -> bool:
+    now = annotations_of(service.operation(operation_id).sidecar)["note"]
+    return now not in (seen, wanted)
+
+
+def trash(service: Service, operation: Operation) -> None:
+    """Offer to move an operation to the trash; where others were made from it, say so first."""
+    asked = f"sure-{operation.id}"
+    pressed = st.button(_("Move to trash"), key=f"trash-{operation.id}")
+    users = service.curation.used_by([operation.id]) if pressed or st.session_state.get(asked) else []
+    if users and not st.session_state.get(asked):
+        st.session_state[asked] = True
+    if users:
+        parts.note(
+            ngettext(
+                "{count} other operation was made from what you are moving to the trash. It keeps its own copy.",
+                "{count} other operations were made from what you are moving to the trash. They keep their own copies.",
+                len(users),
+            )
+        )
+        pressed = st.button(_("Move to trash all the same"), key=f"trash-sure-{operation.id}")
+    if pressed:
+        _put(service, operation.id)
+
+
+def _put(service: Service, operation_id: str) -> None:
+    change = acts.acts().keep(service.curation.put_in_trash([operation_id]))
+    for error in change.failed.values():
+        parts.show_error(error)
+    if change.done:
+        st.session_state.pop(f"sure-{operation_id}", None)
+        st.query_params.pop("operation", None)
+        st.session_state["done"] = _("Moved to the trash. Ctrl+Z takes it back.")
+        st.rerun()

@@ -1,0 +1,268 @@
+"""The Library page as Streamlit runs it: one state in address, box, chips and filters; acts that arrive once, twice or broken."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from opstore import Store
+from opstore.app import App
+from opstore.curation import Change, Edit
+from opstore.service import NewOperation
+from opstore.ui import library
+from opstore.ui.acts import Acts
+from opstore.ui.components.grid import Act
+from opstore.ui.state import opened
+from tests.samples import ID, LATER, PNG
+
+MAIN = "../opstore/ui/main.py"
+PAGE = "../../pages/library.py"
+
+
+@pytest.fixture
+def app() -> Iterator[App]:
+    """The app of the test's data folder, with two operations."""
+    found = opened()
+    found.store.save(ID, {"operationType": "text_to_image", "prompt": "a calm sea", "model": "a/b"}, outputs=[PNG])
+    found.store.save(LATER, {"operationType": "text_to_video", "prompt": "a film", "error": "no", "parents": [ID]})
+    found.index.start()
+    found.index.update()
+    yield found
+    found.stop()
+
+
+def page(**query: str) -> AppTest:
+    at = AppTest.from_file(MAIN, default_timeout=30)
+    at.run()
+    for key, value in query.items():
+        at.query_params[key] = value
+    return sound(at.switch_page(PAGE).run())
+
+
+def sound(at: AppTest) -> AppTest:
+    assert not at.exception, [item.value for item in at.exception]
+    return at
+
+
+def given(at: AppTest, key: str = "library") -> dict[str, Any]:
+    """Return what a component of ours was given."""
+    for node in at._tree:
+        proto: Any = getattr(node, "proto", None)
+        if node.type == "bidi_component" and str(getattr(proto, "id", "")).endswith(f"-{key}"):
+            return dict(json.loads(proto.json))
+    return {}
+
+
+def address(at: AppTest) -> dict[str, str]:
+    return {key: value[0] if isinstance(value, list) else value for key, value in at.query_params.items()}
+
+
+# -- one state -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_address_decides_and_every_control_follows(app: App) -> None:
+    at = page(q="sea type:text-to-image rating:>=4 favorite:yes date:2025-11-01..2025-11-30", order="oldest")
+    assert at.text_input(key="search").value == address(at)["q"]
+    assert at.selectbox(key="order").value == "oldest"
+    assert at.multiselect(key="filter-type").value == ["text_to_image"], "spelled as the filter does"
+    assert at.selectbox(key="filter-rating").value == ">=4"
+    assert at.toggle(key="filter-favorite").value is True
+    assert at.date_input[0].value == (date(2025, 11, 1), date(2025, 11, 30))
+    assert given(at, "chips")["choices"][0]["label"] == "sea"
+    assert "order=oldest" in given(at)["source"] and given(at)["source"].startswith("/api/search?q=sea+type")
+
+
+def test_a_filter_changes_the_text_and_the_address(app: App) -> None:
+    at = page(q="sea")
+    sound(at.multiselect(key="filter-type").set_value(["text_to_video", "text_to_image"]).run())
+    assert address(at)["q"] == at.text_input(key="search").value == "sea type:text_to_video,text_to_image"
+    sound(at.selectbox(key="filter-rating").set_value(">=3").run())
+    sound(at.multiselect(key="filter-type").set_value([]).run())
+    assert address(at)["q"] == "sea rating:>=3"
+    sound(at.text_input(key="search").set_value("").run())
+    assert "q" not in address(at) and at.selectbox(key="filter-rating").value == ""
+
+
+def test_typing_moves_the_filters(app: App) -> None:
+    at = page()
+    sound(at.text_input(key="search").set_value("status:failed tag:zine").run())
+    assert at.multiselect(key="filter-status").value == ["failed"]
+    assert at.multiselect(key="filter-tag").value == ["zine"], "though nobody has given this tag yet"
+    assert given(at)["total"] == {"n": 0, "exact": True}
+
+
+@pytest.mark.parametrize("text", ["rating:>=x", "(a", 'say "so', "-", "nofield:x", "a* b*c", "or", "x" * 3_000])
+def test_a_mistake_is_pointed_at_and_the_last_good_search_stays(app: App, text: str) -> None:
+    at = page(q="film")
+    sound(at.text_input(key="search").set_value(text).run())
+    said = "\n".join(element.proto.body for element in at.get("html"))
+    assert "This search cannot be run" in said and 'class="ops-mistake"' in said and "^" in said
+    assert given(at)["source"].startswith("/api/search?q=film&")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"q": "(((("}, {"order": "junk"}, {"group": "junk"}, {"view": "junk"}, {"q": "date:>2030", "group": "batch"},
+     {"q": "rating:<3"}, {"q": "date:2025,2024"}, {"q": "date:0001..9999"}, {"view": "trash", "q": "("},
+     {"q": "favorite:no"}, {"type": "old link"}],
+)  # fmt: skip
+def test_an_address_of_any_kind_opens(app: App, query: dict[str, str]) -> None:
+    sound(page(**query).run())
+
+
+def test_whoever_comes_back_from_another_page_finds_the_last_search(app: App) -> None:
+    at = page(q="film", order="oldest")
+    sound(at.switch_page("../../pages/create.py").run())
+    at.query_params.clear()
+    sound(at.switch_page(PAGE).run())
+    assert address(at) == {"q": "film", "order": "oldest"}
+
+
+def test_nothing_found_offers_searches_that_find_something(app: App) -> None:
+    offered = [choice["value"] for choice in given(page(q="nosuchword"), "examples")["choices"]]
+    assert len(offered) == 3
+    assert all(app.index.count(text).n for text in offered), offered
+
+
+# -- acts ----------------------------------------------------------------------------------------------------------------
+
+
+def act(kind: str, value: Any = None, *ids: str, name: str = "1") -> Act:
+    return Act(name, kind, ids or (ID,), value)
+
+
+def judged(store: Store, operation_id: str = ID) -> dict[str, Any]:
+    return dict(store.get_operation_metadata(operation_id)["annotations"])
+
+
+def test_an_act_that_arrives_twice_is_done_once(app: App) -> None:
+    session = Acts()
+    for _ in range(2):
+        session.do(app.service, act("tag", {"add": ["zine"]}))
+    session.do(app.service, act("undo", name="2"))
+    session.do(app.service, act("undo", name="2"))
+    assert judged(app.store)["tags"] == [] and not session.undone
+
+
+def test_acts_are_taken_back_one_by_one_and_what_others_did_stays(app: App) -> None:
+    session = Acts()
+    session.do(app.service, act("rate", 4))
+    session.do(app.service, act("favorite", True, ID, LATER, name="2"))
+    app.service.curation.annotate([ID], Edit(add_tags=("theirs",)))
+    session.do(app.service, act("undo", name="3"))
+    assert (judged(app.store)["favorite"], judged(app.store)["rating"]) == (False, 4)
+    session.do(app.service, act("undo", name="4"))
+    assert judged(app.store) == {"tags": ["theirs"], "favorite": False, "rating": None, "note": ""}
+
+
+def test_what_others_were_made_from_goes_only_when_somebody_is_sure(app: App) -> None:
+    session = Acts()
+    session.do(app.service, act("trash"))
+    assert session.users == [LATER] and app.store.operations.has(f"{ID}.json")
+    session.do(app.service, act("trash", "sure", name="2"))
+    assert not app.store.operations.has(f"{ID}.json")
+    session.do(app.service, act("undo", name="3"))
+    assert app.store.operations.has(f"{ID}.json") and app.store.operations.has(f"{ID}_out.png")
+
+
+def test_removing_for_good_is_asked_first(app: App) -> None:
+    session = Acts()
+    app.service.curation.put_in_trash([LATER])
+    session.do(app.service, act("remove", None, LATER))
+    assert len(app.service.curation.trashed()) == 1
+    session.do(app.service, act("remove", "sure", LATER, name="2"))
+    assert app.service.curation.trashed() == [] and session.change == Change((LATER,), {}, session.change.inverse)
+
+
+def test_what_fails_is_told_and_what_does_not_is_done(app: App) -> None:
+    session = Acts()
+    gone = "20240101000000_abc123de"
+    session.do(app.service, act("rate", 5, ID, gone))
+    assert judged(app.store)["rating"] == 5
+    assert session.outcome() == {"id": "1", "failed": [gone], "gone": [], "said": "", "ask": None}
+    assert gone in session.failures()
+    session.do(app.service, act("tag", {"add": ["x" * 500]}, name="2"))
+    assert "a tag has 1 to" in session.failures()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        None,
+        5,
+        "x",
+        [],
+        {},
+        {"id": 1, "kind": "rate", "ids": []},
+        {"id": "1", "kind": "purge", "ids": []},
+        {"id": "1", "kind": "rate", "ids": "x"},
+    ],
+)
+def test_what_is_no_act_is_none(sent: object) -> None:
+    assert Act.read(sent) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("rate", "many"),
+        ("rate", 9),
+        ("rate", True),
+        ("favorite", "x"),
+        ("tag", 5),
+        ("tag", {"add": "x", "remove": [5]}),
+        ("trash", 5),
+    ],
+)
+def test_an_act_with_a_value_of_junk_harms_nothing(app: App, kind: str, value: Any) -> None:
+    session = Acts()
+    read = Act.read({"id": "1", "kind": kind, "ids": [LATER, 5, "../x"], "value": value})
+    assert read is not None
+    session.do(app.service, read)
+    assert app.store.verify(deep=True) == []
+
+
+# -- trash, progress, texts ----------------------------------------------------------------------------------------------
+
+
+def test_the_trash_view_shows_what_is_in_it_and_until_when(app: App) -> None:
+    assert "The trash is empty" in "\n".join(element.proto.body for element in page(view="trash").get("html"))
+    app.service.curation.put_in_trash([ID])
+    rows = given(page(view="trash"), "trash")["rows"]
+    assert [row["id"] for row in rows] == [ID] and rows[0]["note"].startswith("until ")
+    assert rows[0]["thumbnail"] == f"/api/thumbnails/{ID}_out.png"
+
+
+def test_an_index_that_is_being_made_says_how_far_it_is() -> None:
+    found = opened()
+    found.store.save(ID, {"operationType": "text_to_image"}, outputs=[PNG])
+    at = page()
+    sent = [str(node.proto) for node in at._tree if hasattr(node, "proto")]
+    assert not found.index.progress().ready
+    assert any("0 of … indexed" in text for text in sent)
+    assert not any("The library is empty" in text for text in sent)
+    found.stop()
+
+
+def test_the_drawer_leads_to_the_neighbours_of_the_search(app: App) -> None:
+    at = page(operation=ID)
+    assert [item.disabled for item in at.button if item.key and item.key.startswith("neighbour-")] == [False, True]
+    alone = page(operation=ID, q="sea")
+    assert [item.disabled for item in alone.button if item.key and item.key.startswith("neighbour-")] == [True, True]
+
+
+def test_words_under_way_stay_texts(app: App) -> None:
+    app.service.create(NewOperation("text_to_image", "![](http://evil.invalid/x.png)"))
+    sound(page())
+
+
+@pytest.mark.parametrize("text", ["![](http://evil.invalid/x.png)", ":red[x] $a$ **b** `c` <b> [l](javascript:x) :material/x:"])
+def test_a_text_in_a_toast_is_escaped(text: str) -> None:
+    escaped = library.plain(text)
+    assert escaped.replace("\\", "") == text
+    assert all(escaped[at - 1] == "\\" for at, letter in enumerate(escaped) if letter in "[]()*`<>:$!")

@@ -1,7 +1,7 @@
 /* The grid of the library. Rows come from our own HTTP interface, so that scrolling runs no script of the page; tiles exist near
    the screen only. What a person does is shown at once, handed to the page one act at a time, and taken back where it fails. */
 
-const GAP = 12, CAPTION = 36, POLL = 2500, PATIENCE = 20000;
+const GAP = 12, CAPTION = 36, POLL = 2500, AGAIN = 3000, PATIENCE = 120000;
 const grids = new WeakMap();
 const stored = { get: (box, name) => { try { return JSON.parse(box.getItem(name)); } catch { return null; } },
   set: (box, name, value) => { try { box.setItem(name, JSON.stringify(value)); } catch { /* full, or not allowed: not kept */ } } };
@@ -10,7 +10,7 @@ class Grid {
   constructor(parent, data) {
     this.root = parent.querySelector(".root");
     this.tile = stored.get(localStorage, "opstore-tile") ?? 190;
-    this.selection = new Set(); this.queue = []; this.at = 0; this.current = null; this.anchor = 0; this.columns = 1; this.going = 0;
+    this.selection = new Set(); this.queue = unsent(); this.at = 0; this.current = null; this.anchor = 0; this.columns = 1; this.going = 0;
     this.words = new Words(data.words); this.trash = data.trash; this.data = data;
     this.list = el("div", { className: "grid", role: "listbox", tabIndex: 0, "aria-multiselectable": "true", "aria-label": this.words.say("name") });
     this.bar = el("div", { className: "bar", role: "toolbar", hidden: true, "aria-label": this.words.say("selection") });
@@ -34,7 +34,7 @@ class Grid {
     document.addEventListener("keydown", event => this.keyAnywhere(event), on);
     document.addEventListener("visibilitychange", () => this.poll(), on);
     addEventListener("popstate", () => { this.wentBack = Date.now(); }, on);
-    addEventListener("pagehide", () => this.save(), on);
+    addEventListener("pagehide", () => { this.save(); this.keep(this.queue); }, on);
     this.scroller.addEventListener("scroll", () => this.scrolled(), { ...on, passive: true });
     for (const sign of ["wheel", "pointerdown", "keydown", "touchmove"]) {
       this.scroller.addEventListener(sign, () => { this.returning = null; }, { ...on, passive: true });
@@ -46,10 +46,13 @@ class Grid {
   }
 
   end() {
-    this.save();
+    this.save(); this.keep([this.sent, ...this.queue].filter(Boolean));
     this.ended.abort(); this.pages.close(); this.near.disconnect(); this.wide.disconnect();
-    clearInterval(this.timer); clearTimeout(this.noticeEnds); clearTimeout(this.overdue); clearTimeout(this.saving);
+    clearInterval(this.timer); clearTimeout(this.noticeEnds); clearInterval(this.overdue); clearTimeout(this.saving);
   }
+
+  /* Acts that wait for their turn or their answer are handed in by the next grid of this tab; the session knows those it did. */
+  keep(acts) { if (acts.length) stored.set(sessionStorage, "opstore-acts", acts); }
 
   /* Show another search, from its top or, on the way back, from where it was. */
   begin(data, back) {
@@ -352,12 +355,16 @@ class Grid {
   flush() {
     if (this.sent || !this.queue.length || !this.trigger) return;
     this.sent = this.queue.shift();
-    this.overdue = setTimeout(() => this.settle({ failed: this.sent.ids, said: this.words.say("unanswered") }), PATIENCE);
+    const began = Date.now();
+    this.overdue = setInterval(() => {
+      if (Date.now() - began > PATIENCE) this.settle({ failed: this.sent.ids, said: this.words.say("unanswered") });
+      else this.trigger("act", this.sent);  // its run was interrupted before it began; one that is done already is not done again
+    }, AGAIN);
     this.trigger("act", this.sent);
   }
 
   settle(outcome) {
-    clearTimeout(this.overdue);
+    clearInterval(this.overdue);
     const { ids, kind } = this.sent;
     this.sent = null;
     const { changed = {}, failed = [], gone = [] } = outcome;
@@ -428,6 +435,12 @@ class Grid {
     this.fresh.textContent = "↑ " + this.words.count("new", count);
     this.fresh.hidden = false;
   }
+}
+
+function unsent() {
+  const acts = stored.get(sessionStorage, "opstore-acts") ?? [];
+  sessionStorage.removeItem("opstore-acts");
+  return acts;
 }
 
 const typing = event => /^(input|textarea|select)$/i.test(event.composedPath()[0]?.localName ?? "") && event.composedPath()[0].type !== "range";

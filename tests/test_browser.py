@@ -9,6 +9,7 @@ import base64
 import io
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from playwright.sync_api import Locator, Page, expect
 
 from opstore import Store
+from opstore.service import NewOperation
 from tests.browser import PATIENCE, Server, Visitor, Windows, box
 
 pytest_plugins = ("tests.browser_fixtures",)
@@ -232,6 +234,10 @@ def test_a_video_goes_on_when_its_tab_is_closed_and_other_pages_stay_usable(
     prompt = "zoom in slowly while nobody looks"
     with windows.visit(filled) as visitor:
         prepare_video(visitor, photo("astronaut"))
+        # Twice the frames: it must still be made when the library stands, on a quick machine too.
+        visitor.page.get_by_role("button", name="More", exact=True).click()
+        visitor.number("Frames per second", "50")
+        visitor.page.keyboard.press("Escape")
         begin_video(visitor, prompt)
     assert [job["operation"]["prompt"] for job in filled.jobs()] == [prompt]
     with windows.visit(filled, width=390, height=844, touch=True) as visitor:
@@ -269,6 +275,8 @@ def test_a_video_is_finished_after_the_server_was_killed(own_server: Server, win
 
 def test_a_video_is_canceled_and_what_is_shown_does_not_jump(filled: Server, windows: Windows, photo: Photo) -> None:
     prompt = "zoom out, which is canceled"
+    time.sleep(1.1)  # ids count seconds: what follows must be the newest, whatever test came before
+    filled.hand_in(NewOperation("text_to_image", "A meadow to look at meanwhile"))
     with windows.visit(filled) as visitor:
         prepare_video(visitor, photo("rocket"))
         page, shown = visitor.page, visitor.page.locator(".st-key-made .ops-media").first

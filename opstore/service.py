@@ -326,4 +326,4 @@ def _step(item: StepPlan) -> Step:
     )
 
 
-__all__ = ["JobView", "NewOperation", "OpstoreError", "Page", "Service"]
+__all__ = ["JobView", "NewOperation", "Page", "Service"]

@@ -1,0 +1,44 @@
+"""The HTTP routes over the service, served by the same process as the pages.
+
+Each group of routes is a module; `guard` is around all of them, and every path of /api answers in JSON,
+also one that is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from opstore.api.guard import Guard, NotAdmitted, SecurityHeaders, error_answer, middleware
+from opstore.api.look import MAX_CARD_PROMPT, Look, card
+
+if TYPE_CHECKING:
+    from opstore.app import App
+
+
+class Api:
+    """The routes over one opened app, which is asked for at each request: it may be opened after the routes are made."""
+
+    def __init__(self, app: Callable[[], App]) -> None:
+        """Serve what `app` returns."""
+        self._app = app
+
+    def routes(self) -> list[Route]:
+        """Return the routes; the last two catch every other path of /api, which the pages' server would answer with 200."""
+        guard = Guard(self._app)
+        return [
+            *(Route(path, guard.endpoint(answer)) for path, answer in Look(self._app).answers().items()),
+            Route("/api/{rest:path}", guard.endpoint(_nothing, ())),
+            Route("/api", guard.endpoint(_nothing, ())),
+        ]
+
+
+def _nothing(request: Request) -> Response:
+    return error_answer("There is nothing at this address.", 404)
+
+
+__all__ = ["MAX_CARD_PROMPT", "Api", "NotAdmitted", "SecurityHeaders", "card", "middleware"]

@@ -1,0 +1,146 @@
+"""What stands around every HTTP answer: who is let in, which methods, and the one place that turns errors into answers.
+
+Every answer that is not a file is JSON, every error `{"success": false, "error": "…"}`; nothing that is served can run as a page.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from opstore.errors import InvalidQuery, InvalidRequest, OpstoreError, shown
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from opstore.app import App
+
+log = logging.getLogger("opstore.api")
+
+#: What a browser on this machine calls it; any other Host is a name that somebody pointed here (DNS rebinding).
+HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+READING = ("GET", "HEAD")
+Answer = Callable[[Request], Response]
+
+
+class Guard:
+    """Makes endpoints over one opened app, which is asked for at each request: it may be opened after the routes are made."""
+
+    def __init__(self, app: Callable[[], App]) -> None:
+        """Guard answers of what `app` returns."""
+        self._app = app
+
+    def endpoint(self, answer: Answer, methods: Sequence[str] = READING) -> ASGIApp:
+        """Return `answer` as an endpoint that turns whatever goes wrong into JSON; no `methods` means all of them.
+
+        An ASGI endpoint gets every method from its route: otherwise the framework would refuse some, and in plain text.
+        """
+
+        async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+            request = Request(scope, receive, send)
+            try:
+                self._admit(request)
+                if methods and request.method not in methods:
+                    raise MethodNotAllowed(method=shown(request.method))
+                response = await run_in_threadpool(answer, request)
+            except InvalidQuery as error:
+                place = {key: error.details[key] for key in ("position", "length")}
+                response = JSONResponse({"success": False, "error": str(error), **place}, status_code=error.status)
+            except OpstoreError as error:
+                response = error_answer(str(error), error.status)
+            except Exception:  # a fault of the program itself: the caller gets JSON all the same, the log the details
+                log.exception("%s %s", request.method, ascii(request.url.path))
+                response = error_answer("Something went wrong here. The server's log has the details.", 500)
+            if response.status_code == MethodNotAllowed.status:
+                response.headers["Allow"] = ", ".join(methods)
+            await response(scope, receive, send)
+
+        return _Endpoint(handle)
+
+    def _admit(self, request: Request) -> None:
+        """Let in whoever sits at this machine, or holds the token."""
+        token = self._app().settings.api_token
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        # Header bytes are read as Latin-1: encoded back they are what was sent, a token in UTF-8 too.
+        if token and scheme.lower() == "bearer" and secrets.compare_digest(given.strip().encode("latin-1"), token.encode()):
+            return
+        if request.client is None or not _is_loopback(request.client.host):
+            raise NotAdmitted
+
+
+class _Endpoint:
+    """An ASGI app that is an object: a route takes it as it is, where it would take a function for one of a request."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+def error_answer(text: str, status: int) -> JSONResponse:
+    """Return an error as every caller gets it."""
+    return JSONResponse({"success": False, "error": text}, status_code=status)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    # A server that listens on :: sees IPv4 callers as ::ffff:127.0.0.1.
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+class NotAdmitted(OpstoreError):
+    """This interface answers on this machine only; from elsewhere it wants a bearer token (OPSTORE_API_TOKEN)."""
+
+    status = 401
+
+
+class MethodNotAllowed(InvalidRequest):
+    """This address does not answer {method}."""
+
+    status = 405
+
+
+class SecurityHeaders:
+    """Adds to every answer what keeps a browser from guessing types, framing the app, or telling others where it was."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap `app`."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and complete the headers of its answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        extra = [
+            (b"x-content-type-options", b"nosniff"),
+            (b"x-frame-options", b"SAMEORIGIN"),
+            (b"referrer-policy", b"same-origin"),
+        ]
+        if scope["path"].startswith("/api/"):
+            extra.append((b"content-security-policy", b"default-src 'none'; sandbox"))
+
+        async def complete(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *extra]
+            await send(message)
+
+        await self._app(scope, receive, complete)
+
+
+def middleware() -> list[Middleware]:
+    """Return what stands before every route and page."""
+    return [Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS), Middleware(SecurityHeaders)]

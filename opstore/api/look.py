@@ -1,0 +1,177 @@
+"""The routes that only look: health, search, history, stored files, thumbnails.
+
+Media types come from the bytes, never from a name or a sidecar.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+
+from opstore.api.guard import Answer
+from opstore.errors import FileMissing, InvalidRequest, UnsafeFile
+from opstore.index import MAX_PAGE, Row
+from opstore.names import is_operation_id, parse_name
+from opstore.operation import Operation, timestamp
+
+if TYPE_CHECKING:
+    from opstore.app import App
+
+_FOREVER = "private, max-age=31536000, immutable"
+_MAX_LIMIT = 10_000
+#: Characters of a prompt on a tile; the whole of it is one click away.
+MAX_CARD_PROMPT = 160
+
+
+class Look:
+    """The answers over one opened app."""
+
+    def __init__(self, app: Callable[[], App]) -> None:
+        """Answer from what `app` returns."""
+        self._app = app
+
+    def answers(self) -> dict[str, Answer]:
+        """Return the answer of each address."""
+        return {
+            "/api/health": self._health,
+            "/api/search": self._search,
+            "/api/history": self._history,
+            "/api/history/{operation_id}": self._item,
+            "/api/files/{name}": self._file,
+            "/api/thumbnails/{name}": self._thumbnail,
+        }
+
+    def _health(self, request: Request) -> Response:
+        service = self._app().service
+        progress = service.index.progress()
+        indexed = {"done": progress.done, "total": progress.total, "ready": progress.ready}
+        return JSONResponse(
+            {"success": True, "jobs": service.count_jobs(), "version": service.index.version(), "index": indexed},
+            headers={"Cache-Control": "no-store"},
+        )
+
+    def _search(self, request: Request) -> Response:
+        asked = request.query_params
+        index = self._app().service.index
+        limit = min(_limit(asked.get("limit"), 100), MAX_PAGE)
+        version = index.version()  # before the rows: what changes in between is seen again, never overlooked
+        found = index.search(
+            asked.get("q", ""),
+            order=asked.get("order") or "newest",
+            after=asked.get("cursor") or None,
+            size=limit,
+            stack=asked.get("group") or None,
+        )
+        document = {
+            "success": True,
+            "total": {"n": found.total.n, "exact": found.total.exact},
+            "next": found.next if limit else None,
+            "rows": [card(row, found.stacks.get(row.id, 1)) for row in found.rows[:limit]],
+            "version": version,
+        }
+        return JSONResponse(document, headers={"Cache-Control": "no-store"})
+
+    def _history(self, request: Request) -> Response:
+        operations = self._app().store.list_operations(_limit(request.query_params.get("limit")))
+        return JSONResponse({"success": True, "count": len(operations), "operations": operations})
+
+    def _item(self, request: Request) -> Response:
+        operation = self._app().store.get_operation_metadata(request.path_params["operation_id"])
+        return JSONResponse({"success": True, "operation": operation})
+
+    def _file(self, request: Request) -> Response:
+        path, kind = self._app().service.media(request.path_params["name"])
+        name = kind.name if kind else "application/octet-stream"
+        # What cannot be recognised is handed over as a file to save, never shown.
+        inline = kind is not None and request.query_params.get("download") is None
+        answer = _file(path, name)
+        parts = parse_name(path.name)
+        stem = path.name.rsplit(".", 1)[0]
+        label = f"{stem}.{kind.extension}" if kind else (str(parts) if parts else "file")
+        answer.headers["Content-Disposition"] = f'{"inline" if inline else "attachment"}; filename="{label}"'
+        return _unless_known(answer, request)
+
+    def _thumbnail(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        path = self._best_thumbnail(name) if is_operation_id(name) else self._app().thumbnails.path(name)
+        if path is None:
+            raise FileMissing(name=name)
+        try:
+            with path.open("rb") as file:
+                head = file.read(16)
+        except FileNotFoundError:  # the cache was deleted at this very moment
+            raise FileMissing(name=path.name) from None
+        kind = "image/webp" if head[:4] == b"RIFF" else "image/png" if head[:4] == b"\x89PNG" else "image/jpeg"
+        return _unless_known(_file(path, kind), request)
+
+    def _best_thumbnail(self, operation_id: str) -> Path | None:
+        """Return what shows an operation best: where there is no result, or none that can be seen, what it was made from."""
+        operation = Operation.of(self._app().store.get_operation_metadata(operation_id))
+        for name in (*operation.outputs, *operation.intermediates, *operation.inputs):
+            with contextlib.suppress(FileMissing, UnsafeFile):
+                path = self._app().thumbnails.path(name)
+                if path is not None:
+                    return path
+        return None
+
+
+def _file(path: Path, media_type: str) -> FileResponse:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:  # deleted since it was looked at
+        raise FileMissing(name=path.name) from None
+    return FileResponse(path, media_type=media_type, headers={"Cache-Control": _FOREVER}, stat_result=found)
+
+
+def _unless_known(answer: FileResponse, request: Request) -> Response:
+    """Return 304 where the caller says that it has this very file, else the file."""
+    tags, since = request.headers.get("if-none-match"), request.headers.get("if-modified-since")
+    if tags is not None:
+        known = tags.strip() == "*" or answer.headers["etag"] in [tag.strip().removeprefix("W/") for tag in tags.split(",")]
+    else:
+        known = since is not None and since == answer.headers["last-modified"]
+    if not known:
+        return answer
+    kept = {name: answer.headers[name] for name in ("cache-control", "etag", "last-modified")}
+    return Response(status_code=304, headers=kept)
+
+
+def card(row: Row, stack: int = 1) -> dict[str, Any]:
+    """Return what a tile of the library shows of an operation, and of the `stack` behind it."""
+    shown_file = row.output or (row.id if row.inputs else None)
+    return {
+        "id": row.id,
+        "time": timestamp(row.moment),
+        "type": row.type,
+        "status": row.status,
+        "prompt": row.prompt[:MAX_CARD_PROMPT],
+        "model": row.model,
+        "output": row.output,
+        "thumbnail": f"/api/thumbnails/{shown_file}" if shown_file else None,
+        "video": (row.output or "").endswith((".mp4", ".webm")),
+        "rating": row.rating,
+        "favorite": row.favorite,
+        "tags": list(row.tags),
+        "batchId": row.batch_id,
+        "inputs": row.inputs,
+        "stack": stack,
+    }
+
+
+def _limit(text: str | None, default: int = 50) -> int:
+    if text is None:
+        return default
+    if text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= _MAX_LIMIT:
+        return int(text)
+    raise InvalidLimit
+
+
+class InvalidLimit(InvalidRequest):
+    """limit must be a whole number from 0 to 10000."""
+
+    status = 400

@@ -1,0 +1,57 @@
+"""What every command shares: its parser, the data folder it speaks of, and printing that no stored text can abuse."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+from opstore.app import Settings
+from opstore.errors import InvalidSetting, said
+from opstore.store import Store
+
+
+def verb(verbs: Any, name: str, run: Callable[[argparse.Namespace], int], what: str) -> argparse.ArgumentParser:
+    """Add a command to the parser; `run` returns its exit code."""
+    parser: argparse.ArgumentParser = verbs.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
+    parser.add_argument("--data", metavar="DIR", help="the data folder (default: OPSTORE_DATA, else ./data)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+    return parser
+
+
+def count(text: str) -> int:
+    """Read a whole number from 0 on the command line."""
+    if text.isascii() and text.isdigit():
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+
+
+def settings_of(options: argparse.Namespace) -> Settings:
+    """Return the settings that the environment and the options name."""
+    return Settings.from_env(data=options.data)
+
+
+def store_of(options: argparse.Namespace) -> Store:
+    """Return the store that the options name; raise InvalidSetting where there is no such folder."""
+    settings = settings_of(options)
+    if not settings.data.is_dir():
+        reason = said("there is no folder {folder}; name one, or start with `serve`", folder=settings.data)
+        raise InvalidSetting(name="--data", reason=reason)
+    return Store(settings.data, policy=settings.policy)  # not `open_store`: looking at a folder makes nothing in it
+
+
+# -- printing ------------------------------------------------------------------------------------------------------------
+
+
+def printable(text: str) -> str:
+    """Return stored text as a terminal may have it: no control characters, which could rewrite the screen."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "�" for letter in text).replace("\n", " ")
+
+
+def print_json(value: Any) -> None:
+    """Print a document as JSON, in ASCII: any terminal can show it."""
+    with contextlib.suppress(BrokenPipeError):
+        print(json.dumps(value, ensure_ascii=True, indent=2))

@@ -1,0 +1,171 @@
+"""The commands that look and change nothing: list, search, show, verify."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from opstore.cli.common import count, print_json, printable, store_of, verb
+from opstore.errors import (
+    DamagedOperation,
+    InvalidQuery,
+    OperationNotFound,
+    StorageError,
+    UnsafeFile,
+    said,
+)
+from opstore.operation import Operation
+from opstore.store import Store
+
+if TYPE_CHECKING:
+    from opstore.index import Count, Index, Row
+
+
+def add(verbs: Any) -> None:
+    """Add these commands to the parser."""
+    listing = verb(verbs, "list", _list, "list the newest operations")
+    listing.add_argument("--limit", type=count, default=50, metavar="N", help="how many at most (default 50)")
+    searching = verb(verbs, "search", _search, "find operations by words and fields (docs/search.md)")
+    searching.add_argument("query", metavar="QUERY", nargs="*", help="such as: sunset type:text_to_image rating:>=4")
+    searching.add_argument("--limit", type=count, default=50, metavar="N", help="how many at most (default 50)")
+    searching.add_argument("--order", default="newest", help="newest, oldest, rating, cost, elapsed or relevance")
+    showing = verb(verbs, "show", _show, "show everything that is known of one operation")
+    showing.add_argument("id", metavar="ID", help="the operation's id, such as 20251103143022_abc123de")
+    checking = verb(verbs, "verify", _verify, "look for anything that is wrong in the data folder; changes nothing")
+    checking.add_argument("--deep", action="store_true", help="read every file and compare its hash")
+
+
+def _list(options: argparse.Namespace) -> int:
+    sidecars = store_of(options).list_operations(options.limit)
+    if options.json:
+        print_json({"success": True, "count": len(sidecars), "operations": sidecars})
+        return 0
+    for sidecar in sidecars:
+        print(_line(Operation.of(sidecar)))
+    if not sidecars:
+        print("No operations yet. Start the app with `python -m opstore serve` and make the first one.")
+    return 0
+
+
+def _search(options: argparse.Namespace) -> int:
+    from opstore.index import Index
+    from opstore.index.language import parse
+
+    index = Index(store_of(options))
+    query = " ".join(options.query)
+    try:
+        parse(query)  # a mistake is told at once, not after a first look at a million files
+        rows, total = _answered(index, query, options.order, options.limit)
+    except InvalidQuery as error:
+        if not options.json:
+            print(_pointed(query, error.details["position"], error.details["length"]), file=sys.stderr)
+        raise
+    if options.json:
+        sidecars = list(_readable(index.store, [row.id for row in rows]))
+        count = {"n": total.n, "exact": total.exact}
+        print_json({"success": True, "count": len(sidecars), "total": count, "operations": sidecars})
+        return 0
+    for row in rows:
+        prompt = " ".join(printable(row.prompt).split())
+        print(f"{row.id}  {printable(row.type):<26} {row.status:<14} {prompt[:90]}")
+    print(f"{len(rows):,} of {total}.")
+    return 0
+
+
+def _answered(index: Index, query: str, order: str, limit: int) -> tuple[list[Row], Count]:
+    """Return what a whole index answers: one that turns out to be damaged is replaced by an empty one, to be filled first."""
+    from opstore.index.sqlite import Damaged
+
+    for _ in range(3):
+        with contextlib.suppress(Damaged):
+            index.catch_up()
+            answer = _found(index, query, order, limit)
+            if index.progress().ready:
+                return answer
+    raise StorageError(reason=said("the index was replaced again and again"))
+
+
+def _found(index: Index, query: str, order: str, limit: int) -> tuple[list[Row], Count]:
+    """Return the first `limit` rows, as many pages as they take, and the total."""
+    found = index.search(query, order=order, size=limit)
+    rows, total = list(found.rows[:limit]), found.total
+    while found.next and len(rows) < limit:
+        found = index.search(query, order=order, after=found.next, size=limit - len(rows))
+        rows += found.rows
+    return rows, total
+
+
+def _readable(store: Store, ids: Sequence[str]) -> Iterator[dict[str, Any]]:
+    for operation_id in ids:
+        # Removed or damaged since the index looked: `verify` lists what is there.
+        with contextlib.suppress(OperationNotFound, DamagedOperation, UnsafeFile):
+            yield store.get_operation_metadata(operation_id)
+
+
+def _pointed(query: str, position: int, length: int) -> str:
+    """Return a search with a line under it that points at the mistake, in a terminal's columns."""
+    before, wrong = printable(query[:position]), printable(query[position : position + length])
+    return f"{printable(query)}\n{' ' * _columns(before)}{'^' * max(1, _columns(wrong))}"
+
+
+def _columns(text: str) -> int:
+    """Return how wide a terminal shows `text`: accents that stand alone take no place, Chinese letters and pictures two."""
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
+    return len(text) + wide - sum(unicodedata.combining(letter) > 0 for letter in text)
+
+
+def _line(operation: Operation) -> str:
+    prompt = " ".join(printable(operation.prompt).split())
+    return f"{operation.id}  {printable(operation.type):<26} {operation.status:<14} {prompt[:90]}"
+
+
+def _show(options: argparse.Namespace) -> int:
+    sidecar = store_of(options).get_operation_metadata(options.id)
+    if options.json:
+        print_json({"success": True, "operation": sidecar})
+        return 0
+    operation = Operation.of(sidecar)
+    elapsed = f"{operation.elapsed_seconds:.1f} s" if operation.elapsed_seconds is not None else None
+    facts = {
+        "id": operation.id,
+        "time": sidecar.get("timestamp"),
+        "type": operation.type,
+        "status": operation.status,
+        "error": operation.error,
+        "prompt": operation.prompt,
+        "provider": operation.provider,
+        "model": operation.model,
+        "inputs": ", ".join(operation.inputs),
+        "outputs": ", ".join(operation.outputs),
+        "elapsed": elapsed,
+        "cost": _cost(operation),
+        "parameters": json.dumps(dict(operation.parameters()), ensure_ascii=False),
+    }
+    for name, value in facts.items():
+        if value not in (None, ""):
+            print(f"{name:<11} {printable(str(value))}")
+    return 0
+
+
+def _cost(operation: Operation) -> str | None:
+    cost = operation.cost
+    if not cost or not isinstance(cost.get("amount"), int | float):
+        return None
+    return f"{'about ' if cost.get('estimated') else ''}{cost['amount']:.4g} {cost.get('currency')} ({cost.get('basis')})"
+
+
+def _verify(options: argparse.Namespace) -> int:
+    problems = store_of(options).verify(deep=options.deep)
+    if options.json:
+        print_json({"success": not problems, "count": len(problems), "problems": [asdict(problem) for problem in problems]})
+    else:
+        for problem in problems:
+            print(f"{problem.kind:<13} {printable(problem.name)}  {printable(problem.detail)}")
+        print(f"{len(problems)} problems." if problems else "No problems.")
+    return 1 if problems else 0

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 #: From the ground up; a room imports from lower floors only. A new room needs a floor here, and a line in docs/architecture.md.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("operation", "names", "media", "files"),
+    ("operation", "names", "media", "files", "translations"),
     ("fetch", "store", "verify", "preferences"),
     ("index", "providers", "workflows", "thumbnails", "trash"),
     ("jobs", "analytics"),

@@ -19,7 +19,7 @@ import pytest
 from babel.messages.catalog import Message
 from babel.messages.pofile import read_po
 
-from opstore import errors
+from opstore import errors, translations
 from opstore.errors import FetchUnavailable, InputTooLarge, InvalidRequest, OpstoreError, ProviderRefused, Said, said
 from opstore.jobs import machine
 from opstore.operation import OPERATION_TYPES
@@ -30,7 +30,7 @@ from opstore.workflows import operation_type
 from tests.shown_words import is_text, unwrapped
 
 ROOT = Path(__file__).resolve().parents[1]
-LOCALES = sorted(catalogue.LOCALES.glob("*.po"))
+LOCALES = sorted(translations.LOCALES.glob("*.po"))
 KINDS = [kind for kind in vars(errors).values() if inspect.isclass(kind) and issubclass(kind, OpstoreError)]
 THIN, HARD = "\u202f", "\u00a0"
 
@@ -64,7 +64,7 @@ def fields(text: str) -> set[str]:
 
 
 def test_every_language_has_a_catalogue_but_the_one_the_program_is_written_in() -> None:
-    assert {path.stem for path in LOCALES} == set(words.LANGUAGES) - {"en"}
+    assert {path.stem for path in LOCALES} == set(translations.LANGUAGES) - {"en"}
 
 
 @pytest.mark.parametrize("path", LOCALES, ids=lambda path: path.stem)
@@ -98,7 +98,7 @@ def test_a_catalogue_names_nobody_and_no_day() -> None:
 
 
 def test_the_french_is_set_as_french_is() -> None:
-    for message in messages(catalogue.LOCALES / "fr.po"):
+    for message in messages(translations.LOCALES / "fr.po"):
         for form in forms(message.string):
             assert "'" not in form and '"' not in form, form
             assert not re.search(r" [;:!?%$»]|« |[a-zé][;!?»]", form), form
@@ -276,7 +276,7 @@ def test_plurals_follow_the_language(speak: Callable[[str], None]) -> None:
     assert words.ngettext("{count} picture", "{count} pictures", 0) == "0 pictures"
     speak("fr")
     assert words.ngettext("{count} under way", "{count} under way", 2000) == f"2{THIN}000 en cours"
-    french: Any = words.catalogue("fr")
+    french: Any = translations.catalogue("fr")
     assert [french.plural(count) for count in (0, 1, 2)] == [0, 0, 1], "in French none is singular"
 
 
@@ -429,7 +429,7 @@ def test_every_type_status_parameter_and_choice_has_a_name_in_both_languages(spe
     names = {parameter.name for parameter in parameters}
     choices = {str(choice) for parameter in parameters for choice in parameter.choices}
     statuses = {"stored", "failed", "canceled", "aborted", "expired", "unknown", "result missing"}
-    for language in words.LANGUAGES:
+    for language in translations.LANGUAGES:
         speak(language)
         spoken = {name: words.type_name(name) for name in OPERATION_TYPES}
         spoken |= {name: words.parameter_name(name) for name in names}

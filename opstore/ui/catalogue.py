@@ -17,9 +17,9 @@ from babel.messages.pofile import read_po, write_po
 
 from opstore import errors
 from opstore.errors import OpstoreError
+from opstore.translations import LOCALES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-LOCALES = Path(__file__).parent / "locale"
 #: `said` marks sentences of the parts that know nothing of a language: reasons in errors, stored errors, progress notes.
 KEYWORDS = {"_": None, "ngettext": (1, 2), "said": None}
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from opstore import translations
 from opstore.errors import OperationNotFound
 from opstore.service import JobView, Service
 from opstore.ui import parts, words
@@ -34,7 +35,7 @@ def bar(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
         st.caption(_("Local engine") if service.provider() == "local" else "Replicate", width="content")
         st.segmented_control(
             _("Language"),
-            list(words.LANGUAGES),
+            list(translations.LANGUAGES),
             default=words.language() if "language" not in st.session_state else None,
             required=True,
             format_func=str.upper,

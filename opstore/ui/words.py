@@ -6,56 +6,29 @@ A string that the catalogue lacks is shown in English, never as an error; a test
 from __future__ import annotations
 
 import functools
-import gettext as gnu
-import io
 import re
 import string
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 from babel.dates import format_datetime, format_timedelta
-from babel.messages.catalog import Catalog
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
 from babel.numbers import format_currency, format_decimal, get_decimal_symbol
 
+from opstore import translations
 from opstore.errors import OpstoreError, Said
+from opstore.translations import LANGUAGES
 
-LOCALES = Path(__file__).parent / "locale"
 #: The largest number that is written out; no stored one means more.
 _LARGEST = 1e15
-#: Languages of the interface, by the name each has for itself.
-LANGUAGES = {"en": "English", "fr": "Français"}
 #: Stored sentences longer than this are a foreign program's: shown as they are.
 LONGEST = 2_000
 #: A template must say this much itself to be recognised in a stored sentence: "{host} is empty" would fit too many.
 _TELLING = 12
 _DECIMAL = re.compile(r"-?[0-9]+\.[0-9]+")
 _ADDRESS = re.compile(r"https?://\S+")
-
-
-@functools.cache
-def _written(language: str) -> Catalog | None:
-    path = LOCALES / f"{language}.po"
-    if not path.is_file():
-        return None
-    with path.open("rb") as file:
-        return read_po(file, locale=language)
-
-
-@functools.cache
-def catalogue(language: str) -> gnu.NullTranslations:
-    """Return the translations into `language`, read from its .po file: nothing has to be compiled before a start."""
-    written = _written(language)
-    if written is None:
-        return gnu.NullTranslations()
-    compiled = io.BytesIO()
-    write_mo(compiled, written)
-    return gnu.GNUTranslations(io.BytesIO(compiled.getvalue()))
 
 
 def language() -> str:
@@ -69,12 +42,12 @@ def language() -> str:
 
 def _(text: str) -> str:
     """Return `text` in the viewer's language."""
-    return catalogue(language()).gettext(text) if text else ""  # gettext's translation of nothing is the catalogue's header
+    return translations.translated(text, language())
 
 
 def ngettext(one: str, many: str, count: int) -> str:
     """Return the form for `count`, in the viewer's language, with the count filled in as `{count}`."""
-    return catalogue(language()).ngettext(one, many, count).format(count=number(count))
+    return translations.catalogue(language()).ngettext(one, many, count).format(count=number(count))
 
 
 def told(error: OpstoreError) -> str:
@@ -99,7 +72,7 @@ def stored(text: str) -> str:
 @functools.cache
 def _templates(language: str) -> tuple[str, ...]:
     """Return the templates that can be told from a stored sentence, those that say most first."""
-    ids = [message.id for message in _written(language) or () if isinstance(message.id, str) and "{" in message.id]
+    ids = [message.id for message in translations.written(language) or () if isinstance(message.id, str) and "{" in message.id]
     weights = {template: sum(len(literal.replace(" ", "")) for literal, _field in _pieces(template)) for template in ids}
     found = [template for template in ids if weights[template] >= _TELLING or "{url}" in template]
     return tuple(sorted(found, key=lambda template: -weights[template]))
@@ -207,80 +180,19 @@ def ago(moment: datetime, now: datetime | None = None) -> str:
 
 def type_name(operation_type: str) -> str:
     """Return what an operation type is called; unknown ones (old or foreign data) keep their stored name."""
-    names = {
-        "text_to_image": _("Image from text"),
-        "image_edit_single": _("Edit an image"),
-        "image_edit_multiple": _("Combine images"),
-        "text_to_video": _("Video from text"),
-        "image_to_video_single": _("Animate an image"),
-        "image_to_video_transition": _("Transition between images"),
-        "edit_then_video": _("Edit, then animate"),
-    }
-    return names.get(operation_type, operation_type)
+    return translations.type_name(operation_type, _)
 
 
 def status_name(status: str) -> str:
     """Return what a status or a job's state is called."""
-    names = {
-        "stored": _("done"),
-        "failed": _("failed"),
-        "canceled": _("canceled"),
-        "aborted": _("given up"),
-        "expired": _("expired"),
-        "unknown": _("unknown"),
-        "result missing": _("result missing"),
-        "queued": _("queued"),
-        "creating": _("being sent"),
-        "running": _("running"),
-        "fetching": _("fetching the result"),
-    }
-    return names.get(status, status)
+    return translations.status_name(status, _)
 
 
 def parameter_name(name: str) -> str:
     """Return what a parameter is called; one without a name here keeps its own."""
-    names = {
-        "aspectRatio": _("Aspect ratio"),
-        "outputFormat": _("Format"),
-        "outputQuality": _("Quality"),
-        "resolution": _("Resolution"),
-        "duration": _("Length"),
-        "framesPerSecond": _("Frames per second"),
-        "seed": _("Seed"),
-        "negativePrompt": _("Negative prompt"),
-        "quality": _("Detail"),
-        "imageSize": _("Image size"),
-        "background": _("Background"),
-        "inputFidelity": _("Closeness to the images"),
-        "moderation": _("Moderation"),
-        "safetyTolerance": _("Safety tolerance"),
-        "guidance": _("Guidance"),
-        "sampleShift": _("Sample shift"),
-        "steps": _("Steps"),
-        "enhancePrompt": _("Enhance the prompt"),
-        "optimizePrompt": _("Optimize the prompt"),
-        "googleSearch": _("With Google search"),
-        "imageSearch": _("With image search"),
-        "interpolate": _("Smoother motion"),
-        "goFast": _("Faster, slightly coarser"),
-        "disableSafetyChecker": _("Without safety check"),
-        "generateAudio": _("With sound"),
-    }
-    return names.get(name, name)
+    return translations.parameter_name(name, _)
 
 
 def choice_name(value: object) -> str:
     """Return what a choice of a parameter is called."""
-    names = {
-        "match_input_image": _("as the image"),
-        "adaptive": _("as the image"),
-        "auto": _("automatic"),
-        "low": _("low"),
-        "medium": _("medium"),
-        "high": _("high"),
-        "opaque": _("opaque"),
-        "transparent": _("transparent"),
-        "optimize_for_quality": _("for quality"),
-        "optimize_for_speed": _("for speed"),
-    }
-    return names.get(str(value), str(value))
+    return translations.choice_name(value, _)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from opstore.files import Folder
 from opstore.store import Store
 
 if TYPE_CHECKING:
+    from opstore.care import Care
     from opstore.jobs import Runner
     from opstore.providers import Provider
     from opstore.providers.models import ModelTable
@@ -77,12 +78,23 @@ def open_store(settings: Settings | None = None) -> Store:
     return store
 
 
+def care_of(settings: Settings, store: Store) -> Care:
+    """Return what takes care of a store, for a process that does nothing else with it."""
+    from opstore.care import Care
+    from opstore.index import Index
+    from opstore.preferences import PreferenceFile
+    from opstore.trash import Trash
+
+    return Care(store, Index(store), Trash(store), PreferenceFile(Folder(settings.data)).load)
+
+
 class App:
     """Everything that runs over one data folder in this process."""
 
     def __init__(self, settings: Settings) -> None:
         """Open the data folder; nothing works in the background before `start`."""
         from opstore.budget import Budget
+        from opstore.care import Care
         from opstore.curation import Curation
         from opstore.index import Index
         from opstore.jobs import JobFolder, Runner
@@ -112,6 +124,7 @@ class App:
             admit=self._budget.admitted,
         )
         self.runner: Runner = Runner(around, self.store.cache / "runners", parallel=lambda: self._preferences.load().parallel)
+        trash = Trash(self.store)
         self.service: Service = Service(
             store=self.store,
             jobs=jobs,
@@ -120,7 +133,8 @@ class App:
             preferences=self._preferences,
             budget=self._budget,
             index=self.index,
-            curation=Curation(self.store, self.index, Trash(self.store)),
+            curation=Curation(self.store, self.index, trash),
+            care=Care(self.store, self.index, trash, self._preferences.load),
             provider=self.provider,
             available=tuple(self._providers),
             wake=self.runner.wake,
@@ -139,12 +153,14 @@ class App:
         threading.Thread(target=self._keep_house, name="opstore-housekeeping", daemon=True).start()
 
     def _keep_house(self) -> None:
-        """Remove for good what has been in the trash for its 30 days: now, and then every day."""
+        """Empty the trash of what has been there for its 30 days, then move there what the retention policy says: every day."""
+        acts: tuple[Callable[[], object], ...] = (self.service.curation.purge, self.service.care.retain)
         while not self._ended.is_set():
-            try:
-                self.service.curation.purge()
-            except OpstoreError as error:
-                log.warning("the trash could not be purged: %s", error)
+            for act in acts:
+                try:
+                    act()
+                except OpstoreError as error:
+                    log.warning("the daily housekeeping could not be done: %s", error)
             self._ended.wait(DAY_SECONDS)
 
     def stop(self) -> None:

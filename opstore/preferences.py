@@ -17,13 +17,19 @@ MAX_BYTES = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """Settings that people change while the program runs; budgets are in US dollars, None means no limit."""
+    """Settings that people change while the program runs; budgets are in US dollars, None means no limit.
+
+    `retention_days` None means that nothing leaves by itself; else what is older, and found by the search `retention_query`,
+    goes to the trash, as `opstore.care` does it.
+    """
 
     parallel: int = 4
     daily_budget: float | None = None
     monthly_budget: float | None = None
     models: Mapping[str, str] = field(default_factory=dict)
     provider: str = ""
+    retention_days: int | None = None
+    retention_query: str = ""
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
@@ -35,6 +41,11 @@ class Preferences:
                 raise InvalidSetting(name=name, reason=said("it must be an amount from 0, or empty for no limit"))
         if self.provider not in ("", "local", "replicate"):
             raise InvalidSetting(name="provider", reason=said("it must be local, replicate or empty"))
+        days = self.retention_days
+        if days is not None and (isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= 100_000):
+            raise InvalidSetting(name="retention_days", reason=said("it must be a number of days from 1, or empty for never"))
+        if not isinstance(self.retention_query, str) or len(self.retention_query) > 1_000:
+            raise InvalidSetting(name="retention_query", reason=said("it must be a search of at most 1,000 characters"))
         if not isinstance(self.models, Mapping) or not all(
             isinstance(text, str) for pair in self.models.items() for text in pair
         ):

@@ -15,6 +15,7 @@ from typing import Any
 
 from opstore import media
 from opstore.budget import Budget, Spending
+from opstore.care import Care
 from opstore.curation import Curation
 from opstore.errors import DamagedOperation, FileMissing, InputTooLarge, InvalidRequest, OpstoreError, said
 from opstore.index import Index
@@ -89,6 +90,7 @@ class Service:
         budget: Budget,
         index: Index,
         curation: Curation,
+        care: Care,
         provider: Callable[[], str],
         available: Collection[str] = ("local", "replicate"),
         wake: Callable[[], None] = lambda: None,
@@ -103,6 +105,7 @@ class Service:
         self.thumbnails = thumbnails
         self.index = index
         self.curation = curation
+        self.care = care
         self._jobs = jobs
         self._preferences = preferences
         self._budget = budget

@@ -61,6 +61,27 @@ class Trash:
         found = [self._trashed(operation_id) for operation_id in self._ids()]
         return sorted((item for item in found if item), key=lambda item: item.trashed_at, reverse=True)
 
+    def find(self, operation_id: str) -> Trashed:
+        """Return one trashed operation; raise OperationNotFound."""
+        found = self._trashed(check_operation_id(operation_id))
+        if found is None:
+            raise OperationNotFound(operation_id=operation_id)
+        return found
+
+    def bytes(self, operation_id: str) -> int:
+        """Return how many bytes the files of a trashed operation have."""
+        total = 0
+        for name in (*self._media(self.folder, check_operation_id(operation_id)), sidecar_name(operation_id)):
+            with contextlib.suppress(FileMissing, UnsafeFile):
+                total += self.folder.size(name)
+        return total
+
+    def due(self, older_than: timedelta = KEPT, now: datetime | None = None) -> list[str]:
+        """Return what a purge would remove, by id."""
+        limit = (now or datetime.now(UTC)) - older_than
+        moments = ((operation_id, self._moment(operation_id)) for operation_id in self._ids())
+        return sorted(operation_id for operation_id, moment in moments if moment is not None and moment <= limit)
+
     def purge(self, older_than: timedelta = KEPT, now: datetime | None = None) -> list[str]:
         """Remove for good what was trashed longer ago than `older_than`; return the ids.
 

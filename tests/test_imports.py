@@ -24,6 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("index", "providers", "workflows", "thumbnails", "trash"),
     ("jobs", "analytics"),
     ("budget", "curation"),
+    ("care",),
     ("service",),
     ("app", "__init__"),  # __init__ is the front door: what programs import, and the rooms below it never do
     ("api", "cli", "ui", "__main__"),

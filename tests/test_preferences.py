@@ -29,6 +29,8 @@ CHOSEN: dict[str, Any] = {
     "monthly_budget": 0,
     "models": {"text_to_image": "qwen/qwen-image", "é": "\u202e"},
     "provider": "local",
+    "retention_days": 90,
+    "retention_query": "-draft",
 }
 
 
@@ -47,6 +49,8 @@ BAD: list[tuple[str, list[Any]]] = [
     ("daily_budget", [-0.01, 1e6, float("nan"), float("inf"), "5", True, [], {}]),
     ("monthly_budget", [-1, 10**400, float("-inf"), "", False]),
     ("provider", ["openai", None, 5, "LOCAL", ["local"]]),
+    ("retention_days", [0, -1, 100_001, 1.5, "4", True, [4]]),
+    ("retention_query", [None, 5, ["x"], "x" * 1_001]),
     ("models", [None, 5, "qwen", ["x"], {"text_to_image": 5}, {5: "x"}]),
     ("password", ["x"]),
 ]

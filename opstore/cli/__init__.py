@@ -13,11 +13,11 @@ import sys
 from collections.abc import Sequence
 
 import opstore
-from opstore.cli import look, serve
+from opstore.cli import care, look, serve
 from opstore.errors import OpstoreError
 
 #: Each adds its commands, in the order of the help.
-GROUPS = (serve, look)
+GROUPS = (serve, look, care)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

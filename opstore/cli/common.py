@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from opstore.app import Settings
-from opstore.errors import InvalidSetting, said
+from opstore.errors import InvalidInput, InvalidSetting, said
 from opstore.store import Store
 
 
@@ -55,3 +57,53 @@ def print_json(value: Any) -> None:
     """Print a document as JSON, in ASCII: any terminal can show it."""
     with contextlib.suppress(BrokenPipeError):
         print(json.dumps(value, ensure_ascii=True, indent=2))
+
+
+def size_text(size: float) -> str:
+    """Return a number of bytes for a person."""
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} GB"
+
+
+# -- long work -----------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def meter(options: argparse.Namespace) -> Iterator[Callable[[int, int | None, str], None]]:
+    """Yield a report that says on standard error how far work is: ten times a second in a terminal, else every ten seconds."""
+    terminal = sys.stderr.isatty()
+    due = time.monotonic() + (0.2 if terminal else 10.0)
+    shown = False
+
+    def report(done: int, total: int | None, what: str) -> None:
+        nonlocal due, shown
+        if time.monotonic() < due or (options.json and not terminal):
+            return
+        due = time.monotonic() + (0.1 if terminal else 10.0)
+        share = f"{done:,} of {total:,}" if total else f"{done:,}"
+        print(
+            f"\r\x1b[K{what}: {share}" if terminal else f"{what}: {share}",
+            end="" if terminal else "\n",
+            file=sys.stderr,
+            flush=True,
+        )
+        shown = terminal
+
+    try:
+        yield report
+    finally:
+        if shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def confirm(options: argparse.Namespace, question: str) -> bool:
+    """Ask in a terminal whether to go on, unless `--yes`; where nobody can be asked raise InvalidInput, with nothing done."""
+    if options.yes:
+        return True
+    if not sys.stdin.isatty():
+        raise InvalidInput(reason=said("nothing was done: look with --dry-run, then repeat with --yes"))
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -1,0 +1,200 @@
+"""The commands that take things away or build them anew: trash, cleanup, rebuild; what removes can first be asked to say what."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from opstore.cli.common import confirm, count, meter, print_json, printable, settings_of, size_text, store_of, verb
+from opstore.errors import OpstoreError
+from opstore.operation import Operation
+from opstore.trash import KEPT, Trash, Trashed
+
+if TYPE_CHECKING:
+    from opstore.care import Care, Plan
+
+
+def add(verbs: Any) -> None:
+    """Add these commands to the parser."""
+    _add_trash(verbs)
+    cleaning = verb(verbs, "cleanup", _cleanup, "move old operations to the trash, except what somebody cares for (docs/care.md)")
+    cleaning.add_argument("--older-than", type=count, default=30, metavar="DAYS", help="at least this old (default 30)")
+    cleaning.add_argument("--type", action="append", default=[], metavar="TYPE", help="only of this type; may be repeated")
+    cleaning.add_argument("--success", choices=("yes", "no"), help="only those that ended with a result, or without")
+    cleaning.add_argument("--larger-than", type=float, default=0.0, metavar="MB", help="only those with at least this many MB")
+    cleaning.add_argument("--query", default="", metavar="QUERY", help="only what this search finds (docs/search.md)")
+    _removes(cleaning)
+    verb(verbs, "rebuild", _rebuild, "build the index anew from the files")
+
+
+def _add_trash(verbs: Any) -> None:
+    group = verbs.add_parser("trash", help="list, fill, restore or empty the trash", description="The trash.")
+    acts = group.add_subparsers(metavar="ACT", required=True)
+    verb(acts, "list", _trash_list, "list what is in the trash, the last trashed first")
+    for name, run, what in (
+        ("put", _trash_put, "move operations to the trash"),
+        ("restore", _trash_restore, "bring operations back from the trash"),
+    ):
+        act = verb(acts, name, run, what)
+        act.add_argument("id", metavar="ID", nargs="+", help="an operation's id, such as 20251103143022_abc123de")
+        act.add_argument("--dry-run", action="store_true", help="only say what would be moved")
+    purging = verb(acts, "purge", _trash_purge, "remove for good what has been in the trash for long enough")
+    purging.add_argument(
+        "--older-than", type=count, default=KEPT.days, metavar="DAYS", help=f"default {KEPT.days}; 0: everything"
+    )
+    _removes(purging)
+
+
+def _removes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="only say what would go")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def care_for(options: argparse.Namespace) -> Care:
+    """Return what takes care of the data folder that the options name."""
+    from opstore.app import care_of
+
+    return care_of(settings_of(options), store_of(options))
+
+
+# -- trash ---------------------------------------------------------------------------------------------------------------
+
+
+def _trash_list(options: argparse.Namespace) -> int:
+    found = Trash(store_of(options)).all()
+    if options.json:
+        print_json({"success": True, "count": len(found), "operations": [_record(item) for item in found]})
+        return 0
+    for item in found:
+        print(_line(item))
+    print(f"{len(found)} in the trash." if found else "The trash is empty.")
+    return 0
+
+
+def _record(item: Trashed) -> dict[str, Any]:
+    return {"operationId": item.operation_id, "trashedAt": item.trashed_at.isoformat(), "operation": item.sidecar}
+
+
+def _line(item: Trashed) -> str:
+    operation = Operation.of(item.sidecar or {"operationId": item.operation_id})
+    prompt = " ".join(printable(operation.prompt).split())
+    return f"{item.operation_id}  {item.trashed_at:%Y-%m-%d}  {printable(operation.type):<26} {prompt[:80]}"
+
+
+def _trash_put(options: argparse.Namespace) -> int:
+    store = store_of(options)
+    trash = Trash(store)
+    return _each(options, trash.put, lambda operation_id: store.get_operation_metadata(operation_id))
+
+
+def _trash_restore(options: argparse.Namespace) -> int:
+    trash = Trash(store_of(options))
+    return _each(options, trash.restore, trash.find)
+
+
+def _each(options: argparse.Namespace, act: Any, look: Any) -> int:
+    """Do something to every id, or look whether it could be done; what fails is told, and the others are done all the same."""
+    done: list[str] = []
+    failed: dict[str, OpstoreError] = {}
+    for operation_id in dict.fromkeys(options.id):
+        try:
+            (look if options.dry_run else act)(operation_id)
+            done.append(operation_id)
+        except OpstoreError as error:
+            failed[operation_id] = error
+    if options.json:
+        told = {operation_id: str(error) for operation_id, error in failed.items()}
+        print_json({"success": not failed, "dryRun": options.dry_run, "count": len(done), "operations": done, "failed": told})
+    else:
+        for operation_id in done:
+            print(operation_id)
+        for problem in failed.values():
+            print(f"opstore: {printable(str(problem))}")
+        print(f"{len(done)} {'would be ' if options.dry_run else ''}moved." if done or not failed else "Nothing was moved.")
+    return max((problem.exit_code for problem in failed.values()), default=0)
+
+
+def _trash_purge(options: argparse.Namespace) -> int:
+    trash = Trash(store_of(options))
+    age = timedelta(days=options.older_than)
+    due = trash.due(age)
+    size = sum(trash.bytes(operation_id) for operation_id in due)
+    if options.dry_run:
+        return _purged(options, due, size, "would be removed for good")
+    if not due or confirm(options, f"Remove {len(due)} operations ({size_text(size)}) for good?"):
+        return _purged(options, trash.purge(age), size, "removed for good")
+    return 1
+
+
+def _purged(options: argparse.Namespace, ids: Sequence[str], size: int, what: str) -> int:
+    if options.json:
+        print_json({"success": True, "dryRun": options.dry_run, "count": len(ids), "bytes": size, "operations": list(ids)})
+    else:
+        for operation_id in ids:
+            print(operation_id)
+        print(f"{len(ids)} {what}, {size_text(size)}.")
+    return 0
+
+
+# -- cleanup -------------------------------------------------------------------------------------------------------------
+
+
+def _cleanup(options: argparse.Namespace) -> int:
+    from opstore.care import Rule
+
+    success = None if options.success is None else options.success == "yes"
+    rule = Rule(options.older_than, tuple(options.type), success, round(options.larger_than * 1_000_000), options.query)
+    cleanup = care_for(options).cleanup
+    with meter(options) as report:
+        plan = cleanup.plan(rule, report)
+    if options.dry_run or not plan.leaving:
+        return _planned(options, plan)
+    if not options.json:
+        _planned(options, plan)
+    if not confirm(options, f"Move {len(plan.leaving)} operations ({size_text(plan.bytes)}) to the trash?"):
+        return 1
+    with meter(options) as report:
+        done = cleanup.apply(plan, report)
+    if options.json:
+        print_json({"success": True, "dryRun": False, "count": len(done.moved), "kept": dict(plan.kept)} | asdict(done))
+    else:
+        for operation_id, reason in done.left.items():
+            print(f"{operation_id} stays: {printable(reason)}")
+        print(f"{len(done.moved)} moved to the trash, {size_text(done.bytes)}; `trash restore` brings them back.")
+    return 0
+
+
+def _planned(options: argparse.Namespace, plan: Plan) -> int:
+    if options.json:
+        rows = [{"operationId": fact.id, "operationType": fact.type, "bytes": fact.bytes} for fact in plan.leaving]
+        told = {"count": len(rows), "bytes": plan.bytes, "kept": dict(plan.kept), "operations": rows}
+        print_json({"success": True, "dryRun": True} | told)
+        return 0
+    for fact in plan.leaving:
+        print(f"{fact.id}  {printable(fact.type):<26} {size_text(fact.bytes):>10}")
+    for reason, number in sorted(plan.kept.items()):
+        print(f"{number} stay: {reason}")
+    print(f"{len(plan.leaving)} would be moved to the trash, {size_text(plan.bytes)}.")
+    return 0
+
+
+# -- rebuild -------------------------------------------------------------------------------------------------------------
+
+
+def _rebuild(options: argparse.Namespace) -> int:
+    from opstore.index import Index
+
+    index = Index(store_of(options))
+    with meter(options) as report:
+        report(0, None, "building the index")
+        index.rebuild()
+    total = index.count("")
+    if options.json:
+        print_json({"success": True, "count": total.n, "exact": total.exact, "problems": len(index.problems())})
+    else:
+        print(f"The index holds {total} operations; {len(index.problems())} sidecars cannot be read.")
+    index.stop()
+    return 0

@@ -1,0 +1,133 @@
+"""The commands that take care of the storage, as a shell meets them: real processes, what they say, what they leave."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opstore import Store
+from opstore.index import Index
+from opstore.trash import Trash
+from tests.care_samples import annotated, made, save
+from tests.samples import plant, tree
+from tests.test_cli import ROOT, printable, run
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """The test's data folder, which OPSTORE_DATA names."""
+    return made(tmp_path)
+
+
+def told(*arguments: str, code: int = 0) -> Any:
+    """Run a verb with --json and return what it printed."""
+    done = run(*arguments, "--json")
+    assert done.returncode == code, (done.stdout, done.stderr)
+    return json.loads(done.stdout)
+
+
+# -- trash ---------------------------------------------------------------------------------------------------------------
+
+
+def test_trash_there_and_back(store: Store) -> None:
+    first, second = save(store, 1, prompt="a\x1b[2Jsea"), save(store, 2)
+    before = tree(store.operations.path)
+    assert run("trash", "list").stdout == "The trash is empty.\n"
+    dry = run("trash", "put", first, second, "--dry-run")
+    assert (dry.returncode, dry.stdout) == (0, f"{first}\n{second}\n2 would be moved.\n") and tree(
+        store.operations.path
+    ) == before
+    assert run("trash", "put", first, second).stdout == f"{first}\n{second}\n2 moved.\n"
+    listed = run("trash", "list")
+    assert listed.returncode == 0 and first in listed.stdout and "2 in the trash." in listed.stdout and printable(listed.stdout)
+    found = told("trash", "list")
+    assert found["count"] == 2 and {item["operation"]["operationId"] for item in found["operations"]} == {first, second}
+    absent = "20200101000000_00000000"
+    part = told("trash", "restore", first, absent, code=1)
+    assert part["operations"] == [first] and part["success"] is False and absent in part["failed"][absent]
+    assert told("trash", "restore", second, absent, "--dry-run", code=1)["operations"] == [second]
+    assert told("trash", "restore", second)["count"] == 1 and tree(store.operations.path) == before
+    assert run("trash", "put", "../../x").returncode == 2
+
+
+def test_trash_purge_asks_first(store: Store) -> None:
+    operation_id = save(store, 1)
+    Trash(store).put(operation_id)
+    size = sum(path.stat().st_size for path in (store.root / "trash").iterdir())
+    assert told("trash", "purge")["operations"] == []  # it has not been there for 30 days
+    dry = told("trash", "purge", "--older-than", "0", "--dry-run")
+    assert (dry["operations"], dry["bytes"], dry["dryRun"]) == ([operation_id], size, True)
+    refused = run("trash", "purge", "--older-than", "0", stdin=subprocess.DEVNULL)
+    assert refused.returncode == 2 and "--yes" in refused.stderr and len(Trash(store).all()) == 1
+    assert told("trash", "purge", "--older-than", "0", "--yes")["operations"] == [operation_id] and Trash(store).all() == []
+
+
+@pytest.mark.parametrize(("answer", "left"), [("n", 1), ("y", 0)])
+def test_a_terminal_is_asked(store: Store, answer: str, left: int) -> None:
+    Trash(store).put(save(store, 1))
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "opstore", "trash", "purge", "--older-than", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        os.write(ours, f"{answer}\n".encode())
+        _out, err = child.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert b"for good? [y/N]" in err and len(Trash(store).all()) == left and child.returncode == left
+
+
+# -- cleanup -------------------------------------------------------------------------------------------------------------
+
+
+def test_cleanup_says_what_it_would_do_and_does_it(store: Store) -> None:
+    going, favorite = save(store, 1), save(store, 2, annotations=annotated(favorite=True))
+    young = save(store, 3, 1)
+    before = tree(store.operations.path)
+    dry = run("cleanup", "--dry-run")
+    assert dry.returncode == 0 and going in dry.stdout and favorite not in dry.stdout and "1 stay: favorite" in dry.stdout
+    plan = told("cleanup", "--dry-run")
+    assert plan["operations"][0]["operationId"] == going and plan["bytes"] > 0 and plan["kept"] == {"favorite": 1}
+    refused = run("cleanup", stdin=subprocess.DEVNULL)
+    assert refused.returncode == 2 and "--yes" in refused.stderr and tree(store.operations.path) == before
+    assert told("cleanup", "--older-than", "365", "--yes")["count"] == 0
+    done = told("cleanup", "--yes")
+    assert done["moved"] == [going] and done["bytes"] == plan["bytes"]
+    assert {sidecar["operationId"] for sidecar in store.list_operations()} == {favorite, young}
+    assert run("trash", "restore", going).returncode == 0 and tree(store.operations.path) == before
+
+
+def test_cleanup_s_options(store: Store) -> None:
+    blue = save(store, 1, prompt="blue", operationType="text_to_video")
+    failed = save(store, 2, success=False, error="no", outputs=[])
+    for arguments, wanted in (
+        (["--query", "blue"], {blue}),
+        (["--type", "text_to_video", "--type", "x"], {blue}),
+        (["--success", "no"], {failed}),
+        (["--larger-than", "1"], set()),
+        (["--larger-than", "0.0001"], {blue, failed}),
+        (["--older-than", "0"], {blue, failed}),
+    ):
+        assert {row["operationId"] for row in told("cleanup", *arguments, "--dry-run")["operations"]} == wanted, arguments
+    for arguments in (["--query", "rating:many"], ["--older-than", "-1"], ["--success", "maybe"], ["--older-than", "999999"]):
+        assert run("cleanup", *arguments, "--yes").returncode == 2, arguments
+    assert len(store.list_operations()) == 2
+
+
+# -- rebuild -------------------------------------------------------------------------------------------------------------
+
+
+def test_rebuild(store: Store) -> None:
+    save(store, 1)
+    plant(store, "20251103143029_abc123df.json", b"{")
+    index = Index(store)
+    index.path.parent.mkdir(exist_ok=True)
+    index.path.write_bytes(b"no database")
+    assert told("rebuild") == {"success": True, "count": 1, "exact": True, "problems": 1}
+    assert run("rebuild").stdout == "The index holds 1 operations; 1 sidecars cannot be read.\n"
+    assert run("search", "number").stdout.endswith("1 of 1.\n")

@@ -12,6 +12,7 @@ OpstoreError
 │   ├── EmptyFile
 │   ├── UnsupportedMedia
 │   ├── InvalidRequest
+│   ├── NotADemo
 │   ├── InvalidQuery             with the place of the mistake: `position`, `length`
 │   └── BudgetReached
 ├── OperationNotFound
@@ -165,6 +166,10 @@ class InvalidRequest(InvalidInput):
 
 class InvalidQuery(InvalidInput):
     """This search cannot be run: {reason}"""
+
+
+class NotADemo(InvalidInput):
+    """The folder {folder} holds something that is not a demo's: {what}. Nothing was written. Name another folder with --data."""
 
 
 class BudgetReached(InvalidInput):

@@ -22,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("operation", "names", "media", "files", "translations"),
     ("fetch", "store", "verify", "preferences"),
     ("index", "providers", "workflows", "thumbnails", "trash"),
-    ("jobs", "analytics"),
+    ("jobs", "analytics", "demo"),
     ("budget", "curation"),
     ("care",),
     ("service",),

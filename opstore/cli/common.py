@@ -15,10 +15,16 @@ from opstore.errors import InvalidInput, InvalidSetting, said
 from opstore.store import Store
 
 
-def verb(verbs: Any, name: str, run: Callable[[argparse.Namespace], int], what: str) -> argparse.ArgumentParser:
-    """Add a command to the parser; `run` returns its exit code."""
+def verb(
+    verbs: Any,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    what: str,
+    data: str = "the data folder (default: OPSTORE_DATA, else ./data)",
+) -> argparse.ArgumentParser:
+    """Add a command to the parser; `run` returns its exit code, `data` says what the data folder is to it."""
     parser: argparse.ArgumentParser = verbs.add_parser(name, help=what, description=what[0].upper() + what[1:] + ".")
-    parser.add_argument("--data", metavar="DIR", help="the data folder (default: OPSTORE_DATA, else ./data)")
+    parser.add_argument("--data", metavar="DIR", help=data)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(run=run)
     return parser

@@ -14,6 +14,7 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import itertools
 import os
 import secrets
 import stat
@@ -188,6 +189,26 @@ class Folder:
                     os.unlink(name, dir_fd=folder)
             os.fsync(folder)
 
+    def set_aside(self, name: str, target: Folder, new_name: str) -> str:
+        """Move whatever has that name, of whatever kind, to a folder of the same disk; return the name it got there.
+
+        Nothing is written over: where `new_name` is taken there, a number is added to it. Raise FileMissing.
+        """
+        target.make()
+        with target.locked(new_name), storage_errors(), _opened(self.path) as here, _opened(target.path) as there:
+            free = new_name
+            for number in itertools.count(2):
+                if not _present(there, [free]):
+                    break
+                free = f"{new_name}.{number}"
+            try:
+                os.rename(name, free, src_dir_fd=here, dst_dir_fd=there)
+            except FileNotFoundError:
+                raise FileMissing(name=name) from None
+            os.fsync(there)
+            os.fsync(here)
+        return free
+
     def _accepted(self, folder: int, key: str, name: str, data: bytes) -> bool:
         try:
             existing = self._read(folder, name, len(data))
@@ -261,6 +282,17 @@ class Folder:
                 return time.time() - os.lstat(self.path / name).st_mtime
             except (FileNotFoundError, NotADirectoryError):
                 return None
+
+    def stamp(self, name: str) -> str | None:
+        """Return a text that is another after every change of a regular file, None where there is none of that name."""
+        with storage_errors():
+            try:
+                state = os.lstat(self.path / name)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        if not stat.S_ISREG(state.st_mode):
+            return None
+        return f"{state.st_ino}:{state.st_size}:{state.st_mtime_ns}:{state.st_ctime_ns}"
 
     def since(self, name: str) -> float | None:
         """Return when a file came to be as and where it is (ctime, seconds since 1970), None where there is none."""

@@ -20,7 +20,7 @@ class Preferences:
     """Settings that people change while the program runs; budgets are in US dollars, None means no limit.
 
     `retention_days` None means that nothing leaves by itself; else what is older, and found by the search `retention_query`,
-    goes to the trash, as `opstore.care` does it.
+    goes to the trash, as `opstore.care` does it. `backup_target` is where backups are kept.
     """
 
     parallel: int = 4
@@ -30,6 +30,7 @@ class Preferences:
     provider: str = ""
     retention_days: int | None = None
     retention_query: str = ""
+    backup_target: str = ""
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
@@ -46,6 +47,8 @@ class Preferences:
             raise InvalidSetting(name="retention_days", reason=said("it must be a number of days from 1, or empty for never"))
         if not isinstance(self.retention_query, str) or len(self.retention_query) > 1_000:
             raise InvalidSetting(name="retention_query", reason=said("it must be a search of at most 1,000 characters"))
+        if not isinstance(self.backup_target, str) or len(self.backup_target) > 1_000 or not self.backup_target.isprintable():
+            raise InvalidSetting(name="backup_target", reason=said("it must be a folder, or a remote of rclone"))
         if not isinstance(self.models, Mapping) or not all(
             isinstance(text, str) for pair in self.models.items() for text in pair
         ):

@@ -6,13 +6,16 @@ loaded.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import opstore
 from opstore.care import Rule
+from opstore.trash import Trash
 from tests.care_samples import care_of
-from tests.fault_programs import _say
+from tests.fault_programs import _has_ended, _say, _wait_for_start, operation, outcome
 
 
 def cleanup(data: str) -> None:
@@ -22,7 +25,43 @@ def cleanup(data: str) -> None:
     _say("ACK cleanup")
 
 
-PROGRAMS: dict[str, Callable[..., None]] = {program.__name__: program for program in (cleanup,)}
+def backup(data: str, vault: str) -> None:
+    """Take a backup."""
+    care_of(opstore.Store(data)).back_up(vault)
+    _say("ACK backup")
+
+
+def restore(data: str, vault: str) -> None:
+    """Bring the newest backup back."""
+    care_of(opstore.Store(data)).restore(vault)
+    _say("ACK restore")
+
+
+def write(data: str, letter: str) -> None:
+    """Save, annotate, trash and restore until standard input ends."""
+    store = opstore.Store(data)
+    trash = Trash(store)
+    _wait_for_start()
+    os.set_blocking(0, False)
+    number = 0
+    while not _has_ended(0):
+        operation_id = f"202611250000{ord(letter) - 97:02}_{number:08x}"
+        store.save_complete_operation(operation(operation_id, "plain", f"{letter}{number}"))
+        found = store.list_operations(12)
+        other = found[number % len(found)]["operationId"]
+        for act in (lambda: store.rewrite(other, _tag), lambda: trash.put(other), lambda: trash.restore(other)):  # noqa: B023
+            outcome(act)
+        outcome(lambda: trash.put(operation_id))  # noqa: B023 # called at once
+        if number % 2:
+            outcome(lambda: trash.restore(operation_id))  # noqa: B023
+        number += 1
+
+
+def _tag(sidecar: dict[str, Any]) -> None:
+    sidecar["annotations"]["tags"] = [*sidecar["annotations"]["tags"][-5:], str(len(sidecar["annotations"]["tags"]))]
+
+
+PROGRAMS: dict[str, Callable[..., None]] = {program.__name__: program for program in (cleanup, backup, restore, write)}
 
 if __name__ == "__main__":
     PROGRAMS[sys.argv[1]](*sys.argv[2:])

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from opstore import Store
 from opstore.care import Rule
+from opstore.care.vault import LocalVault
 from opstore.trash import Trash
-from tests.care_samples import annotated, care_of, save
+from tests.care_samples import annotated, care_of, old, save
 from tests.fault_tools import CHANGES, PYTHON, Fault, faults, killed, system, two_at_a_time
+from tests.test_backup import add_job, job
 from tests.test_faults import desk as desk
 from tests.test_trash_faults import show
 
@@ -88,3 +90,60 @@ def test_killed_at_every_call_a_cleanup_leaves_every_operation_whole(program: Pr
 
     rows = swept(program("strace"), desk, "cleanup", desk / "before", check)
     assert {state for _, state in rows} == {"0 of 2 moved", "1 of 2 moved", "2 of 2 moved", "2 of 2 moved, acknowledged"}
+
+
+def filled(data: Path) -> Store:
+    """Make a store with an operation, one in the trash, a job and a saved search."""
+    store = Store(data)
+    ids = [save(store, number, outputs=[b"no media " * 900 + bytes([number])]) for number in (1, 2)]
+    Trash(store).put(ids[1])
+    add_job(store, job(old(7), "local"))
+    (store.root / "searches.json").write_text('{"a": "b"}')
+    return store
+
+
+def test_killed_at_every_call_a_backup_leaves_data_and_backups_whole(program: Program, desk: Path) -> None:
+    store = filled(desk / "before" / "data")
+    first = care_of(store).back_up(str(desk / "before" / "vault"))
+    before = contents(store.root)
+    save(store, 4, outputs=[b"later " * 2_000])
+    wanted = contents(store.root)
+
+    def check(place: Path, said: str) -> str:
+        store, vault = Store(place / "data"), LocalVault(place / "vault")
+        assert contents(store.root) == wanted and vault.check() == {}
+        names = vault.snapshots()
+        assert names[-1] == first.snapshot and ("ACK" not in said or len(names) == 2)
+        for name, files in zip(reversed(names), (before, wanted), strict=False):
+            fresh = Store(place / name)
+            care_of(fresh).restore(str(place / "vault"), name)
+            assert contents(fresh.root) == files and fresh.verify(deep=True) == []
+        care_of(store).back_up(str(place / "vault"))
+        assert len(vault.snapshots()) == len(names) + 1 and vault.check() == {}
+        return f"{len(names)} of 2 backups{', acknowledged' if 'ACK' in said else ''}"
+
+    rows = swept(program("strace"), desk, "backup", desk / "before", check, "vault")
+    assert {state for _, state in rows} == {"1 of 2 backups", "2 of 2 backups", "2 of 2 backups, acknowledged"}
+
+
+def test_killed_at_every_call_a_restore_goes_on_where_it_was(program: Program, desk: Path) -> None:
+    store = filled(desk / "lost")
+    care_of(store).back_up(str(desk / "before" / "vault"))
+    wanted = contents(store.root)
+    (desk / "before" / "data").mkdir()
+
+    def check(place: Path, said: str) -> str:
+        store = Store(place / "data")
+        there = contents(store.root)
+        assert all(wanted[name] == content for name, content in there.items()), "a torn file"
+        for sidecar in store.list_operations():
+            files = [entry["name"] for entry in sidecar["files"]]
+            assert all(f"operations/{name}" in there for name in files), "an operation that is not whole"
+        assert "ACK" not in said or there == wanted
+        done = care_of(store).restore(str(place / "vault"))
+        assert contents(store.root) == wanted and not done.conflicts and not done.damaged
+        assert {problem.kind for problem in store.verify(deep=True)} <= {"leftover"}
+        return f"{len(there)} of {len(wanted)} files{', acknowledged' if 'ACK' in said else ''}"
+
+    rows = swept(program("strace"), desk, "restore", desk / "before", check, "vault")
+    assert {state for _, state in rows} >= {f"0 of {len(wanted)} files", f"{len(wanted)} of {len(wanted)} files, acknowledged"}

@@ -131,3 +131,42 @@ def test_rebuild(store: Store) -> None:
     assert told("rebuild") == {"success": True, "count": 1, "exact": True, "problems": 1}
     assert run("rebuild").stdout == "The index holds 1 operations; 1 sidecars cannot be read.\n"
     assert run("search", "number").stdout.endswith("1 of 1.\n")
+
+
+# -- backup and restore --------------------------------------------------------------------------------------------------
+
+
+def test_backup_and_restore_into_a_new_place(store: Store, tmp_path: Path) -> None:
+    operation_id, vault = save(store, 1), str(tmp_path / "backups")
+    Trash(store).put(save(store, 2))
+    assert run("backup", vault, "--list").stdout == "No backups yet.\n"
+    taken = told("backup", vault)
+    assert taken["operations"] == 2 and taken["files"] == taken["new_files"] + 2  # two operations of the same two pictures
+    assert "2 operations, 6 files (0 new" in run("backup", vault).stdout
+    assert told("backup", vault, "--list")["snapshots"][1] == taken["snapshot"]
+    assert run("backup", vault, "--check").stdout == "Everything is whole.\n"
+    fresh = str(tmp_path / "fresh")
+    assert run("restore", vault, "--data", fresh, "--dry-run").returncode == 2 and not Path(fresh).exists()
+    assert told("restore", vault, "--data", fresh)["files"] == 6
+    assert run("verify", "--deep", "--data", fresh).returncode == 0
+    assert tree(Path(fresh) / "operations") == tree(store.operations.path)
+    store.rewrite(operation_id, lambda sidecar: sidecar.update(prompt="new"))
+    conflict = run("restore", vault)
+    assert conflict.returncode == 1 and f"operations/{operation_id}.json: what is there differs, and stays" in conflict.stdout
+    assert store.get_operation_metadata(operation_id)["prompt"] == "new"
+
+
+def test_backup_finds_damage_and_refuses_what_makes_no_sense(store: Store, tmp_path: Path) -> None:
+    save(store, 1)
+    vault = tmp_path / "backups"
+    told("backup", str(vault))
+    (victim, *_) = sorted(path for path in (vault / "objects").iterdir())
+    victim.write_bytes(b"x" + victim.read_bytes()[1:])
+    assert victim.name in told("backup", str(vault), "--check", code=1)["problems"]
+    for arguments in (
+        ("backup", str(store.root)),
+        ("restore", str(tmp_path / "absent")),
+        ("restore", str(vault), "--snapshot", "../x"),
+    ):
+        assert run(*arguments).returncode == 2, arguments
+    assert run("backup", str(vault), "--list", "--check").returncode == 2

@@ -31,6 +31,7 @@ CHOSEN: dict[str, Any] = {
     "provider": "local",
     "retention_days": 90,
     "retention_query": "-draft",
+    "backup_target": "/media/disk",
 }
 
 
@@ -51,6 +52,7 @@ BAD: list[tuple[str, list[Any]]] = [
     ("provider", ["openai", None, 5, "LOCAL", ["local"]]),
     ("retention_days", [0, -1, 100_001, 1.5, "4", True, [4]]),
     ("retention_query", [None, 5, ["x"], "x" * 1_001]),
+    ("backup_target", [None, 5, "a\nb", "x" * 1_001]),
     ("models", [None, 5, "qwen", ["x"], {"text_to_image": 5}, {5: "x"}]),
     ("password", ["x"]),
 ]

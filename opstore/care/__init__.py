@@ -6,17 +6,25 @@ What a rule or a repair takes away goes to the trash or to `quarantine/`; every 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
+from pathlib import Path
 
+from opstore.care.backup import Backup, Taken, check_apart
 from opstore.care.cleanup import Cleaned, Cleanup, Plan, Rule
+from opstore.care.remote import RemoteVault, is_remote
 from opstore.care.report import Report, quiet
+from opstore.care.restore import Restore, Restored
 from opstore.care.survey import Fact, Survey, survey
+from opstore.care.vault import LocalVault
+from opstore.errors import InvalidInput, said
+from opstore.files import digest
 from opstore.index import Index
 from opstore.preferences import Preferences
 from opstore.store import Store
 from opstore.trash import Trash
 
-__all__ = ["Care", "Cleaned", "Cleanup", "Fact", "Plan", "Report", "Rule", "Survey", "quiet", "survey"]
+__all__ = ["Care", "Cleaned", "Cleanup", "Fact", "Plan", "Report", "Restored", "Rule", "Survey", "Taken", "quiet", "survey"]
 
 
 class Care:
@@ -37,6 +45,7 @@ class Care:
         self.trash = trash
         self.cleanup = Cleanup(store, index, trash, clock=clock)
         self._preferences = preferences
+        self._clock = clock
 
     def retain(self) -> Cleaned | None:
         """Do what the retention policy in the settings says, None where there is none: the daily housekeeping."""
@@ -45,3 +54,26 @@ class Care:
             return None
         plan = self.cleanup.plan(Rule(chosen.retention_days, query=chosen.retention_query))
         return self.cleanup.apply(plan)
+
+    # -- backups ---------------------------------------------------------------------------------------------------------
+
+    def vault(self, target: str) -> LocalVault | RemoteVault:
+        """Return where backups are kept: a folder outside the data folder, or a remote of rclone; else raise InvalidInput."""
+        if not target.strip():
+            raise InvalidInput(reason=said("name a folder for the backups, best on another disk, or a remote of rclone"))
+        if is_remote(target):
+            return RemoteVault(target, self.store.cache / "remote" / digest(target.encode())[:16])
+        check_apart(self.store, Path(target))
+        return LocalVault(Path(target))
+
+    def back_up(self, target: str, report: Report = quiet) -> Taken:
+        """Take a backup; people and programs may go on writing."""
+        vault = self.vault(target)
+        with vault.open():
+            return Backup(self.store, vault, report, clock=self._clock).take()
+
+    def restore(self, source: str, name: str | None = None, report: Report = quiet, *, dry: bool = False) -> Restored:
+        """Bring a backup back, the newest by default, next to what is there; where `dry` only say what would come back."""
+        vault = self.vault(source)
+        with vault.open() if isinstance(vault, RemoteVault) else nullcontext():
+            return Restore(self.store, vault, report, dry=dry, clock=self._clock).run(name)

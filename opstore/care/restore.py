@@ -1,0 +1,255 @@
+"""Restore: what a backup holds comes back into a data folder, empty or living; nothing there is ever written over.
+
+Every content is checked against its hash before it is written, and read back after. An operation arrives whole, its sidecar last;
+where its id is there already, the one that is there stays, and what differs is told.
+
+Work that was under way is a matter of money: whether a request that had not left when the backup was taken has been sent since,
+nobody can tell from the backup. So only records that can create nothing more that is paid for are taken up again; from others an
+operation is made that ended as `unknown`, with its inputs, and the person decides.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from opstore.care.report import Report, quiet
+from opstore.care.vault import Snapshot, Vault
+from opstore.errors import (
+    DamagedOperation,
+    FileMissing,
+    InvalidInput,
+    OperationExists,
+    OpstoreError,
+    StorageError,
+    UnsafeFile,
+    said,
+)
+from opstore.files import Folder, digest, is_passing
+from opstore.jobs import ending
+from opstore.jobs.record import Job
+from opstore.names import parse_name, sidecar_name
+from opstore.operation import Operation, decode
+from opstore.store import Store
+
+_CHUNK = 200
+_UNSENT = said(
+    "It was under way when the backup was taken. Whether it was sent since, and is paid for, is not known: "
+    "look at the provider's own list before you run it again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What came back (`operations`, and `files` of all kinds), how many files were there already, and what did not come back.
+
+    `conflicts` maps a path to why what is there stays, `damaged` a path to what is wrong with it in the backup.
+    """
+
+    snapshot: str
+    operations: tuple[str, ...]
+    files: int
+    same: int
+    conflicts: Mapping[str, str] = field(default_factory=dict)
+    damaged: Mapping[str, str] = field(default_factory=dict)
+
+
+class Restore:
+    """One snapshot on its way back into a store."""
+
+    def __init__(
+        self,
+        store: Store,
+        vault: Vault,
+        report: Report = quiet,
+        *,
+        dry: bool = False,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Bring what `vault` holds back into `store`; where `dry` only say what would come back."""
+        self._store = store
+        self._vault = vault
+        self._report = report
+        self._dry = dry
+        self._clock = clock
+        self._operations: list[str] = []
+        self._count = self._same = 0
+        self._conflicts: dict[str, str] = {}
+        self._damaged: dict[str, str] = {}
+        self._trash = Folder(store.root / "trash")
+
+    def run(self, name: str | None = None) -> Restored:
+        """Restore the snapshot of that name, the newest by default; raise InvalidInput where there is none."""
+        names = self._vault.snapshots()
+        if not names:
+            raise InvalidInput(reason=said("there is no backup here"))
+        snapshot = self._vault.load(name or names[0])
+        if not self._dry:
+            self._store.initialize_storage()
+        groups = _grouped(snapshot)
+        done, total = 0, len(groups.library) + len(groups.trash)
+        for place, found in (("operations", groups.library), ("trash", groups.trash)):
+            ids = sorted(found)
+            for start in range(0, len(ids), _CHUNK):
+                chunk = ids[start : start + _CHUNK]
+                self._prepare(snapshot, (path for key in chunk for path in found[key].values()))
+                for operation_id in chunk:
+                    if done % 50 == 0:
+                        self._report(done, total, said("bringing operations back"))
+                    done += 1
+                    self._operation(place, operation_id, found[operation_id], snapshot)
+        self._prepare(snapshot, [*groups.pending.values(), *groups.other])
+        for operation_id, path in sorted(groups.pending.items()):
+            self._pending(operation_id, path, snapshot.files[path])
+        for path in groups.other:
+            self._file(path, snapshot.files[path])
+        return Restored(snapshot.name, tuple(self._operations), self._count, self._same, self._conflicts, self._damaged)
+
+    # -- operations ------------------------------------------------------------------------------------------------------
+
+    def _operation(self, place: str, operation_id: str, paths: Mapping[str, str], snapshot: Snapshot) -> None:
+        """Bring one operation back; `paths` are its files' paths by name."""
+        sidecar, here = sidecar_name(operation_id), self._store.operations if place == "operations" else self._trash
+        elsewhere = self._trash if place == "operations" else self._store.operations
+        if elsewhere.has(sidecar) and not here.has(sidecar):
+            where = said("it is in the trash") if place == "operations" else said("it is in the library")
+            self._conflicts[paths.get(sidecar, next(iter(paths.values())))] = where
+            return
+        missing = {name: path for name, path in paths.items() if not self._is_there(here, name, snapshot.files[path], path)}
+        if here.has(sidecar) and sidecar not in missing:
+            # Its own sidecar stays, and decides which of the missing files belong to it.
+            named = _named(here, operation_id)
+            missing = {name: path for name, path in missing.items() if name in named}
+        if not missing:
+            return
+        contents = self._contents(missing, snapshot)
+        media = {name: data for name, data in contents.items() if name != sidecar}
+        last = {sidecar: contents[sidecar]} if sidecar in contents else {}
+        self._create(here, operation_id, [media, last], missing)
+        if last:
+            self._operations.append(operation_id)
+            self._store.changed(operation_id)
+
+    def _is_there(self, folder: Folder, name: str, sha256: str, path: str) -> bool:
+        """Say whether a name is taken, and note whether by the same content."""
+        try:
+            same = digest(folder.read(name)) == sha256
+        except FileMissing:
+            return False
+        except UnsafeFile as error:
+            self._conflicts[path] = str(error)
+            return True
+        if same:
+            self._same += 1
+        else:
+            self._conflicts[path] = said("what is there differs, and stays")
+        return True
+
+    def _contents(self, wanted: Mapping[str, str], snapshot: Snapshot) -> dict[str, bytes]:
+        found = {}
+        for name, path in wanted.items():
+            try:
+                found[name] = self._vault.read(snapshot.files[path])
+            except StorageError as error:
+                if is_passing(error):
+                    raise
+                self._damaged[path] = str(error)
+        return found
+
+    def _create(self, folder: Folder, key: str, stages: list[dict[str, bytes]], paths: Mapping[str, str]) -> None:
+        """Write files, and read back what was written."""
+        self._count += sum(map(len, stages))
+        if self._dry:
+            return
+        folder.make()
+        try:
+            folder.create(key, [stage for stage in stages if stage])
+        except OperationExists:  # somebody made it at this moment
+            self._conflicts[next(iter(paths.values()))] = said("what is there differs, and stays")
+            self._count -= sum(map(len, stages))
+            return
+        for name, data in (pair for stage in stages for pair in stage.items()):
+            if folder.read(name) != data:
+                raise StorageError(reason=said("{name} was not written as it was given", name=name))
+
+    # -- work under way ----------------------------------------------------------------------------------------------------
+
+    def _pending(self, operation_id: str, path: str, sha256: str) -> None:
+        sidecar = sidecar_name(operation_id)
+        if self._store.operations.has(sidecar) or self._trash.has(sidecar):
+            self._same += 1  # it has ended: the operation wins
+            return
+        if self._is_there(self._store.pending, sidecar, sha256, path):
+            return
+        contents = self._contents({sidecar: path}, Snapshot("", {path: sha256}))
+        job = _job(contents.get(sidecar))
+        if job is None or not _may_pay(job):
+            if contents:
+                self._create(self._store.pending, operation_id, [contents], {sidecar: path})
+            return
+        self._conflicts[path] = said("it was under way, and ended here as unknown: nothing is sent again by itself")
+        self._operations.append(operation_id)
+        if not self._dry:
+            metadata = ending.sidecar(job, "unknown", _UNSENT, [], self._clock())
+            ending.save(self._store, job, metadata, [])
+
+    # -- everything else ---------------------------------------------------------------------------------------------------
+
+    def _file(self, path: str, sha256: str) -> None:
+        above, _, name = path.rpartition("/")
+        folder = Folder(self._store.root / above)
+        if self._is_there(folder, name, sha256, path):
+            return
+        contents = self._contents({name: path}, Snapshot("", {path: sha256}))
+        if contents:
+            self._create(folder, "restoring", [contents], {name: path})
+
+    def _prepare(self, snapshot: Snapshot, paths: Iterable[str]) -> None:
+        self._vault.prepare({snapshot.files[path] for path in paths if not (self._store.root / path).exists()})
+
+
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """A snapshot's paths: of the operations by id and name, of records by id, and all others."""
+
+    library: dict[str, dict[str, str]]
+    trash: dict[str, dict[str, str]]
+    pending: dict[str, str]
+    other: list[str]
+
+
+def _grouped(snapshot: Snapshot) -> _Groups:
+    groups = _Groups(defaultdict(dict), defaultdict(dict), {}, [])
+    for path in sorted(snapshot.files):
+        above, _, name = path.rpartition("/")
+        parts = parse_name(name)
+        if parts and above in ("operations", "trash"):
+            (groups.library if above == "operations" else groups.trash)[parts.operation_id][name] = path
+        elif parts and parts.role == "sidecar" and above == "pending":
+            groups.pending[parts.operation_id] = path
+        else:
+            groups.other.append(path)
+    return groups
+
+
+def _named(folder: Folder, operation_id: str) -> set[str]:
+    try:
+        view = Operation.of(decode(folder.read(sidecar_name(operation_id)), operation_id))
+    except (FileMissing, UnsafeFile, DamagedOperation):
+        return set()
+    return {*view.inputs, *view.outputs, *view.intermediates}
+
+
+def _job(data: bytes | None) -> Job | None:
+    try:
+        return Job.decode(data) if data else None
+    except (ValueError, OpstoreError):
+        return None
+
+
+def _may_pay(job: Job) -> bool:
+    """Say whether going on with a job could create something that is paid for, perhaps for the second time."""
+    rest = job.steps[job.current :] if job.state in ("queued", "creating") else job.steps[job.current + 1 :]
+    return any(step.provider != "local" for step in rest)

@@ -95,6 +95,7 @@ class App:
         """Open the data folder; nothing works in the background before `start`."""
         from opstore.budget import Budget
         from opstore.care import Care
+        from opstore.comparing.kept import Comparisons
         from opstore.curation import Curation
         from opstore.index import Index
         from opstore.jobs import JobFolder, Runner
@@ -135,6 +136,7 @@ class App:
             index=self.index,
             curation=Curation(self.store, self.index, trash),
             care=Care(self.store, self.index, trash, self._preferences.load),
+            comparisons=Comparisons(self.store),
             provider=self.provider,
             available=tuple(self._providers),
             wake=self.runner.wake,

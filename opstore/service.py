@@ -16,6 +16,7 @@ from typing import Any
 from opstore import media
 from opstore.budget import Budget, Spending
 from opstore.care import Care
+from opstore.comparing.kept import Comparisons
 from opstore.curation import Curation
 from opstore.errors import DamagedOperation, FileMissing, InputTooLarge, InvalidRequest, OpstoreError, said
 from opstore.index import Index
@@ -91,6 +92,7 @@ class Service:
         index: Index,
         curation: Curation,
         care: Care,
+        comparisons: Comparisons,
         provider: Callable[[], str],
         available: Collection[str] = ("local", "replicate"),
         wake: Callable[[], None] = lambda: None,
@@ -106,6 +108,7 @@ class Service:
         self.index = index
         self.curation = curation
         self.care = care
+        self.comparisons = comparisons
         self._jobs = jobs
         self._preferences = preferences
         self._budget = budget

@@ -21,7 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("operation", "names", "media", "files", "translations"),
     ("fetch", "store", "verify", "preferences"),
-    ("index", "providers", "workflows", "thumbnails", "trash"),
+    ("index", "providers", "workflows", "thumbnails", "trash", "comparing"),
     ("jobs", "analytics", "demo"),
     ("budget", "curation"),
     ("care",),

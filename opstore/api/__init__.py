@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from opstore.api.compare import Compare
 from opstore.api.guard import Guard, NotAdmitted, SecurityHeaders, error_answer, middleware
 from opstore.api.look import MAX_CARD_PROMPT, Look, card
 
@@ -30,8 +31,9 @@ class Api:
     def routes(self) -> list[Route]:
         """Return the routes; the last two catch every other path of /api, which the pages' server would answer with 200."""
         guard = Guard(self._app)
+        groups = (Look(self._app), Compare(self._app))
         return [
-            *(Route(path, guard.endpoint(answer)) for path, answer in Look(self._app).answers().items()),
+            *(Route(path, guard.endpoint(answer)) for group in groups for path, answer in group.answers().items()),
             Route("/api/{rest:path}", guard.endpoint(_nothing, ())),
             Route("/api", guard.endpoint(_nothing, ())),
         ]

@@ -89,12 +89,12 @@ class Look:
         name = kind.name if kind else "application/octet-stream"
         # What cannot be recognised is handed over as a file to save, never shown.
         inline = kind is not None and request.query_params.get("download") is None
-        answer = _file(path, name)
+        answer = file_answer(path, name)
         parts = parse_name(path.name)
         stem = path.name.rsplit(".", 1)[0]
         label = f"{stem}.{kind.extension}" if kind else (str(parts) if parts else "file")
         answer.headers["Content-Disposition"] = f'{"inline" if inline else "attachment"}; filename="{label}"'
-        return _unless_known(answer, request)
+        return unless_known(answer, request)
 
     def _thumbnail(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -107,7 +107,7 @@ class Look:
         except FileNotFoundError:  # the cache was deleted at this very moment
             raise FileMissing(name=path.name) from None
         kind = "image/webp" if head[:4] == b"RIFF" else "image/png" if head[:4] == b"\x89PNG" else "image/jpeg"
-        return _unless_known(_file(path, kind), request)
+        return unless_known(file_answer(path, kind), request)
 
     def _best_thumbnail(self, operation_id: str) -> Path | None:
         """Return what shows an operation best: where there is no result, or none that can be seen, what it was made from."""
@@ -120,7 +120,8 @@ class Look:
         return None
 
 
-def _file(path: Path, media_type: str) -> FileResponse:
+def file_answer(path: Path, media_type: str) -> FileResponse:
+    """Return a file that never changes under its name; raise FileMissing where it has gone meanwhile."""
     try:
         found = path.lstat()
     except FileNotFoundError:  # deleted since it was looked at
@@ -128,7 +129,7 @@ def _file(path: Path, media_type: str) -> FileResponse:
     return FileResponse(path, media_type=media_type, headers={"Cache-Control": _FOREVER}, stat_result=found)
 
 
-def _unless_known(answer: FileResponse, request: Request) -> Response:
+def unless_known(answer: FileResponse, request: Request) -> Response:
     """Return 304 where the caller says that it has this very file, else the file."""
     tags, since = request.headers.get("if-none-match"), request.headers.get("if-modified-since")
     if tags is not None:

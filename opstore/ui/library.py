@@ -26,6 +26,7 @@ from opstore.operation import OPERATION_TYPES, Operation
 from opstore.service import Service
 from opstore.trash import KEPT
 from opstore.ui import acts, parts, words
+from opstore.ui.compare import address
 from opstore.ui.components.choices import choices
 from opstore.ui.components.grid import grid
 from opstore.ui.markup import Markup, css, show
@@ -340,7 +341,7 @@ def results(service: Service, found: View) -> str | None:
         _nothing(service)
     session = acts.acts()
     _toast(session)
-    opened, unstacked = grid(
+    opened, unstacked, away = grid(
         key=GRID,
         words=acts.spoken(),
         on_act=lambda: acts.take(service, GRID),
@@ -354,7 +355,15 @@ def results(service: Service, found: View) -> str | None:
     )
     if unstacked:
         _unstack(service, found, unstacked)
+    if away:
+        _leave(found, *away)
     return opened
+
+
+def _leave(found: View, way: str, ids: tuple[str, ...]) -> None:
+    """Take the chosen operations to another page; one alone takes its neighbours in this search along."""
+    if way == "compare" and ids:
+        st.switch_page(parts.COMPARE, query_params=address(ids, *((found.query, found.order) if len(ids) == 1 else ())))
 
 
 def _unstack(service: Service, found: View, operation_id: str) -> None:

@@ -21,7 +21,7 @@ from opstore.ui.words import _
 
 STYLE = Path(__file__).with_name("style.css")
 #: Pages as `st.switch_page` wants them: from the main script's folder.
-CREATE, LIBRARY = "../../pages/create.py", "../../pages/library.py"
+CREATE, LIBRARY, COMPARE = "../../pages/create.py", "../../pages/library.py", "../../pages/compare.py"
 
 
 def style() -> None:

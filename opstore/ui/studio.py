@@ -359,6 +359,8 @@ def actions(service: Service, operation: Operation, place: str) -> None:
             _go(still, "image_edit_single")
         if still and st.button(_("Animate this"), key=f"animate-{place}-{operation.id}"):
             _go(still, "image_to_video_single")
+        if operation.output and operation.inputs and st.button(_("Compare with input"), key=f"compare-{place}-{operation.id}"):
+            st.switch_page(parts.COMPARE, query_params={"ids": operation.id})
         if operation.type in OPERATION_TYPES and st.button(_("Run again"), key=f"again-{place}-{operation.id}"):
             _again(service, operation)
         if place != "library" and st.button(_("See in library"), key=f"see-{operation.id}"):

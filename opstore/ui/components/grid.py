@@ -11,6 +11,8 @@ import streamlit as st
 
 #: What can be done with chosen operations; anything else that arrives is nobody's act.
 KINDS = ("rate", "favorite", "tag", "trash", "restore", "remove", "undo")
+#: Where the chosen operations can be taken to.
+WAYS = ("compare",)
 
 _HERE = Path(__file__).parent
 _HTML = '<div class="root"></div>\n<span hidden></span>'
@@ -49,18 +51,26 @@ def grid(
     source: str | None = None,
     rows: Sequence[Mapping[str, Any]] | None = None,
     **data: Any,
-) -> tuple[str | None, str | None]:
+) -> tuple[str | None, str | None, tuple[str, tuple[str, ...]] | None]:
     """Show what `source`, an address of our own, gives page by page, or else `rows`.
 
-    Return the id of the operation that was just opened, and of the stack that was just taken apart.
+    Return the id of the operation that was just opened, of the stack that was just taken apart, and where the chosen operations
+    are to be taken: one of WAYS, and their ids.
 
     `on_act` is called when `sent(key)` has an act. Of `data` the grid knows: `total`, `span`, `open`, `tags` (known ones),
     `outcome` (of the last act), `trash` (whether it shows the trash).
     """
     given = {"source": source, "rows": rows, "words": words, **data}
-    result = _mount(key=key, data=given, on_act_change=on_act, on_opened_change=lambda: None, on_unstacked_change=lambda: None)
+    heard: dict[str, Any] = {f"on_{name}_change": lambda: None for name in ("opened", "unstacked", "away")}
+    result = _mount(key=key, data=given, on_act_change=on_act, **heard)
     opened, unstacked = (found if isinstance(found, str) else None for found in (result.opened, result.unstacked))
-    return opened, unstacked
+    return opened, unstacked, _away(result.away)
+
+
+def _away(sent: object) -> tuple[str, tuple[str, ...]] | None:
+    if not isinstance(sent, Mapping) or sent.get("way") not in WAYS or not isinstance(sent.get("ids"), list):
+        return None
+    return str(sent["way"]), tuple(item for item in sent["ids"] if isinstance(item, str))
 
 
 def sent(key: str) -> Act | None:

@@ -1,0 +1,71 @@
+"""The routes of comparisons: frames of videos, the figures of two pictures, and the picture of where they differ.
+
+What is compared is named by stored files, a frame of a video as `{name}@first`, `@last` or `@{milliseconds}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from opstore.api.guard import Answer
+from opstore.api.look import file_answer, unless_known
+from opstore.comparing.align import FITS, Fit
+from opstore.comparing.subjects import Subject
+from opstore.errors import InvalidRequest, said
+
+if TYPE_CHECKING:
+    from opstore.app import App
+
+
+class Compare:
+    """The answers over one opened app."""
+
+    def __init__(self, app: Callable[[], App]) -> None:
+        """Answer from what `app` returns."""
+        self._app = app
+
+    def answers(self) -> dict[str, Answer]:
+        """Return the answer of each address."""
+        return {
+            "/api/frames/{subject}": self._frame,
+            "/api/compare/{first}/{second}": self._figures,
+            "/api/compare/{first}/{second}/heat.png": self._heat,
+        }
+
+    def _frame(self, request: Request) -> Response:
+        path = self._app().service.comparisons.frame(Subject.read(request.path_params["subject"]))
+        return unless_known(file_answer(path, "image/png"), request)
+
+    def _figures(self, request: Request) -> Response:
+        first, second, fit = _asked(request)
+        found, figures, _ = self._app().service.comparisons.difference(first, second, fit)
+        heat = f"/api/compare/{first}/{second}/heat.png?{urlencode({'fit': found.fit})}"
+        alignment = {"fit": found.fit, "chosen": found.chosen, "first": found.first, "second": found.second}
+        return JSONResponse({"success": True, "alignment": alignment, "figures": asdict(figures), "heat": heat})
+
+    def _heat(self, request: Request) -> Response:
+        _, _, path = self._app().service.comparisons.difference(*_asked(request))
+        return unless_known(file_answer(path, "image/png"), request)
+
+
+def _asked(request: Request) -> tuple[Subject, Subject, Fit | None]:
+    first, second = (Subject.read(request.path_params[name]) for name in ("first", "second"))
+    fit = request.query_params.get("fit")
+    for known in FITS:
+        if fit == known:
+            return first, second, known
+    if fit:
+        raise InvalidFit(reason=said("fit must be one of {choices}", choices=FITS))
+    return first, second, None
+
+
+class InvalidFit(InvalidRequest):
+    """These pictures cannot be laid on each other: {reason}"""
+
+    status = 400

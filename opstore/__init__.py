@@ -25,6 +25,7 @@ from opstore.store import Store
 from opstore.verify import Problem
 
 if TYPE_CHECKING:
+    from opstore import analytics as analytics
     from opstore.app import open_store
 
 __version__ = "0.1.0"
@@ -59,4 +60,8 @@ def __getattr__(name: str) -> Any:
         from opstore.app import open_store
 
         return open_store
+    if name == "analytics":
+        import opstore.analytics
+
+        return opstore.analytics
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

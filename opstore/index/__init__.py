@@ -7,12 +7,16 @@ itself when it is missing, damaged or of another version; meanwhile it answers f
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from array import array
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeVar
 
 from opstore.errors import StorageError, said
+from opstore.index import changes
+from opstore.index.changes import Changes
 from opstore.index.compile import Plan, compiled
 from opstore.index.follow import Follower, Progress
 from opstore.index.language import parse
@@ -21,12 +25,12 @@ from opstore.index.sqlite import Damaged, Database, make
 from opstore.index.stacks import STACKS, Stacks
 from opstore.index.table import Row
 from opstore.index.terms import Query
-from opstore.index.writer import parent_word, reason_of
+from opstore.index.writer import find, parent_word, reason_of
 from opstore.names import sidecar_name
 from opstore.store import Store
 from opstore.verify import Problem
 
-__all__ = ["EXACT", "ORDERS", "STACKS", "Count", "Found", "Index", "Progress", "Row"]
+__all__ = ["EXACT", "ORDERS", "STACKS", "Changes", "Count", "Found", "Index", "Progress", "Row"]
 
 MAX_PAGE = 1_000
 _T = TypeVar("_T")
@@ -68,6 +72,11 @@ class Index:
         self._database = Database(self.path)
         self._follower = Follower(self._database, store.operations)
         self._counts: dict[tuple[str, object], tuple[tuple[int, ...], Count]] = {}
+
+    @classmethod
+    def over(cls, source: Store | str | Path) -> Index:
+        """Return the index of a store, or of a data folder; nothing follows it."""
+        return cls(source if isinstance(source, Store) else Store(source))
 
     # -- following -------------------------------------------------------------------------------------------------------
 
@@ -218,6 +227,46 @@ class Index:
                     if name in found:
                         found[name][text] = n
             return found
+
+        return self._ask(ask)
+
+    # -- for what is derived from the index ------------------------------------------------------------------------------
+
+    def changes_since(self, cursor: str | None) -> Changes:
+        """Return which operations have changed since the answer that had `cursor`."""
+
+        def ask() -> Changes:
+            with self._database.reading() as connection:
+                return changes.since(connection, cursor)
+
+        return self._ask(ask)
+
+    def listing(self) -> list[tuple[str, int, int]]:
+        """Return every operation's id, its row's number and its file's stamp, newest first."""
+
+        def ask() -> list[tuple[str, int, int]]:
+            with self._database.reading() as connection:
+                return list(changes.listing(connection))
+
+        return self._ask(ask)
+
+    def places(self, ids: Iterable[str]) -> dict[str, int]:
+        """Return the numbers of these operations' rows; those that have none are left out."""
+
+        def ask() -> dict[str, int]:
+            with self._database.reading() as connection:
+                found = {operation_id: find(connection, operation_id) for operation_id in ids}
+            return {operation_id: at for operation_id, at in found.items() if at is not None}
+
+        return self._ask(ask)
+
+    def numbers(self, text: str) -> array[int]:
+        """Return the numbers of all rows that a search finds, ascending."""
+        query = parse(text)
+
+        def ask() -> array[int]:
+            with self._database.reading() as connection:
+                return Pages(connection, self._plan(connection, query), "newest").numbers()
 
         return self._ask(ask)
 

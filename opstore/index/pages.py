@@ -7,6 +7,7 @@ coarse size down, relevance from "begins with these words" to "has all of them".
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -101,6 +102,14 @@ class Pages:
             return 0
         source, values = _source(self._plan, "count")
         return int(self._db.execute(f"SELECT count(*) FROM (SELECT 1 {source} LIMIT ?)", (*values, limit + 1)).fetchone()[0])
+
+    def numbers(self) -> array[int]:
+        """Return the numbers of all rows that are found, ascending: for who holds the rows already."""
+        if self._plan.nothing:
+            return array("q")
+        name = "op.at" if self._plan.match is None else "body.rowid"
+        source, values = _source(self._plan, "at")
+        return array("q", (at for (at,) in self._db.execute(f"SELECT {name} {source} ORDER BY {name}", values)))
 
     def changes(self) -> tuple[int, ...]:
         """Return numbers that are others as soon as the index holds something else."""

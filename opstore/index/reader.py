@@ -53,6 +53,20 @@ class Reader:
     def read(self, operation_id: str) -> Observed | None:
         """Return what the index keeps of an operation and its file's stamp, None where there is no file.
 
+        Raise as `data` does.
+        """
+        observed = self.data(operation_id)
+        if observed is None:
+            return None
+        data, stamp = observed
+        if isinstance(data, Broken):
+            return data, stamp
+        found = read_entry(data, operation_id)
+        return (unreadable(found) if isinstance(found, DamagedOperation) else found), stamp
+
+    def data(self, operation_id: str) -> tuple[bytes | Broken, int] | None:
+        """Return a sidecar's bytes and its file's stamp, None where there is no file.
+
         Raise StorageError only for what passes (too many open files, no memory): it says nothing of the file.
         """
         name = f"{operation_id}.json"
@@ -74,11 +88,7 @@ class Reader:
             return self._unopened(operation_id, error), UNSETTLED
         finally:
             os.close(file)
-        found = read_entry(data, operation_id)
-        if isinstance(found, DamagedOperation):
-            kind = "mismatch" if found.details["reason"] == OTHERS else "unparsable"
-            return broken(operation_id, kind, found), _stamp(before)
-        return found, _stamp(before)
+        return data, _stamp(before)
 
     def stamp(self, operation_id: str) -> int | None:
         """Return a file's stamp without reading it, None where there is no file."""
@@ -105,6 +115,12 @@ class Reader:
             raise StorageError(reason=os.strerror(error.errno or 0)) from error
         reason = said("its file cannot be read: {reason}", reason=os.strerror(error.errno or 0))
         return broken(operation_id, "unparsable", DamagedOperation(operation_id=operation_id, reason=reason))
+
+
+def unreadable(error: DamagedOperation) -> Broken:
+    """Return the problem of a sidecar that cannot be read."""
+    kind = "mismatch" if error.details["reason"] == OTHERS else "unparsable"
+    return broken(error.details["operation_id"], kind, error)
 
 
 def _stamp(file: os.stat_result) -> int:

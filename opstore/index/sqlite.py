@@ -44,6 +44,7 @@ CREATE TABLE stray (id TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE problem (
   id TEXT PRIMARY KEY, kind TEXT NOT NULL, reason TEXT NOT NULL, stamp INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE change (n INTEGER PRIMARY KEY, id TEXT NOT NULL);
 CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE VIRTUAL TABLE body USING fts5 (
   text, content='', columnsize=0, prefix='2', tokenize='unicode61 remove_diacritics 2'

@@ -20,6 +20,7 @@ from typing import Any
 
 from opstore.errors import OpstoreError, Said, said_again
 from opstore.index import order
+from opstore.index.changes import note
 from opstore.index.sqlite import Connection
 from opstore.index.table import Entry, output_code, output_of
 from opstore.names import is_operation_id
@@ -135,6 +136,7 @@ class Writer:
         self._prompt_ids: dict[str, int] = {}
         self._next_prompt: int = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM prompt").fetchone()[0]
         self._has_strays = bool(connection.execute("SELECT 1 FROM stray LIMIT 1").fetchone())
+        self._touched: dict[str, None] = {}
         #: Operations that somebody else may have read later than the caller: to be read again.
         self.doubtful: list[str] = []
 
@@ -152,6 +154,8 @@ class Writer:
             return True
         old = self.read(at)
         if old.entry == entry:
+            if old.stamp != stamp or not stamp:
+                self._touched[entry.id] = None  # what the index does not keep may be another
             if old.stamp != stamp:
                 self._db.execute("UPDATE op SET stamp = ? WHERE at = ?", (stamp, at))
             return False
@@ -180,6 +184,7 @@ class Writer:
         changes = [(n, key) for key, n in self._prompts.items() if n]
         self._db.executemany("UPDATE prompt SET n = n + ? WHERE id = ?", changes)
         self._db.executemany("DELETE FROM prompt WHERE id = ? AND n = 0", [(key,) for n, key in changes if n < 0])
+        note(self._db, list(self._touched))
 
     def _forget_problem(self, operation_id: str) -> bool:
         return self._db.execute("DELETE FROM problem WHERE id = ?", (operation_id,)).rowcount > 0
@@ -191,6 +196,7 @@ class Writer:
         return at is not None
 
     def _insert(self, at: int, entry: Entry, stamp: int) -> None:
+        self._touched[entry.id] = None
         values, text = self._row(at, entry, stamp)
         self._db.execute(_INSERT, values)
         self._db.execute(_INSERT_TEXT, (at, text))
@@ -249,12 +255,14 @@ class Writer:
         texts = list({entry.prompt for (entry, _), _ in free})
         for at in range(0, len(texts), 500):
             self._know_prompts(set(texts[at : at + 500]))
+        self._touched |= dict.fromkeys(entry.id for (entry, _), _ in free)
         rows = [self._row(order.wanted(entry.id), entry, stamp) for (entry, stamp), _ in free]
         self._db.executemany(_INSERT, [values for values, _ in rows])
         self._db.executemany(_INSERT_TEXT, [(values[0], text) for values, text in rows])
         return [pair for pair, second in zip(found, seconds, strict=True) if second in busy]
 
     def _take_out(self, old: Stored) -> None:
+        self._touched[old.entry.id] = None
         for field, name in names_of(old.entry):
             self._counts[self._words[field, name]] -= 1
         row = self._db.execute("DELETE FROM op WHERE at = ? RETURNING prompt", (old.at,)).fetchone()

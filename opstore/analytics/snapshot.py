@@ -1,0 +1,179 @@
+"""The rows of all operations as Arrow columns, newest first, and the file that keeps them: a cache that is never trusted.
+
+The file is the checksum, then two Arrow streams: the rows, and the vocabulary that the words of prompts are numbers of. One that
+is missing, damaged or of another version counts as none. It is written beside its place and moved there, so that processes that
+share it see one or the other, and one that reads keeps what it has open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import zlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from opstore.analytics.columns import COLUMNS
+from opstore.analytics.reading import SCHEMA as READ
+from opstore.analytics.rows import fold
+
+#: Raise this when the same columns come to hold something else.
+_CONTENT = 1
+_CATEGORY = pa.dictionary(pa.int32(), pa.string())
+_CATEGORIES = {column.name for column in COLUMNS if column.kind == "category"}
+#: The rows: read columns, categories as such, words as numbers in the vocabulary, and the number of the index's row.
+SCHEMA = pa.schema(
+    [
+        *((field.name, _CATEGORY if field.name in _CATEGORIES else field.type) for field in READ if field.name != "words"),
+        ("words", pa.list_(pa.int32())),
+        ("at", pa.int64()),
+    ]
+)
+VOCABULARY = pa.schema([("word", pa.large_string()), ("folded", pa.large_string())])
+_MAGIC = b"opstore-frame-%08x\n" % (zlib.crc32(f"{_CONTENT}{SCHEMA}{VOCABULARY}".encode()))
+_SUM = 4
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All rows, newest first, as they were at `cursor` of the index's changes; `vocabulary` numbers the words."""
+
+    cursor: str | None
+    table: pa.Table
+    vocabulary: pa.Table
+
+    @classmethod
+    def empty(cls) -> Snapshot:
+        """Return one without rows."""
+        return cls(None, SCHEMA.empty_table(), VOCABULARY.empty_table())
+
+    @property
+    def count(self) -> int:
+        """Return the number of rows."""
+        return int(self.table.num_rows)
+
+    def changed(self, read: pa.Table, without: Collection[str], places: Mapping[str, int], cursor: str) -> Snapshot:
+        """Return a snapshot with the rows that were `read` in the place of those of the ids `without`."""
+        vocabulary, fresh = self._prepared(read, places)
+        kept = self._kept(without)
+        if fresh.num_rows and kept.num_rows and fresh["operation_id"][-1].as_py() < kept["operation_id"][0].as_py():
+            order = pc.sort_indices(pa.concat_tables([fresh, kept])["operation_id"], sort_keys=[("", "descending")])
+            table = pa.concat_tables([fresh, kept]).unify_dictionaries().take(order)
+        else:
+            table = pa.concat_tables([fresh, kept]).unify_dictionaries()
+        return Snapshot(cursor, table.combine_chunks(), vocabulary)
+
+    def same(self, read: pa.Table, without: Collection[str]) -> bool:
+        """Say whether these rows say what was known already, their stamps apart."""
+        known = self.table.filter(pc.is_in(self.table["operation_id"], _ids(without))).select(_SAID)
+        plain = [known[name].cast(READ.field(name).type) for name in _SAID]
+        fresh = read.select(_SAID).sort_by([("operation_id", "descending")])
+        return bool(pa.table(plain, names=_SAID).equals(fresh))
+
+    def moved(self, places: Mapping[str, int], cursor: str) -> Snapshot:
+        """Return the same rows with these numbers of the index's rows."""
+        ids = self.table["operation_id"].to_pylist()
+        at = pa.array([places.get(operation_id, -1) for operation_id in ids], pa.int64())
+        return replace(self, cursor=cursor, table=self.table.set_column(self.table.schema.get_field_index("at"), "at", at))
+
+    def _kept(self, without: Collection[str]) -> pa.Table:
+        if not without or not self.count:
+            return self.table
+        gone = pc.is_in(self.table["operation_id"], _ids(without))
+        return self.table.filter(pc.invert(gone)) if pc.any(gone).as_py() else self.table
+
+    def _prepared(self, read: pa.Table, places: Mapping[str, int]) -> tuple[pa.Table, pa.Table]:
+        """Return the vocabulary, longer by the words that are new, and the read rows as ours, newest first."""
+        read = read.sort_by([("operation_id", "descending")]).combine_chunks()
+        words: Any = read["words"].combine_chunks() if read.num_rows else pa.array([], READ.field("words").type)
+        encoded = words.flatten().dictionary_encode()
+        known = {word: number for number, word in enumerate(self.vocabulary["word"].to_pylist())}
+        fresh = [word for word in encoded.dictionary.to_pylist() if word not in known]
+        known |= {word: number for number, word in enumerate(fresh, len(known))}
+        numbers = np.array([known[word] for word in encoded.dictionary.to_pylist()], np.int32)
+        codes = numbers[encoded.indices.to_numpy(zero_copy_only=False)] if len(encoded) else np.array([], np.int32)
+        offsets = pa.array(np.asarray(words.offsets) - words.offsets[0].as_py() if len(words) else [0], pa.int32())
+        lists = pa.ListArray.from_arrays(offsets, pa.array(codes, pa.int32()))
+        at = pa.array([places.get(operation_id, -1) for operation_id in read["operation_id"].to_pylist()], pa.int64())
+        columns = [
+            lists if name == "words" else at if name == "at" else _coded(read[name], SCHEMA.field(name).type)
+            for name in SCHEMA.names
+        ]
+        added = pa.table([pa.array(fresh, pa.large_string()), pa.array(map(fold, fresh), pa.large_string())], schema=VOCABULARY)
+        vocabulary = pa.concat_tables([self.vocabulary, added]).combine_chunks()
+        return vocabulary, pa.table(columns, schema=SCHEMA)
+
+
+_SAID = [field.name for field in READ if field.name not in ("words", "stamp")]
+
+
+def _coded(column: Any, kind: pa.DataType) -> Any:
+    return column.dictionary_encode().cast(kind) if pa.types.is_dictionary(kind) else column
+
+
+def _ids(ids: Collection[str]) -> pa.Array:
+    return pa.array(list(ids), pa.large_string())
+
+
+# -- the file ------------------------------------------------------------------------------------------------------------
+
+
+def save(path: Path, snapshot: Snapshot) -> None:
+    """Write the file; raise OSError where the disk does not take it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(made, "wb") as file:
+            file.write(_MAGIC + bytes(_SUM))
+            sink = _Summed(file)
+            metadata = {"cursor": snapshot.cursor or ""}
+            for table in (snapshot.table.replace_schema_metadata(metadata), snapshot.vocabulary):
+                with pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), table.schema) as stream:
+                    stream.write_table(table)
+            file.seek(len(_MAGIC))
+            file.write(sink.sum.to_bytes(_SUM))
+        made.replace(path)
+    finally:
+        made.unlink(missing_ok=True)
+
+
+class _Summed:
+    """A file that sums up what is written to it."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.sum = 0
+        self.closed = False
+
+    def write(self, data: Any) -> int:
+        self.sum = zlib.crc32(data, self.sum)
+        return int(self._file.write(data))
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        pass
+
+
+def load(path: Path) -> Snapshot | None:
+    """Return what the file keeps; None where there is none that can be used."""
+    with contextlib.suppress(OSError, pa.ArrowException, ValueError, KeyError):
+        with pa.memory_map(str(path)) as mapped:
+            data = mapped.read_buffer()
+        start = len(_MAGIC) + _SUM
+        view = memoryview(data)
+        if bytes(view[: len(_MAGIC)]) != _MAGIC or zlib.crc32(view[start:]).to_bytes(_SUM) != bytes(view[len(_MAGIC) : start]):
+            return None
+        source = pa.BufferReader(data.slice(start))
+        table, vocabulary = (pa.ipc.open_stream(source).read_all().combine_chunks() for _ in range(2))
+        cursor = (table.schema.metadata or {}).get(b"cursor", b"").decode()
+        if table.schema.equals(SCHEMA) and vocabulary.schema.equals(VOCABULARY):
+            return Snapshot(cursor or None, table.replace_schema_metadata(None), vocabulary)
+    return None

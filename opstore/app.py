@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import threading
@@ -85,7 +86,14 @@ def care_of(settings: Settings, store: Store) -> Care:
     from opstore.preferences import PreferenceFile
     from opstore.trash import Trash
 
-    return Care(store, Index(store), Trash(store), PreferenceFile(Folder(settings.data)).load)
+    return Care(
+        store,
+        Index(store),
+        Trash(store),
+        PreferenceFile(Folder(settings.data)).load,
+        providers=functools.cache(lambda: _providers(settings, _table(settings.data))),
+        policy=settings.policy,
+    )
 
 
 class App:
@@ -135,7 +143,14 @@ class App:
             budget=self._budget,
             index=self.index,
             curation=Curation(self.store, self.index, trash),
-            care=Care(self.store, self.index, trash, self._preferences.load),
+            care=Care(
+                self.store,
+                self.index,
+                trash,
+                self._preferences.load,
+                providers=lambda: self._providers,
+                policy=settings.policy,
+            ),
             comparisons=Comparisons(self.store),
             provider=self.provider,
             available=tuple(self._providers),

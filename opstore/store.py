@@ -162,13 +162,13 @@ class Store:
         repeated = self._repeated(given, files)
         if repeated is None:
             stored = self._stored_media(operation_id)
-            described = stored | files
-            sidecar = _describe(operation_id, given, described, self._clock())
+            whole = stored | files
+            sidecar = _describe(operation_id, given, whole, self._clock())
             try:
                 if _would_mix(stored, files, given):
                     raise OperationExists(operation_id=operation_id)
                 # What was stored before is named again: under the lock it must still be there, and it must survive a power cut.
-                self._create(operation_id, [dict(sorted(described.items())), {sidecar_name(operation_id): encode(sidecar)}])
+                self._create(operation_id, [dict(sorted(whole.items())), {sidecar_name(operation_id): encode(sidecar)}])
             except OperationExists:
                 repeated = self._repeated(given, files)  # another process was faster with the same content
                 if repeated is None:
@@ -447,17 +447,17 @@ def _output_extension(data: bytes, operation_type: str) -> str:
     return found.extension if found else fallback_extension(operation_type)
 
 
-def _describe(operation_id: str, given: Mapping[str, Any], described: Mapping[str, bytes], now: datetime) -> dict[str, Any]:
-    """Return the whole sidecar of an operation whose media are `described` (name → bytes)."""
-    names = {name: check_name(name) for name in described}
+def _describe(operation_id: str, given: Mapping[str, Any], media_of: Mapping[str, bytes], now: datetime) -> dict[str, Any]:
+    """Return the whole sidecar of an operation with these media (name → bytes)."""
+    names = {name: check_name(name) for name in media_of}
     inputs = sorted((name for name, part in names.items() if part.role == "input"), key=lambda name: names[name].order)
     outputs = sorted((name for name, part in names.items() if part.role == "output"), key=lambda name: names[name].order)
     between = _intermediate(given, outputs)
     main = given.get("outputFile")
     if outputs and main not in outputs:
         main = next((name for name in outputs if name != between), None)
-    files = [_entry(name, described[name], "input") for name in inputs]
-    files += [_entry(name, described[name], "intermediate" if name == between else "output") for name in outputs]
+    files = [described(name, media_of[name], "input") for name in inputs]
+    files += [described(name, media_of[name], "intermediate" if name == between else "output") for name in outputs]
     # What lies in the folder wins over what the caller says of it; names without files are taken as they are given.
     derived = {"outputFile": main} | ({"inputFiles": inputs, "inputCount": len(inputs)} if inputs else {})
     return complete(operation_id, dict(given) | derived | ({"files": files} if files else {}), now)
@@ -472,7 +472,8 @@ def _intermediate(given: Mapping[str, Any], outputs: Sequence[str]) -> str | Non
     return pictures[0] if pictures and (len(outputs) > 1 or failed) else None
 
 
-def _entry(name: str, data: bytes, role: str) -> dict[str, Any]:
+def described(name: str, data: bytes, role: str) -> dict[str, Any]:
+    """Return what a sidecar says of a stored file in `files`."""
     facts = media.facts(data)
     return {
         "name": name,

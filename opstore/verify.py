@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from opstore import operation
@@ -33,13 +33,14 @@ class Problem:
     name: str
     operation_id: str | None
     detail: str
+    folder: Literal["operations", "pending"] = "operations"
 
 
 def verify(operations: Folder, pending: Folder, *, deep: bool = False) -> list[Problem]:
     """Return the problems of the two folders, ordered by file name."""
     names = operations.names()
     underway = {name.removesuffix(".json") for name in pending.names()}
-    problems = [*_leftovers(operations, names), *_leftovers(pending, pending.names()), *_broken_pending(pending)]
+    problems = [*_leftovers(operations, names), *_of_pending(pending)]
     media: dict[str, set[str]] = defaultdict(set)
     sidecars: list[str] = []
     for name in names:
@@ -77,6 +78,11 @@ def _leftovers(folder: Folder, names: list[str]) -> Iterator[Problem]:
             continue
         operation_id = key if is_operation_id(key) else None
         yield Problem("leftover", name, operation_id, said("left behind by a save that was interrupted"))
+
+
+def _of_pending(pending: Folder) -> list[Problem]:
+    found = [*_leftovers(pending, pending.names()), *_broken_pending(pending)]
+    return [replace(problem, folder="pending") for problem in found]
 
 
 def _broken_pending(pending: Folder) -> Iterator[Problem]:

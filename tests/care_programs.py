@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +38,12 @@ def restore(data: str, vault: str) -> None:
     _say("ACK restore")
 
 
+def repair(data: str) -> None:
+    """Mend everything."""
+    care_of(opstore.Store(data)).repair.apply(deep=True)
+    _say("ACK repair")
+
+
 def write(data: str, letter: str) -> None:
     """Save, annotate, trash and restore until standard input ends."""
     store = opstore.Store(data)
@@ -55,13 +62,14 @@ def write(data: str, letter: str) -> None:
         if number % 2:
             outcome(lambda: trash.restore(operation_id))  # noqa: B023
         number += 1
+        time.sleep(0.01)  # or four of them leave a backup no turn at the disk
 
 
 def _tag(sidecar: dict[str, Any]) -> None:
     sidecar["annotations"]["tags"] = [*sidecar["annotations"]["tags"][-5:], str(len(sidecar["annotations"]["tags"]))]
 
 
-PROGRAMS: dict[str, Callable[..., None]] = {program.__name__: program for program in (cleanup, backup, restore, write)}
+PROGRAMS: dict[str, Callable[..., None]] = {program.__name__: program for program in (cleanup, backup, restore, repair, write)}
 
 if __name__ == "__main__":
     PROGRAMS[sys.argv[1]](*sys.argv[2:])

@@ -17,6 +17,7 @@ from tests.care_samples import annotated, care_of, old, save
 from tests.fault_tools import CHANGES, PYTHON, Fault, faults, killed, system, two_at_a_time
 from tests.test_backup import add_job, job
 from tests.test_faults import desk as desk
+from tests.test_repair import planted
 from tests.test_trash_faults import show
 
 Program = Callable[[str], str]
@@ -147,3 +148,27 @@ def test_killed_at_every_call_a_restore_goes_on_where_it_was(program: Program, d
 
     rows = swept(program("strace"), desk, "restore", desk / "before", check, "vault")
     assert {state for _, state in rows} >= {f"0 of {len(wanted)} files", f"{len(wanted)} of {len(wanted)} files, acknowledged"}
+
+
+def test_killed_at_every_call_a_repair_loses_nothing_and_is_repeated(program: Program, desk: Path) -> None:
+    store = Store(desk / "before" / "data")
+    save(store, 1, outputs=[b"no media " * 900])
+    planted(store, f"{old(2)}.json", b"{")
+    planted(store, f"{old(2)}_out.png", b"alone " * 500)
+    planted(store, f"{old(1)}_out.jpg", b"changed")
+    planted(store, f".{old(3)}_out.png.0a1b2c3d.tmp", b"half")
+    wanted = set(contents(store.root).values())
+
+    def check(place: Path, said: str) -> str:
+        store = Store(place / "data")
+        assert wanted <= set(contents(store.root).values()), "bytes are gone"
+        problems = len([problem for problem in store.verify(deep=True) if problem.kind != "leftover"])
+        assert "ACK" not in said or problems == 1  # the result, which nobody has any more
+        care_of(store).repair.apply(deep=True)
+        assert wanted <= set(contents(store.root).values())
+        assert [problem.kind for problem in store.verify(deep=True)] == ["missing"]
+        assert store.get_operation_metadata(old(2))["adopted"]["by"] == "repair"
+        return f"{problems} problems{', acknowledged' if 'ACK' in said else ''}"
+
+    rows = swept(program("strace"), desk, "repair", desk / "before", check)
+    assert {state for _, state in rows} >= {"2 problems", "1 problems", "1 problems, acknowledged"}

@@ -109,7 +109,7 @@ def test_verify(store: Store) -> None:
     assert "unparsable" in shallow.stdout and "changed" not in shallow.stdout and "changed" in deep.stdout
     told = json.loads(run("verify", "--deep", "--json").stdout)
     assert told["success"] is False and told["count"] == len(told["problems"]) == 3
-    assert sorted(told["problems"][0]) == ["detail", "kind", "name", "operation_id"]
+    assert sorted(told["problems"][0]) == ["detail", "folder", "kind", "name", "operation_id"]
     assert tree(store.root, times=True) == before, "it changes nothing"
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -190,6 +191,8 @@ def test_a_healthy_folder_has_no_problems(store: Store) -> None:
 @pytest.mark.parametrize("name", DAMAGES)
 def test_each_damage_is_named_exactly_and_nothing_is_touched(name: str, store: Store) -> None:
     act, wanted = DAMAGES[name]
+    if "record" in name:
+        wanted = [replace(problem, folder="pending") for problem in wanted]
     act(store)
     before = tree(store.root, times=True)
     for deep in (False, True):

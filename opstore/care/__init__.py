@@ -5,7 +5,7 @@ What a rule or a repair takes away goes to the trash or to `quarantine/`; every 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,18 +13,36 @@ from pathlib import Path
 from opstore.care.backup import Backup, Taken, check_apart
 from opstore.care.cleanup import Cleaned, Cleanup, Plan, Rule
 from opstore.care.remote import RemoteVault, is_remote
+from opstore.care.repair import Remedy, Repair
 from opstore.care.report import Report, quiet
 from opstore.care.restore import Restore, Restored
 from opstore.care.survey import Fact, Survey, survey
 from opstore.care.vault import LocalVault
 from opstore.errors import InvalidInput, said
+from opstore.fetch import DEFAULT_POLICY, FetchPolicy
 from opstore.files import digest
 from opstore.index import Index
 from opstore.preferences import Preferences
+from opstore.providers import Provider
 from opstore.store import Store
 from opstore.trash import Trash
 
-__all__ = ["Care", "Cleaned", "Cleanup", "Fact", "Plan", "Report", "Restored", "Rule", "Survey", "Taken", "quiet", "survey"]
+__all__ = [
+    "Care",
+    "Cleaned",
+    "Cleanup",
+    "Fact",
+    "Plan",
+    "Remedy",
+    "Repair",
+    "Report",
+    "Restored",
+    "Rule",
+    "Survey",
+    "Taken",
+    "quiet",
+    "survey",
+]
 
 
 class Care:
@@ -37,6 +55,8 @@ class Care:
         trash: Trash,
         preferences: Callable[[], Preferences],
         *,
+        providers: Callable[[], Mapping[str, Provider]] = dict,
+        policy: FetchPolicy = DEFAULT_POLICY,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Take care of `store`; nothing happens before it is asked for."""
@@ -44,6 +64,7 @@ class Care:
         self.index = index
         self.trash = trash
         self.cleanup = Cleanup(store, index, trash, clock=clock)
+        self.repair = Repair(store, trash, providers, policy, clock=clock)
         self._preferences = preferences
         self._clock = clock
 

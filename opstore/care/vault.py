@@ -103,7 +103,12 @@ class LocalVault:
         with storage_errors():
             if self.path.exists() and not self.path.is_dir():
                 raise InvalidInput(reason=said("{path} is no folder", path=str(self.path)))
-        strangers = [name for name in root.names() if not name.startswith((".", "lost+found"))]
+        strangers = {name for name in root.names() if not name.startswith(".")} - {
+            "objects",
+            "snapshots",
+            "README.txt",
+            "lost+found",
+        }
         if strangers and not self.lists.path.is_dir():
             reason = said("{path} holds other files; name an empty folder, or one that holds backups", path=str(self.path))
             raise InvalidInput(reason=reason)

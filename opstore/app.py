@@ -105,6 +105,7 @@ class App:
         from opstore.care import Care
         from opstore.comparing.kept import Comparisons
         from opstore.curation import Curation
+        from opstore.exports import Exports
         from opstore.index import Index
         from opstore.jobs import JobFolder, Runner
         from opstore.jobs.machine import Surroundings
@@ -152,6 +153,7 @@ class App:
                 policy=settings.policy,
             ),
             comparisons=Comparisons(self.store),
+            exports=Exports(self.store, self.index, self.thumbnails),
             provider=self.provider,
             available=tuple(self._providers),
             wake=self.runner.wake,

@@ -19,6 +19,7 @@ from opstore.care import Care
 from opstore.comparing.kept import Comparisons
 from opstore.curation import Curation
 from opstore.errors import DamagedOperation, FileMissing, InputTooLarge, InvalidRequest, OpstoreError, said
+from opstore.exports import Exports
 from opstore.index import Index
 from opstore.jobs import Job, JobFolder, Progress, Step
 from opstore.names import check_operation_id, generate_operation_id, is_operation_id, parse_name
@@ -91,6 +92,7 @@ class Service:
         budget: Budget,
         index: Index,
         curation: Curation,
+        exports: Exports,
         care: Care,
         comparisons: Comparisons,
         provider: Callable[[], str],
@@ -107,6 +109,7 @@ class Service:
         self.thumbnails = thumbnails
         self.index = index
         self.curation = curation
+        self.exports = exports
         self.care = care
         self.comparisons = comparisons
         self._jobs = jobs

@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("fetch", "store", "verify", "preferences"),
     ("index", "providers", "workflows", "thumbnails", "trash", "comparing"),
     ("jobs", "analytics", "demo"),
-    ("budget", "curation"),
+    ("budget", "curation", "exports"),
     ("care",),
     ("service",),
     ("app", "__init__"),  # __init__ is the front door: what programs import, and the rooms below it never do

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from opstore.api.compare import Compare
+from opstore.api.export import Exporting
 from opstore.api.guard import Guard, NotAdmitted, SecurityHeaders, error_answer, middleware
 from opstore.api.look import MAX_CARD_PROMPT, Look, card
 
@@ -31,7 +32,7 @@ class Api:
     def routes(self) -> list[Route]:
         """Return the routes; the last two catch every other path of /api, which the pages' server would answer with 200."""
         guard = Guard(self._app)
-        groups = (Look(self._app), Compare(self._app))
+        groups = (Look(self._app), Compare(self._app), Exporting(self._app))
         return [
             *(Route(path, guard.endpoint(answer)) for group in groups for path, answer in group.answers().items()),
             Route("/api/{rest:path}", guard.endpoint(_nothing, ())),

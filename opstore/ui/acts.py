@@ -16,7 +16,7 @@ from opstore.curation import Change, Edit
 from opstore.errors import OpstoreError
 from opstore.operation import OPERATION_TYPES
 from opstore.service import Service
-from opstore.ui import words
+from opstore.ui import export, words
 from opstore.ui.components.grid import Act, sent
 from opstore.ui.words import _, ngettext
 
@@ -168,6 +168,9 @@ def spoken(types: Sequence[str] = tuple(OPERATION_TYPES)) -> dict[str, Any]:
         "keys": _("Keys"),
         "clear": _("Clear the selection"),
         "restore": _("Restore"),
+        "export": _("Export"),
+        "exportlimit": _("These are the first 2,000 of the selection. For more, export what a search finds."),
+        "formats": export.links("ids={ids}"),
         "remove": _("Remove for good"),
         "trash": _("Move to trash"),
         "keep": _("Keep"),
@@ -198,6 +201,7 @@ def _plurals() -> dict[str, list[str]]:
         "found": forms(lambda n: ngettext("{count} operation", "{count} operations", n)),
         "selected": forms(lambda n: ngettext("{count} selected", "{count} selected", n)),
         "tagging": forms(lambda n: ngettext("Tags of {count} operation", "Tags of {count} operations", n)),
+        "exporting": forms(lambda n: ngettext("Export {count} operation", "Export {count} operations", n)),
         "new": forms(lambda n: ngettext("{count} new", "{count} new", n)),
     }
 

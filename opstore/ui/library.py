@@ -25,7 +25,7 @@ from opstore.index.terms import Span, days, fold_name, value_of
 from opstore.operation import OPERATION_TYPES, Operation
 from opstore.service import Service
 from opstore.trash import KEPT
-from opstore.ui import acts, parts, words
+from opstore.ui import acts, export, parts, words
 from opstore.ui.compare import address
 from opstore.ui.components.choices import choices
 from opstore.ui.components.grid import grid
@@ -176,6 +176,7 @@ def search_box(service: Service, found: View) -> None:
             on_change=lambda: go(group=st.session_state["group"]),
         )
         _saved(service)
+        export.offer(service, found.query, found.order)
 
 
 def _group_name(group: str) -> str:

@@ -37,7 +37,7 @@ function selectionBar(grid) {
   rate.onmouseleave = () => mark(rate, -1);
   bar.replaceChildren(count, rate, button(words.say("favorite"), () => grid.favorite()), button(words.say("tag"), () => tags(grid)),
     button(words.say("compare"), () => grid.away("compare"), { disabled: selection.size > 4, title: words.say("few") }),
-    button(words.say("trash"), () => grid.act("trash"), { className: "danger" }), clear);
+    button(words.say("export"), () => exporting(grid)), button(words.say("trash"), () => grid.act("trash"), { className: "danger" }), clear);
 }
 
 function mark(rate, last) { [...rate.children].forEach((star, at) => star.classList.toggle("on", at <= last)); }
@@ -84,6 +84,20 @@ function help(grid) {
   dialog.append(closer(grid, dialog), el("h2", { textContent: grid.words.say("keys") }), el("table", {}, ...rows));
   dialog.onkeydown = event => { event.stopPropagation(); if (event.key === "?") dialog.close(); };
   dialog.querySelector("button").focus();
+}
+
+/* Links, so that the browser itself saves what is streamed. An address holds as many ids as servers read of one: 2,000. */
+function exporting(grid) {
+  const { words, selection } = grid, ids = [...selection].slice(0, 2000);
+  const dialog = over(grid, "card", words.say("export"));
+  const links = words.words.formats.map(([address, name, what]) => el("a", {
+    href: address.replace("{ids}", ids.join(",")), download: "", onclick: () => dialog.close(),
+  }, el("b", { textContent: name }), el("span", { textContent: what })));
+  const title = el("h2", { textContent: words.count("exporting", ids.length) });
+  const cut = ids.length < selection.size ? [el("p", { textContent: words.say("exportlimit") })] : [];
+  dialog.append(closer(grid, dialog), title, ...cut, el("div", { className: "formats" }, ...links));
+  dialog.onkeydown = event => event.stopPropagation();
+  links[0].focus();
 }
 
 function tags(grid) {

@@ -1,0 +1,39 @@
+"""Exports on the pages: links that the browser saves by itself, streamed over HTTP; no page holds a file in memory."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from opstore.service import Service
+from opstore.ui import words
+from opstore.ui.markup import Markup, show
+from opstore.ui.words import _, ngettext
+
+
+def links(asked: str) -> list[list[str]]:
+    """Return address, name and a description for each thing that can be exported; `asked` says of which operations."""
+    offered = (
+        ("xlsx", _("Excel"), _("a table with filters")),
+        ("xlsx&thumbnails=1", _("Excel, pictures"), _("with small pictures, up to 2,000")),
+        ("csv", _("CSV"), _("the same table as text")),
+        ("jsonl", _("JSON Lines"), _("everything that is known, as stored")),
+        ("parquet", _("Parquet"), _("for pandas, DuckDB and the like")),
+        ("zip", _("Zip"), _("pictures and videos with their metadata")),
+    )
+    return [[f"/api/export?format={name}&{asked}", title, what] for name, title, what in offered]
+
+
+def offer(service: Service, query: str, order: str = "newest") -> None:
+    """Offer what a search finds as files."""
+    with st.popover(_("Export")):
+        total = service.index.count(query)
+        if not total.n:
+            st.caption(_("There is nothing to export."))
+            return
+        told = ngettext("{count} operation as", "{count} operations as", total.n)
+        st.caption(told if total.exact else _("More than {count} operations as").format(count=words.number(total.n)))
+        item = Markup('<a href="{}" download><b>{}</b><span>{}</span></a>')
+        rows = Markup("").join(item.format(*link) for link in links(urlencode({"q": query, "order": order})))
+        show(Markup('<nav class="ops-formats">{}</nav>').format(rows))

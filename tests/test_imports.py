@@ -22,10 +22,11 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("operation", "names", "media", "files", "translations"),
     ("fetch", "store", "verify", "preferences"),
     ("index", "providers", "workflows", "thumbnails", "trash", "comparing"),
-    ("jobs", "analytics", "demo"),
+    ("jobs", "analytics", "demo", "smart"),
     ("budget", "curation", "exports"),
     ("care",),
     ("service",),
+    ("generation",),
     ("app", "__init__"),  # __init__ is the front door: what programs import, and the rooms below it never do
     ("api", "cli", "ui", "__main__"),
     ("pages", "dashboard"),

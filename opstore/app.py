@@ -18,6 +18,7 @@ from opstore.store import Store
 
 if TYPE_CHECKING:
     from opstore.care import Care
+    from opstore.generation import Generation
     from opstore.jobs import Runner
     from opstore.providers import Provider
     from opstore.providers.models import ModelTable
@@ -106,6 +107,7 @@ class App:
         from opstore.comparing.kept import Comparisons
         from opstore.curation import Curation
         from opstore.exports import Exports
+        from opstore.generation import Generation
         from opstore.index import Index
         from opstore.jobs import JobFolder, Runner
         from opstore.jobs.machine import Surroundings
@@ -158,6 +160,7 @@ class App:
             available=tuple(self._providers),
             wake=self.runner.wake,
         )
+        self.generation: Generation = Generation(self.service)
 
     def provider(self) -> str:
         """Return who makes things: the environment's choice, else the settings page's, else Replicate where a token is set."""

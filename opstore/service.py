@@ -20,7 +20,8 @@ from opstore.comparing.kept import Comparisons
 from opstore.curation import Curation
 from opstore.errors import DamagedOperation, FileMissing, InputTooLarge, InvalidRequest, OpstoreError, said
 from opstore.exports import Exports
-from opstore.index import Index
+from opstore.index import MAX_PAGE, Index
+from opstore.index.language import with_values
 from opstore.jobs import Job, JobFolder, Progress, Step
 from opstore.names import check_operation_id, generate_operation_id, is_operation_id, parse_name
 from opstore.operation import MAX_SIDECAR_BYTES, Operation, parse_time, timestamp
@@ -39,7 +40,8 @@ MAX_JOB_BYTES = MAX_SIDECAR_BYTES // 4
 class NewOperation:
     """A request for an operation. `images` are whole files; `parents` the operations whose outputs are among them.
 
-    `models` chooses a model by name for a step's type; `retry_of` names the operation that is run again.
+    `models` chooses a model by name for a step's type; `retry_of` names the operation that is run again; `batch_index` counts the
+    operations of one batch from 1.
     """
 
     operation_type: str
@@ -50,6 +52,7 @@ class NewOperation:
     provider: str | None = None
     parents: tuple[str, ...] = ()
     batch_id: str | None = None
+    batch_index: int | None = None
     retry_of: str | None = None
     workflow_analysis: Mapping[str, Any] | None = None
 
@@ -68,6 +71,9 @@ class JobView:
     cancel: bool
     inputs: tuple[str, ...]
     local: bool
+    parameters: Mapping[str, Any]
+    batch_id: str | None
+    batch_index: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +164,7 @@ class Service:
                     index=number, megabytes=f"{len(image) / 1024 / 1024:.1f}", limit=MAX_INPUT_BYTES // 1024 // 1024
                 )
             media.check_image(image, number)
-        costs = self.estimate(steps)
-        if any(cost is None or cost.amount or cost.estimated for cost in costs):
-            self._budget.check([cost.amount or 0.0 if cost else 0.0 for cost in costs])
+        self.afford(self.estimate(steps))
         now = self._clock()
         operation_id = generate_operation_id(now)
         job = Job(operation_id, "queued", timestamp(now), self._known(request), tuple(_step(item) for item in steps))
@@ -192,6 +196,7 @@ class Service:
             "parents": [parent for parent in request.parents if is_operation_id(parent)],
             "batchId": request.batch_id,
         }
+        known |= {"batchIndex": request.batch_index} if request.batch_index else {}
         return known | ({"retryOf": check_operation_id(request.retry_of)} if request.retry_of else {})
 
     def cancel(self, operation_id: str) -> None:
@@ -205,7 +210,7 @@ class Service:
     def again(self, operation_id: str) -> str:
         """Run an operation once more, as a new one that names the old; return the new id. Works for old and foreign ones."""
         old = self.operation(operation_id)
-        models = _models_of(old)
+        models = models_of(old)
         provider = old.provider if old.provider in self._available else self._provider()
         known = {model.name for step in step_types(old.type, len(old.inputs)) for model in self.models(step, provider)}
         return self.create(
@@ -231,6 +236,11 @@ class Service:
         """Return what each step will probably cost, None where the price is not known."""
         return [step.model.estimate(step.operation_type, step.parameters) for step in steps]
 
+    def afford(self, costs: Sequence[Cost | None]) -> None:
+        """Raise BudgetReached where steps of these estimated costs together must not be asked for; what is free always may."""
+        if any(cost is None or cost.amount or cost.estimated for cost in costs):
+            self._budget.check([cost.amount or 0.0 if cost else 0.0 for cost in costs])
+
     # -- following -------------------------------------------------------------------------------------------------------
 
     def jobs(self) -> list[JobView]:
@@ -250,7 +260,8 @@ class Service:
 
     def _view(self, job: Job) -> JobView:
         began = parse_time(job.created_at) or self._clock()
-        named = job.operation.get("inputFiles")
+        named, batch = job.operation.get("inputFiles"), job.operation.get("batchId")
+        parameters, place = job.operation.get("parameters"), job.operation.get("batchIndex")
         return JobView(
             id=job.operation_id,
             type=str(job.operation.get("operationType", "unknown")),
@@ -262,6 +273,9 @@ class Service:
             cancel=job.cancel,
             inputs=tuple(name for name in named if parse_name(name)) if isinstance(named, list) else (),
             local=job.step.provider == "local",
+            parameters=parameters if isinstance(parameters, Mapping) else {},
+            batch_id=batch if isinstance(batch, str) else None,
+            batch_index=place if isinstance(place, int) else 0,
         )
 
     # -- looking ---------------------------------------------------------------------------------------------------------
@@ -282,6 +296,15 @@ class Service:
             operation = Operation.of(sidecar)
             if (not types or operation.type in types) and (not statuses or operation.status in statuses):
                 yield operation
+
+    def of_batch(self, batch_id: str) -> list[Operation]:
+        """Return the stored operations of one batch, newest first, as far as the index has seen them."""
+        rows = self.index.search(with_values("", "batch", [batch_id]), size=MAX_PAGE).rows
+        found = []
+        for row in rows:
+            with contextlib.suppress(OpstoreError):  # trashed or damaged since
+                found.append(self.operation(row.id))
+        return found
 
     def media(self, name: str) -> tuple[Path, media.MediaType | None]:
         """Return a stored media file's path and what its bytes are; raise InvalidFileName, FileMissing or UnsafeFile."""
@@ -315,7 +338,7 @@ class Service:
         return self._provider()
 
 
-def _models_of(old: Operation) -> dict[str, str]:
+def models_of(old: Operation) -> dict[str, str]:
     """Return the models of an operation's steps by type, as far as its sidecar, whoever wrote it, tells."""
     steps = old.sidecar.get("steps")
     found = [step for step in steps if isinstance(step, Mapping)] if isinstance(steps, list) else []

@@ -17,7 +17,8 @@ from opstore.store import Store
 
 #: A longer address is not fetched, so it helps nobody in a sidecar either.
 _MAX_URL = 8_192
-_UNSENT = {"amount": 0.0, "currency": "USD", "basis": "nothing was sent", "estimated": False}
+#: What an operation cost that ended before anything left.
+UNSENT: Mapping[str, Any] = {"amount": 0.0, "currency": "USD", "basis": "nothing was sent", "estimated": False}
 
 
 def sidecar(job: Job, status: str, error: str | None, outputs: Sequence[bytes], now: datetime) -> dict[str, Any]:
@@ -98,7 +99,7 @@ def step_record(step: Step) -> dict[str, Any]:
 def _cost(job: Job) -> dict[str, Any] | None:
     """Return what the steps that were sent cost together: one that never left costs nothing, whatever its model's price."""
     sent = [step.cost for step in job.steps[: job.current + 1] if step.creating_at]
-    return total_cost(sent) if sent else dict(_UNSENT)
+    return total_cost(sent) if sent else dict(UNSENT)
 
 
 def total_cost(costs: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:

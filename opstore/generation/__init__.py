@@ -1,0 +1,177 @@
+"""What a person asks for in one act: the analysis decides, one request becomes several variants, an old operation is redone.
+
+One function for every way in: a request that fails at any point is stored with its error like any other operation, under the type
+`unknown` where no workflow was chosen; of several parts nothing is queued before every one of them was checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from opstore import media
+from opstore.errors import InvalidMetadata, OpstoreError, StorageError
+from opstore.generation.remix import Remix, remix
+from opstore.generation.request import Axis, Outcome, SmartRequest
+from opstore.generation.variants import MAX_BATCH, MAX_VARIANTS, MODEL_AXIS, differing, varied
+from opstore.jobs.ending import UNSENT, clean
+from opstore.names import generate_operation_id
+from opstore.operation import OPERATION_TYPES, plain
+from opstore.providers.models import Cost
+from opstore.service import NewOperation, Service
+from opstore.smart import rules
+from opstore.smart.analysis import WorkflowAnalysis
+from opstore.store import MAX_INPUT_BYTES, MAX_INPUTS
+from opstore.workflows import MAX_PROMPT
+
+__all__ = ["MAX_BATCH", "MAX_VARIANTS", "MODEL_AXIS", "Axis", "Generation", "Outcome", "Remix", "SmartRequest", "Variant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One operation of a batch, under way or ended: `share` done from 0 to 1, and what tells it from the others."""
+
+    id: str
+    status: str
+    output: str | None
+    share: float | None
+    differs: Mapping[str, Any]
+    prompt: str
+    type: str
+
+
+class Generation:
+    """The acts of people who make things, over one service."""
+
+    def __init__(self, service: Service, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        """Make things with `service`."""
+        self.service = service
+        self._clock = clock
+
+    def analyze(self, prompt: str, images: Sequence[bytes]) -> WorkflowAnalysis:
+        """Return the workflow that a prompt and its images ask for; raise InvalidRequest where no workflow takes so many."""
+        return rules.analyze(prompt, len(images))
+
+    # -- one request -----------------------------------------------------------------------------------------------------
+
+    def requests(self, request: SmartRequest) -> list[NewOperation]:
+        """Return the operations that a request becomes, in order; raise InvalidRequest for one that makes no sense."""
+        analysis = self._analysis(request)
+        base = NewOperation(
+            operation_type=analysis.chosen,
+            prompt=request.wording,
+            images=request.images,
+            parameters=request.stored_parameters(analysis.chosen),
+            models=request.models,
+            provider=request.provider,
+            parents=request.parents,
+            workflow_analysis=analysis.record(),
+        )
+        made = varied(self.service, base, request.variants, request.axes)
+        if len(made) == 1:
+            return made
+        batch_id = generate_operation_id(self._clock())
+        return [replace(item, batch_id=batch_id, batch_index=number) for number, item in enumerate(made, 1)]
+
+    def _analysis(self, request: SmartRequest) -> WorkflowAnalysis:
+        analysis = request.analysis or self.analyze(request.prompt, request.images)
+        return analysis.overridden(request.workflow) if request.workflow else analysis
+
+    def estimate(self, request: SmartRequest) -> list[list[Cost | None]]:
+        """Return what each step of each operation will probably cost; raise InvalidRequest where one could not be run."""
+        return [self.service.estimate(self.service.plan(item)) for item in self.requests(request)]
+
+    def execute(self, request: SmartRequest) -> Outcome:
+        """Queue what a request asks for, or store it with its error; raise StorageError only where not even that is possible."""
+        analysis = request.analysis
+        try:
+            analysis = self._analysis(request)
+            wanted = self.requests(replace(request, analysis=analysis))
+            costs = [cost for item in wanted for cost in self.service.estimate(self.service.plan(item))]
+            self.service.afford(costs)
+        except StorageError:
+            raise
+        except OpstoreError as error:
+            return Outcome((self.record_failure(request, analysis, error),), analysis, error)
+        return self._queue(wanted, request, analysis)
+
+    def _queue(self, wanted: Sequence[NewOperation], request: SmartRequest, analysis: WorkflowAnalysis) -> Outcome:
+        ids: list[str] = []
+        for item in wanted:
+            try:
+                ids.append(self.service.create(item))
+            except OpstoreError as error:
+                if ids:  # some are on their way: they are the outcome, and the error says why there are not more
+                    return Outcome(tuple(ids), analysis, error, item.batch_id)
+                if isinstance(error, StorageError):
+                    raise
+                return Outcome((self.record_failure(request, analysis, error),), analysis, error)
+        return Outcome(tuple(ids), analysis, None, wanted[0].batch_id)
+
+    def record_failure(self, request: SmartRequest, analysis: WorkflowAnalysis | None, error: OpstoreError) -> str:
+        """Store a request that could not be run as an operation with its error; return the operation's id."""
+        operation_id = generate_operation_id(self._clock())
+        chosen = analysis.chosen if analysis else request.workflow
+        workflow = chosen if chosen and chosen in OPERATION_TYPES else "unknown"
+        metadata = {
+            "operationType": workflow,
+            "prompt": clean(request.wording, MAX_PROMPT) if isinstance(request.wording, str) else "",
+            "parameters": _storable(request.stored_parameters(workflow)),
+            "inputCount": len(request.images),
+            "workflowAnalysis": _storable(analysis.record()) or None if analysis else None,
+            "error": clean(str(error)),
+            "success": False,
+            "cost": dict(UNSENT),
+            "parents": list(request.parents),
+        }
+        self.service.store.initialize_storage()
+        self.service.store.save(operation_id, metadata, inputs=_readable(request.images))
+        return operation_id
+
+    # -- what becomes of several -----------------------------------------------------------------------------------------
+
+    def batch(self, batch_id: str) -> list[Variant]:
+        """Return the operations of a batch in the order they were asked for, those under way and those that have ended."""
+        jobs = [job for job in self.service.jobs() if job.batch_id == batch_id]
+        ended = [item for item in self.service.of_batch(batch_id) if item.id not in {job.id for job in jobs}]
+        rows: list[tuple[int, Variant]] = []
+        differs = differing(
+            [*((job.parameters, job.model) for job in jobs), *((item.parameters(), item.model) for item in ended)]
+        )
+        for job, own in zip(jobs, differs, strict=False):
+            rows.append((job.batch_index, Variant(job.id, job.state, None, job.progress.share, own, job.prompt, job.type)))
+        for item, own in zip(ended, differs[len(jobs) :], strict=True):
+            place = item.sidecar.get("batchIndex")
+            found = Variant(item.id, item.status, item.output, None, own, item.prompt, item.type)
+            rows.append((place if isinstance(place, int) else 0, found))
+        return [variant for _, variant in sorted(rows, key=lambda row: (row[0], row[1].id))]
+
+    # -- again, with changes ---------------------------------------------------------------------------------------------
+
+    def remix(self, operation_id: str) -> Remix:
+        """Return the settings of any stored operation for a new one; raise OperationNotFound or DamagedOperation."""
+        return remix(self.service, operation_id)
+
+
+def _storable(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what JSON can hold of a request that may have failed for exactly that: all of it, or nothing."""
+    try:
+        found: dict[str, Any] = plain(value)
+    except InvalidMetadata:
+        return {}
+    return found
+
+
+def _readable(images: Sequence[bytes]) -> list[bytes]:
+    """Return the images that can be kept: a request may have failed for one of them."""
+    kept: list[bytes] = []
+    for number, image in enumerate(images[:MAX_INPUTS], 1):
+        try:
+            if isinstance(image, bytes) and len(image) <= MAX_INPUT_BYTES:
+                media.check_image(image, number)
+                kept.append(image)
+        except OpstoreError:
+            continue
+    return kept

@@ -159,11 +159,7 @@ class Service:
         """Store a request durably and return its operation's id; the runner, here or in another process, does the rest."""
         steps = self.plan(request)
         for number, image in enumerate(request.images, 1):
-            if isinstance(image, bytes) and len(image) > MAX_INPUT_BYTES:
-                raise InputTooLarge(
-                    index=number, megabytes=f"{len(image) / 1024 / 1024:.1f}", limit=MAX_INPUT_BYTES // 1024 // 1024
-                )
-            media.check_image(image, number)
+            check_image(image, number)
         self.afford(self.estimate(steps))
         now = self._clock()
         operation_id = generate_operation_id(now)
@@ -338,6 +334,13 @@ class Service:
         return self._provider()
 
 
+def check_image(image: bytes, number: int) -> None:
+    """Raise InputTooLarge, EmptyFile or UnsupportedMedia unless image `number` of a request can be an input."""
+    if isinstance(image, bytes) and len(image) > MAX_INPUT_BYTES:
+        raise InputTooLarge(index=number, megabytes=f"{len(image) / 1024 / 1024:.1f}", limit=MAX_INPUT_BYTES // 1024 // 1024)
+    media.check_image(image, number)
+
+
 def models_of(old: Operation) -> dict[str, str]:
     """Return the models of an operation's steps by type, as far as its sidecar, whoever wrote it, tells."""
     steps = old.sidecar.get("steps")
@@ -358,4 +361,4 @@ def _step(item: StepPlan) -> Step:
     )
 
 
-__all__ = ["JobView", "NewOperation", "Page", "Service"]
+__all__ = ["JobView", "NewOperation", "Page", "Service", "check_image", "models_of"]

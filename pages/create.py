@@ -3,14 +3,16 @@
 import streamlit as st
 
 from opstore.errors import OpstoreError
-from opstore.ui import parts, studio
+from opstore.ui import parts
 from opstore.ui.state import opened
+from opstore.ui.studio import acting, asking, deciding, giving, local, results, settings, varying
 from opstore.ui.words import _
 
-service = opened().service
-form, results = st.columns([5, 4], gap="large")
+app = opened()
+service, generation = app.service, app.generation
+form, made = st.columns([5, 4], gap="large")
 
-studio.fill_in()
+acting.fill_in(service)
 with form:
     text = st.text_area(
         _("What do you want to make?"),
@@ -19,18 +21,20 @@ with form:
         placeholder=_("The sea at sunset, calm mood"),
         persist_state="session",
     )
-    images = studio.images(service)
-    kind = studio.workflow(len(images))
+    given = giving.images(service)
+    decision = deciding.decide(generation, text, given)
     if service.provider() == "local":
-        studio.local_engine_note(kind, text)
-    models, parameters = studio.choices(service, kind)
-    request = studio.request(kind, text, images, models, parameters)
+        local.note(decision.workflow, text)
+    chosen = settings.choices(service, decision.workflow, len(given))
+    variants, axes = varying.vary(service, decision.workflow, len(given), chosen)
+    request = asking.request(text, given, decision, chosen.models, chosen.parameters, variants, axes)
     with st.container(key="generate-bar"):
-        studio.estimate(service, request)
+        costs = asking.price(generation, request)
         if st.button(_("Generate"), type="primary", width="stretch", shortcut="Ctrl+Enter"):
             try:
-                studio.generate(service, request)
+                asking.generate(generation, request, given, decision, costs)
             except OpstoreError as error:
                 parts.show_error(error)
-with results:
-    studio.follow(service)
+        asking.seen(decision)
+with made:
+    results.follow(generation)

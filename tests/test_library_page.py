@@ -14,7 +14,7 @@ from opstore import Store
 from opstore.app import App
 from opstore.curation import Change, Edit
 from opstore.service import NewOperation
-from opstore.ui import library
+from opstore.ui import parts
 from opstore.ui.acts import Acts
 from opstore.ui.components.grid import Act
 from opstore.ui.state import opened
@@ -263,6 +263,6 @@ def test_words_under_way_stay_texts(app: App) -> None:
 
 @pytest.mark.parametrize("text", ["![](http://evil.invalid/x.png)", ":red[x] $a$ **b** `c` <b> [l](javascript:x) :material/x:"])
 def test_a_text_in_a_toast_is_escaped(text: str) -> None:
-    escaped = library.plain(text)
+    escaped = parts.plain(text)
     assert escaped.replace("\\", "") == text
     assert all(escaped[at - 1] == "\\" for at, letter in enumerate(escaped) if letter in "[]()*`<>:$!")

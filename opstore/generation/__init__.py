@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from opstore import media
 from opstore.errors import InvalidMetadata, OpstoreError, StorageError
 from opstore.generation.remix import Remix, remix
 from opstore.generation.request import Axis, Outcome, SmartRequest
@@ -20,10 +19,10 @@ from opstore.jobs.ending import UNSENT, clean
 from opstore.names import generate_operation_id
 from opstore.operation import OPERATION_TYPES, plain
 from opstore.providers.models import Cost
-from opstore.service import NewOperation, Service
+from opstore.service import NewOperation, Service, check_image
 from opstore.smart import rules
 from opstore.smart.analysis import WorkflowAnalysis
-from opstore.store import MAX_INPUT_BYTES, MAX_INPUTS
+from opstore.store import MAX_INPUTS
 from opstore.workflows import MAX_PROMPT
 
 __all__ = ["MAX_BATCH", "MAX_VARIANTS", "MODEL_AXIS", "Axis", "Generation", "Outcome", "Remix", "SmartRequest", "Variant"]
@@ -169,9 +168,8 @@ def _readable(images: Sequence[bytes]) -> list[bytes]:
     kept: list[bytes] = []
     for number, image in enumerate(images[:MAX_INPUTS], 1):
         try:
-            if isinstance(image, bytes) and len(image) <= MAX_INPUT_BYTES:
-                media.check_image(image, number)
-                kept.append(image)
+            check_image(image, number)
         except OpstoreError:
             continue
+        kept.append(image)
     return kept

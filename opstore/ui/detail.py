@@ -10,8 +10,9 @@ import streamlit as st
 from opstore.errors import OpstoreError
 from opstore.operation import Operation
 from opstore.service import Service
-from opstore.ui import curate, parts, studio, words
+from opstore.ui import curate, parts, words
 from opstore.ui.components.zoom import zoom
+from opstore.ui.studio import acting
 from opstore.ui.words import _
 
 #: Of the drawer, in pixels: room for a result of 600 beside its inputs, and a third of a laptop's screen left for the grid.
@@ -64,7 +65,7 @@ def show(service: Service, operation: Operation) -> None:
     _pictures(service, operation)
     parts.prompt(operation.prompt)
     curate.opinion(service, operation)
-    studio.actions(service, operation, "library")
+    acting.actions(service, operation, "library")
     parts.facts(_facts(operation))
     _files(operation)
     with st.expander(_("Sidecar (JSON)")):

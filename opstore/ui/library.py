@@ -387,12 +387,7 @@ def _toast(session: acts.Acts) -> None:
     if session.last and st.session_state.get("told") != session.last.id:
         st.session_state["told"] = session.last.id
         if failures := session.failures():
-            st.toast(plain(failures))
-
-
-def plain(text: str) -> str:
-    """Return a text that stays what it is where Streamlit would read Markdown."""
-    return "".join(f"\\{letter}" if letter in "\\`*_{}[]()<>#+-.!|~:$@" else letter for letter in text)
+            st.toast(parts.plain(failures))
 
 
 def _span(service: Service, query: str) -> str:

@@ -64,6 +64,11 @@ def show_error(error: OpstoreError) -> None:
     note(words.told(error), bad=True)
 
 
+def plain(text: str) -> str:
+    """Return a text that stays what it is where Streamlit would read Markdown."""
+    return "".join(f"\\{letter}" if letter in "\\`*_{}[]()<>#+-.!|~:$@" else letter for letter in text)
+
+
 def prompt(text: str) -> None:
     """Show a prompt, whole and literal."""
     show(Markup('<p class="ops-prompt">{}</p>').format(text))

@@ -1,0 +1,45 @@
+"""What stands in a text area while it is being written: Streamlit tells a page only what was finished with a click elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+_HTML = "<span hidden></span>"
+_CSS = """
+:host { display: none; }
+span { display: none; }
+"""
+#: A pause of 0.4 s is a thought; shorter ones are between two keys.
+_JS = """
+const known = new WeakMap();
+
+export default function ({ data, parentElement, setStateValue }) {
+  const entry = known.get(parentElement) ?? {};
+  known.set(parentElement, entry);
+  entry.data = data;
+  if (entry.listen) return;
+  entry.listen = event => {
+    if (!event.target.closest?.(entry.data.where)) return;
+    clearTimeout(entry.timer);
+    const text = event.target.value;
+    entry.timer = setTimeout(() => setStateValue("draft", { over: entry.data.finished, text }), 400);
+  };
+  document.addEventListener("input", entry.listen);
+  return () => { clearTimeout(entry.timer); document.removeEventListener("input", entry.listen); known.delete(parentElement); };
+}
+"""
+
+_mount = st.components.v2.component("opstore_draft", html=_HTML, css=_CSS, js=_JS)
+
+
+def draft(finished: str, *, of: str, key: str) -> str:
+    """Return what stands in the text area with the key `of`, of which `finished` is what the page has been told."""
+    data = {"where": f".st-key-{of}", "finished": finished}
+    result = _mount(key=key, data=data, on_draft_change=lambda: None)
+    found = result.draft
+    # A draft counts only over the text that it was written over: what came since, by whatever way, is newer.
+    if isinstance(found, Mapping) and found.get("over") == finished and isinstance(found.get("text"), str):
+        return str(found["text"])
+    return finished

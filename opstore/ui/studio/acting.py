@@ -1,0 +1,132 @@
+"""What can be done with an operation, wherever it is shown: use its result, its settings, or make it once more."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from opstore.errors import OpstoreError
+from opstore.generation import Remix
+from opstore.names import own_name
+from opstore.operation import OPERATION_TYPES, Operation
+from opstore.service import Service
+from opstore.ui import parts, words
+from opstore.ui.state import opened
+from opstore.ui.studio import giving, settings
+from opstore.ui.words import _
+
+#: Files that can be the input of a next operation: an edit or a video starts from a still.
+_MOVING = (".mp4", ".webm")
+
+
+def result(service: Service, operation: Operation, place: str) -> None:
+    """Show one operation's result, or what went wrong, with what can be done next."""
+    title = " ".join(operation.prompt.split())
+    if operation.error:
+        parts.note(words.stored(operation.error), bad=operation.status != "canceled")
+    for name in operation.outputs[:1]:
+        parts.media(service, name, f"{words.type_name(operation.type)}: {title[:200]}", title[:200], of=operation)
+    actions(service, operation, place)
+
+
+def actions(service: Service, operation: Operation, place: str) -> None:
+    """Show what can be done with an operation: edit, animate, download, redo with changes or as it is, see it in the library."""
+    still = next((name for name in (*operation.outputs, *operation.intermediates) if not name.endswith(_MOVING)), None)
+    with st.container(horizontal=True, gap="xsmall"):
+        if operation.output:
+            _download(service, operation.output, place)
+        if still and st.button(_("Edit this"), key=f"edit-{place}-{operation.id}"):
+            _go(still, "image_edit_single")
+        if still and st.button(_("Animate this"), key=f"animate-{place}-{operation.id}"):
+            _go(still, "image_to_video_single")
+        if operation.output and operation.inputs and st.button(_("Compare with input"), key=f"compare-{place}-{operation.id}"):
+            st.switch_page(parts.COMPARE, query_params={"ids": operation.id})
+        if st.button(_("Use these settings"), key=f"remix-{place}-{operation.id}"):
+            remix(operation.id)
+        if operation.type in OPERATION_TYPES and st.button(_("Run again"), key=f"again-{place}-{operation.id}"):
+            _again(service, operation)
+        if place != "library" and st.button(_("See in library"), key=f"see-{operation.id}"):
+            st.switch_page(parts.LIBRARY, query_params={"operation": operation.id})
+
+
+def _download(service: Service, name: str, place: str) -> None:
+    try:
+        path, kind = service.media(name)
+    except OpstoreError:
+        return  # said where the picture would be
+    stem = own_name(name, name[:23].split("_in")[0].split("_out")[0])
+    extension = kind.extension if kind else (stem.extension if stem else "bin")
+    st.download_button(
+        _("Download"),
+        data=path.read_bytes,
+        file_name=f"{path.stem}.{extension}",
+        mime=kind.name if kind else "application/octet-stream",
+        on_click="ignore",
+        key=f"download-{place}-{name}",
+    )
+
+
+def _go(name: str, kind: str) -> None:
+    giving.use_only([name])
+    st.session_state["wanted-type"] = kind
+    st.switch_page(parts.CREATE)
+
+
+def use_outputs(service: Service, ids: list[str]) -> None:
+    """Go to Create with the results of these operations as its pictures."""
+    names = []
+    for operation_id in ids:
+        try:
+            operation = service.operation(operation_id)
+        except OpstoreError as error:
+            parts.show_error(error)
+            continue
+        names += [name for name in (*operation.outputs, *operation.intermediates) if not name.endswith(_MOVING)][:1]
+    if names:
+        giving.use_only(names)
+        st.switch_page(parts.CREATE)
+
+
+def remix(operation_id: str) -> None:
+    """Go to Create with everything that an operation was made with."""
+    try:
+        st.session_state["wanted-remix"] = opened().generation.remix(operation_id)
+    except OpstoreError as error:
+        parts.show_error(error)
+    else:
+        st.switch_page(parts.CREATE)
+
+
+def _again(service: Service, operation: Operation) -> None:
+    try:
+        service.again(operation.id)
+    except OpstoreError as error:
+        parts.show_error(error)
+    else:
+        st.switch_page(parts.CREATE)
+
+
+def fill_in(service: Service) -> None:
+    """Take over what was chosen elsewhere, before the widgets stand; say what could not be taken over."""
+    state = st.session_state
+    if wanted := state.pop("wanted-prompt", None):
+        state["prompt"] = wanted
+    found: Remix | None = state.pop("wanted-remix", None)
+    if found is None:
+        return
+    state["prompt"] = found.prompt
+    giving.use_only(found.images)
+    if found.workflow:
+        state["wanted-type"] = found.workflow
+        settings.fill_in(service, found.workflow, found)
+    for key in ("edit-prompt", "video-prompt"):
+        state.pop(key, None)
+    if found.steps:
+        state["edit-prompt"], state["video-prompt"] = found.steps.edit, found.steps.video
+    if found.left_out:
+        names = ", ".join(_left(name) for name in found.left_out)
+        st.toast(parts.plain(_("Not taken over, since it cannot be used here: {names}").format(names=names)))
+
+
+def _left(name: str) -> str:
+    names = {"images": _("Images"), "model": _("Model")}
+    return names.get(name) or words.parameter_name(name)

@@ -1,0 +1,129 @@
+"""Pictures given to a request: dropped, pasted, or taken from the library; each shown in the order in which it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from opstore import media
+from opstore.errors import OpstoreError
+from opstore.names import parse_name
+from opstore.service import Service, check_image
+from opstore.store import MAX_INPUTS
+from opstore.ui import parts
+from opstore.ui.components.gallery import gallery
+from opstore.ui.components.paste import pasted_images
+from opstore.ui.words import _
+
+PICTURE_TYPES = ["jpg", "jpeg", "png", "webp", "gif"]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A picture given, and the operations whose outputs it is, if it is any's; `sound` says whether it can be used."""
+
+    data: bytes
+    parents: tuple[str, ...] = ()
+    sound: bool = True
+
+
+def images(service: Service) -> list[Given]:
+    """Show the ways to give pictures; return those given, in order."""
+    uploaded = st.file_uploader(
+        _("Images"),
+        type=PICTURE_TYPES,
+        accept_multiple_files=True,
+        max_upload_size=10,
+        key=f"upload-{st.session_state.get('upload-round', 0)}",
+        help=_("Drop files here, or paste a picture anywhere on this page."),
+    )
+    pasted = st.session_state.setdefault("pasted", [])
+    pasted += pasted_images(key="paste")
+    given = [Given(data) for data in (*(file.getvalue() for file in uploaded or ()), *pasted)] + _picked(service)
+    sound = _preview(service, [item.data for item in given], removable=bool(pasted or st.session_state.get("picked")))
+    return [Given(item.data, item.parents, fine) for item, fine in zip(given, sound, strict=True)][:MAX_INPUTS]
+
+
+def _picked(service: Service) -> list[Given]:
+    found: list[Given] = []
+    for name in list(st.session_state.get("picked", [])):
+        try:
+            found.append(Given(service.store.read_file(name), _parents(service, name)))
+        except OpstoreError as error:
+            parts.show_error(error)
+            st.session_state["picked"].remove(name)
+    return found
+
+
+def _parents(service: Service, name: str) -> tuple[str, ...]:
+    """Return whose output a stored file is: an input that is used once more has the parents it had."""
+    named = parse_name(name)
+    if named is None:
+        return ()
+    if named.role == "output":
+        return (named.operation_id,)
+    try:
+        return service.operation(named.operation_id).parents
+    except OpstoreError:
+        return ()
+
+
+def _preview(service: Service, pictures: Sequence[bytes], removable: bool) -> list[bool]:
+    """Show the pictures given, in the order in which they count; one that cannot be used is told at once."""
+    sound: list[bool] = []
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for number, data in enumerate(pictures, 1):
+            try:
+                small = _small(data, number)
+            except OpstoreError as error:
+                parts.show_error(error)
+                sound.append(False)
+            else:
+                sound.append(True)
+                st.image(small, width=80, alt=_("Image {number}").format(number=number))
+        if st.button(_("From the library"), key="pick"):
+            _pick(service)
+        if removable and st.button(_("Remove pasted and picked"), type="tertiary", key="remove-images"):
+            st.session_state["pasted"] = []
+            st.session_state["picked"] = []
+            st.rerun()
+    return sound
+
+
+@st.cache_data(max_entries=100, show_spinner=False)
+def _small(data: bytes, number: int) -> bytes:
+    """Return a thumbnail of a picture that can be used; kept, since the page runs anew at every pause in typing."""
+    check_image(data, number)
+    return media.thumbnail(data, 160)
+
+
+def _pick(service: Service) -> None:
+    @st.dialog(_("Pick a picture from the library"), width="large")
+    def picker() -> None:
+        page = service.page(size=24, statuses=["stored"])
+        pictures = [item for item in page.operations if item.output and not item.output.endswith((".mp4", ".webm"))]
+        if not pictures:
+            parts.note(_("The library has no pictures yet. Make one first, or upload a file."))
+        chosen = gallery([parts.tile(item) for item in pictures], key="picker", tile_size=140)
+        for item in pictures:
+            if item.id == chosen and item.output:
+                use(item.output)
+                st.rerun()
+
+    picker()
+
+
+def use(name: str) -> None:
+    """Put a stored picture among those given on the Create page."""
+    picked: list[str] = st.session_state.setdefault("picked", [])
+    if name not in picked:
+        picked.append(name)
+
+
+def use_only(names: Sequence[str]) -> None:
+    """Let these stored pictures be all that is given."""
+    st.session_state["picked"] = list(names)
+    st.session_state["pasted"] = []
+    st.session_state["upload-round"] = st.session_state.get("upload-round", 0) + 1

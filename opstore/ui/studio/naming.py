@@ -1,0 +1,34 @@
+"""What tells an operation of a batch from the others, in words: "Seed 7", "Aspect ratio 16:9 · Quality 90"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opstore.generation import MODEL_AXIS, Variant
+from opstore.ui import words
+from opstore.ui.words import _
+
+
+def differs(variant: Variant) -> str:
+    """Return the names and values in which a variant differs."""
+    return " · ".join(_pair(name, value) for name, value in variant.differs.items())
+
+
+def _pair(name: str, value: Any) -> str:
+    if name == MODEL_AXIS:
+        return str(value).rpartition("/")[2]
+    return f"{words.parameter_name(name)} {spoken(value)}"
+
+
+def axis_name(name: str) -> str:
+    """Return what a sweep's parameter is called."""
+    return _("Model") if name == MODEL_AXIS else words.parameter_name(name)
+
+
+def spoken(value: Any) -> str:
+    """Return a parameter's value as a person reads it."""
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, int):
+        return str(value)  # a seed is no amount: nothing between its digits
+    return words.number(value, 3) if isinstance(value, float) else str(words.choice_name(value))

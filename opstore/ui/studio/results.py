@@ -1,0 +1,114 @@
+"""What is under way and what was just made, by itself up to date: jobs, the contact sheet of a batch, the latest results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from opstore.generation import Generation, Variant
+from opstore.operation import Operation
+from opstore.service import Service
+from opstore.ui import panel, parts, words
+from opstore.ui.components.gallery import Tile, gallery
+from opstore.ui.studio.acting import result
+from opstore.ui.studio.naming import differs
+from opstore.ui.words import _, ngettext
+
+LATEST = 9
+
+
+def follow(generation: Generation) -> None:
+    """Show what is under way and what was made last, by itself up to date."""
+    busy = generation.service.count_jobs() > 0
+    st.fragment(_results, run_every=panel.BUSY if busy else panel.IDLE)(generation, busy)
+
+
+def _results(generation: Generation, was_busy: bool) -> None:
+    service = generation.service
+    jobs = service.jobs()
+    if bool(jobs) != was_busy:
+        st.rerun()
+    sheet = st.session_state.get("sheet")
+    # Places that are always there: a result that is shown keeps its element, and a video plays on, when a job begins or ends.
+    now, together, made = st.container(key="now"), st.container(key="sheet"), st.container(key="made")
+    with now:
+        alone = [job for job in jobs if not sheet or job.batch_id != sheet]
+        if alone:
+            st.subheader(_("Now"), anchor=False)
+        for job in alone:
+            panel.job_row(service, job, "create")
+    with together:
+        if sheet:
+            _sheet(generation, sheet)
+    latest = service.page(size=LATEST).operations
+    with made:
+        if latest:
+            _latest(service, latest)
+        elif not jobs:
+            _examples()
+
+
+def _sheet(generation: Generation, batch_id: str) -> None:
+    """Show the operations of one request side by side, under each what tells it from the others."""
+    variants = generation.batch(batch_id)
+    if not variants:
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(ngettext("{count} variant", "{count} variants", len(variants)), anchor=False)
+        if st.button(_("See in library"), key="see-sheet", type="tertiary"):
+            st.switch_page(parts.LIBRARY, query_params={"q": f"batch:{batch_id}"})
+        if any(variant.status in UNDER_WAY for variant in variants) and st.button(_("Cancel all"), key="cancel-sheet"):
+            _cancel(generation.service, variants)
+    opened = gallery(
+        [_variant(variant) for variant in variants], key="sheet-tiles", tile_size=200 if len(variants) in (2, 4) else 150
+    )
+    if opened in [variant.id for variant in variants if variant.status not in UNDER_WAY]:
+        st.switch_page(parts.LIBRARY, query_params={"operation": opened})
+
+
+UNDER_WAY = ("queued", "creating", "running", "fetching")
+
+
+def _cancel(service: Service, variants: Sequence[Variant]) -> None:
+    for variant in variants:
+        if variant.status in UNDER_WAY and service.job(variant.id):
+            service.cancel(variant.id)
+
+
+def _variant(variant: Variant) -> Tile:
+    name = differs(variant) or words.type_name(variant.type)
+    tones = {"stored": "", "failed": "failed", "result missing": "failed", "unknown": "unknown"}
+    done = f"{words.number(variant.share * 100)} %" if variant.share else words.status_name(variant.status)
+    playing = "▶" if (variant.output or "").endswith((".mp4", ".webm")) else ""
+    return Tile(
+        id=variant.id,
+        source=parts.thumbnail_address(variant.output) if variant.output else None,
+        alt=f"{name}: {' '.join(variant.prompt.split())[:120]}",
+        title=name,
+        badge=playing if variant.status == "stored" else done,
+        tone=tones.get(variant.status, "quiet"),
+    )
+
+
+def _latest(service: Service, operations: Sequence[Operation]) -> None:
+    st.subheader(_("Latest results"), anchor=False)
+    with st.container(key=f"result-{operations[0].id}"):
+        result(service, operations[0], "create")
+    opened = gallery([parts.tile(item) for item in operations[1:]], key="latest", tile_size=130)
+    if opened:
+        st.switch_page(parts.LIBRARY, query_params={"operation": opened})
+
+
+def _examples() -> None:
+    parts.note(_("Your results appear here. Closing the page stops nothing: come back and they are there."))
+    st.caption(_("For a start, try one of these:"))
+    examples = (
+        _("The sea at sunset, calm mood"),
+        _("Snowy mountains under a starry night sky"),
+        _("A city at dusk in blue and violet, rain"),
+    )
+    for number, example in enumerate(examples):
+        if st.button(example, key=f"example-{number}", width="stretch"):
+            st.session_state["wanted-prompt"] = example
+            st.rerun()

@@ -102,6 +102,7 @@ class App:
 
     def __init__(self, settings: Settings) -> None:
         """Open the data folder; nothing works in the background before `start`."""
+        from opstore.analytics.desk import Analytics
         from opstore.budget import Budget
         from opstore.care import Care
         from opstore.comparing.kept import Comparisons
@@ -146,6 +147,7 @@ class App:
             budget=self._budget,
             index=self.index,
             curation=Curation(self.store, self.index, trash),
+            analytics=Analytics(self.index),
             care=Care(
                 self.store,
                 self.index,
@@ -192,6 +194,7 @@ class App:
         for provider in self._providers.values():
             provider.close()
         self.thumbnails.stop()
+        self.service.analytics.save()
         self.index.stop()
 
 

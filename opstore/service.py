@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from opstore import media
+from opstore.analytics.desk import Analytics
 from opstore.budget import Budget, Spending
 from opstore.care import Care
 from opstore.comparing.kept import Comparisons
@@ -98,6 +99,7 @@ class Service:
         budget: Budget,
         index: Index,
         curation: Curation,
+        analytics: Analytics,
         exports: Exports,
         care: Care,
         comparisons: Comparisons,
@@ -115,6 +117,7 @@ class Service:
         self.thumbnails = thumbnails
         self.index = index
         self.curation = curation
+        self.analytics = analytics
         self.exports = exports
         self.care = care
         self.comparisons = comparisons

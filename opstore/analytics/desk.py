@@ -1,0 +1,163 @@
+"""What people ask of the frame of one data folder: a search of the library's language, and the rows it finds.
+
+The index answers the search, so that a chart counts exactly what the library shows; its answer is numbers of rows, which the
+snapshot knows too.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from opstore.index import Index
+from opstore.index.language import values, with_values
+from opstore.index.terms import Span, days, value_of
+
+if TYPE_CHECKING:  # pandas and scipy take half a second: a server is up before anybody asks for a chart
+    import pandas as pd
+
+    from opstore.analytics.holder import Held, Holder
+    from opstore.analytics.selection import Base, Bools, Numbered, Selection, Whole
+
+#: Selections that are kept until something changes.
+KEPT = 24
+
+
+@dataclass(frozen=True)
+class Period:
+    """The days that a search asks for, the last one included."""
+
+    first: date
+    last: date
+
+    @property
+    def days(self) -> int:
+        """Return how many days it has."""
+        return (self.last - self.first).days + 1
+
+
+class Analytics:
+    """The frame of a data folder, shared by all sessions of a process; nothing is loaded before the first question."""
+
+    def __init__(self, index: Index, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        """Follow `index`."""
+        self._opened: Holder | None = None
+        self._index = index
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._base: tuple[int, Base] | None = None
+        self._selections: dict[tuple[int, str, date], Selection] = {}
+
+    def frame(self) -> pd.DataFrame:
+        """Return all operations, as `load_frame` does."""
+        return self.held().frame.copy(deep=False)
+
+    def held(self, *, fresh: bool = True) -> Held:
+        """Return the present state; raise StorageError where the folder cannot be read."""
+        return self._holder.held(fresh=fresh)
+
+    def is_loaded(self) -> bool:
+        """Say whether the frame is there: the first time it may have to be read."""
+        return self._opened is not None and self._opened.peek() is not None
+
+    def progress(self) -> tuple[int, int] | None:
+        """Return how many sidecars were read of how many, while very many are."""
+        return self._opened.progress if self._opened else None
+
+    def is_stale(self) -> bool:
+        """Say, in a tenth of a millisecond, whether something has happened since the last look."""
+        return self._opened is None or self._opened.is_stale()
+
+    def select(self, text: str = "", held: Held | None = None) -> Selection:
+        """Return what a search finds; raise InvalidQuery that points at a mistake in it."""
+        import numpy as np
+
+        from opstore.analytics.selection import Selection
+
+        state = held or self.held()
+        base = self._based(state)
+        if not text.strip():
+            return Selection(base)
+        key = (state.version, text, self.today())
+        found = self._selections.get(key)
+        if found is None:
+            found = Selection(base, _rows(state, np.frombuffer(self._index.numbers(text), np.int64)))
+            if len(self._selections) >= KEPT:
+                self._selections.clear()
+            self._selections[key] = found
+        return found
+
+    def period(self, text: str) -> Period | None:
+        """Return the days that a search asks for, None where it asks for none, for several spans or one without a beginning."""
+        found = values(text, "date")
+        span = value_of("date", found[0]) if len(found) == 1 else None
+        if not isinstance(span, Span):
+            return None
+        low, end = days(span, self.today())
+        tomorrow = self.today() + timedelta(1)
+        end = tomorrow if end is None else min(end, tomorrow)
+        if low is None or low >= end:
+            return None
+        return Period(low, end - timedelta(1))
+
+    def before(self, text: str) -> str | None:
+        """Return the search for the period of the same length before the one that a search asks for, None where there is none."""
+        period = self.period(text)
+        if period is None or (period.first - date.min).days < period.days:
+            return None
+        last = period.first - timedelta(1)
+        first = last - timedelta(period.days - 1)
+        return with_values(text, "date", [str(first) if first == last else f"{first}..{last}"])
+
+    def today(self) -> date:
+        """Return today, in UTC, as the search language counts days."""
+        return self._clock().astimezone(UTC).date()
+
+    def save(self) -> None:
+        """Keep what has been read, for the next process."""
+        if self._opened:
+            self._opened.save()
+
+    @property
+    def _holder(self) -> Holder:
+        from opstore.analytics.holder import Holder
+
+        with self._lock:
+            self._opened = self._opened or Holder(self._index)
+            return self._opened
+
+    def _based(self, held: Held) -> Base:
+        from opstore.analytics.selection import Base
+
+        known = self._base
+        if known is None or known[0] != held.version:
+            # Both from one reading: whoever comes second replaces an equal one.
+            known = held.version, Base(held.frame, _words(held))
+            self._base = known
+            self._selections = {}
+        return known[1]
+
+
+def _words(held: Held) -> Numbered:
+    import numpy as np
+
+    column = held.snapshot.table["words"].combine_chunks()
+    offsets = column.offsets.to_numpy().astype(np.int64)
+    vocabulary = held.snapshot.vocabulary
+    numbers = column.values.to_numpy()
+    return offsets, numbers, vocabulary["word"].to_pylist(), vocabulary["folded"].to_pylist()
+
+
+def _rows(held: Held, numbers: Whole) -> Bools:
+    """Return which rows have these numbers (ascending); numbers that the frame does not know yet are nobody's."""
+    import numpy as np
+
+    places = held.snapshot.table["at"].to_numpy()[::-1]
+    rows = np.zeros(len(places), bool)
+    if len(numbers) and len(places):
+        found = np.minimum(np.searchsorted(places, numbers), len(places) - 1)
+        rows[found[places[found] == numbers]] = True
+    return rows[::-1]

@@ -1,0 +1,358 @@
+"""Every number of the analytics page, told a second time by plain loops and pandas over the raw JSON, on folders of oddities."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter, defaultdict
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binomtest
+
+from opstore.analytics import content, numbers
+from opstore.analytics.desk import Analytics
+from opstore.analytics.selection import Selection, local_quarters, outcome_of
+from opstore.errors import InvalidQuery
+from opstore.index import Index
+from opstore.index.language import parse
+from tests.frame_twin import expected, tokens
+from tests.index_samples import TODAY, Queries, clock, rows_of
+from tests.search_oracle import found
+from tests.test_analytics_frame import folder
+
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module", params=[1, 2])
+def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A selection and its raw rows: everything of a folder, and a part of it."""
+    store = folder(tmp_path_factory.mktemp(f"numbers{request.param}"), 150, request.param)
+    index = Index(store)
+    index.update()
+    desk = Analytics(index)
+    text = "" if request.param == 1 else "-type:workflow_execution"
+    rows = [row for row in expected(store.operations.path) if not text or row["operation_type"] != "workflow_execution"]
+    yield desk.select(text), rows
+    index.stop()
+
+
+def of(rows: Rows, **wanted: Any) -> Rows:
+    """The rows that have these values."""
+    return [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+
+
+def outcomes(rows: Rows) -> tuple[int, int, int]:
+    """How many succeeded, failed, were stopped."""
+    count = Counter(outcome_of(row["status"]) for row in rows)
+    return count["succeeded"], count["failed"], count["stopped"]
+
+
+def priced(rows: Rows) -> Rows:
+    """The rows with a cost in the commonest currency."""
+    count = Counter(row["currency"] for row in rows if row["cost"] is not None and row["currency"])
+    main = min(count, key=lambda name: (-count[name], name))
+    return [row for row in rows if row["cost"] is not None and row["currency"] == main]
+
+
+def test_headline(told: Any) -> None:
+    selection, rows = told
+    good, bad, _ = outcomes(rows)
+    elapsed = [row["elapsed_seconds"] for row in rows if row["elapsed_seconds"] is not None]
+    paid = priced(rows)
+    interval = binomtest(good, good + bad).proportion_ci(method="wilson")
+    assert numbers.headline(selection) == {
+        "operations": len(rows),
+        "tried": good + bad,
+        "succeeded": good,
+        "low": pytest.approx(interval.low),
+        "high": pytest.approx(interval.high),
+        "median_seconds": pytest.approx(float(np.median(elapsed))),
+        "timed": len(elapsed),
+        "cost": pytest.approx(math.fsum(row["cost"] for row in paid)),
+        "priced": len(paid),
+        "estimated": sum(row["cost_estimated"] is True for row in paid),
+        "other_currencies": sum(row["cost"] is not None for row in rows) - len(paid),
+        "currency": "USD",
+    }
+
+
+@pytest.mark.parametrize("name", ["operation_type", "model", "provider"])
+def test_by_category(told: Any, name: str) -> None:
+    selection, rows = told
+    tally = numbers.by_category(selection, name)
+    count = Counter(row[name] for row in rows if row[name] is not None)
+    assert dict(zip(tally.table[name], tally.table["n"], strict=True)) == count
+    assert (tally.n, tally.missing) == (count.total(), len(rows) - count.total())
+    assert list(tally.table["n"]) == sorted(count.values(), reverse=True)
+    for line in tally.table.to_dict("records"):
+        good, bad, stopped = outcomes(of(rows, **{name: line[name]}))
+        assert (line["succeeded"], line["failed"], line["stopped"]) == (good, bad, stopped)
+        if good + bad:
+            interval = binomtest(good, good + bad).proportion_ci(method="wilson")
+            ends = (line["share"], line["low"], line["high"])
+            assert ends == pytest.approx((good / (good + bad), interval.low, interval.high), abs=1e-12)
+
+
+@pytest.mark.parametrize("unit", ["hour", "day", "week", "month"])
+def test_over_time_and_cost_over_time(told: Any, unit: str) -> None:
+    selection, rows = told
+    count: Counter[tuple[datetime, str]] = Counter()
+    money: defaultdict[tuple[datetime, str], float] = defaultdict(float)
+    paid = {row["operation_id"] for row in priced(rows)}
+    dated = [row for row in rows if row["timestamp"]]
+    for row in dated:
+        moment = row["timestamp"]
+        start = moment.replace(minute=0, second=0, microsecond=0)
+        if unit != "hour":
+            start = start.replace(hour=0) - timedelta(moment.weekday() if unit == "week" else 0)
+            start = start.replace(day=1) if unit == "month" else start
+        count[start, outcome_of(row["status"])] += 1
+        if row["operation_id"] in paid:
+            money[start, outcome_of(row["status"])] += row["cost"]
+    for tally, wanted in ((numbers.over_time(selection, unit), count), (numbers.cost_over_time(selection, unit), money)):
+        seen = {
+            (line["start"].to_pydatetime(), kind): line[kind]
+            for line in tally.table.to_dict("records")
+            for kind in ("succeeded", "failed", "stopped")
+            if line[kind]
+        }
+        assert seen == pytest.approx({key: value for key, value in wanted.items() if value})
+        assert tally.table["start"].is_monotonic_increasing
+    assert numbers.over_time(selection, unit).missing == len(rows) - len(dated)
+
+
+def test_the_unit_follows_the_span() -> None:
+    assert [numbers.unit_for(days * 86_400) for days in (0, 2, 4, 92, 400, 4000)] == [
+        "hour",
+        "hour",
+        "day",
+        "day",
+        "week",
+        "month",
+    ]
+
+
+def test_errors(told: Any) -> None:
+    selection, rows = told
+    failed = [row for row in rows if outcome_of(row["status"]) == "failed" and row["error_kind"]]
+    tally = numbers.errors(selection)
+    assert dict(zip(tally.table["error_kind"], tally.table["n"], strict=True)) == Counter(row["error_kind"] for row in failed)
+    for line in tally.table.to_dict("records"):
+        texts = Counter(row["error"] for row in of(failed, error_kind=line["error_kind"]) if row["error"] is not None)
+        assert line["of_them"] == max(texts.values(), default=0)
+        assert not texts or texts[line["example"]] == line["of_them"]
+
+
+@pytest.mark.parametrize("column", ["elapsed_seconds", "predict_seconds"])
+@pytest.mark.parametrize("by", ["operation_type", "model"])
+def test_times(told: Any, by: str, column: str) -> None:
+    selection, rows = told
+    tally = numbers.times(selection, by, column)
+    frame = pd.DataFrame([{by: row[by], column: row[column]} for row in rows if row[by] and row[column] is not None])
+    wanted = frame.groupby(by)[column].quantile(np.array([0.5, 0.95])).unstack()
+    for line in tally.table.to_dict("records"):
+        assert (line["median"], line["p95"]) == pytest.approx(tuple(wanted.loc[line[by]]))
+        assert sum(line["bins"]) == line["n"] == int((frame[by] == line[by]).sum())
+    assert len(tally.table) == len(wanted)
+    assert tally.n + tally.missing == len(rows)
+
+
+def test_cost_by_model(told: Any) -> None:
+    selection, rows = told
+    paid = [row for row in priced(rows) if row["model"]]
+    tally = numbers.cost_by(selection, "model")
+    assert set(tally.table["model"]) == {row["model"] for row in paid}
+    for line in tally.table.to_dict("records"):
+        mine = of(paid, model=line["model"])
+        total = math.fsum(row["cost"] for row in mine)
+        good = sum(outcome_of(row["status"]) == "succeeded" for row in mine)
+        assert (line["n"], line["succeeded"]) == (len(mine), good)
+        assert line["cost"] == pytest.approx(total)
+        assert line["on_failures"] == pytest.approx(
+            math.fsum(row["cost"] for row in mine if outcome_of(row["status"]) == "failed")
+        )
+        assert line["per_success"] == pytest.approx(total / good if good else math.nan, nan_ok=True)
+    assert tally.missing == len(rows) - len(paid)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Paris", "Asia/Kathmandu", "America/St_Johns"])
+def test_rhythm(told: Any, zone: str) -> None:
+    selection, rows = told
+    there = ZoneInfo(zone)
+    local = [row["timestamp"].astimezone(there) for row in rows if row["timestamp"] and row["timestamp"].year > 1]
+    wanted = Counter((moment.weekday(), moment.hour) for moment in local)
+    tally = numbers.rhythm(selection, there)
+    assert {(day, hour): n for day, line in enumerate(tally.table.to_numpy()) for hour, n in enumerate(line) if n} == wanted
+
+
+def test_every_quarter_of_an_hour_around_a_change_of_clocks() -> None:
+    zone = ZoneInfo("Europe/Paris")
+    for day in (datetime(2025, 3, 30, tzinfo=UTC), datetime(2025, 10, 26, tzinfo=UTC)):
+        seconds = np.arange(int(day.timestamp()) - 86_400, int(day.timestamp()) + 2 * 86_400, 450)
+        weekdays, hours = local_quarters(seconds, zone)
+        local = [datetime.fromtimestamp(int(second), zone) for second in seconds]
+        assert list(zip(weekdays, hours, strict=True)) == [(moment.weekday(), moment.hour) for moment in local]
+
+
+def test_top_prompts(told: Any) -> None:
+    selection, rows = told
+    groups: defaultdict[str, Rows] = defaultdict(list)
+    for row in rows:
+        if row["prompt"] and row["prompt"].strip():
+            groups[" ".join(tokens(row["prompt"])) or row["prompt"].strip()].append(row)
+    tally = content.top_prompts(selection, 10)
+    paid = {row["operation_id"] for row in priced(rows)}
+    assert list(tally.table["n"]) == sorted(map(len, groups.values()), reverse=True)[:10]
+    assert tally.extra["different"] == len(groups)
+    for line in tally.table.to_dict("records"):
+        mine = groups[" ".join(tokens(line["prompt"])) or line["prompt"].strip()]
+        stars = [row["rating"] for row in mine if row["rating"] is not None]
+        good, bad, _ = outcomes(mine)
+        assert line["prompt"] == mine[0]["prompt"]
+        assert (line["n"], line["succeeded"], line["tried"], line["rated"]) == (len(mine), good, good + bad, len(stars))
+        assert line["rating"] == pytest.approx(sum(stars) / len(stars) if stars else math.nan, nan_ok=True)
+        assert line["cost"] == pytest.approx(math.fsum(row["cost"] for row in mine if row["operation_id"] in paid))
+        assert line["example"] == next((row["operation_id"] for row in mine if row["status"] == "stored"), None)
+
+
+def test_top_words(told: Any) -> None:
+    selection, rows = told
+    count = Counter(word for row in rows for word in set(tokens(row["prompt"] or "")))
+    kept = {word: n for word, n in count.items() if word not in content.STOP and len(word) > 1 and not word.isdigit()}
+    tally = content.top_words(selection, 15)
+    assert list(tally.table["n"]) == sorted(kept.values(), reverse=True)[:15]
+    assert all(kept[tokens(str(line.word))[0]] == line.n for line in tally.table.itertuples())
+    assert tally.n == sum(bool(tokens(row["prompt"] or "")) for row in rows)
+
+
+def test_parameters(told: Any) -> None:
+    selection, rows = told
+    wanted: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        for name, value in json.loads(row["parameters"] or "{}").items():
+            wanted[name, json.dumps(value, ensure_ascii=False)] += 1
+    table = content.parameters(selection).table
+    assert {(line.parameter, line.value): line.n for line in table.itertuples()} == wanted
+    assert "seed" not in set(table["parameter"])
+
+
+def test_calibration_and_workflows(told: Any) -> None:
+    selection, rows = told
+    for line in content.calibration(selection).table.to_dict("records"):
+        low = line["low_edge"]
+        mine = [
+            row
+            for row in rows
+            if row["confidence"] is not None and row["overridden"] is not None and tenth(row["confidence"]) == round(low * 10)
+        ]
+        good, bad, _ = outcomes(mine)
+        kept = sum(row["overridden"] is False for row in mine)
+        assert (line["n"], line["kept"], line["tried"], line["succeeded"]) == (len(mine), kept, good + bad, good)
+    table = content.workflows(selection).table
+    wanted = Counter(
+        (row["workflow_id"], tenth(row["confidence"])) for row in rows if row["workflow_id"] and row["confidence"] is not None
+    )
+    assert {(name, bin_): n for name, line in table.iterrows() for bin_, n in enumerate(line) if n} == wanted
+
+
+def tenth(confidence: float) -> int:
+    """The tenth that a confidence lies in; 1.0 is of the last."""
+    return min(int(confidence * 10 + 1e-9), 9)
+
+
+def test_ratings(told: Any) -> None:
+    selection, rows = told
+    for line in content.ratings(selection).table.to_dict("records"):
+        stars = [row["rating"] for row in rows if row["model"] == line["model"] and row["rating"] is not None]
+        assert (line["n"], line["mean"]) == (len(stars), pytest.approx(sum(stars) / len(stars)))
+        assert [line[f"stars_{star}"] for star in range(1, 6)] == [stars.count(star) for star in range(1, 6)]
+
+
+def test_storage(told: Any) -> None:
+    selection, rows = told
+    wanted: Counter[tuple[datetime, str]] = Counter()
+    for row in rows:
+        if row["timestamp"]:
+            month = row["timestamp"].replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+            wanted[month, "inputs"] += row["bytes_in"] or 0
+            wanted[month, "intermediates"] += row["bytes_between"] or 0
+            wanted[month, "videos" if row["media"] == "video" else "images"] += row["bytes_out"] or 0
+    table = content.storage(selection).table
+    seen = {
+        (line["start"].to_pydatetime(), kind): line[kind]
+        for line in table.to_dict("records")
+        for kind in content.KINDS
+        if line[kind]
+    }
+    assert seen == {key: value for key, value in wanted.items() if value}
+    assert table["total"].iloc[-1] == sum(wanted.values())
+
+
+def test_nothing_gives_empty_tables_and_no_numbers() -> None:
+    nothing = Selection.of(expected_frame())
+    assert numbers.headline(nothing)["cost"] is None
+    assert numbers.headline(nothing)["median_seconds"] is None
+    told = [
+        numbers.by_category(nothing, "model"),
+        numbers.over_time(nothing),
+        numbers.errors(nothing),
+        numbers.times(nothing, "model"),
+    ]
+    told += [numbers.cost_by(nothing), numbers.cost_over_time(nothing), numbers.rhythm(nothing), content.top_prompts(nothing)]
+    told += [content.top_words(nothing), content.parameters(nothing), content.calibration(nothing), content.workflows(nothing)]
+    told += [content.ratings(nothing), content.storage(nothing)]
+    assert not any(told)
+
+
+def expected_frame() -> pd.DataFrame:
+    """An empty frame."""
+    from opstore.analytics.frame import frame_of
+    from opstore.analytics.snapshot import SCHEMA
+
+    return frame_of(SCHEMA.empty_table())
+
+
+# -- which rows ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_search_selects_what_the_library_finds(tmp_path: Path) -> None:
+    import random
+
+    store = folder(tmp_path, 100)
+    index = Index(store, clock=clock)
+    index.update()
+    desk = Analytics(index, clock=clock)
+    rows = rows_of(store)
+    queries = Queries(random.Random(4))
+    met = 0
+    for _ in range(150):
+        text = queries.text()
+        wanted = sorted((row.id for row in rows if found(parse(text), row, TODAY)), reverse=True)
+        selection = desk.select(text)
+        assert desk.held().frame["operation_id"].take(selection.index()).tolist() == wanted
+        assert len(selection) == len(wanted)
+        met += bool(wanted)
+    assert met > 50
+    with pytest.raises(InvalidQuery):
+        desk.select("(")
+    index.stop()
+
+
+def test_the_period_before_has_the_same_length(tmp_path: Path) -> None:
+    desk = Analytics(Index(folder(tmp_path, 1)), clock=clock)
+    assert desk.before("date:7d cat") == "date:2025-10-21..2025-10-27 cat"
+    assert desk.before("date:2025-10") == "date:2025-08-31..2025-09-30"
+    assert desk.before("date:today") == "date:2025-11-02"
+    assert desk.before("date:2025-11") == "date:2025-10-29..2025-10-31", "the present month has three days yet"
+    assert [
+        desk.before(text) for text in ("", "cat", "date:..2025", "date:2025-01,2025-03", "date:>=2030", "date:0001..today")
+    ] == [None] * 6
+    assert desk.period("date:>=2025-10-30") is not None
+    assert desk.period("date:>=2025-10-30").days == 5  # type: ignore[union-attr]
+    assert desk.today() == date(2025, 11, 3)

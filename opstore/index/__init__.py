@@ -6,7 +6,6 @@ itself when it is missing, damaged or of another version; meanwhile it answers f
 
 from __future__ import annotations
 
-import sqlite3
 from array import array
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,11 +20,12 @@ from opstore.index.compile import Plan, compiled
 from opstore.index.follow import Follower, Progress
 from opstore.index.language import parse
 from opstore.index.pages import EXACT, ORDERS, Pages, Place
-from opstore.index.sqlite import Damaged, Database, make
+from opstore.index.rows import find
+from opstore.index.sqlite import Connection, Damaged, Database, make
 from opstore.index.stacks import STACKS, Stacks
 from opstore.index.table import Row
 from opstore.index.terms import Query
-from opstore.index.writer import find, parent_word, reason_of
+from opstore.index.writer import parent_word, reason_of
 from opstore.names import sidecar_name
 from opstore.store import Store
 from opstore.verify import Problem
@@ -272,7 +272,7 @@ class Index:
 
     # -- inside ----------------------------------------------------------------------------------------------------------
 
-    def _plan(self, connection: sqlite3.Connection, query: Query) -> Plan:
+    def _plan(self, connection: Connection, query: Query) -> Plan:
         return compiled(connection, query, self._clock().astimezone(UTC).date())
 
     def _total(self, pages: Pages, text: str) -> Count:
@@ -281,7 +281,7 @@ class Index:
         changes = pages.changes()
         cached = self._counts.get(key)
         if cached is None or cached[0] != changes:
-            n = pages.count()
+            n = pages.count(EXACT)
             cached = changes, Count(min(n, EXACT), n <= EXACT)
             if len(self._counts) > 500:
                 self._counts.clear()

@@ -1,23 +1,26 @@
-"""Turns a search into what the engine runs: one full-text expression, a range of row numbers, and a check where those are wider.
+"""Turns a search into what the engine runs: full-text expressions, a range of row numbers, and a check where those are wider.
 
 Every field but a few is a marked word in the full-text table, so a search is one walk through sorted lists, newest first, that
-ends when enough is found. Costs, times and confidences are found by their coarse size (a superset) and then compared; dates and
-ids are ranges of row numbers.
+ends when enough is found. Costs, times and confidences are found by their coarse size and then compared; dates and ids are ranges
+of row numbers. Where an expression can only be too narrow or too wide, both are made: what the narrow one finds is certain, and
+only what the wide one finds beyond it is looked at (`Plan.doubtful`).
 """
 
 from __future__ import annotations
 
 import math
-import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from fractions import Fraction
 
 from opstore.index import order
+from opstore.index.beginnings import SHORT, long_beginning
+from opstore.index.rows import boundary, find
+from opstore.index.sqlite import Connection
 from opstore.index.table import MILLION, THOUSAND
 from opstore.index.terms import And, Field, Node, Not, Or, Phrase, Query, Span, Text, Word, days, matches
-from opstore.index.writer import MARK, batch_word, boundary, bucket, find, parent_word, plain
+from opstore.index.writer import batch_word, bucket, name_word, parent_word, plain
 
 #: Numbers that are kept as whole multiples of a unit and compared in their column.
 UNITS = {"cost": MILLION, "elapsed": THOUSAND, "confidence": MILLION}
@@ -25,6 +28,7 @@ UNITS = {"cost": MILLION, "elapsed": THOUSAND, "confidence": MILLION}
 _FEW = ("rating", "inputs")
 _COLUMNS = ("type", "status", "model", "provider", "error")
 _FIRST, _LAST = -(2**62), 2**62
+_NO_ROW = f'"{batch_word("")}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,11 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run: rows whose text matches (None: all), whose number is from `low` and below `high`, and that pass the checks."""
+    """What to run: rows whose text matches (None: all), whose number is from `low` and below `high`, and that pass the checks.
+
+    Every one of them has one of each set of `names`. To these come the rows of `doubtful`, all of them others. `merged`, where
+    there is one, finds the same rows as both together and takes long however few are wanted.
+    """
 
     match: str | None = None
     low: int = _FIRST
@@ -45,15 +53,28 @@ class Plan:
     checks: tuple[Check, ...] = ()
     nothing: bool = False
     words: tuple[str, ...] = field(default=())
+    names: tuple[frozenset[int], ...] = field(default=())
+    doubtful: Plan | None = None
+    merged: Plan | None = None
 
-    def narrowed(self, match: str | None = None, low: int = _FIRST, high: int = _LAST, check: Check | None = None) -> Plan:
-        """Return a plan for those of the rows that also match, and lie between, and pass."""
+    def narrowed(
+        self,
+        match: str | None = None,
+        low: int = _FIRST,
+        high: int = _LAST,
+        check: Check | None = None,
+        without: str | None = None,
+    ) -> Plan:
+        """Return a plan for those of the rows that also match, do not match `without`, and lie between, and pass."""
+        wanted = _all((self.match, match))
         return replace(
             self,
-            match=_all((self.match, match)),
+            match=wanted if without is None else f"({wanted}) NOT ({without})",
             low=max(self.low, low),
             high=min(self.high, high),
             checks=(*self.checks, check) if check else self.checks,
+            doubtful=self.doubtful.narrowed(match, low, high, check, without) if self.doubtful else None,
+            merged=None,
         )
 
 
@@ -64,25 +85,33 @@ def _all(parts: Iterable[str | None]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Cover:
-    """An expression that matches at least what a node asks for; `match` None: everything. `exact`: and nothing else."""
+    """An expression; `match` None: everything."""
 
     match: str | None
-    exact: bool
     nothing: bool = False
 
 
-_NOTHING = _Cover(None, True, nothing=True)
+_NOTHING, _EVERYTHING = _Cover(None, nothing=True), _Cover(None)
 
 
-def compiled(connection: sqlite3.Connection, query: Query, today: date) -> Plan:
+def compiled(connection: Connection, query: Query, today: date) -> Plan:
     """Return the plan of a search, for the names that the index knows now."""
-    return _Compiler(connection, today).plan(query)
+    compiler = _Compiler(connection, today)
+    plan = compiler.plan(query)
+    beginnings = compiler.common_beginnings()
+    if not beginnings or plan.nothing:
+        return plan
+    return replace(_Compiler(connection, today, beginnings).plan(query), merged=plan)
 
 
 class _Compiler:
-    def __init__(self, connection: sqlite3.Connection, today: date) -> None:
+    """`beginnings` names, for each long beginning that is looked for in the prompts, the commonest words that begin so."""
+
+    def __init__(self, connection: Connection, today: date, beginnings: Mapping[str, Sequence[str]] | None = None) -> None:
         self.db = connection
         self.today = today
+        self.beginnings = beginnings or {}
+        self._long: set[str] = set()
         self._names: dict[str, list[tuple[int, str]]] = {}
 
     def plan(self, query: Query) -> Plan:
@@ -96,41 +125,66 @@ class _Compiler:
                 kept.append(node)
             else:
                 low, high = max(low, ranges[0][0]), min(high, ranges[0][1])
-        cover = self.conjunction(kept)
-        checks = tuple(self.check(node) for node in kept if not self.cover(node).exact)
         words = tuple(
             plain(node.text) for node in kept if isinstance(node, Phrase) or (isinstance(node, Word) and not node.prefix)
         )
-        return Plan(cover.match, low, high, checks, cover.nothing or low >= high, words)
+        names = tuple(
+            frozenset(self.numbers(node)) for node in kept if isinstance(node, Field) and node.name in ("type", "model")
+        )
+        outer, inner = self.conjunction(kept, True), self.conjunction(kept, False)
+        plan = Plan(outer.match, low, high, (), outer.nothing or low >= high, words, names)
+        if outer == inner or plan.nothing:
+            return plan
+        checks = self.checks(kept, found_certain=not inner.nothing and outer.match is not None)
+        if inner.nothing or outer.match is None:
+            return replace(plan, checks=checks)
+        if inner.match is None:
+            return replace(plan, match=None)
+        return replace(
+            plan, match=inner.match, doubtful=replace(plan, match=f"({outer.match}) NOT ({inner.match})", checks=checks)
+        )
 
-    # -- the superset ----------------------------------------------------------------------------------------------------
+    def checks(self, nodes: Sequence[Node], found_certain: bool) -> tuple[Check, ...]:
+        """Return what must hold of a row that the wide expression matches."""
+        if found_certain and len(nodes) == 1 and isinstance(nodes[0], Or):
+            # Whichever of the others holds makes a row certain: of a doubtful one, none does.
+            rest = [part for part in nodes[0].nodes if self.is_inexact(part)]
+            return (self.check(Or(tuple(rest))),)
+        return tuple(self.check(node) for node in nodes if self.is_inexact(node))
 
-    def cover(self, node: Node) -> _Cover:
+    def is_inexact(self, node: Node) -> bool:
+        return self.cover(node, True) != self.cover(node, False)
+
+    def common_beginnings(self) -> dict[str, tuple[str, ...]]:
+        """Return the long beginnings that the plan was made with and that are better looked for in the prompts."""
+        found = {beginning: self.db.beginnings.common(self.db, beginning) for beginning in self._long}
+        return {beginning: words for beginning, words in found.items() if words}
+
+    # -- too wide, or too narrow -----------------------------------------------------------------------------------------
+
+    def cover(self, node: Node, wide: bool) -> _Cover:
+        """Return an expression that matches at least what a node asks for (`wide`), or at most that."""
         if isinstance(node, And):
-            return self.conjunction(node.nodes)
+            return self.conjunction(node.nodes, wide)
         if isinstance(node, Or):
-            return self.disjunction(node)
+            return self.disjunction(node, wide)
         if isinstance(node, Not):
-            inner = self.cover(node.node)
+            inner = self.cover(node.node, not wide)
             if inner.nothing:
-                return _Cover(None, True)
-            if not inner.exact:
-                return _Cover(None, False)
-            return _Cover(f"({self.everything()}) NOT ({inner.match})", True) if inner.match else _NOTHING
+                return _EVERYTHING
+            return _Cover(f"({self.everything()}) NOT ({inner.match})") if inner.match else _NOTHING
         if isinstance(node, Field):
-            return self.field(node)
-        return _Cover(_words(node), True)
+            return self.field(node, wide)
+        return self.words(node, wide)
 
-    def conjunction(self, nodes: Iterable[Node]) -> _Cover:
+    def conjunction(self, nodes: Iterable[Node], wide: bool) -> _Cover:
         """Return what matches all; what is negated is taken away from the rest, and from everything only if there is no rest."""
         wanted: list[str | None] = []
         unwanted: list[str] = []
-        exact = True
         for node in nodes:
-            inner = self.cover(node.node if isinstance(node, Not) else node)
-            exact = exact and inner.exact
+            inner = self.cover(node.node, not wide) if isinstance(node, Not) else self.cover(node, wide)
             if isinstance(node, Not):
-                if inner.exact and not inner.nothing:
+                if not inner.nothing:
                     if inner.match is None:
                         return _NOTHING
                     unwanted.append(inner.match)
@@ -141,43 +195,52 @@ class _Compiler:
         match = _all(wanted)
         if unwanted:
             match = f"({match or self.everything()})" + "".join(f" NOT ({part})" for part in unwanted)
-        return _Cover(match, exact)
+        return _Cover(match)
 
-    def disjunction(self, node: Or) -> _Cover:
-        covers = [cover for cover in map(self.cover, node.nodes) if not cover.nothing]
+    def disjunction(self, node: Or, wide: bool) -> _Cover:
+        covers = [cover for cover in (self.cover(part, wide) for part in node.nodes) if not cover.nothing]
         if not covers:
             return _NOTHING
-        exact = all(cover.exact for cover in covers)
         if any(cover.match is None for cover in covers):
-            return _Cover(None, exact and any(cover.match is None and cover.exact for cover in covers))
-        return _Cover(" OR ".join(f"({cover.match})" for cover in covers), exact)
+            return _EVERYTHING
+        return _Cover(" OR ".join(f"({cover.match})" for cover in covers))
 
     def everything(self) -> str:
         """Return an expression that every row matches: each has one status."""
-        return _any(number for number, _ in self.names("status")) or f'"{MARK}none"'
+        return _any(number for number, _ in self.names("status")) or _NO_ROW
 
-    def field(self, node: Field) -> _Cover:
+    def words(self, node: Word | Phrase, wide: bool) -> _Cover:
+        beginning = long_beginning(node.text) if isinstance(node, Word) and node.prefix else None
+        if beginning is not None:
+            self._long.add(beginning)
+            words = self.beginnings.get(beginning)
+            if words:
+                return _Cover(f'"{beginning[:SHORT]}"*' if wide else " OR ".join(f'"{word}"' for word in words))
+        text = plain(node.text).replace('"', " ")
+        return _Cover(f'"{text}"*' if isinstance(node, Word) and node.prefix else f'"{text}"')
+
+    def field(self, node: Field, wide: bool) -> _Cover:
         if node.name in ("date", "id"):
-            return _Cover(None, False)
+            return _EVERYTHING if wide else _NOTHING
         if node.name in ("parent", "batch"):
             word = parent_word if node.name == "parent" else batch_word
-            return _Cover(" OR ".join(f'"{word(value.text)}"' for value in node.values if isinstance(value, Text)), True)
+            return _Cover(" OR ".join(f'"{word(value.text)}"' for value in node.values if isinstance(value, Text)))
         if node.name == "favorite":
             return self.favorite(node)
-        found = _any(self.numbers(node))
-        return _Cover(found, node.name not in UNITS) if found else _NOTHING
+        found = _any(self.numbers(node, wide))
+        return _Cover(found) if found else _NOTHING
 
     def favorite(self, node: Field) -> _Cover:
         wanted = {value.text for value in node.values if isinstance(value, Text)}
         if len(wanted) == 2:
-            return _Cover(None, True)
+            return _EVERYTHING
         yes = _any(number for number, _ in self.names("favorite"))
         if "yes" in wanted:
-            return _Cover(yes, True) if yes else _NOTHING
-        return _Cover(f"({self.everything()}) NOT ({yes})", True) if yes else _Cover(None, True)
+            return _Cover(yes) if yes else _NOTHING
+        return _Cover(f"({self.everything()}) NOT ({yes})") if yes else _EVERYTHING
 
-    def numbers(self, node: Field) -> list[int]:
-        """Return the words that a field's values name: those of the coarse sizes for a number that is compared afterwards."""
+    def numbers(self, node: Field, wide: bool = True) -> list[int]:
+        """Return the words that a field's values name; of coarse sizes those that may fit (`wide`), or those that do."""
         known = self.names(node.name)
         found: dict[int, None] = {}
         for value in node.values:
@@ -186,7 +249,8 @@ class _Compiler:
                 continue
             low, high = whole(value, UNITS.get(node.name, 1))
             if node.name in UNITS:
-                low, high = (None if end is None else bucket(end) for end in (low, high))
+                # A size whose ends lie on both sides of a bound is in no narrow expression.
+                low, high = _bound(low, 0 if wide else 1), _bound(high, 0 if wide else -1)
             fits = (number for number, name in known if (low is None or int(name) >= low) and (high is None or int(name) <= high))
             found |= dict.fromkeys(fits)
         return list(found)
@@ -215,7 +279,10 @@ class _Compiler:
         if ranges is not None:
             sql = " OR ".join("op.at >= ? AND op.at < ?" for _ in ranges)
             return Check(f"({sql})", tuple(end for pair in ranges for end in pair))
-        cover = self.cover(node)
+        beginning = long_beginning(node.text) if isinstance(node, Word) and node.prefix else None
+        if beginning in self.beginnings:
+            return Check("begins((SELECT text FROM prompt WHERE id = op.prompt), ?)", (beginning,))
+        cover = self.cover(node, True)
         if cover.nothing or cover.match is None:
             return Check("0" if cover.nothing else "1")
         return Check("(op.at IN (SELECT rowid FROM body WHERE body MATCH ?))", (cover.match,))
@@ -265,13 +332,13 @@ def whole(span: Span, unit: int) -> tuple[int | None, int | None]:
     return low, high
 
 
-def _words(node: Word | Phrase) -> str:
-    text = plain(node.text).replace('"', " ")
-    return f'"{text}"*' if isinstance(node, Word) and node.prefix else f'"{text}"'
+def _bound(value: int | None, inward: int) -> int | None:
+    """Return the coarse size of a bound, or the next one inwards."""
+    return None if value is None else bucket(value) + inward
 
 
 def _any(numbers: Iterable[int]) -> str | None:
-    return " OR ".join(f'"{MARK}{number}"' for number in numbers) or None
+    return " OR ".join(f'"{name_word(number)}"' for number in numbers) or None
 
 
 def _pushed(node: Node) -> Node:

@@ -10,29 +10,27 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import sqlite3
+import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
 
 from opstore.errors import OpstoreError, Said, said_again
 from opstore.index import order
 from opstore.index.changes import note
+from opstore.index.rows import COLUMNS, entry_of_row, find, neighbours
 from opstore.index.sqlite import Connection
-from opstore.index.table import Entry, output_code, output_of
+from opstore.index.table import Entry, output_code
 from opstore.names import is_operation_id
 
-_PRIVATE = "\ue000"
-#: Begins the marked words: a character for private use, which counts as a letter and is taken out of prompts and searches; twice,
-#: so that all of them are one entry in the index of two-letter beginnings.
-MARK = _PRIVATE * 2
-COLUMNS = (
-    "at, key, stamp, type, status, prompt, model, provider, output, inputs, rating, favorite, tags, batch, parents, elapsed, "
-    "cost, currency, error, confidence, source"
-)
+#: Characters for private use count as letters and are taken out of prompts and searches, so that no prompt can pretend to be a
+#: field. Each numbered name is one of them: a word of one letter costs nothing in the index of two-letter beginnings (12 bytes an
+#: operation less). Where there are more names, and before what is no number, stands the first one, twice: one such beginning.
+_FIRST, _LAST = 0xE000, 0xF8FF
+_PRIVATE = re.compile(f"[{chr(_FIRST)}-{chr(_LAST)}]")
+_MARK = chr(_FIRST) * 2
 _INSERT_TEXT = "INSERT INTO body (rowid, text) VALUES (?, ?)"
 _INSERT = f"INSERT INTO op ({COLUMNS}) VALUES ({', '.join('?' * 21)})"
 
@@ -77,21 +75,33 @@ def bucket(value: int) -> int:
     return 1 + math.floor(4 * math.log2(value))
 
 
+def span(size: int) -> tuple[int, int]:
+    """Return the least and the greatest number of a coarse size, or a little beyond."""
+    if size <= 0:
+        return (0, 0) if size == 0 else (-(2**62), -1)
+    return math.floor(2 ** ((size - 1) / 4)) - 1, math.ceil(2 ** (size / 4)) + 1
+
+
 def plain(text: str) -> str:
     """Return a text without the mark: nobody's prompt can pretend to be a field."""
-    return text.replace(_PRIVATE, " ")
+    return text if text.isascii() else _PRIVATE.sub(" ", text)
+
+
+def name_word(number: int) -> str:
+    """Return the marked word of a numbered name."""
+    return chr(_FIRST + number) if number <= _LAST - _FIRST else f"{_MARK}{number}"
 
 
 def parent_word(operation_id: str) -> str:
     """Return the marked word of an operation that is used as an input."""
-    return f"{MARK}p{operation_id.replace('_', '')}"
+    return f"{_MARK}p{operation_id.replace('_', '')}"
 
 
 def batch_word(batch: str) -> str:
     """Return the marked word of a batch."""
     if is_operation_id(batch):
-        return f"{MARK}b{batch.replace('_', '')}"
-    return f"{MARK}h{blake2b(batch.encode(), digest_size=8).hexdigest()}"
+        return f"{_MARK}b{batch.replace('_', '')}"
+    return f"{_MARK}h{blake2b(batch.encode(), digest_size=8).hexdigest()}"
 
 
 def names_of(entry: Entry) -> list[tuple[str, str]]:
@@ -112,7 +122,7 @@ def names_of(entry: Entry) -> list[tuple[str, str]]:
 
 def text_of(entry: Entry, words: Iterable[int]) -> str:
     """Return what stands in the full-text table: the prompt, then a marked word for all that can be asked."""
-    marked = [f"{MARK}{word}" for word in words]
+    marked = [name_word(word) for word in words]
     marked += [parent_word(parent) for parent in entry.parents]
     if entry.batch:
         marked.append(batch_word(entry.batch))
@@ -132,6 +142,7 @@ class Writer:
         connection.learn()
         self._words, self._names = connection.words, connection.names
         self._counts: Counter[int] = Counter()
+        self._pairs: Counter[tuple[int, int]] = Counter()
         self._prompts: Counter[int] = Counter()
         self._prompt_ids: dict[str, int] = {}
         self._next_prompt: int = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM prompt").fetchone()[0]
@@ -181,6 +192,8 @@ class Writer:
     def finish(self) -> None:
         """Write what was counted."""
         self._db.executemany("UPDATE word SET n = n + ? WHERE id = ?", [(n, key) for key, n in self._counts.items() if n])
+        pairs = [(*pair, n) for pair, n in self._pairs.items() if n]
+        self._db.executemany("INSERT INTO pair VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n", pairs)
         changes = [(n, key) for key, n in self._prompts.items() if n]
         self._db.executemany("UPDATE prompt SET n = n + ? WHERE id = ?", changes)
         self._db.executemany("DELETE FROM prompt WHERE id = ? AND n = 0", [(key,) for n, key in changes if n < 0])
@@ -209,6 +222,7 @@ class Writer:
             self._has_strays = True
         words = [self._word(field, name) for field, name in names_of(entry)]
         self._counts.update(words)
+        self._pairs.update(self._pairs_of(entry))
         prompt = self._prompt(entry.prompt)
         self._prompts[prompt] += 1
         known = self._words
@@ -236,6 +250,11 @@ class Writer:
             entry.source,
         )
         return values, text_of(entry, words)
+
+    def _pairs_of(self, entry: Entry) -> list[tuple[int, int]]:
+        known, values = self._words, (("cost", entry.cost), ("elapsed", entry.elapsed))
+        names = [known["type", entry.type], *([known["model", entry.model]] if entry.model else ())]
+        return [(known[field, str(bucket(value))], name) for field, value in values if value is not None for name in names]
 
     def put_new(self, found: Sequence[tuple[Entry, int]]) -> list[tuple[Entry, int]]:
         """Put in many operations of which most have a second to themselves, sorted by id; return those that have not.
@@ -265,6 +284,7 @@ class Writer:
         self._touched[old.entry.id] = None
         for field, name in names_of(old.entry):
             self._counts[self._words[field, name]] -= 1
+        self._pairs.subtract(self._pairs_of(old.entry))
         row = self._db.execute("DELETE FROM op WHERE at = ? RETURNING prompt", (old.at,)).fetchone()
         self._prompts[row[0]] -= 1
         self._db.execute("INSERT INTO body (body, rowid, text) VALUES ('delete', ?, ?)", (old.at, old.text))
@@ -357,96 +377,6 @@ class Writer:
             return low, min(high, last + 1)
         above = self._db.execute("SELECT min(at) FROM op WHERE at > ?", (low,)).fetchone()[0]
         return low, min(at for at in (above, high if greater else None, low + order.WIDTH) if at is not None)
-
-
-# -- reading rows --------------------------------------------------------------------------------------------------------
-
-
-def find(connection: sqlite3.Connection, operation_id: str, has_strays: bool = True) -> int | None:
-    """Return the number of an operation's row, None where there is none."""
-    first = order.second_of(operation_id) * order.WIDTH
-    row = connection.execute(
-        "SELECT at FROM op WHERE at BETWEEN ? AND ? AND key = ?", (first, first + order.WIDTH - 1, operation_id[15:])
-    ).fetchone()
-    if row and order.id_of(row[0], operation_id[15:]) != operation_id:
-        row = None
-    if row is None and has_strays:
-        row = connection.execute("SELECT at FROM stray WHERE id = ?", (operation_id,)).fetchone()
-    return row[0] if row else None
-
-
-def neighbours(connection: sqlite3.Connection, operation_id: str, has_strays: bool = True) -> tuple[list[int], list[int]]:
-    """Return numbers of rows with lesser ids and with greater ids: those of the same second, and the nearest strays."""
-    first = order.second_of(operation_id) * order.WIDTH
-    lesser: list[int] = []
-    greater: list[int] = []
-    rows = connection.execute(
-        "SELECT at, key FROM op WHERE at BETWEEN ? AND ? AND length(key) <= 8", (first, first + order.WIDTH - 1)
-    )
-    for at, key in rows:
-        found = order.id_of(at, key)
-        if found != operation_id:
-            (lesser if found < operation_id else greater).append(at)
-    if has_strays:
-        below = "SELECT at FROM stray WHERE id < ? ORDER BY id DESC LIMIT 1"
-        above = "SELECT at FROM stray WHERE id > ? ORDER BY id LIMIT 1"
-        lesser += [at for (at,) in connection.execute(below, (operation_id,))]
-        greater += [at for (at,) in connection.execute(above, (operation_id,))]
-    return lesser, greater
-
-
-def boundary(connection: sqlite3.Connection, operation_id: str, second: int | None = None) -> int:
-    """Return a number: rows of lesser ids have lesser ones, rows of `operation_id` and greater ids this or greater ones.
-
-    With `second`, the text is only the beginning of an id, and means the first of that second.
-    """
-    start = order.second_of(operation_id) if second is None else second
-    first = start * order.WIDTH
-    found = None if second is not None else find(connection, operation_id)
-    if found is not None:
-        return found
-    if second is None:
-        lesser, greater = neighbours(connection, operation_id)
-    else:
-        bound = order.digits_of(second)
-        lesser = [at for (at,) in connection.execute("SELECT at FROM stray WHERE id < ? ORDER BY id DESC LIMIT 1", (bound,))]
-        greater = [at for (at,) in connection.execute("SELECT at FROM stray WHERE id >= ? ORDER BY id LIMIT 1", (bound,))]
-    number = max([first, *(at + 1 for at in lesser)])
-    return min([number, *greater])
-
-
-def entry_of_row(row: Any, names: Mapping[int, str]) -> Entry:
-    """Return the entry of a row that was selected with COLUMNS and the prompt's text behind them."""
-    try:
-        return _entry_of_row(row, names)
-    except (LookupError, TypeError, ValueError, OverflowError, AttributeError) as error:
-        # The engine does not see every damage; what makes no sense is one.
-        raise sqlite3.DatabaseError("a row makes no sense") from error
-
-
-def _entry_of_row(row: Any, names: Mapping[int, str]) -> Entry:
-    operation_id = order.id_of(row[0], row[1])
-    return Entry(
-        id=operation_id,
-        type=names[row[3]],
-        status=names[row[4]],
-        prompt=row[21],
-        model=None if row[6] is None else names[row[6]],
-        provider=None if row[7] is None else names[row[7]],
-        output=output_of(row[8], operation_id),
-        inputs=row[9],
-        rating=row[10],
-        favorite=bool(row[11]),
-        tags=tuple(sorted(names[int(word)] for word in row[12].split())) if row[12] else (),
-        batch=row[13],
-        parents=tuple(row[14].split()) if row[14] else (),
-        elapsed=row[15],
-        cost=row[16],
-        currency=None if row[17] is None else names[row[17]],
-        error=None if row[18] is None else names[row[18]],
-        confidence=row[19],
-        source=row[20],
-    )
 
 
 def put_all(

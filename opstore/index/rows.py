@@ -1,0 +1,102 @@
+"""Finds rows by the ids of their operations, and reads them: row numbers are in the order of ids, whoever was written first."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from opstore.index import order
+from opstore.index.table import Entry, output_of
+
+COLUMNS = (
+    "at, key, stamp, type, status, prompt, model, provider, output, inputs, rating, favorite, tags, batch, parents, elapsed, "
+    "cost, currency, error, confidence, source"
+)
+
+
+def find(connection: sqlite3.Connection, operation_id: str, has_strays: bool = True) -> int | None:
+    """Return the number of an operation's row, None where there is none."""
+    first = order.second_of(operation_id) * order.WIDTH
+    row = connection.execute(
+        "SELECT at FROM op WHERE at BETWEEN ? AND ? AND key = ?", (first, first + order.WIDTH - 1, operation_id[15:])
+    ).fetchone()
+    if row and order.id_of(row[0], operation_id[15:]) != operation_id:
+        row = None
+    if row is None and has_strays:
+        row = connection.execute("SELECT at FROM stray WHERE id = ?", (operation_id,)).fetchone()
+    return row[0] if row else None
+
+
+def neighbours(connection: sqlite3.Connection, operation_id: str, has_strays: bool = True) -> tuple[list[int], list[int]]:
+    """Return numbers of rows with lesser ids and with greater ids: those of the same second, and the nearest strays."""
+    first = order.second_of(operation_id) * order.WIDTH
+    lesser: list[int] = []
+    greater: list[int] = []
+    rows = connection.execute(
+        "SELECT at, key FROM op WHERE at BETWEEN ? AND ? AND length(key) <= 8", (first, first + order.WIDTH - 1)
+    )
+    for at, key in rows:
+        found = order.id_of(at, key)
+        if found != operation_id:
+            (lesser if found < operation_id else greater).append(at)
+    if has_strays:
+        below = "SELECT at FROM stray WHERE id < ? ORDER BY id DESC LIMIT 1"
+        above = "SELECT at FROM stray WHERE id > ? ORDER BY id LIMIT 1"
+        lesser += [at for (at,) in connection.execute(below, (operation_id,))]
+        greater += [at for (at,) in connection.execute(above, (operation_id,))]
+    return lesser, greater
+
+
+def boundary(connection: sqlite3.Connection, operation_id: str, second: int | None = None) -> int:
+    """Return a number: rows of lesser ids have lesser ones, rows of `operation_id` and greater ids this or greater ones.
+
+    With `second`, the text is only the beginning of an id, and means the first of that second.
+    """
+    start = order.second_of(operation_id) if second is None else second
+    first = start * order.WIDTH
+    found = None if second is not None else find(connection, operation_id)
+    if found is not None:
+        return found
+    if second is None:
+        lesser, greater = neighbours(connection, operation_id)
+    else:
+        bound = order.digits_of(second)
+        lesser = [at for (at,) in connection.execute("SELECT at FROM stray WHERE id < ? ORDER BY id DESC LIMIT 1", (bound,))]
+        greater = [at for (at,) in connection.execute("SELECT at FROM stray WHERE id >= ? ORDER BY id LIMIT 1", (bound,))]
+    number = max([first, *(at + 1 for at in lesser)])
+    return min([number, *greater])
+
+
+def entry_of_row(row: Any, names: Mapping[int, str]) -> Entry:
+    """Return the entry of a row that was selected with COLUMNS and the prompt's text behind them."""
+    try:
+        return _entry_of_row(row, names)
+    except (LookupError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        # The engine does not see every damage; what makes no sense is one.
+        raise sqlite3.DatabaseError("a row makes no sense") from error
+
+
+def _entry_of_row(row: Any, names: Mapping[int, str]) -> Entry:
+    operation_id = order.id_of(row[0], row[1])
+    return Entry(
+        id=operation_id,
+        type=names[row[3]],
+        status=names[row[4]],
+        prompt=row[21],
+        model=None if row[6] is None else names[row[6]],
+        provider=None if row[7] is None else names[row[7]],
+        output=output_of(row[8], operation_id),
+        inputs=row[9],
+        rating=row[10],
+        favorite=bool(row[11]),
+        tags=tuple(sorted(names[int(word)] for word in row[12].split())) if row[12] else (),
+        batch=row[13],
+        parents=tuple(row[14].split()) if row[14] else (),
+        elapsed=row[15],
+        cost=row[16],
+        currency=None if row[17] is None else names[row[17]],
+        error=None if row[18] is None else names[row[18]],
+        confidence=row[19],
+        source=row[20],
+    )

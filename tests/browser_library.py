@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from opstore import Store
 from opstore.app import App, Settings
-from tests.browser import Server, Visitor
+from tests.browser import PATIENCE, Server, Visitor
 from tests.samples import MP4
 
 COUNT, PICTURES = 1_200, 240
@@ -100,7 +100,7 @@ def judged(server: Server, number: int) -> dict[str, Any]:
 
 def eventually(page: Page, seen: Callable[[], Any], wanted: Any = True) -> None:
     """Wait until what is on disk is as wanted."""
-    for _ in range(100):
+    for _ in range(PATIENCE // 50):
         if seen() == wanted:
             return
         page.wait_for_timeout(50)

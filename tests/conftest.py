@@ -13,6 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says how busy the machine is, and nothing of the code.
+settings.register_profile("opstore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("opstore")
 
 #: Set by .ci/run: there a program that a test needs is there, or the test fails.
 CI = "OPSTORE_CI"

@@ -165,6 +165,7 @@ def test_the_drawer_stores_at_once_and_overwrites_nothing_of_others(few: Server,
         note.fill("for the cover")
         note.press("Control+Enter")
         eventually(page, lambda: judged(few, 57).get("note"), "for the cover")
+        visitor.settle()  # a run that is still under way would show the other's note, and there would be nothing to refuse
 
         Store(few.data).rewrite(name_of(57), lambda sidecar: sidecar["annotations"].update(note="by somebody else"))
         note.fill("mine")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opstore.app import App, Settings
@@ -328,7 +328,7 @@ STATES: Mapping[str, Mapping[str, Any]] = {
 KINDS = (*OPERATION_TYPES, "img_to_img")
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None)
 @given(
     made=st.lists(st.tuples(st.sampled_from(KINDS), st.sampled_from(sorted(STATES))), max_size=14),
     types=st.sets(st.sampled_from(KINDS), max_size=3),

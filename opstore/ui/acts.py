@@ -77,7 +77,8 @@ class Acts:
             return None
         gone = change.done if act.kind in ("trash", "restore", "remove") else ()
         failed = act.ids if self.refused else tuple(change.failed)
-        told = {"id": act.id, "failed": list(failed), "gone": list(gone), "said": self._said(), "ask": self._question()}
+        told: dict[str, Any] = {"id": act.id, "done": self.done, "failed": list(failed), "gone": list(gone), "said": self._said()}
+        told["ask"] = self._question()
         return told | ({"back": list(change.done)} if act.kind == "undo" else {})
 
     def failures(self) -> str:

@@ -34,6 +34,7 @@ class Grid {
     document.addEventListener("keydown", event => this.keyAnywhere(event), on);
     document.addEventListener("visibilitychange", () => this.poll(), on);
     addEventListener("popstate", () => { this.wentBack = Date.now(); }, on);
+    addEventListener("opstore-acts", () => { this.queue.push(...unsent()); this.flush(); }, on);
     addEventListener("pagehide", () => { this.save(); this.keep(this.queue); }, on);
     this.scroller.addEventListener("scroll", () => this.scrolled(), { ...on, passive: true });
     for (const sign of ["wheel", "pointerdown", "keydown", "touchmove"]) {
@@ -46,13 +47,17 @@ class Grid {
   }
 
   end() {
-    this.save(); this.keep([this.sent, ...this.queue].filter(Boolean));
-    this.ended.abort(); this.pages.close(); this.near.disconnect(); this.wide.disconnect();
-    clearInterval(this.timer); clearTimeout(this.noticeEnds); clearInterval(this.overdue); clearTimeout(this.saving);
+    this.save(); this.ended.abort(); this.keep([this.sent, ...this.queue].filter(Boolean));
+    this.pages.close(); this.near.disconnect(); this.wide.disconnect();
+    clearInterval(this.timer); clearTimeout(this.noticeEnds); clearTimeout(this.overdue); clearTimeout(this.saving);
   }
 
   /* Acts that wait for their turn or their answer are handed in by the next grid of this tab; the session knows those it did. */
-  keep(acts) { if (acts.length) stored.set(sessionStorage, "opstore-acts", acts); }
+  keep(acts) {
+    if (!acts.length) return;
+    stored.set(sessionStorage, "opstore-acts", acts);
+    dispatchEvent(new Event("opstore-acts"));  // the next grid may stand already: it has looked for acts before there were any
+  }
 
   /* Show another search, from its top or, on the way back, from where it was. */
   begin(data, back) {
@@ -76,6 +81,8 @@ class Grid {
     this.data = data;
     if (JSON.stringify([data.source, data.rows]) !== this.print) this.begin(data, Date.now() - (this.wentBack ?? 0) < 3000);
     if (data.outcome && data.outcome.id === this.sent?.id) this.settle(data.outcome);
+    // Done, and another since: what came of it was told to a grid that is gone.
+    else if (this.sent && data.outcome?.done.includes(this.sent.id)) this.settle({});
     if (was.open && !data.open) setTimeout(() => this.returnTo(was.open), 50);
     this.version = null;  // something on the page was changed: look
     this.poll();
@@ -363,16 +370,21 @@ class Grid {
   flush() {
     if (this.sent || !this.queue.length || !this.trigger) return;
     this.sent = this.queue.shift();
-    const began = Date.now();
-    this.overdue = setInterval(() => {
-      if (Date.now() - began > PATIENCE) this.settle({ failed: this.sent.ids, said: this.words.say("unanswered") });
-      else this.trigger("act", this.sent);  // its run was interrupted before it began; one that is done already is not done again
-    }, AGAIN);
+    this.hand(Date.now(), AGAIN);
+  }
+
+  /* An answer that is long in coming: its run was interrupted before it began, perhaps, so the act is handed in again (one that is
+     done already is not done twice), each time later than before, since every hand-in interrupts the run of the one before. */
+  hand(began, pause) {
     this.trigger("act", this.sent);
+    this.overdue = setTimeout(() => {
+      if (Date.now() - began > PATIENCE) this.settle({ failed: this.sent.ids, said: this.words.say("unanswered") });
+      else this.hand(began, pause * 2);
+    }, pause);
   }
 
   settle(outcome) {
-    clearInterval(this.overdue);
+    clearTimeout(this.overdue);
     const { ids, kind } = this.sent;
     this.sent = null;
     const { changed = {}, failed = [], gone = [] } = outcome;

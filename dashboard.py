@@ -13,6 +13,7 @@ import streamlit as st
 from starlette.concurrency import run_in_threadpool
 
 from opstore.api import Api, middleware
+from opstore.app import Settings
 from opstore.ui.state import opened
 
 
@@ -31,7 +32,7 @@ app = st.App(
     Path(__file__).parent / "opstore" / "ui" / "main.py",
     lifespan=lifespan,
     routes=Api(opened).routes(),
-    middleware=middleware(),
+    middleware=middleware(Settings.from_env().share_url),
 )
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from opstore.errors import InvalidSetting, OpstoreError, said
 from opstore.fetch import FetchPolicy
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from opstore.providers import Provider
     from opstore.providers.models import ModelTable
     from opstore.service import Service
+    from opstore.shares import Shares
 
 log = logging.getLogger("opstore.app")
 
@@ -41,6 +43,7 @@ class Settings:
     token: str | None = field(default=None, repr=False)
     base_url: str | None = None
     api_token: str | None = field(default=None, repr=False)
+    share_url: str | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, data: str | None = None) -> Settings:
@@ -63,6 +66,7 @@ class Settings:
             token=env.get("REPLICATE_API_TOKEN") or None,
             base_url=env.get("REPLICATE_BASE_URL") or None,
             api_token=env.get("OPSTORE_API_TOKEN") or None,
+            share_url=_origin(env.get("OPSTORE_SHARE_URL") or ""),
         )
 
 
@@ -70,6 +74,21 @@ def _port(text: str) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536:
         return int(text)
     raise InvalidSetting(name="PORT", reason=said("it must be a number from 1 to 65535"))
+
+
+def _origin(text: str) -> str | None:
+    """Return the address under which others reach share links, without a path; raise InvalidSetting for any other text."""
+    if not text:
+        return None
+    try:
+        parts = urlsplit(text.strip().rstrip("/"))
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or parts.scheme not in ("http", "https") or parts.path or parts.query or parts.fragment or "@" in parts.netloc:
+        reason = said("it must be the address that others reach, such as https://share.example.org")
+        raise InvalidSetting(name="OPSTORE_SHARE_URL", reason=reason)
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{f':{port}' if port else ''}"
 
 
 def open_store(settings: Settings | None = None) -> Store:
@@ -97,6 +116,14 @@ def care_of(settings: Settings, store: Store) -> Care:
     )
 
 
+def shares_of(store: Store) -> Shares:
+    """Return the share links of a store, for a process that does nothing else with it."""
+    from opstore.shares import Shares
+    from opstore.thumbnails import Thumbnails
+
+    return Shares(store, Thumbnails(store))
+
+
 class App:
     """Everything that runs over one data folder in this process."""
 
@@ -114,6 +141,7 @@ class App:
         from opstore.jobs.machine import Surroundings
         from opstore.preferences import PreferenceFile
         from opstore.service import Service
+        from opstore.shares import Shares
         from opstore.thumbnails import Thumbnails
         from opstore.trash import Trash
 
@@ -158,6 +186,7 @@ class App:
             ),
             comparisons=Comparisons(self.store),
             exports=Exports(self.store, self.index, self.thumbnails),
+            shares=Shares(self.store, self.thumbnails),
             provider=self.provider,
             available=tuple(self._providers),
             wake=self.runner.wake,

@@ -27,6 +27,13 @@ OpstoreError
 │   ├── FetchTooLarge
 │   ├── FetchTimeout
 │   └── FetchUnavailable         it may work in a moment
+├── ShareError                   a link that was handed on opens nothing
+│   ├── ShareNotFound
+│   ├── ShareExpired
+│   ├── ShareRevoked
+│   ├── PasswordWanted
+│   ├── PasswordWrong
+│   └── TooManyTries
 └── ProviderError                who makes the pictures said no
     ├── ProviderRefused
     ├── ProviderUnavailable
@@ -244,6 +251,46 @@ class FetchUnavailable(FetchError):
     """The result could not be downloaded just now: {reason}. Trying again may help."""
 
     status = 503
+
+
+class ShareError(OpstoreError):
+    """This link cannot be opened."""
+
+    status = 404
+
+
+class ShareNotFound(ShareError):
+    """There is nothing behind this link. It may have been cut when it was copied, or what it showed is gone."""
+
+
+class ShareExpired(ShareError):
+    """This link has expired. Ask whoever sent it for a new one."""
+
+    status = 410
+
+
+class ShareRevoked(ShareError):
+    """This link was taken back by whoever sent it."""
+
+    status = 410
+
+
+class PasswordWanted(ShareError):
+    """This link asks for a password."""
+
+    status = 401
+
+
+class PasswordWrong(ShareError):
+    """This is not the password of this link."""
+
+    status = 403
+
+
+class TooManyTries(ShareError):
+    """Too many wrong passwords. Wait {seconds} seconds, then try again."""
+
+    status = 429
 
 
 class ProviderError(OpstoreError):

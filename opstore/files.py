@@ -1,4 +1,4 @@
-"""Durable bytes in one flat folder: create, replace, read, list, remove, and nothing else writes.
+"""Durable bytes in one flat folder: create, replace, append, read, list, remove, and nothing else writes.
 
 What a call acknowledges survives a power cut: bytes go to a temp name in the same folder, are synced, get their real name by
 link (create: never over an existing file) or rename (replace), then the folder is synced. Every shortcut loses acknowledged data
@@ -26,6 +26,7 @@ from typing import BinaryIO
 from opstore.errors import FileMissing, OperationBusy, OperationExists, StorageError, UnsafeFile, said
 
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 # O_NONBLOCK: opening a planted FIFO must not hang; O_NOFOLLOW: a planted link must not lead out of the folder.
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -98,12 +99,14 @@ class Folder:
 
     # -- writing ---------------------------------------------------------------------------------------------------------
 
-    def create(self, key: str, stages: Sequence[Mapping[str, bytes]], rivals: Sequence[str] = ()) -> None:
+    def create(
+        self, key: str, stages: Sequence[Mapping[str, bytes]], rivals: Sequence[str] = (), *, private: bool = False
+    ) -> None:
         """Create all files of `stages`, or none; a later stage becomes visible only when the earlier ones are durable.
 
         A file that exists with the same bytes is accepted, so a repeat after a crash succeeds; other bytes raise
         OperationExists(`key`) and nothing changes, and so does any file of the names `rivals`. Only one caller at a time works
-        under one `key`, across processes.
+        under one `key`, across processes. A `private` file can be read by this program's user only.
         """
         with storage_errors(), _opened(self.path) as folder, _locked(folder, key):
             if _present(folder, rivals):
@@ -113,7 +116,7 @@ class Folder:
             try:
                 for name, data in ((name, data) for stage in fresh for name, data in stage.items()):
                     temps[name] = temp = _temp_name(name)
-                    _write(folder, temp, data)
+                    _write(folder, temp, data, private)
                 for temp in temps.values():
                     _sync(folder, temp)
                 for stage in fresh:
@@ -125,7 +128,7 @@ class Folder:
                 raise
             _discard(folder, temps.values())
 
-    def replace(self, key: str, name: str, data: bytes, expected: str | None) -> str:
+    def replace(self, key: str, name: str, data: bytes, expected: str | None, *, private: bool = False) -> str:
         """Put `data` in the place of the file whose digest is `expected` (None: whatever is there); return the new digest.
 
         Raise OperationBusy(`key`) if somebody changed the file meanwhile: a compare-and-swap across processes.
@@ -135,7 +138,7 @@ class Folder:
                 raise OperationBusy(operation_id=key)
             temp = _temp_name(name)
             try:
-                _write(folder, temp, data)
+                _write(folder, temp, data, private)
                 _sync(folder, temp)
                 os.rename(temp, name, src_dir_fd=folder, dst_dir_fd=folder)
             except BaseException:
@@ -143,6 +146,15 @@ class Folder:
                 raise
             os.fsync(folder)
         return digest(data)
+
+    def append(self, name: str, line: bytes) -> None:
+        """Add a line to a log, in one write that no other's falls into; it outlives a kill, but waits for no disk."""
+        with storage_errors(), _opened(self.path) as folder:
+            file = os.open(name, _APPEND, 0o644, dir_fd=folder)
+            try:
+                os.write(file, line)
+            finally:
+                os.close(file)
 
     def settle(self, name: str) -> None:
         """Make sure that a file survives a power cut: whoever wrote it may have died before the sync; or raise FileMissing."""
@@ -404,8 +416,8 @@ def _open_regular(folder: int, name: str) -> BinaryIO:
     return os.fdopen(file, "rb")
 
 
-def _write(folder: int, name: str, data: bytes) -> None:
-    file = os.open(name, _WRITE, 0o644, dir_fd=folder)
+def _write(folder: int, name: str, data: bytes, private: bool) -> None:
+    file = os.open(name, _WRITE, 0o600 if private else 0o644, dir_fd=folder)
     try:
         rest = memoryview(data)
         while rest:

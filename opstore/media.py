@@ -63,7 +63,7 @@ _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF markers;
 _JPEG_SEGMENTS = 10_000  # markers looked at; a photo has about 10, one with a large profile a few hundred
 
 _ORIENTATION = 0x0112  # EXIF tag; its values 2 to 8 as what Pillow has to do to see the picture upright
-_UPRIGHT = {
+UPRIGHT = {
     2: "FLIP_LEFT_RIGHT",
     3: "ROTATE_180",
     4: "FLIP_TOP_BOTTOM",
@@ -133,8 +133,8 @@ def check_image(data: bytes, index: int) -> MediaType:
             limit=MAX_PIXELS // 1_000_000,
         )
         raise InvalidRequest(reason=reason)
-    with _reading(index):
-        _opened(data, media).load()
+    with reading(index):
+        opened(data, media).load()
     return media
 
 
@@ -146,8 +146,8 @@ def thumbnail(data: bytes, side: int = 320) -> bytes:
     media = sniff(data)
     if media is None:
         raise UnsupportedMedia(index=1)
-    with _reading(1):
-        picture = _poster(data, media) if media.kind == "video" else _opened(data, media)
+    with reading(1):
+        picture = _poster(data, media) if media.kind == "video" else opened(data, media)
         return _encoded(_small(picture, side))
 
 
@@ -156,8 +156,8 @@ def still(data: bytes, side: int | None = None) -> Picture:
     media = sniff(data)
     if media is None or media.kind != "image":
         raise UnsupportedMedia(index=1)
-    with _reading(1):
-        return _small(_opened(data, media), side)
+    with reading(1):
+        return _small(opened(data, media), side)
 
 
 def frame(data: bytes, at: float | None) -> bytes:
@@ -165,7 +165,7 @@ def frame(data: bytes, at: float | None) -> bytes:
     media = sniff(data)
     if media is None or media.kind != "video":
         raise UnsupportedMedia(index=1)
-    with _reading(1), _frames(data, media) as (container, stream):
+    with reading(1), _frames(data, media) as (container, stream):
         seen = _frame_at(container, stream, at)
         out = io.BytesIO()
         _upright(seen).save(out, "PNG", compress_level=3)  # of 1080p: 0.2 s; the default takes three times as long
@@ -178,7 +178,7 @@ def frame_rate(data: bytes) -> float | None:
     if media is None or media.kind != "video":
         return None
     try:
-        with _reading(1), _video(data, media) as (_, stream):
+        with reading(1), opened_video(data, media) as (_, stream):
             rate = stream.average_rate if stream else None
             return float(rate) if rate else None
     except UnsupportedMedia:
@@ -264,16 +264,16 @@ def _image_facts(data: bytes, media: MediaType) -> Facts:
     size = _header_size(data, media)
     if size is not None and size[0] * size[1] > MAX_PIXELS:
         return Facts(media.name, *size)
-    with _reading(1):
-        picture = _opened(data, media)
+    with reading(1):
+        picture = opened(data, media)
         # Asked for the EXIF block of a PNG, Pillow decodes all pixels to see whether one stands behind them: 4 ms instead of 0.1.
         readable = media is not PNG or "exif" in picture.info or "Raw profile type exif" in picture.info
-        width, height = picture.size[::-1] if readable and _orientation(picture) > 4 else picture.size
+        width, height = picture.size[::-1] if readable and orientation(picture) > 4 else picture.size
         return Facts(media.name, width, height)
 
 
 @contextmanager
-def _reading(index: int) -> Iterator[None]:
+def reading(index: int) -> Iterator[None]:
     """Turn what Pillow and FFmpeg raise for damaged or hostile files (seen in 300,000 mutated ones) into UnsupportedMedia."""
     from PIL.Image import DecompressionBombError
 
@@ -293,7 +293,7 @@ def _ffmpeg_error() -> type[Exception]:
     return av.FFmpegError
 
 
-def _opened(data: bytes, media: MediaType) -> Picture:
+def opened(data: bytes, media: MediaType) -> Picture:
     """Open an image without decoding it; the cap is checked before, and after: a GIF's frame may be larger than its header."""
     from PIL import Image
 
@@ -306,13 +306,13 @@ def _opened(data: bytes, media: MediaType) -> Picture:
     return picture
 
 
-def _orientation(picture: Picture) -> int:
+def orientation(picture: Picture) -> int:
     """Return the EXIF orientation, or 1 (upright) where the EXIF block is absent or damaged: the picture may still be good."""
     try:
         value = picture.getexif().get(_ORIENTATION)
     except (OSError, SyntaxError, ValueError, LookupError, TypeError, struct.error, Warning):
         return 1
-    return value if isinstance(value, int) and value in _UPRIGHT else 1
+    return value if isinstance(value, int) and value in UPRIGHT else 1
 
 
 def _small(picture: Picture, side: int | None) -> Picture:
@@ -327,7 +327,7 @@ def _small(picture: Picture, side: int | None) -> Picture:
         picture = picture.convert("RGB")
     if side is not None:
         picture.thumbnail((side, side), Image.Resampling.LANCZOS)  # a JPEG is decoded at 1/2, 1/4 or 1/8 for it
-    if turn := _UPRIGHT.get(_orientation(picture)):
+    if turn := UPRIGHT.get(orientation(picture)):
         picture = picture.transpose(Image.Transpose[turn])
     if picture.mode == "RGBA" and picture.getchannel("A").getextrema() != (255, 255):
         return picture
@@ -345,7 +345,7 @@ def _encoded(picture: Picture) -> bytes:
 
 
 @contextmanager
-def _video(data: bytes, media: MediaType) -> Iterator[tuple[InputContainer, VideoStream | None]]:
+def opened_video(data: bytes, media: MediaType) -> Iterator[tuple[InputContainer, VideoStream | None]]:
     """Open a video with the one demuxer that fits: left to guess, FFmpeg would also follow playlists to other files."""
     import av
 
@@ -354,7 +354,7 @@ def _video(data: bytes, media: MediaType) -> Iterator[tuple[InputContainer, Vide
 
 
 def _video_facts(data: bytes, media: MediaType) -> Facts:
-    with _reading(1), _video(data, media) as (container, stream):
+    with reading(1), opened_video(data, media) as (container, stream):
         seconds = container.duration / 1e6 if container.duration and container.duration > 0 else None  # FFmpeg's unit: 1 µs
         if stream is None:
             return Facts(media.name, seconds=seconds)
@@ -364,7 +364,7 @@ def _video_facts(data: bytes, media: MediaType) -> Facts:
 @contextmanager
 def _frames(data: bytes, media: MediaType) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a video whose frames are within the cap."""
-    with _video(data, media) as (container, stream):
+    with opened_video(data, media) as (container, stream):
         if stream is None or not 0 < stream.width * stream.height <= MAX_PIXELS:
             raise ValueError("no picture in it, or one beyond the cap")
         stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # a stream may change its size on the way

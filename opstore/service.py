@@ -28,6 +28,7 @@ from opstore.names import check_operation_id, generate_operation_id, is_operatio
 from opstore.operation import MAX_SIDECAR_BYTES, Operation, parse_time, timestamp
 from opstore.preferences import PreferenceFile, Preferences
 from opstore.providers.models import Cost, Model, ModelTable
+from opstore.shares import Shares
 from opstore.store import MAX_INPUT_BYTES, MAX_INPUTS, Store
 from opstore.thumbnails import Thumbnails
 from opstore.verify import Problem
@@ -103,6 +104,7 @@ class Service:
         exports: Exports,
         care: Care,
         comparisons: Comparisons,
+        shares: Shares,
         provider: Callable[[], str],
         available: Collection[str] = ("local", "replicate"),
         wake: Callable[[], None] = lambda: None,
@@ -121,6 +123,7 @@ class Service:
         self.exports = exports
         self.care = care
         self.comparisons = comparisons
+        self.shares = shares
         self._jobs = jobs
         self._preferences = preferences
         self._budget = budget

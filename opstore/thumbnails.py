@@ -1,6 +1,6 @@
-"""Small pictures of stored media, made once and off the page's path; everything here lies in `cache/` and may be deleted.
+"""Copies made of stored media, small pictures first, once and off the page's path; they lie in `cache/` and may be deleted.
 
-A stored file never changes under its name, so a thumbnail is found by name. One that cannot be made is remembered as an empty
+A stored file never changes under its name, so a copy of it is found by name. One that cannot be made is remembered as an empty
 file: a broken picture costs one attempt, not one a visit.
 """
 
@@ -12,6 +12,7 @@ import os
 import secrets
 import stat
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,13 +29,60 @@ log = logging.getLogger("opstore.thumbnails")
 SIDE = 480
 
 
-class Thumbnails:
+class Copies:
+    """Copies of one kind of the media of one store."""
+
+    def __init__(self, store: Store, kind: str, ending: str, make: Callable[[bytes], bytes]) -> None:
+        """Keep what `make` makes of a file in the cache's folder `kind`, under the file's name and `ending`."""
+        self._store = store
+        self._folder = store.cache / kind
+        self._ending = ending
+        self._copy = make
+
+    def path(self, name: str) -> Path | None:
+        """Return the copy of a stored media file, made now if need be; None where the file is nothing that can be read.
+
+        Raise InvalidFileName, FileMissing or UnsafeFile for a file that cannot be served, StorageError where the cache is full.
+        """
+        path = self._path(name)
+        with contextlib.suppress(OSError):
+            known = path.lstat()
+            if stat.S_ISREG(known.st_mode):  # a planted link must not lead out of the folder
+                return path if known.st_size else None
+        try:
+            copy = self._copy(self._store.read_file(name))
+        except OpstoreError as error:
+            if error.status in (404, 507):
+                raise
+            if isinstance(error.__cause__, MemoryError) or is_passing(error.__cause__ or error):
+                return None  # says nothing of the picture: not remembered
+            copy = b""
+        self._put(path, copy)
+        return path if copy else None
+
+    def _path(self, name: str) -> Path:
+        # One folder a day keeps folders at some thousands of entries.
+        return self._folder / check_name(name).operation_id[:8] / f"{name}.{self._ending}"
+
+    def _put(self, path: Path, data: bytes) -> None:
+        temp = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        try:
+            with storage_errors():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                temp.write_bytes(data)
+                os.replace(temp, path)
+        except OpstoreError:
+            with contextlib.suppress(OSError):
+                temp.unlink(missing_ok=True)
+            raise
+
+
+class Thumbnails(Copies):
     """The thumbnails of one store."""
 
     def __init__(self, store: Store) -> None:
         """Keep thumbnails in the store's cache; call `start` to have them made as operations are saved."""
-        self._store = store
-        self._folder = store.cache / "thumbnails"
+        super().__init__(store, "thumbnails", str(SIDE), lambda data: media.thumbnail(data, SIDE))
         self._pool: ThreadPoolExecutor | None = None
         self._guard = threading.Lock()
 
@@ -52,43 +100,6 @@ class Thumbnails:
                 self._store.listeners.remove(self._saved)
                 self._pool.shutdown(wait=False, cancel_futures=True)
                 self._pool = None
-
-    def path(self, name: str) -> Path | None:
-        """Return the thumbnail of a stored media file, made now if need be; None where the file is no readable picture.
-
-        Raise InvalidFileName, FileMissing or UnsafeFile for a file that cannot be served, StorageError where the cache is full.
-        """
-        path = self._path(name)
-        with contextlib.suppress(OSError):
-            known = path.lstat()
-            if stat.S_ISREG(known.st_mode):  # a planted link must not lead out of the folder
-                return path if known.st_size else None
-        try:
-            small = media.thumbnail(self._store.read_file(name), SIDE)
-        except OpstoreError as error:
-            if error.status in (404, 507):
-                raise
-            if isinstance(error.__cause__, MemoryError) or is_passing(error.__cause__ or error):
-                return None  # says nothing of the picture: not remembered
-            small = b""
-        self._put(path, small)
-        return path if small else None
-
-    def _path(self, name: str) -> Path:
-        # One folder a day keeps folders at some thousands of entries.
-        return self._folder / check_name(name).operation_id[:8] / f"{name}.{SIDE}"
-
-    def _put(self, path: Path, data: bytes) -> None:
-        temp = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-        try:
-            with storage_errors():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                temp.write_bytes(data)
-                os.replace(temp, path)
-        except OpstoreError:
-            with contextlib.suppress(OSError):
-                temp.unlink(missing_ok=True)
-            raise
 
     def _saved(self, operation_id: str) -> None:
         if self._pool is not None:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from opstore.errors import OpstoreError
-from opstore.ui import detail, library, parts
+from opstore.ui import detail, library, parts, share
 from opstore.ui.state import opened
 from opstore.ui.words import _
 
@@ -29,7 +29,7 @@ else:
     if chosen:
         library.go(operation=chosen)
     operation_id = chosen or view.operation
-    if operation_id:
+    if not share.asked(service) and operation_id:
         try:
             detail.drawer(service, operation_id, view.query, view.order)
         except OpstoreError as error:

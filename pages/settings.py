@@ -4,7 +4,7 @@ import streamlit as st
 
 from opstore.errors import OpstoreError
 from opstore.operation import OPERATION_TYPES
-from opstore.ui import parts, words
+from opstore.ui import parts, share, words
 from opstore.ui.state import opened
 from opstore.ui.words import _
 
@@ -74,6 +74,9 @@ with st.form("settings", border=False):
         else:
             st.session_state["settings-saved"] = _("Saved.")
             st.rerun()
+
+st.subheader(_("Shared links"))
+share.listing(service)
 
 st.subheader(_("Models and prices"))
 prices = [

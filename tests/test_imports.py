@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("fetch", "store", "verify", "preferences"),
     ("index", "providers", "workflows", "thumbnails", "trash", "comparing"),
     ("jobs", "analytics", "demo", "smart"),
-    ("budget", "curation", "exports"),
+    ("budget", "curation", "exports", "shares"),
     ("care",),
     ("service",),
     ("generation",),

@@ -1,7 +1,7 @@
 """The HTTP routes over the service, served by the same process as the pages.
 
 Each group of routes is a module; `guard` is around all of them, and every path of /api answers in JSON,
-also one that is not there.
+also one that is not there; below /s, what was handed on to others, a page.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from opstore.api.compare import Compare
 from opstore.api.export import Exporting
 from opstore.api.guard import Guard, NotAdmitted, SecurityHeaders, error_answer, middleware
 from opstore.api.look import MAX_CARD_PROMPT, Look, card
+from opstore.api.share import ShareRoutes
 
 if TYPE_CHECKING:
     from opstore.app import App
@@ -35,6 +36,7 @@ class Api:
         groups = (Look(self._app), Compare(self._app), Exporting(self._app))
         return [
             *(Route(path, guard.endpoint(answer)) for group in groups for path, answer in group.answers().items()),
+            *ShareRoutes(self._app).routes(guard),
             Route("/api/{rest:path}", guard.endpoint(_nothing, ())),
             Route("/api", guard.endpoint(_nothing, ())),
         ]

@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from opstore.errors import InvalidQuery, InvalidRequest, OpstoreError, shown
+from opstore.errors import InvalidQuery, InvalidRequest, OpstoreError, said, shown
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -30,6 +31,10 @@ log = logging.getLogger("opstore.api")
 HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 READING = ("GET", "HEAD")
 Answer = Callable[[Request], Response]
+#: How a caller is told of an error; None is a fault of the program itself.
+Telling = Callable[[Request, OpstoreError | None], Response]
+#: Below this lies what was handed on to others; nothing else answers under a published name.
+SHARED = "/s"
 
 
 class Guard:
@@ -39,27 +44,28 @@ class Guard:
         """Guard answers of what `app` returns."""
         self._app = app
 
-    def endpoint(self, answer: Answer, methods: Sequence[str] = READING) -> ASGIApp:
-        """Return `answer` as an endpoint that turns whatever goes wrong into JSON; no `methods` means all of them.
+    def endpoint(
+        self, answer: Answer, methods: Sequence[str] = READING, *, everyone: bool = False, telling: Telling | None = None
+    ) -> ASGIApp:
+        """Return `answer` as an endpoint that tells whatever goes wrong, in JSON or by `telling`; no `methods` means all of them.
 
-        An ASGI endpoint gets every method from its route: otherwise the framework would refuse some, and in plain text.
+        `everyone` is let in to an answer that decides itself who may see it. An ASGI endpoint gets every method from its route:
+        otherwise the framework would refuse some, and in plain text.
         """
 
         async def handle(scope: Scope, receive: Receive, send: Send) -> None:
             request = Request(scope, receive, send)
             try:
-                self._admit(request)
+                if not everyone:
+                    self._admit(request)
                 if methods and request.method not in methods:
                     raise MethodNotAllowed(method=shown(request.method))
                 response = await run_in_threadpool(answer, request)
-            except InvalidQuery as error:
-                place = {key: error.details[key] for key in ("position", "length")}
-                response = JSONResponse({"success": False, "error": str(error), **place}, status_code=error.status)
             except OpstoreError as error:
-                response = error_answer(str(error), error.status)
-            except Exception:  # a fault of the program itself: the caller gets JSON all the same, the log the details
-                log.exception("%s %s", request.method, ascii(request.url.path))
-                response = error_answer("Something went wrong here. The server's log has the details.", 500)
+                response = (telling or _in_json)(request, error)
+            except Exception:  # a fault of the program itself: the caller gets an answer all the same, the log the details
+                log.exception("%s %s", request.method, ascii(_told_path(request.url.path)))
+                response = (telling or _in_json)(request, None)
             if response.status_code == MethodNotAllowed.status:
                 response.headers["Allow"] = ", ".join(methods)
             await response(scope, receive, send)
@@ -87,6 +93,20 @@ class _Endpoint:
         await self._app(scope, receive, send)
 
 
+def _in_json(request: Request, error: OpstoreError | None) -> Response:
+    if error is None:
+        return error_answer(FAULT, 500)
+    if isinstance(error, InvalidQuery):
+        place = {key: error.details[key] for key in ("position", "length")}
+        return JSONResponse({"success": False, "error": str(error), **place}, status_code=error.status)
+    return error_answer(str(error), error.status)
+
+
+def _told_path(path: str) -> str:
+    """Return a path as the log may have it: a link is as good as what it opens."""
+    return f"{SHARED}/…" if path.startswith(f"{SHARED}/") else path
+
+
 def error_answer(text: str, status: int) -> JSONResponse:
     """Return an error as every caller gets it."""
     return JSONResponse({"success": False, "error": text}, status_code=status)
@@ -99,6 +119,9 @@ def _is_loopback(host: str) -> bool:
         return False
     # A server that listens on :: sees IPv4 callers as ::ffff:127.0.0.1.
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+FAULT = said("Something went wrong here. The server's log has the details.")
 
 
 class NotAdmitted(OpstoreError):
@@ -141,6 +164,27 @@ class SecurityHeaders:
         await self._app(scope, receive, complete)
 
 
-def middleware() -> list[Middleware]:
-    """Return what stands before every route and page."""
-    return [Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS), Middleware(SecurityHeaders)]
+class Published:
+    """Lets a published name reach what was handed on, and nothing else: the app itself answers under this machine's own names.
+
+    So a proxy that passes everything on for that name opens the links to others, and neither pages nor /api.
+    """
+
+    def __init__(self, app: ASGIApp, host: str | None = None) -> None:
+        """Wrap `app`; `host` is the published name, if there is one."""
+        self._app = app
+        self._here = TrustedHostMiddleware(app, allowed_hosts=HOSTS, www_redirect=False)
+        self._host = host
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on if its name may ask for that path."""
+        shared = scope["type"] == "http" and scope["path"].startswith(f"{SHARED}/")
+        if self._host and shared and Headers(scope=scope).get("host", "").lower() == self._host:
+            await self._app(scope, receive, send)
+        else:
+            await self._here(scope, receive, send)
+
+
+def middleware(share_url: str | None = None) -> list[Middleware]:
+    """Return what stands before every route and page; `share_url` is the address under which share links are published."""
+    return [Middleware(Published, host=share_url.partition("://")[2].lower() if share_url else None), Middleware(SecurityHeaders)]

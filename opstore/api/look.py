@@ -22,7 +22,8 @@ from opstore.operation import Operation, timestamp
 if TYPE_CHECKING:
     from opstore.app import App
 
-_FOREVER = "private, max-age=31536000, immutable"
+#: A stored file never changes under its name.
+FOREVER = "private, max-age=31536000, immutable"
 _MAX_LIMIT = 10_000
 #: Characters of a prompt on a tile; the whole of it is one click away.
 MAX_CARD_PROMPT = 160
@@ -101,13 +102,7 @@ class Look:
         path = self._best_thumbnail(name) if is_operation_id(name) else self._app().thumbnails.path(name)
         if path is None:
             raise FileMissing(name=name)
-        try:
-            with path.open("rb") as file:
-                head = file.read(16)
-        except FileNotFoundError:  # the cache was deleted at this very moment
-            raise FileMissing(name=path.name) from None
-        kind = "image/webp" if head[:4] == b"RIFF" else "image/png" if head[:4] == b"\x89PNG" else "image/jpeg"
-        return unless_known(file_answer(path, kind), request)
+        return unless_known(thumbnail_file(path), request)
 
     def _best_thumbnail(self, operation_id: str) -> Path | None:
         """Return what shows an operation best: where there is no result, or none that can be seen, what it was made from."""
@@ -120,13 +115,24 @@ class Look:
         return None
 
 
-def file_answer(path: Path, media_type: str) -> FileResponse:
-    """Return a file that never changes under its name; raise FileMissing where it has gone meanwhile."""
+def thumbnail_file(path: Path, keep: str = FOREVER) -> FileResponse:
+    """Return a small picture as an answer."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except FileNotFoundError:  # the cache was deleted at this very moment
+        raise FileMissing(name=path.name) from None
+    kind = "image/webp" if head[:4] == b"RIFF" else "image/png" if head[:4] == b"\x89PNG" else "image/jpeg"
+    return file_answer(path, kind, keep)
+
+
+def file_answer(path: Path, media_type: str, keep: str = FOREVER) -> FileResponse:
+    """Return a file, which a browser may `keep` as Cache-Control says; raise FileMissing where it has gone meanwhile."""
     try:
         found = path.lstat()
     except FileNotFoundError:  # deleted since it was looked at
         raise FileMissing(name=path.name) from None
-    return FileResponse(path, media_type=media_type, headers={"Cache-Control": _FOREVER}, stat_result=found)
+    return FileResponse(path, media_type=media_type, headers={"Cache-Control": keep}, stat_result=found)
 
 
 def unless_known(answer: FileResponse, request: Request) -> Response:

@@ -10,7 +10,7 @@ import streamlit as st
 from opstore.errors import OpstoreError
 from opstore.operation import Operation
 from opstore.service import Service
-from opstore.ui import curate, parts, words
+from opstore.ui import curate, parts, share, words
 from opstore.ui.components.zoom import zoom
 from opstore.ui.studio import acting
 from opstore.ui.words import _
@@ -55,6 +55,7 @@ def _strip(service: Service, operation: Operation, query: str, order: str) -> No
                 st.rerun()
         if operation.outputs:
             zoom(key="zoom", compare=bool(operation.inputs))
+        share.button(service, [operation.id], "operation", f"drawer-{operation.id}")
         curate.trash(service, operation)
 
 

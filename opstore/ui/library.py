@@ -362,9 +362,11 @@ def results(service: Service, found: View) -> str | None:
 
 
 def _leave(found: View, way: str, ids: tuple[str, ...]) -> None:
-    """Take the chosen operations to another page; one alone takes its neighbours in this search along."""
+    """Take the chosen operations to the form that shares them, or to another page; one alone takes its neighbours along."""
     if way == "compare" and ids:
         st.switch_page(parts.COMPARE, query_params=address(ids, *((found.query, found.order) if len(ids) == 1 else ())))
+    if way == "share":
+        st.session_state["sharing"] = list(ids)
 
 
 def _unstack(service: Service, found: View, operation_id: str) -> None:

@@ -272,12 +272,12 @@ class Grid {
     if (document.activeElement === document.body || document.activeElement === this.root.getRootNode().host) this.focusCurrent();
   }
 
-  /* Take what is chosen to another page. */
+  /* Take what is chosen to another page, or out of the house. */
   away(way) {
     const ids = this.targets();
     if (!ids.length || this.trash) return;
     this.save(); this.shown?.close();
-    this.trigger("away", { way, ids: ids.slice(0, 100), turn: Date.now() });
+    this.trigger("away", { way, ids: ids.slice(0, 1000), turn: Date.now() });
   }
 
   open() { if (this.current) { this.save(); this.shown?.close(); this.trigger("opened", this.current); } }
@@ -297,7 +297,8 @@ class Grid {
     const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.columns, ArrowDown: this.columns, PageUp: -page * this.columns,
       PageDown: page * this.columns, Home: -Infinity, End: Infinity };
     const acts = held ? { a: () => this.all(), z: () => this.undo() } : {
-      Enter: () => this.open(), " ": () => preview(this), f: () => this.favorite(), t: () => tags(this), c: () => this.away("compare"), x: () => this.toggle(this.current),
+      Enter: () => this.open(), " ": () => preview(this), f: () => this.favorite(), t: () => tags(this), c: () => this.away("compare"),
+      s: () => this.away("share"), x: () => this.toggle(this.current),
       Delete: () => this.act("trash"), Escape: () => this.clear(), "?": () => help(this),
       "/": () => document.querySelector(".st-key-search input")?.focus(),
     };

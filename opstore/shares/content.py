@@ -1,0 +1,138 @@
+"""What of an operation is handed on: the one place that decides it, by naming what may pass; all else stays here.
+
+Ids, file names, tags, notes, costs, errors and keys that nobody here knows never pass. Pictures are known outside by their place:
+`2-input-1` is the first input of the second operation, whatever it is called here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from opstore.errors import DamagedOperation, OperationNotFound, ShareNotFound, UnsafeFile
+from opstore.media import MediaType, sniff
+from opstore.operation import Operation
+from opstore.shares.record import Scope, Shown
+from opstore.store import Store
+from opstore.translations import parameter_name
+
+Role = Literal["input", "between", "result"]
+_KEY = re.compile(r"\A([1-9][0-9]{0,4})-(input|between|result)-([1-9][0-9]{0,3})\Z")
+#: A side of a picture beyond this is no side of a picture.
+_MAX_SIDE = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture or video of an operation: `key` is what it is called outside, `name` its file here."""
+
+    key: str
+    name: str
+    role: Role
+    number: int
+    media: MediaType
+    width: int | None
+    height: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One operation as it is handed on; what is withheld is None or empty."""
+
+    number: int
+    type: str
+    stored: bool
+    pictures: tuple[Picture, ...]
+    prompt: str | None = None
+    id: str | None = None
+    moment: datetime | None = None
+    model: str | None = None
+    provider: str | None = None
+    parameters: Mapping[str, Any] | None = None
+
+    def of(self, *roles: Role) -> list[Picture]:
+        """Return the pictures of these roles, in the order of the roles."""
+        return [picture for role in roles for picture in self.pictures if picture.role == role]
+
+
+def items(scope: Scope, store: Store) -> list[Item]:
+    """Return what of a scope can be seen: operations that were trashed or damaged meanwhile are passed over."""
+    return [item for number in range(1, len(scope.operations) + 1) if (item := _item(scope, store, number))]
+
+
+def picture(scope: Scope, store: Store, key: str) -> Picture:
+    """Return the picture of a key; raise ShareNotFound for one that this scope does not show."""
+    found = _KEY.match(key)
+    number = int(found[1]) if found else 0
+    item = _item(scope, store, number) if 0 < number <= len(scope.operations) else None
+    for one in item.pictures if item else ():
+        if one.key == key:
+            return one
+    raise ShareNotFound
+
+
+def _item(scope: Scope, store: Store, number: int) -> Item | None:
+    try:
+        operation = Operation.of(store.get_operation_metadata(scope.operations[number - 1]))
+    except (OperationNotFound, DamagedOperation, UnsafeFile):
+        return None
+    show = scope.show
+    known: dict[str, Any] = {"prompt": operation.prompt} if show.prompt else {}
+    if show.parameters:
+        known |= {
+            "id": operation.id,
+            "moment": operation.moment,
+            "model": operation.model,
+            "provider": operation.provider,
+            "parameters": parameters(operation, show),
+        }
+    pictures = tuple(_pictures(operation, store, number, show))
+    return Item(number=number, type=operation.type, stored=operation.succeeded, pictures=pictures, **known)
+
+
+def parameters(operation: Operation, show: Shown) -> dict[str, Any]:
+    """Return the parameters that may be seen: numbers and yes or no of any name, texts only where opstore knows the name.
+
+    Other texts may hold anything: a path, an address, what was asked for in other words. Where the prompt is withheld, so are
+    other prompts, and any text that is a sentence.
+    """
+    return {name: value for name, value in operation.parameters().items() if _passes(name, value, show)}
+
+
+def _passes(name: str, value: object, show: Shown) -> bool:
+    if isinstance(value, bool | int | float):
+        return True
+    known = parameter_name(name, str) != name  # each name in the table differs from what it is called
+    telling = "prompt" in name.casefold() or (isinstance(value, str) and any(map(str.isspace, value)))
+    return known and isinstance(value, str) and bool(value) and (show.prompt or not telling)
+
+
+def _pictures(operation: Operation, store: Store, number: int, show: Shown) -> Iterator[Picture]:
+    named: Sequence[tuple[Role, Sequence[str]]] = (
+        ("result", operation.outputs),
+        ("between", operation.intermediates),
+        ("input", operation.inputs if show.inputs else ()),
+    )
+    for role, names in named:
+        for place, name in enumerate(names, 1):
+            try:
+                with store.open_file(name) as file:
+                    media = sniff(file.read(4096))
+            except (OperationNotFound, UnsafeFile):
+                continue
+            if media:
+                wide, high = _size(operation, name)
+                yield Picture(f"{number}-{role}-{place}", name, role, place, media, wide, high)
+
+
+def _size(operation: Operation, name: str) -> tuple[int | None, int | None]:
+    files = operation.sidecar.get("files")
+    for entry in files if isinstance(files, list) else ():
+        if isinstance(entry, Mapping) and entry.get("name") == name:
+            wide, high = entry.get("width"), entry.get("height")
+            if isinstance(wide, int) and isinstance(high, int) and 0 < wide <= _MAX_SIDE and 0 < high <= _MAX_SIDE:
+                return wide, high
+    return None, None

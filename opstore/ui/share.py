@@ -1,0 +1,184 @@
+"""Handing on: the form that makes a link or a bundle of operations, and the list of links with their visits, to be taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from opstore.errors import OpstoreError
+from opstore.service import Service
+from opstore.shares import Kind, Listed, Scope, Share, Shown, bundle
+from opstore.ui import parts, words
+from opstore.ui.markup import Markup, show
+from opstore.ui.state import opened
+from opstore.ui.words import _, ngettext
+
+#: How long a link opens, in days; 0 is without end.
+DAYS = (1, 7, 30, 0)
+#: Links that are listed; older ones come as these are removed, and `share list` has all.
+LISTED = 100
+
+
+def button(service: Service, ids: Sequence[str], kind: Kind, place: str) -> None:
+    """Show the button that opens the form; `place` tells it from others on the page."""
+    with st.popover(_("Share")):
+        form(service, ids, kind, place)
+
+
+def asked(service: Service) -> bool:
+    """Open the form for what was just chosen in the grid; say whether something was."""
+    ids = st.session_state.pop("sharing", None)
+    if not ids:
+        return False
+
+    @st.dialog(ngettext("Share {count} operation", "Share {count} operations", len(ids)), width=560)
+    def show_it() -> None:
+        kind: Kind = "operation" if len(ids) == 1 else "selection"
+        if 2 <= len(ids) <= 4:
+            names = {"selection": _("One after the other"), "comparison": _("Against each other")}
+            wanted = st.segmented_control(_("Shown"), list(names), default=kind, required=True, format_func=names.__getitem__)
+            kind = "comparison" if wanted == "comparison" else "selection"
+        form(service, ids, kind, "grid")
+
+    show_it()
+    return True
+
+
+def form(service: Service, ids: Sequence[str], kind: Kind, place: str) -> None:
+    """Show what can be handed on of operations, and how."""
+    with st.container(horizontal=True, key=f"shown-{place}"):
+        prompt = st.checkbox(_("Prompt"), True, key=f"share-prompt-{place}")
+        parameters = st.checkbox(_("Model and parameters"), True, key=f"share-parameters-{place}")
+        inputs = st.checkbox(_("Inputs"), True, key=f"share-inputs-{place}")
+    title = st.text_input(_("Title (optional)"), max_chars=120, key=f"share-title-{place}") if len(ids) > 1 else ""
+    try:
+        scope = Scope(kind, tuple(ids), Shown(prompt, parameters, inputs), " ".join(title.split()))
+    except OpstoreError as error:
+        parts.show_error(error)
+        return
+    left, right = st.columns(2)
+    days = left.selectbox(_("Opens for"), DAYS, index=1, format_func=_days_name, key=f"share-days-{place}")
+    password = right.text_input(_("Password (optional)"), type="password", key=f"share-password-{place}")
+    made, asked_for = f"share-made-{place}", (scope, days, password)
+    if st.button(_("Make a link"), type="primary", key=f"share-{place}"):
+        try:
+            share = service.shares.create(scope, lasts=timedelta(days=days) if days else None, password=password or None)
+            st.session_state[made] = (asked_for, address(service, share))
+        except OpstoreError as error:
+            parts.show_error(error)
+    shown, link = st.session_state.get(made, (None, ""))
+    if shown == asked_for:  # a link is shown beside what it shows, and not once something else is chosen
+        st.code(link, language=None, wrap_lines=True)
+        if not opened().settings.share_url:
+            parts.note(
+                _("This link opens on this machine only. A bundle opens anywhere; docs/sharing.md says how to publish links.")
+            )
+    _bundle(service, scope, place)
+
+
+def _bundle(service: Service, scope: Scope, place: str) -> None:
+    st.caption(_("Or a bundle: a zip with a page that opens in any browser, without a server."))
+    with st.container(horizontal=True, vertical_alignment="center", key=f"bundle-row-{place}"):
+        language = words.language()
+        embed = bool(st.session_state.get(f"share-embed-{place}"))
+        st.download_button(
+            _("Download the bundle"),
+            data=lambda: bundle.zipped(service.shares, scope, language=language, embed=embed),
+            file_name="opstore-results.zip",
+            mime="application/zip",
+            on_click="ignore",
+            key=f"share-bundle-{place}",
+        )
+        help_text = _("As PNG text, EXIF and XMP, which other tools read. What is withheld above is left out here too.")
+        st.checkbox(_("Metadata in the pictures too"), key=f"share-embed-{place}", help=help_text)
+
+
+def _days_name(days: int) -> str:
+    return ngettext("{count} day", "{count} days", days) if days else _("without end")
+
+
+def address(service: Service, share: Share) -> str:
+    """Return a link's address: where links are published, else where this page is."""
+    settings = opened().settings
+    here = urlsplit(st.context.url or "")
+    local = f"{here.scheme}://{here.netloc}" if here.netloc else f"http://127.0.0.1:{settings.port}"
+    return service.shares.address(share, settings.share_url or local)
+
+
+# -- the list ------------------------------------------------------------------------------------------------------------
+
+
+def listing(service: Service) -> None:
+    """Show every link with its visits, the newest first, and a way to take it back."""
+    try:
+        found = service.shares.all()
+    except OpstoreError as error:
+        parts.show_error(error)
+        return
+    if not found:
+        parts.note(_("Nothing was shared yet. “Share” is in every open operation, and in the bar of a selection."))
+    for item in found[:LISTED]:
+        with st.container(border=True, key=f"link-{item.id}"):
+            _row(service, item)
+
+
+def _row(service: Service, item: Listed) -> None:
+    share, now = item.share, datetime.now(UTC)
+    lines = Markup('<div class="ops-job"><b>{}</b></div><div class="ops-job"><span>{}</span></div>')
+    show(lines.format(_name(share), " · ".join(text for text in _about(item, now) if text)))
+    is_open = share is not None and not share.ended(now)
+    try:
+        if share and is_open:
+            st.code(address(service, share), language=None, wrap_lines=True)
+        label = _("Take back") if is_open else _("Remove from the list")
+        if st.button(label, key=f"end-{item.id}"):
+            (service.shares.revoke if is_open else service.shares.forget)(item.id)
+            st.rerun()
+    except OpstoreError as error:
+        parts.show_error(error)
+
+
+def _name(share: Share | None) -> str:
+    if share is None:
+        return _("A link whose record is damaged")
+    if share.scope.title:
+        return share.scope.title
+    count = len(share.scope.operations)
+    if share.scope.kind == "comparison":
+        return ngettext("Comparison of {count} operation", "Comparison of {count} operations", count)
+    return ngettext("{count} operation", "{count} operations", count)
+
+
+def _about(item: Listed, now: datetime) -> list[str]:
+    """Return what is known of a link, in the order of what a person asks."""
+    share, seen = item.share, item.visits
+    told = [_state(share, now)] if share else []
+    told.append(ngettext("{count} visit", "{count} visits", seen.count))
+    if seen.last:
+        told.append(_("last {time}").format(time=words.ago(seen.last)))
+    if seen.wrong:
+        told.append(ngettext("{count} wrong password", "{count} wrong passwords", seen.wrong))
+    if share:
+        hidden = [
+            name
+            for name, shown in (
+                (_("Prompt"), share.scope.show.prompt),
+                (_("Model and parameters"), share.scope.show.parameters),
+                (_("Inputs"), share.scope.show.inputs),
+            )
+            if not shown
+        ]
+        told.append(_("withheld: {names}").format(names=", ".join(hidden)) if hidden else "")
+        told.append(_("with a password") if share.password else "")
+    return told
+
+
+def _state(share: Share, now: datetime) -> str:
+    if share.revoked:
+        return _("taken back")
+    if share.ended(now):
+        return _("expired")
+    return _("open until {time}").format(time=words.exact(share.expires)) if share.expires else _("open without end")

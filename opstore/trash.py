@@ -61,6 +61,10 @@ class Trash:
         found = [self._trashed(operation_id) for operation_id in self._ids()]
         return sorted((item for item in found if item), key=lambda item: item.trashed_at, reverse=True)
 
+    def count(self) -> int:
+        """Return how many operations are in the trash."""
+        return sum(1 for _ in self._ids())
+
     def find(self, operation_id: str) -> Trashed:
         """Return one trashed operation; raise OperationNotFound."""
         found = self._trashed(check_operation_id(operation_id))

@@ -42,6 +42,7 @@ _ALLOWED = {
     "USD": "a currency's code",
     "UTC": "a time zone's code",
     "result missing": "a status as it is stored",
+    "foreign name": "a kind of problem, as `verify` names it",
 }
 _TRANSLATED = {"_", "ngettext", "said", "ngettext_"}
 #: Module constants that hold no words: forms and programs for the browser, a file's header.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from opstore.care.backup import Backup, Taken, check_apart
 from opstore.care.cleanup import Cleaned, Cleanup, Plan, Rule
+from opstore.care.desk import Desk
 from opstore.care.remote import RemoteVault, is_remote
 from opstore.care.repair import Remedy, Repair
 from opstore.care.report import Report, quiet
@@ -65,6 +66,7 @@ class Care:
         self.trash = trash
         self.cleanup = Cleanup(store, index, trash, clock=clock)
         self.repair = Repair(store, trash, providers, policy, clock=clock)
+        self.desk = Desk(self)
         self._preferences = preferences
         self._clock = clock
 
@@ -86,6 +88,10 @@ class Care:
             return RemoteVault(target, self.store.cache / "remote" / digest(target.encode())[:16])
         check_apart(self.store, Path(target))
         return LocalVault(Path(target))
+
+    def local_snapshots(self, target: str) -> list[str]:
+        """Return the backups in a folder, the newest first; none for a remote, which is slow to answer."""
+        return [] if not target or is_remote(target) else self.vault(target).snapshots()
 
     def back_up(self, target: str, report: Report = quiet) -> Taken:
         """Take a backup; people and programs may go on writing."""

@@ -150,8 +150,8 @@ def seconds(value: float) -> str:
 
 def size(count: float) -> str:
     """Return a number of bytes in the unit that fits."""
-    for unit in (_("bytes"), _("kB"), _("MB")):
-        if count < 1000 or unit == _("MB"):
+    for unit in (_("bytes"), _("kB"), _("MB"), _("GB")):
+        if count < 1000 or unit == _("GB"):
             return f"{number(count, 0 if unit == _('bytes') else 1)}\u00a0{unit}"
         count /= 1000
     raise AssertionError("the last unit takes every size")

@@ -1,0 +1,141 @@
+"""What the page Storage does: every act of care in the background, with a result that can be shown long after."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from opstore.care.acts import Act, Acts
+from opstore.care.cleanup import Rule
+from opstore.care.repair import Remedy
+from opstore.care.report import Report
+from opstore.care.survey import survey
+from opstore.errors import said
+from opstore.operation import OPERATION_TYPES
+
+if TYPE_CHECKING:
+    from opstore.care import Care
+
+_VIDEO = tuple(name for name, row in OPERATION_TYPES.items() if row.result == "video")
+#: What the page looks into by itself, by name.
+RULES: Mapping[str, Rule] = {
+    "old": Rule(),
+    "failed": Rule(7, succeeded=False),
+    "videos": Rule(90, types=_VIDEO),
+    "large": Rule(larger_than=20_000_000),
+}
+#: Of a long list as many are kept for the page; the commands show all.
+_SHOWN = 200
+_Work = Callable[[Report], Mapping[str, Any]]
+
+
+class Desk:
+    """The acts of one data folder's care."""
+
+    def __init__(self, care: Care) -> None:
+        """Do what `care` can do, in the background."""
+        self._care = care
+        self.acts = Acts(care.store.cache / "acts")
+
+    def last(self, kind: str) -> Act | None:
+        """Return the last act of a kind."""
+        return self.acts.last(kind)
+
+    def running(self) -> Act | None:
+        """Return the act at work."""
+        return self.acts.running()
+
+    def look(self) -> None:
+        """Measure the folder, and what each of RULES would free."""
+
+        def work(report: Report) -> Mapping[str, Any]:
+            seen = survey(self._care.store, report)
+            plans = {name: self._care.cleanup.plan(rule, seen=seen) for name, rule in RULES.items()}
+            return {
+                "operations": len(seen.facts),
+                "bytes": seen.bytes,
+                "kinds": dict(seen.by_kind),
+                "months": [[month, kind, size] for (month, kind), size in sorted(seen.by_month.items())],
+                "rules": {name: {"count": len(plan.leaving), "bytes": plan.bytes} for name, plan in plans.items()},
+            }
+
+        self.acts.start("look", work)
+
+    def plan(self, rule: Rule) -> None:
+        """Say what a rule would move to the trash."""
+
+        def work(report: Report) -> Mapping[str, Any]:
+            found = self._care.cleanup.plan(rule, report)
+            kept = dict(found.kept)
+            return {"rule": asdict(rule), "count": len(found.leaving), "bytes": found.bytes, "kept": kept}
+
+        self.acts.start("plan", work)
+
+    def clean(self, rule: Rule) -> None:
+        """Do what a rule says."""
+
+        def work(report: Report) -> Mapping[str, Any]:
+            done = self._care.cleanup.apply(self._care.cleanup.plan(rule, report), report)
+            return {"count": len(done.moved), "bytes": done.bytes, "left": len(done.left)}
+
+        self.acts.start("clean", work)
+
+    def verify(self, *, deep: bool = False) -> None:
+        """Look for problems, and say what would be done about each."""
+        self.acts.start("verify", lambda report: _remedies(self._care.repair.plan(deep=deep, report=report)) | {"deep": deep})
+
+    def repair(self, *, deep: bool = False) -> None:
+        """Mend what can be mended, then look again."""
+
+        def work(report: Report) -> Mapping[str, Any]:
+            done = self._care.repair.apply(deep=deep, report=report)
+            return _remedies(done) | {"deep": deep, "mended": sum(bool(remedy.done) for remedy in done)}
+
+        self.acts.start("repair", work)
+
+    def back_up(self, target: str) -> None:
+        """Take a backup."""
+
+        def work(report: Report) -> Mapping[str, Any]:
+            taken = self._care.back_up(target, report)
+            return asdict(taken) | {"left_out": len(taken.left_out), "target": target}
+
+        self.acts.start("backup", work)
+
+    def restore(self, source: str, snapshot: str, *, dry: bool) -> None:
+        """Bring a backup back, or say what would come back."""
+
+        def work(report: Report) -> Mapping[str, Any]:
+            done = self._care.restore(source, snapshot, report, dry=dry)
+            counts = {"operations": len(done.operations), "files": done.files, "same": done.same}
+            wrong = {**done.conflicts, **done.damaged}
+            return counts | {"snapshot": snapshot, "dry": dry, "conflicts": len(wrong), "rows": list(wrong.items())[:_SHOWN]}
+
+        self.acts.start("restore", work)
+
+    def empty_trash(self) -> None:
+        """Remove for good what is in the trash now."""
+
+        def work(report: Report) -> Mapping[str, Any]:
+            report(0, None, said("emptying the trash"))
+            return {"count": len(self._care.trash.purge(timedelta(0)))}
+
+        self.acts.start("empty", work)
+
+    def rebuild(self) -> None:
+        """Build the index anew."""
+
+        def work(report: Report) -> Mapping[str, Any]:
+            report(0, None, said("building the index"))
+            self._care.index.rebuild()
+            return {"count": self._care.index.count("").n}
+
+        self.acts.start("rebuild", work)
+
+
+def _remedies(found: Sequence[Remedy]) -> dict[str, Any]:
+    rows = [[remedy.problem.kind, remedy.problem.name, remedy.step, remedy.detail] for remedy in found[:_SHOWN]]
+    return {"count": len(found), "kinds": dict(Counter(remedy.problem.kind for remedy in found)), "rows": rows}

@@ -1,0 +1,449 @@
+"""What the page Storage shows: where the bytes are, what a rule would free, problems, trash, backups, index; each act by button.
+
+Nothing long happens in the page's script: a button begins an act in the background, and the page follows its state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from opstore.care import Rule
+from opstore.care.acts import Act
+from opstore.errors import OpstoreError
+from opstore.operation import OPERATION_TYPES
+from opstore.service import Service
+from opstore.ui import parts, words
+from opstore.ui.words import _, ngettext
+
+#: Seconds between two looks at an act.
+TICK = 1.0
+#: What is no type of ours, and what has none.
+_GREY = "#8A8A8A"
+
+
+def begin(act: Callable[[], None]) -> None:
+    """Begin an act and show its progress, or say why it cannot begin."""
+    try:
+        act()
+    except OpstoreError as error:
+        st.session_state["storage-refused"] = error
+    st.rerun()
+
+
+def progress(service: Service) -> Act | None:
+    """Show the act at work, and the page anew when it has ended; return it."""
+    refused = st.session_state.pop("storage-refused", None)
+    if isinstance(refused, OpstoreError):
+        parts.show_error(refused)
+    running = service.care.desk.running()
+
+    def tick() -> None:
+        act = service.care.desk.running()
+        if act is None or running is None or act.kind != running.kind:
+            if act is not running:
+                st.rerun()
+            return
+        share = min(1.0, act.done / act.total) if act.total else 0.0
+        count = f" · {words.number(act.done)} / {words.number(act.total)}" if act.total else ""
+        st.progress(share, text=f"{act_name(act.kind)}: {words.stored(act.note) or '…'}{count}")
+
+    with st.container(key="storage-progress"):
+        st.fragment(tick, run_every=TICK if running else None)()
+    return running
+
+
+def act_name(kind: str) -> str:
+    """Return what an act is called."""
+    names = {
+        "look": _("Measuring"),
+        "plan": _("Looking what may go"),
+        "clean": _("Cleaning up"),
+        "verify": _("Looking for problems"),
+        "repair": _("Mending"),
+        "backup": _("Backing up"),
+        "restore": _("Restoring"),
+        "empty": _("Emptying the trash"),
+        "rebuild": _("Building the index"),
+        "import": _("Importing"),
+    }
+    return names.get(kind, kind)
+
+
+def outcome(act: Act | None, told: Callable[[Mapping[str, Any]], str]) -> None:
+    """Say what the last act of a kind came to, and when."""
+    if act is None or act.state == "running":
+        return
+    when = words.ago(act.moment) if act.moment else ""
+    if act.state == "failed":
+        parts.note(f"{words.stored(act.error or '')} ({when})", bad=True)
+    elif act.state == "interrupted":
+        parts.note(_("It was interrupted {when}. Begin it again: it goes on where it was.").format(when=when), bad=True)
+    else:
+        parts.note(f"{told(act.result)} ({when})")
+
+
+def measured(act: Act | None) -> Mapping[str, Any] | None:
+    """Return what the last look at the folder found; what another version wrote is as good as nothing."""
+    whole = act is not None and act.state == "done" and {"bytes", "operations", "kinds", "months", "rules"} <= act.result.keys()
+    return act.result if act and whole else None
+
+
+# -- where the bytes are -------------------------------------------------------------------------------------------------
+
+
+def figures(service: Service, look: Mapping[str, Any]) -> None:
+    """Show the headline figures."""
+    kinds = look["kinds"]
+    with st.container(horizontal=True, key="storage-figures"):
+        st.metric(_("Everything"), words.size(look["bytes"]))
+        st.metric(_("Operations"), words.number(look["operations"]))
+        st.metric(_("Trash"), words.size(kinds.get("trash", 0)))
+        st.metric(_("Cache"), words.size(kinds.get("cache", 0)))
+        backup = service.care.desk.last("backup")
+        st.metric(
+            _("Last backup"), words.ago(backup.moment) if backup and backup.moment and backup.state == "done" else _("none")
+        )
+
+
+def charts(look: Mapping[str, Any]) -> None:
+    """Show bytes by month and type, and by kind of file."""
+    if not look["months"]:
+        return
+    left, right = st.columns([2, 1])
+    with left:
+        st.caption(_("Bytes by month and type"))
+        st.plotly_chart(_by_month(look["months"]), key="by-month", config={"displayModeBar": False})
+    with right:
+        st.caption(_("Bytes by kind of file"))
+        st.plotly_chart(_by_kind(look["kinds"]), key="by-kind", config={"displayModeBar": False})
+
+
+def _figure() -> Any:
+    """Return an empty figure. Plotly takes a pandas that another session is importing at this moment for a whole one: wait."""
+    import pandas  # noqa: F401
+    import plotly.graph_objects
+
+    return plotly.graph_objects.Figure()
+
+
+def _by_month(rows: Sequence[Sequence[Any]]) -> Any:
+    kinds = sorted({kind for _month, kind, _size in rows}, key=_rank)
+    months = sorted({month for month, _kind, _size in rows})[-24:]
+    sizes = {(month, kind): size for month, kind, size in rows}
+    figure = _figure()
+    for kind in kinds:
+        amounts = [sizes.get((month, kind), 0) / 1e6 for month in months]
+        said = [words.size(amount * 1e6) for amount in amounts]
+        hover = "%{x}<br>%{customdata}"
+        bar = {"name": words.type_name(kind)[:40], "marker_color": colour(kind), "customdata": said, "hovertemplate": hover}
+        figure.add_bar(x=months, y=amounts, **bar)
+    figure.update_layout(
+        barmode="stack",
+        bargap=0.3,
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
+        **_frame(),
+    )
+    figure.update_xaxes(type="category")
+    figure.update_yaxes(title=_("MB"), rangemode="tozero")
+    return figure
+
+
+def _by_kind(kinds: Mapping[str, int]) -> Any:
+    names = {
+        "output": _("Results"),
+        "input": _("Inputs"),
+        "sidecar": _("Sidecars"),
+        "trash": _("Trash"),
+        "cache": _("Cache"),
+        "other": _("Others’ files"),
+    }
+    rows = [(name, kinds.get(key, 0)) for key, name in names.items() if kinds.get(key)][::-1]
+    texts = [words.size(size) for _name, size in rows]
+    bar = {"orientation": "h", "text": texts, "textposition": "auto", "hoverinfo": "skip", "marker_color": _GREY}
+    figure = _figure()
+    figure.add_bar(x=[size for _name, size in rows], y=[name for name, _size in rows], **bar)
+    figure.update_layout(**_frame())
+    figure.update_xaxes(visible=False)
+    return figure
+
+
+def _frame() -> dict[str, Any]:
+    return {"height": 340, "margin": {"l": 8, "r": 8, "t": 8, "b": 8}}
+
+
+def _rank(kind: str) -> tuple[int, str]:
+    order = list(OPERATION_TYPES)
+    return (order.index(kind) if kind in order else len(order), kind)
+
+
+def colour(kind: str) -> str:
+    """Return the colour that a type of operation has in every chart of the theme; those of other programs are grey."""
+    mode = "dark" if getattr(st.context.theme, "type", None) == "dark" else "light"
+    palette = st.get_option(f"theme.{mode}.chartCategoricalColors")
+    return str(palette[_rank(kind)[0]]) if kind in OPERATION_TYPES else _GREY
+
+
+# -- cleanup -------------------------------------------------------------------------------------------------------------
+
+
+def cleanup(service: Service, look: Mapping[str, Any] | None, busy: bool) -> None:
+    """Show what rules would free, one of one's own, and the policy."""
+    desk = service.care.desk
+    if look:
+        names = {
+            "old": _("Older than 30 days"),
+            "failed": _("Without a result, older than 7 days"),
+            "videos": _("Videos older than 90 days"),
+            "large": _("Over 20 MB, older than 30 days"),
+        }
+        rows = {
+            names[key]: f"{words.size(found['bytes'])} · {ngettext('{count} operation', '{count} operations', found['count'])}"
+            for key, found in look["rules"].items()
+            if key in names
+        }
+        parts.facts(rows)
+    st.caption(_("What is tagged, rated, favourite, noted, shared or under way always stays, and so does what it was made from."))
+    rule = _rule_form(desk.last("plan"), busy)
+    if rule:
+        begin(lambda: desk.plan(rule))
+    outcome(desk.last("plan"), _planned)
+    _apply_button(service, busy)
+    outcome(desk.last("clean"), _cleaned)
+    with st.expander(_("Every day by itself")):
+        _policy(service)
+
+
+def _rule_form(last: Act | None, busy: bool) -> Rule | None:
+    chosen = _rule_of(last) or Rule()
+    with st.form("rule", border=False):
+        left, right = st.columns(2)
+        days = left.number_input(_("Older than (days)"), 0, 100_000, chosen.days)
+        size = right.number_input(_("At least (MB)"), 0.0, None, chosen.larger_than / 1e6, 1.0)
+        known = [name for name in chosen.types if name in OPERATION_TYPES]
+        kinds = list(OPERATION_TYPES)
+        types = st.multiselect(_("Only of type"), kinds, known, format_func=words.type_name, placeholder=_("all"))
+        ends = {None: _("all"), True: _("with a result"), False: _("without a result")}
+        succeeded = st.selectbox(_("How it ended"), list(ends), list(ends).index(chosen.succeeded), format_func=ends.__getitem__)
+        query = st.text_input(_("Only what this search finds"), chosen.query, max_chars=1_000)
+        if not st.form_submit_button(_("See what may go"), disabled=busy):
+            return None
+    try:
+        return Rule(int(days), tuple(types), succeeded, round(size * 1e6), query)
+    except OpstoreError as error:
+        parts.show_error(error)
+        return None
+
+
+def _rule_of(act: Act | None) -> Rule | None:
+    """Return the rule that was looked into last; a file of another version tells nothing."""
+    stored = act.result.get("rule") if act else None
+    try:
+        return Rule(**{**stored, "types": tuple(stored["types"])}) if isinstance(stored, dict) else None
+    except (TypeError, KeyError, OpstoreError):
+        return None
+
+
+def _planned(result: Mapping[str, Any]) -> str:
+    count = ngettext("{count} operation may go", "{count} operations may go", result["count"])
+    kept = sum(result["kept"].values())
+    stays = ngettext("{count} stays that somebody wants", "{count} stay that somebody wants", kept)
+    return f"{count}, {words.size(result['bytes'])}; {stays}."
+
+
+def _apply_button(service: Service, busy: bool) -> None:
+    """Offer what was looked into last, as long as it was not done since."""
+    desk = service.care.desk
+    plan, clean = desk.last("plan"), desk.last("clean")
+    rule = _rule_of(plan)
+    if plan is None or rule is None or plan.state != "done" or not plan.result["count"]:
+        return
+    if clean is not None and clean.began >= plan.began:
+        return
+    text = ngettext("Move {count} to the trash", "Move {count} to the trash", plan.result["count"])
+    if st.button(text, disabled=busy, key="clean"):
+        begin(lambda: desk.clean(rule))
+
+
+def _cleaned(result: Mapping[str, Any]) -> str:
+    moved = ngettext("{count} moved to the trash", "{count} moved to the trash", result["count"])
+    return f"{moved}, {words.size(result['bytes'])}."
+
+
+def _policy(service: Service) -> None:
+    chosen = service.preferences()
+    with st.form("policy", border=False):
+        on = st.toggle(_("Move to the trash every day what is older"), chosen.retention_days is not None, key="retention")
+        days = st.number_input(_("Older than (days)"), 1, 100_000, chosen.retention_days or 90, key="retention-days")
+        query = st.text_input(_("Only what this search finds"), chosen.retention_query, max_chars=1_000, key="retention-query")
+        if st.form_submit_button(_("Save")):
+            try:
+                Rule(int(days), query=query)
+                service.change_preferences(retention_days=int(days) if on else None, retention_query=query)
+            except OpstoreError as error:
+                parts.show_error(error)
+            else:
+                st.toast(_("Saved."))
+
+
+# -- problems, trash, backups, index ---------------------------------------------------------------------------------------
+
+
+def problems(service: Service, busy: bool) -> None:
+    """Show what is wrong, what would be done about it, and the buttons."""
+    desk = service.care.desk
+    deep = st.toggle(_("Read every file, and compare its hash"), key="deep")
+    with st.container(horizontal=True):
+        if st.button(_("Look for problems"), disabled=busy, key="verify"):
+            begin(lambda: desk.verify(deep=deep))
+        found, mended = desk.last("verify"), desk.last("repair")
+        open_ = found and found.state == "done" and found.result["count"] and not (mended and mended.began >= found.began)
+        if open_ and st.button(_("Mend them"), disabled=busy, key="repair"):
+            begin(lambda: desk.repair(deep=deep))
+    newest = mended if mended and found and mended.began >= found.began else found
+    outcome(newest, _mended if newest is mended else _found)
+    if newest and newest.state == "done" and newest.result.get("rows"):
+        rows = [
+            {
+                _("Problem"): problem_name(kind),
+                _("File"): name,
+                _("What is done"): words.stored(detail) if detail else step_name(step),
+            }
+            for kind, name, step, detail in newest.result["rows"]
+        ]
+        st.dataframe(rows, hide_index=True, width="stretch")
+
+
+def _found(result: Mapping[str, Any]) -> str:
+    return ngettext("{count} problem.", "{count} problems.", result["count"]) if result["count"] else _("No problems.")
+
+
+def _mended(result: Mapping[str, Any]) -> str:
+    return _("{done} of {count} mended.").format(done=words.number(result["mended"]), count=words.number(result["count"]))
+
+
+def problem_name(kind: str) -> str:
+    """Return what a kind of problem is called."""
+    names = {
+        "leftover": _("Left behind by an interrupted save"),
+        "orphan": _("Belongs to no operation"),
+        "missing": _("Missing"),
+        "truncated": _("Cut short"),
+        "changed": _("Changed"),
+        "unparsable": _("Cannot be read"),
+        "mismatch": _("Another operation’s"),
+        "unsafe": _("Not a plain file"),
+        "foreign name": _("Names another’s file"),
+    }
+    return names.get(kind, kind)
+
+
+def step_name(step: str) -> str:
+    """Return what would be done about a problem."""
+    names = {
+        "remove": _("is removed"),
+        "adopt": _("is taken into the library"),
+        "finish": _("the move to the trash is completed"),
+        "fetch": _("is fetched again, where it still is"),
+        "quarantine": _("is set aside in quarantine/"),
+        "leave": _("nothing: look at it by hand"),
+    }
+    return names.get(step, step)
+
+
+def trash(service: Service, look: Mapping[str, Any] | None, busy: bool) -> None:
+    """Show the trash, the way to it, and how it is emptied."""
+    desk = service.care.desk
+    count = service.care.trash.count()
+    if look and count:
+        st.text(f"{ngettext('{count} operation', '{count} operations', count)} · {words.size(look['kinds'].get('trash', 0))}")
+    elif not count:
+        parts.note(_("The trash is empty."))
+    with st.container(horizontal=True):
+        st.page_link("../../pages/library.py", label=_("Look into the trash"), query_params={"view": "trash"})
+        if count:
+            with st.popover(_("Empty the trash"), disabled=busy):
+                st.text(_("This cannot be undone."))
+                if st.button(_("Remove all for good"), key="empty"):
+                    begin(desk.empty_trash)
+    outcome(desk.last("empty"), lambda result: ngettext("{count} removed for good", "{count} removed for good", result["count"]))
+
+
+def backups(service: Service, busy: bool) -> None:
+    """Show where backups are kept, take one, and bring one back."""
+    desk = service.care.desk
+    target = st.text_input(
+        _("Where backups are kept"),
+        service.preferences().backup_target,
+        max_chars=1_000,
+        placeholder=_("a folder on another disk, or a remote of rclone"),
+        key="backup-target",
+    ).strip()
+    if st.button(_("Back up now"), type="primary", disabled=busy or not target, key="backup"):
+        begin(lambda: _back_up(service, target))
+    outcome(desk.last("backup"), _backed)
+    names = _snapshots(service, target)
+    if names:
+        chosen = st.selectbox(_("Backup"), names, key="snapshot", format_func=_snapshot_name)
+        with st.container(horizontal=True):
+            if st.button(_("Compare with the library"), disabled=busy, key="compare-backup"):
+                begin(lambda: desk.restore(target, chosen, dry=True))
+            if st.button(_("Bring back what is missing"), disabled=busy, key="restore"):
+                begin(lambda: desk.restore(target, chosen, dry=False))
+    last = desk.last("restore")
+    outcome(last, _restored)
+    if last and last.state == "done" and last.result.get("rows"):
+        rows = [{_("File"): path, _("What is there"): words.stored(reason)} for path, reason in last.result["rows"]]
+        st.dataframe(rows, hide_index=True, width="stretch")
+
+
+def _back_up(service: Service, target: str) -> None:
+    service.care.vault(target)  # refused before it is remembered
+    service.change_preferences(backup_target=target)
+    service.care.desk.back_up(target)
+
+
+def _snapshots(service: Service, target: str) -> list[str]:
+    """Return the backups in a folder; a remote is asked by the command only, since that takes seconds."""
+    try:
+        return service.care.local_snapshots(target)
+    except OpstoreError:
+        return []
+
+
+def _snapshot_name(name: str) -> str:
+    from opstore.care.vault import Snapshot
+
+    return words.exact(Snapshot(name, {}).moment)
+
+
+def _backed(result: Mapping[str, Any]) -> str:
+    count = ngettext("{count} operation", "{count} operations", result["operations"])
+    return _("{count} backed up; {size} were new.").format(count=count, size=words.size(result["new_bytes"]))
+
+
+def _restored(result: Mapping[str, Any]) -> str:
+    count = ngettext("{count} operation", "{count} operations", result["operations"])
+    template = _("{count} came back; {differs} differ and stay.")
+    if result["dry"]:
+        template = _("{count} would come back; {differs} differ and stay.")
+    return template.format(count=count, differs=words.number(result["conflicts"]))
+
+
+def index(service: Service, busy: bool) -> None:
+    """Show how far the index is, and build it anew."""
+    state = service.index.progress()
+    rows = {
+        _("State"): _("ready") if state.ready else _("being built"),
+        _("Operations"): words.number(service.index.count("").n),
+        _("Size"): words.size(service.index.path.stat().st_size if service.index.path.exists() else 0),
+    }
+    parts.facts(rows)
+    if st.button(_("Build it anew"), disabled=busy, key="rebuild"):
+        begin(service.care.desk.rebuild)
+    outcome(
+        service.care.desk.last("rebuild"),
+        lambda result: ngettext("{count} operation indexed", "{count} operations indexed", result["count"]),
+    )

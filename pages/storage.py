@@ -1,0 +1,46 @@
+"""Storage: what takes space, what may go, what is safe elsewhere, what is broken; each act says first what it would do."""
+
+import streamlit as st
+
+from opstore.ui import parts, storage
+from opstore.ui.state import opened
+from opstore.ui.words import _
+
+service = opened().service
+desk = service.care.desk
+busy = storage.progress(service) is not None
+last = desk.last("look")
+look = storage.measured(last)
+if last is None and not busy:
+    storage.begin(desk.look)
+
+with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+    st.subheader(_("Storage"), anchor=False)
+    if st.button(_("Measure again"), disabled=busy, key="look"):
+        storage.begin(desk.look)
+if look:
+    storage.figures(service, look)
+    storage.charts(look)
+elif last and last.state in ("failed", "interrupted"):
+    storage.outcome(last, lambda result: "")
+else:
+    parts.note(_("The folder is being measured."))
+
+left, right = st.columns(2, gap="large")
+with left:
+    with st.container(border=True):
+        st.subheader(_("Clean-up"), anchor=False)
+        storage.cleanup(service, look, busy)
+    with st.container(border=True):
+        st.subheader(_("Trash"), anchor=False)
+        storage.trash(service, look, busy)
+with right:
+    with st.container(border=True):
+        st.subheader(_("Backups"), anchor=False)
+        storage.backups(service, busy)
+    with st.container(border=True):
+        st.subheader(_("Problems"), anchor=False)
+        storage.problems(service, busy)
+    with st.container(border=True):
+        st.subheader(_("Index"), anchor=False)
+        storage.index(service, busy)

@@ -1,0 +1,218 @@
+"""The page Storage and the acts behind it: begun by a button, followed from any page or process, told when they have ended."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from opstore.app import App
+from opstore.care.acts import Act, Acts
+from opstore.care.report import Report
+from opstore.errors import InvalidInput, StorageError
+from opstore.ui.state import opened
+from tests.care_samples import annotated, save
+from tests.samples import PNG, plant
+from tests.test_pages import EVIL, MAIN, PATIENCE, sound
+
+STORAGE = "../../pages/storage.py"
+
+
+@pytest.fixture
+def app() -> Iterator[App]:
+    found = opened()
+    yield found
+    found.stop()
+
+
+def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.02)
+    return found
+
+
+def idle(app: App) -> bool:
+    return app.service.care.desk.running() is None
+
+
+def page(app: App) -> AppTest:
+    """Open the page, and once more when it has measured the folder."""
+    at = AppTest.from_file(MAIN, default_timeout=PATIENCE)
+    at.run()
+    at.switch_page(STORAGE).run()
+    until(lambda: idle(app))
+    return sound(at.run())
+
+
+def press(app: App, at: AppTest, key: str) -> AppTest:
+    """Press a button and wait for the act that it begins."""
+    next(button for button in at.button if button.key == key).click().run()
+    until(lambda: idle(app))
+    return sound(at.run())
+
+
+def shown(at: AppTest) -> str:
+    return "\n".join(element.proto.body for element in at.get("html"))
+
+
+# -- the page ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_empty_folder(app: App) -> None:
+    at = page(app)
+    assert [metric.value for metric in at.metric][1:3] == ["0", "0\u00a0bytes"] and not at.get("plotly_chart")
+    assert "0 operations" in shown(at) and "The trash is empty." in shown(at)
+
+
+def test_it_says_what_would_go_then_moves_it(app: App) -> None:
+    going = save(app.store, 1, 40_000 / 1000, prompt=EVIL, operationType=EVIL)
+    save(app.store, 2, 50, annotations=annotated(favorite=True))
+    at = page(app)
+    assert len(at.get("plotly_chart")) == 2 and "1 operation<" in shown(at) and "clean" not in [b.key for b in at.button]
+    next(button for button in at.button if button.label == "See what may go").click().run()
+    until(lambda: idle(app))
+    sound(at.run())
+    assert "1 operation may go" in shown(at) and "1 stays that somebody wants" in shown(at)
+    press(app, at, "clean")
+    assert "1 moved to the trash" in shown(at) and "clean" not in [button.key for button in at.button]
+    assert [item.operation_id for item in app.service.curation.trashed()] == [going]
+    press(app, at, "empty")
+    assert "1 removed for good" in shown(at) and app.service.curation.trashed() == []
+    assert len(app.store.list_operations()) == 1
+
+
+def test_problems_are_shown_then_mended(app: App) -> None:
+    save(app.store, 1)
+    plant(app.store, "20251103143029_abc123df.json", b"{")
+    at = press(app, page(app), "verify")
+    assert "1 problem." in shown(at) and at.dataframe[0].value.iloc[0].tolist() == [
+        "Cannot be read", "20251103143029_abc123df.json", "is set aside in quarantine/",
+    ]  # fmt: skip
+    press(app, at, "repair")
+    assert "1 of 1 mended." in shown(at) and "moved to quarantine/" in str(at.dataframe[0].value.iloc[0, 2])
+    assert "No problems." in shown(press(app, at, "verify"))
+
+
+def test_a_backup_and_back(app: App, tmp_path: Path) -> None:
+    operation_id = save(app.store, 1)
+    at = page(app)
+    at.text_input(key="backup-target").set_value(str(tmp_path / "backups")).run()
+    press(app, at, "backup")
+    assert "1 operation backed up" in shown(at) and app.service.preferences().backup_target == str(tmp_path / "backups")
+    for path in app.store.operations.path.glob(f"{operation_id}*"):
+        path.unlink()
+    press(app, at, "compare-backup")
+    assert "1 operation would come back; 0 differ" in shown(at) and app.store.list_operations() == []
+    press(app, at, "restore")
+    assert "1 operation came back" in shown(at) and app.store.verify(deep=True) == []
+
+
+def test_a_backup_that_cannot_be_is_told_and_not_remembered(app: App) -> None:
+    at = page(app)
+    at.text_input(key="backup-target").set_value(str(app.store.root / "x")).run()
+    next(button for button in at.button if button.key == "backup").click().run()
+    assert "outside the data folder" in shown(sound(at)) and app.service.preferences().backup_target == ""
+
+
+def test_the_policy_is_set_and_taken_back(app: App) -> None:
+    at = page(app)
+
+    def saved(days: int | None, query: str) -> str:
+        at.toggle(key="retention").set_value(days is not None)
+        at.number_input(key="retention-days").set_value(days or 90)
+        at.text_input(key="retention-query").set_value(query)
+        next(button for button in at.button if button.label == "Save").click().run()
+        return shown(sound(at))
+
+    saved(90, "-draft")
+    assert (app.service.preferences().retention_days, app.service.preferences().retention_query) == (90, "-draft")
+    assert "rating" in saved(90, "rating:many") and app.service.preferences().retention_query == "-draft"
+    saved(None, "")
+    assert app.service.preferences().retention_days is None
+
+
+def test_what_another_version_left_does_no_harm(app: App) -> None:
+    folder = app.store.cache / "acts"
+    folder.mkdir(parents=True)
+    for kind, content in {
+        "look": {"kind": "look", "state": "done", "began": "x", "result": {"other": 1}},
+        "plan": {
+            "kind": "plan",
+            "state": "failed",
+            "began": "x",
+            "error": EVIL,
+            "result": {"rule": {"days": "many", "types": 5}},
+        },
+        "verify": [1],
+    }.items():
+        (folder / f"{kind}.json").write_text(json.dumps(content))
+    (folder / "backup.json").write_text("{")
+    assert "The folder is being measured." in shown(page(app))
+
+
+# -- acts ----------------------------------------------------------------------------------------------------------------
+
+
+def test_one_act_at_a_time_whoever_asks(tmp_path: Path) -> None:
+    acts, others = Acts(tmp_path / "acts"), Acts(tmp_path / "acts")
+    go = threading.Event()
+
+    def work(report: Report) -> dict[str, Any]:
+        report(3, 10, "half")
+        assert go.wait(30)
+        return {"n": 1}
+
+    thread = acts.start("first", work)
+    act: Act = until(lambda: (found := others.running()) and found.note and found)
+    assert (act.kind, act.done, act.total, act.note, act.state) == ("first", 3, 10, "half", "running")
+    with pytest.raises(InvalidInput):
+        others.start("second", lambda report: {})
+    go.set()
+    thread.join()
+    ended = others.last("first")
+    assert ended is not None and (ended.state, ended.result) == ("done", {"n": 1}) and others.running() is None
+    others.start("second", lambda report: {}).join()
+
+
+def test_an_act_that_fails_says_so_and_lets_the_next_begin(tmp_path: Path) -> None:
+    acts = Acts(tmp_path / "acts")
+
+    def full(report: Report) -> dict[str, Any]:
+        raise StorageError(reason="the disk is full")
+
+    def wrong(report: Report) -> dict[str, Any]:
+        raise ZeroDivisionError
+
+    for work, word in ((full, "the disk is full"), (wrong, "unexpectedly")):
+        acts.start("act", work).join()
+        act = acts.last("act")
+        assert act is not None and act.state == "failed" and act.error is not None and word in act.error
+
+
+def test_an_act_whose_process_was_killed_is_interrupted_and_holds_nobody_up(tmp_path: Path) -> None:
+    program = (
+        "import sys, time; from pathlib import Path; from opstore.care.acts import Acts\n"
+        "Acts(Path(sys.argv[1])).start('act', lambda report: time.sleep(60)); print('on', flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "acts")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None and child.stdout.readline() == b"on\n"
+        acts = Acts(tmp_path / "acts")
+        running = acts.running()
+        assert running is not None and running.kind == "act"
+        child.kill()
+    act = acts.last("act")
+    assert act is not None and act.state == "interrupted" and acts.running() is None
+    acts.start("act", lambda report: {"n": len(PNG)}).join()
+    done = acts.last("act")
+    assert done is not None and done.state == "done"

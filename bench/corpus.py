@@ -127,7 +127,7 @@ def _sidecar(chance: random.Random, moment: datetime, kind: str, prompt: str) ->
         "provider": "replicate",
         "model": MODELS[(2 if video else 0) + bool(inputs)],
         "steps": [],
-        "files": [],
+        "files": [_file(chance, name, "input") for name in inputs] + ([_file(chance, output, "output")] if output else []),
         "completedAt": stamp,
         "elapsedSeconds": elapsed,
         "cost": {"amount": round(elapsed * 0.002, 5) if video else 0.025, "currency": "USD", "basis": "run", "estimated": True},
@@ -135,6 +135,12 @@ def _sidecar(chance: random.Random, moment: datetime, kind: str, prompt: str) ->
         "batchId": None,
         "annotations": {"tags": [], "favorite": False, "rating": None, "note": ""},
     }
+
+
+def _file(chance: random.Random, name: str, role: str) -> dict[str, Any]:
+    kind = "video/mp4" if name.endswith("mp4") else f"image/{name.rsplit('.')[-1].replace('jpg', 'jpeg')}"
+    size = {"bytes": chance.randint(60_000, 900_000), "sha256": f"{chance.getrandbits(256):064x}"}
+    return {"name": name, "role": role, "mediaType": kind, **size, "width": 1024, "height": 768, "seconds": None}
 
 
 def _input_count(chance: random.Random, kind: str) -> int:

@@ -130,6 +130,7 @@ class App:
     def __init__(self, settings: Settings) -> None:
         """Open the data folder; nothing works in the background before `start`."""
         from opstore.analytics.desk import Analytics
+        from opstore.branches import Branches
         from opstore.budget import Budget
         from opstore.care import Care
         from opstore.comparing.kept import Comparisons
@@ -139,6 +140,7 @@ class App:
         from opstore.index import Index
         from opstore.jobs import JobFolder, Runner
         from opstore.jobs.machine import Surroundings
+        from opstore.lineage import Lineage
         from opstore.preferences import PreferenceFile
         from opstore.service import Service
         from opstore.shares import Shares
@@ -153,6 +155,7 @@ class App:
         self.thumbnails = Thumbnails(self.store)
         jobs = JobFolder(self.store.pending, self.store.cache / "progress")
         self.index = Index(self.store)
+        lineage = Lineage(self.store, self.index)
         self._budget = Budget(self.store, jobs, self._preferences.load)
         self._providers = _providers(settings, table)
         around = Surroundings(
@@ -187,6 +190,8 @@ class App:
             comparisons=Comparisons(self.store),
             exports=Exports(self.store, self.index, self.thumbnails),
             shares=Shares(self.store, self.thumbnails),
+            lineage=lineage,
+            branches=Branches(self.store, self.index, lineage, jobs, lambda *given: self.service.again(*given)),
             provider=self.provider,
             available=tuple(self._providers),
             wake=self.runner.wake,
@@ -203,6 +208,7 @@ class App:
         self.index.start()
         self.thumbnails.start()
         self.runner.start()
+        self.service.branches.start()
         threading.Thread(target=self._keep_house, name="opstore-housekeeping", daemon=True).start()
 
     def _keep_house(self) -> None:
@@ -219,6 +225,7 @@ class App:
     def stop(self) -> None:
         """Stop working in the background; what is under way is taken up at the next start."""
         self._ended.set()
+        self.service.branches.stop()
         self.runner.stop()
         for provider in self._providers.values():
             provider.close()

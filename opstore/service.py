@@ -15,6 +15,7 @@ from typing import Any
 
 from opstore import media
 from opstore.analytics.desk import Analytics
+from opstore.branches import Branches
 from opstore.budget import Budget, Spending
 from opstore.care import Care
 from opstore.comparing.kept import Comparisons
@@ -24,6 +25,7 @@ from opstore.exports import Exports
 from opstore.index import MAX_PAGE, Index
 from opstore.index.language import with_values
 from opstore.jobs import Job, JobFolder, Progress, Step
+from opstore.lineage import Lineage
 from opstore.names import check_operation_id, generate_operation_id, is_operation_id, parse_name
 from opstore.operation import MAX_SIDECAR_BYTES, Operation, parse_time, timestamp
 from opstore.preferences import PreferenceFile, Preferences
@@ -105,6 +107,8 @@ class Service:
         care: Care,
         comparisons: Comparisons,
         shares: Shares,
+        lineage: Lineage,
+        branches: Branches,
         provider: Callable[[], str],
         available: Collection[str] = ("local", "replicate"),
         wake: Callable[[], None] = lambda: None,
@@ -124,6 +128,8 @@ class Service:
         self.care = care
         self.comparisons = comparisons
         self.shares = shares
+        self.lineage = lineage
+        self.branches = branches
         self._jobs = jobs
         self._preferences = preferences
         self._budget = budget
@@ -209,8 +215,17 @@ class Service:
             raise DamagedOperation(operation_id=operation_id, reason=said("its record in pending/ is damaged")) from None
         self._wake()
 
-    def again(self, operation_id: str) -> str:
-        """Run an operation once more, as a new one that names the old; return the new id. Works for old and foreign ones."""
+    def again(
+        self,
+        operation_id: str,
+        images: tuple[bytes, ...] | None = None,
+        parents: tuple[str, ...] | None = None,
+        batch_id: str | None = None,
+    ) -> str:
+        """Run an operation once more, as a new one that names the old; return the new id. Works for old and foreign ones.
+
+        With `images` it is made from those, and `parents` are theirs.
+        """
         old = self.operation(operation_id)
         models = models_of(old)
         provider = old.provider if old.provider in self._available else self._provider()
@@ -219,11 +234,12 @@ class Service:
             NewOperation(
                 operation_type=old.type,
                 prompt=old.prompt,
-                images=tuple(self.store.read_file(name) for name in old.inputs),
+                images=tuple(self.store.read_file(name) for name in old.inputs) if images is None else images,
                 parameters=old.parameters(),
                 models={kind: name for kind, name in models.items() if name in known},
                 provider=provider if known else None,
-                parents=old.parents,
+                parents=old.parents if parents is None else parents,
+                batch_id=batch_id,
                 retry_of=old.id,
             )
         )

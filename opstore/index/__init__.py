@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from opstore.errors import StorageError, said
-from opstore.index import changes
+from opstore.index import changes, contents
 from opstore.index.changes import Changes
 from opstore.index.compile import Plan, compiled
 from opstore.index.follow import Follower, Progress
@@ -203,6 +203,20 @@ class Index:
             with self._database.reading() as connection:
                 pages = Pages(connection, Plan(match=f'"{parent_word(operation_id)}"'), "newest")
                 return [entry.id for entry, _ in pages.page(None, MAX_PAGE)]
+
+        return self._ask(ask)
+
+    def holding(self, sha256: str, *, made: bool) -> list[str]:
+        """Return operations that probably have a file of this content, as an input or, with `made`, as a result; oldest first.
+
+        One in a million is wrong (31 bits are compared), and some may be gone: whoever needs to know reads their sidecars.
+        """
+        code = contents.code_of(sha256, made)
+
+        def ask() -> list[str]:
+            with self._database.reading() as connection:
+                rows = connection.execute("SELECT op FROM content WHERE code = ? LIMIT ?", (code, MAX_PAGE))
+                return sorted(contents.id_of(key) for (key,) in rows)
 
         return self._ask(ask)
 

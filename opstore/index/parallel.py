@@ -31,7 +31,7 @@ CHUNK = 250
 
 _NAMES = tuple(field.name for field in fields(Entry))
 _values = attrgetter(*_NAMES)
-_TAGS, _PARENTS = _NAMES.index("tags"), _NAMES.index("parents")
+_LISTS = tuple(_NAMES.index(name) for name in ("tags", "parents", "contents"))
 
 Answer = tuple[str, Observed | None]
 
@@ -116,7 +116,8 @@ def _unpacked(packed: list[Any] | None) -> Observed | None:
     stamp, *values = packed
     if len(values) != len(_NAMES):
         return Broken(*values), stamp
-    values[_TAGS], values[_PARENTS] = tuple(values[_TAGS]), tuple(values[_PARENTS])
+    for at in _LISTS:
+        values[at] = tuple(values[at])
     return Entry(*values), stamp
 
 

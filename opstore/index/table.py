@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
 from opstore.errors import DamagedOperation
+from opstore.index.contents import codes_of
 from opstore.index.errorkind import error_kind
 from opstore.index.order import moment_of
 from opstore.names import EXTENSIONS, FileName, is_operation_id, own_name
@@ -34,6 +35,7 @@ class Entry:
     """What the index keeps of one operation. `cost` and `confidence` are millionths, `elapsed` milliseconds.
 
     `source` is a number for the inputs, the same for the same bytes in the same order; None where there are none or no hashes.
+    `contents` are codes of what its files hold (`contents`), which the rows themselves do not keep.
     """
 
     id: str
@@ -55,6 +57,7 @@ class Entry:
     error: str | None
     confidence: int | None
     source: int | None
+    contents: tuple[int, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,7 @@ def entry_of(sidecar: Mapping[str, Any], operation_id: str) -> Entry:
         error=_error(sidecar, status),
         confidence=_confidence(sidecar),
         source=_source(sidecar),
+        contents=codes_of(sidecar),
     )
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from opstore.errors import OpstoreError, Said, said_again
-from opstore.index import order
+from opstore.index import contents, order
 from opstore.index.changes import note
 from opstore.index.rows import COLUMNS, entry_of_row, find, neighbours
 from opstore.index.sqlite import Connection
@@ -168,6 +168,7 @@ class Writer:
             if old.stamp != stamp or not stamp:
                 self._touched[entry.id] = None  # what the index does not keep may be another
             if old.stamp != stamp:
+                self._note_contents([entry])
                 self._db.execute("UPDATE op SET stamp = ? WHERE at = ?", (stamp, at))
             return False
         if late:
@@ -213,6 +214,13 @@ class Writer:
         values, text = self._row(at, entry, stamp)
         self._db.execute(_INSERT, values)
         self._db.execute(_INSERT_TEXT, (at, text))
+        self._note_contents([entry])
+
+    def _note_contents(self, entries: Iterable[Entry]) -> None:
+        rows: list[tuple[int, int | str]] = [(code, contents.key_of(entry.id)) for entry in entries for code in entry.contents]
+        if rows:  # in the order of the table: a batch touches each of its pages once
+            rows.sort(key=lambda row: row[0])
+            self._db.executemany("INSERT OR IGNORE INTO content VALUES (?, ?)", rows)
 
     def _row(self, at: int, entry: Entry, stamp: int) -> tuple[tuple[object, ...], str]:
         """Return a new row's values and its text; its names and its prompt are counted."""
@@ -278,6 +286,7 @@ class Writer:
         rows = [self._row(order.wanted(entry.id), entry, stamp) for (entry, stamp), _ in free]
         self._db.executemany(_INSERT, [values for values, _ in rows])
         self._db.executemany(_INSERT_TEXT, [(values[0], text) for values, text in rows])
+        self._note_contents(entry for (entry, _), _ in free)
         return [pair for pair, second in zip(found, seconds, strict=True) if second in busy]
 
     def _take_out(self, old: Stored) -> None:

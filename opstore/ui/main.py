@@ -21,7 +21,12 @@ PAGES = [
     st.Page(ROOT / "pages" / "settings.py", title=_("Settings"), url_path="settings"),
 ]
 
-page = st.navigation(PAGES, position="top")
+#: Pages that something leads to, and that nobody begins with.
+BESIDES = [
+    st.Page(ROOT / "pages" / "lineage.py", title=_("Family"), url_path="lineage", visibility="hidden"),
+]
+
+page = st.navigation([*PAGES, *BESIDES], position="top")
 parts.style()
 panel.bar(page, PAGES)
 page.run()

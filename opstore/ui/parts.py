@@ -21,7 +21,8 @@ from opstore.ui.words import _
 
 STYLE = Path(__file__).with_name("style.css")
 #: Pages as `st.switch_page` wants them: from the main script's folder.
-CREATE, LIBRARY, COMPARE = "../../pages/create.py", "../../pages/library.py", "../../pages/compare.py"
+CREATE, LIBRARY = "../../pages/create.py", "../../pages/library.py"
+COMPARE, LINEAGE = "../../pages/compare.py", "../../pages/lineage.py"
 
 
 def style() -> None:

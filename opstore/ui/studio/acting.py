@@ -40,6 +40,8 @@ def actions(service: Service, operation: Operation, place: str) -> None:
             _go(still, "image_to_video_single")
         if operation.output and operation.inputs and st.button(_("Compare with input"), key=f"compare-{place}-{operation.id}"):
             st.switch_page(parts.COMPARE, query_params={"ids": operation.id})
+        if place == "library" and st.button(_("Family"), key=f"family-{operation.id}"):
+            st.switch_page(parts.LINEAGE, query_params={"id": operation.id})
         if st.button(_("Use these settings"), key=f"remix-{place}-{operation.id}"):
             remix(operation.id)
         if operation.type in OPERATION_TYPES and st.button(_("Run again"), key=f"again-{place}-{operation.id}"):

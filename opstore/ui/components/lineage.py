@@ -1,0 +1,26 @@
+"""A family drawn as a graph whose pictures are buttons; where they stand is decided before, by `lineage.layout`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+_HERE = Path(__file__).parent
+_HTML = '<div class="root"></div>\n<span hidden></span>'
+_CSS = (_HERE / "lineage.css").read_text("utf-8")
+_JS = (_HERE / "lineage.js").read_text("utf-8")
+
+_mount = st.components.v2.component("opstore_lineage", html=_HTML, css=_CSS, js=_JS)
+
+
+def graph(
+    members: Sequence[Mapping[str, Any]], links: Sequence[Mapping[str, str]], *, centre: str, words: Mapping[str, str], key: str
+) -> str | None:
+    """Show a family; return the id of the member that was just opened."""
+    data = {"members": list(members), "links": list(links), "centre": centre, "words": dict(words)}
+    result = _mount(key=key, data=data, on_opened_change=lambda: None)
+    known = {member["id"] for member in members}
+    return result.opened if isinstance(result.opened, str) and result.opened in known else None

@@ -1,0 +1,167 @@
+"""The parts of the Family page: the graph of an operation's ancestors and descendants, and its branch run again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from opstore.branches import Branch
+from opstore.errors import OpstoreError
+from opstore.lineage import Family, layout
+from opstore.operation import Operation
+from opstore.service import Service
+from opstore.ui import parts, words
+from opstore.ui.components.lineage import graph
+from opstore.ui.studio.acting import actions
+from opstore.ui.studio.giving import PICTURE_TYPES
+from opstore.ui.words import _, ngettext
+
+#: Seconds between two looks at a branch under way.
+EVERY = 2.0
+
+
+def show_family(service: Service, operation_id: str) -> None:
+    """Show the family of an operation, and what can be done with the branch that leads to it; raise OperationNotFound."""
+    family = service.lineage.family(operation_id)
+    left, right = st.columns([3, 1], gap="medium")
+    with left:
+        _told(family)
+        opened = graph(
+            _members(family),
+            [{"parent": link.parent, "child": link.child, "how": link.how} for link in family.links.values()],
+            centre=operation_id,
+            words=_spoken(),
+            key="family",
+        )
+    if opened and opened != operation_id:
+        st.query_params["id"] = opened
+        st.rerun()
+    with right:
+        centre = family.members[operation_id]
+        if centre:
+            _about(service, family, centre)
+    under_way(service)
+
+
+def _told(family: Family) -> None:
+    missing = sum(member is None for member in family.members.values())
+    count = len(family.members) - missing
+    told = [ngettext("{count} operation", "{count} operations", count)]
+    if missing:
+        told.append(ngettext("{count} that is not there any more", "{count} that are not there any more", missing))
+    if family.cut:
+        told.append(_("there are more than can be shown"))
+    st.caption(" · ".join(told))
+    if len(family.members) == 1:
+        parts.note(_("Nothing here was made from this, and it was made from nothing here. Use its result as an image to go on."))
+
+
+def _members(family: Family) -> list[dict[str, Any]]:
+    places = layout(family)
+    shown = []
+    for name, (column, row) in sorted(places.items(), key=lambda item: item[1]):
+        operation = family.members[name]
+        if operation is None:
+            title = _("Not there any more: {id}").format(id=name)
+            tile = {"title": title, "label": title, "thumbnail": None, "badge": "", "tone": ""}
+        else:
+            found = parts.tile(operation)
+            kin = [len(family.parents(name)), len(family.children(name))]
+            label = _("{title}; made from {parents}, gave {children}").format(
+                title=found.alt, parents=words.number(kin[0]), children=words.number(kin[1])
+            )
+            tile = {"title": found.title, "label": label, "thumbnail": found.source, "badge": found.badge, "tone": found.tone}
+        shown.append({"id": name, "column": column, "row": row, "missing": operation is None, **tile})
+    return shown
+
+
+def _spoken() -> dict[str, str]:
+    return {
+        "name": _("Family"),
+        "declared": _("named as a parent"),
+        "content": _("the same bytes"),
+        "both": _("named as a parent, and the same bytes"),
+    }
+
+
+def _about(service: Service, family: Family, operation: Operation) -> None:
+    for name in operation.outputs[:1]:
+        parts.media(service, name, parts.tile(operation).alt, of=operation)
+    parts.prompt(operation.prompt)
+    actions(service, operation, "family")
+    _again(service, family, operation)
+
+
+# -- the branch run again ------------------------------------------------------------------------------------------------
+
+
+def _again(service: Service, family: Family, operation: Operation) -> None:
+    """Offer to make this operation, and what led to it, from another image."""
+    starts = _starts(family, operation)
+    if not starts:
+        return
+    with st.expander(_("Run this branch again on another image")):
+        start = starts[0]
+        if len(starts) > 1:
+            start = st.selectbox(_("Begin at"), starts, format_func=lambda item: _title(item), key=f"begin-{operation.id}")
+        number = 1
+        if len(start.inputs) > 1:
+            numbers = list(range(1, len(start.inputs) + 1))
+            number = st.selectbox(_("In the place of input"), numbers, key=f"place-{start.id}")
+        given = st.file_uploader(_("Image"), type=PICTURE_TYPES, max_upload_size=10, key=f"branch-{operation.id}")
+        if st.button(_("Run again"), type="primary", disabled=given is None, key="run-branch") and given is not None:
+            try:
+                service.branches.begin(operation.id, start.id, given.getvalue(), number)
+            except OpstoreError as error:
+                parts.show_error(error)
+            else:
+                st.toast(_("The branch runs. Its results come into the library one after the other."))
+
+
+def _starts(family: Family, operation: Operation) -> list[Operation]:
+    """Return where a branch to this operation can begin: itself and its ancestors that have inputs, the oldest first."""
+    found, waiting = {operation.id}, [operation.id]
+    while waiting:
+        for parent in family.parents(waiting.pop()):
+            if parent not in found:
+                found.add(parent)
+                waiting.append(parent)
+    members = [family.members[name] for name in sorted(found)]
+    return [member for member in members if member is not None and member.inputs]
+
+
+def _title(operation: Operation) -> str:
+    return " ".join(operation.prompt.split())[:60] or words.type_name(operation.type)
+
+
+def under_way(service: Service) -> None:
+    """Show the branches under way, by themselves up to date."""
+    if service.branches.all():
+        st.fragment(_branches, run_every=EVERY)(service)
+
+
+def _branches(service: Service) -> None:
+    found = service.branches.all()
+    if not found:
+        st.rerun()
+    for branch in found:
+        _branch(service, branch)
+
+
+def _branch(service: Service, branch: Branch) -> None:
+    # The one being made is not done yet: a record goes with its last operation.
+    done = sum(step.made is not None for step in branch.steps)
+    st.progress(
+        max(0, done - 1) / len(branch.steps),
+        text=_("Branch on another image: operation {number} of {count}").format(number=max(1, done), count=len(branch.steps)),
+    )
+    if branch.error:
+        parts.note(words.stored(branch.error), bad=True)
+        with st.container(horizontal=True, gap="xsmall"):
+            if st.button(_("Try again"), key=f"go-on-{branch.id}"):
+                service.branches.go_on(branch.id)
+                st.rerun()
+            if st.button(_("Stop the branch"), key=f"forget-{branch.id}"):
+                service.branches.forget(branch.id)
+                st.rerun()

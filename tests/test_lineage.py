@@ -1,0 +1,250 @@
+"""Families, by declared parents and by equal bytes, and branches run again: through crashes, once and no more."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from opstore.app import App, Settings
+from opstore.branches import Branches, plan
+from opstore.errors import InvalidRequest, OperationNotFound, OpstoreError, UnsupportedMedia
+from opstore.index.contents import code_of, id_of, key_of
+from opstore.lineage import Family, Link, layout
+from opstore.operation import Operation
+from opstore.service import NewOperation
+from tests.media_samples import encoded
+
+
+def name_of(number: int) -> str:
+    return f"202510011200{number:02}_{number:08x}"
+
+
+def picture(number: int) -> bytes:
+    return encoded(Image.new("RGB", (24, 16), (number * 7 % 256, number * 31 % 256, 90)), "PNG")
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[App]:
+    found = App(Settings(data=tmp_path / "data", provider="local"))
+    yield found
+    found.stop()
+
+
+def keep(app: App, number: int, inputs: list[int], output: int, **more: Any) -> str:
+    """Store operation `number` that made picture `output` of pictures `inputs`."""
+    kind = {0: "text_to_image", 1: "image_edit_single"}.get(len(inputs), "image_edit_multiple")
+    images = [picture(item) for item in inputs]
+    app.store.save(
+        name_of(number), {"operationType": kind, "prompt": f"p{number}", **more}, inputs=images, outputs=[picture(output)]
+    )
+    return name_of(number)
+
+
+def links(family: Family) -> dict[tuple[str, str], tuple[str, tuple[int, ...]]]:
+    return {pair: (link.how, link.inputs) for pair, link in family.links.items()}
+
+
+# -- families ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_family_is_found_by_declared_parents_and_by_equal_bytes(app: App) -> None:
+    root = keep(app, 1, [], 10)
+    child = keep(app, 2, [10], 20)  # nobody declared it: the bytes tell
+    other = keep(app, 3, [], 30)
+    both = keep(app, 4, [20, 30], 40, parents=[child])
+    last = keep(app, 5, [99], 50, parents=[both])  # declared, its bytes were changed on the way
+    keep(app, 6, [77], 60)  # no kin
+    app.index.catch_up()
+    family = app.service.lineage.family(child)
+    assert set(family.members) == {root, child, both, last}, "of `both` only what leads here and away from here"
+    assert links(family) == {
+        (root, child): ("content", (1,)), (child, both): ("both", (1,)), (both, last): ("declared", ()),
+    }  # fmt: skip
+    assert set(app.service.lineage.family(both).members) == {root, child, other, both, last}
+    assert set(app.service.lineage.family(last).members) == {root, child, other, both, last}
+    assert family.parents(child) == [root] and family.children(child) == [both] and not family.cut
+    cut = app.service.lineage.family(child, limit=2)
+    assert len(cut.members) == 2 and cut.cut
+
+
+def test_of_several_that_made_the_same_bytes_the_declared_one_is_the_parent_else_the_last_before(app: App) -> None:
+    one, two = keep(app, 1, [], 10), keep(app, 2, [], 10)
+    free, named = keep(app, 3, [10], 20), keep(app, 4, [10], 30, parents=[one])
+    keep(app, 5, [], 10)  # later: no parent of what was there before
+    app.index.catch_up()
+    family = app.service.lineage.family
+    assert family(free).parents(free) == [two] and family(named).parents(named) == [one]
+    assert family(one).children(one) == [named] and family(two).children(two) == [free]
+
+
+def test_what_is_gone_is_an_orphans_parent_and_what_is_odd_breaks_nothing(app: App) -> None:
+    gone = "20250101000000_deadbeef"
+    first = keep(app, 1, [5], 10, parents=[gone, "../x", 7, name_of(1)])
+    ring = keep(app, 2, [10], 11, parents=[first])
+    app.store.rewrite(first, lambda sidecar: sidecar["parents"].append(ring))
+    app.store.rewrite(ring, lambda sidecar: sidecar["files"].append({"name": 5, "role": "input", "sha256": "zz"}))
+    app.index.catch_up()
+    family = app.service.lineage.family(first)
+    assert family.members[gone] is None and (gone, first) in family.links and {(first, ring), (ring, first)} <= set(family.links)
+    assert set(layout(family)) == set(family.members)
+    with pytest.raises(OperationNotFound):
+        app.service.lineage.family(gone)
+
+
+def test_the_trash_takes_a_member_out_and_restoring_brings_it_back(app: App) -> None:
+    root, child = keep(app, 1, [], 10), keep(app, 2, [10], 20)
+    app.index.catch_up()
+    app.service.curation.put_in_trash([root])
+    assert set(app.service.lineage.family(child).members) == {child}
+    app.service.curation.restore([root])
+    assert set(app.service.lineage.family(child).members) == {root, child}
+
+
+@given(st.data())
+def test_the_layout_has_parents_left_of_children_and_no_two_in_one_place(data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, 12))
+    names = [name_of(number) for number in range(count)]
+    family = Family(names[0], dict.fromkeys(names))
+    for child in range(1, count):
+        for parent in data.draw(st.sets(st.integers(0, child - 1), max_size=3)):
+            family.links[names[parent], names[child]] = Link(names[parent], names[child], "declared")
+    places = layout(family)
+    assert len(set(places.values())) == count
+    assert all(places[parent][0] < places[child][0] for parent, child in family.links)
+
+
+@given(st.from_regex(r"\A[0-9]{14}_[0-9a-f]{6,8}\Z"))
+def test_every_id_can_be_kept_as_a_number_or_a_text(operation_id: str) -> None:
+    key = key_of(operation_id)
+    assert id_of(key) == operation_id and (isinstance(key, str) or key < 2**63)
+
+
+def test_a_content_fits_four_bytes_and_says_whether_it_was_made() -> None:
+    codes = {code_of(f"{value:08x}" + "0" * 56, made) for value in (0, 2, 2**32 - 1) for made in (True, False)}
+    assert len(codes) == 6 and all(-(2**31) <= code < 2**31 for code in codes)
+
+
+# -- branches ------------------------------------------------------------------------------------------------------------
+
+
+def chain(app: App) -> list[str]:
+    """Make three edits of a photograph, each of the last one's result, by the local engine."""
+    data, made = picture(3), list[str]()
+    parents: tuple[str, ...] = ()
+    app.start()
+    for prompt in ("sepia", "invert the colours", "black and white"):
+        made.append(app.service.create(NewOperation("image_edit_single", prompt, (data,), parents=parents)))
+        stored = finished(app, made[-1])
+        data, parents = app.store.read_file(stored.outputs[0]), (made[-1],)
+        time.sleep(1.05)  # ids count seconds: the order of the chain is theirs
+    return made
+
+
+def finished(app: App, operation_id: str) -> Operation:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            return app.service.operation(operation_id)
+        except OpstoreError:
+            time.sleep(0.05)
+    raise AssertionError(f"{operation_id} was not made")
+
+
+def ended(branches: Branches) -> None:
+    deadline = time.monotonic() + 40
+    while branches.all():
+        assert not [branch.error for branch in branches.all() if branch.error]
+        assert time.monotonic() < deadline, branches.all()
+        time.sleep(0.05)
+
+
+def of_batch(app: App, branch_id: str) -> list[Operation]:
+    app.index.catch_up()
+    return [app.service.operation(row.id) for row in app.index.search(f"batch:{branch_id}", order="oldest").rows]
+
+
+def test_a_branch_is_made_anew_from_another_image_through_a_restart_and_once_only(tmp_path: Path) -> None:
+    app = App(Settings(data=tmp_path / "data", provider="local"))
+    old = chain(app)
+    fresh = encoded(Image.new("RGB", (40, 40), (10, 200, 90)), "PNG")
+    app.service.branches.stop()
+    branch_id = app.service.branches.begin(old[-1], old[0], fresh)
+    # The process dies right after the first operation was asked for, before that could be written down.
+    write = Branches._write
+    try:
+        Branches._write = lambda *given: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[method-assign]
+        with pytest.raises(KeyboardInterrupt):
+            app.service.branches.turn()
+    finally:
+        Branches._write = write  # type: ignore[method-assign]
+        app.stop()
+    again = App(Settings(data=tmp_path / "data", provider="local"))
+    again.start()
+    try:
+        ended(again.service.branches)
+        made = of_batch(again, branch_id)
+        assert [item.sidecar["retryOf"] for item in made] == old, "each once, in their order"
+        assert again.store.read_file(made[0].inputs[0]) == fresh
+        for one, other in itertools.pairwise(made):
+            assert again.store.read_file(other.inputs[0]) == again.store.read_file(one.outputs[0]) and other.parents == (one.id,)
+        assert [item.prompt for item in made] == ["sepia", "invert the colours", "black and white"]
+        with Image.open(io.BytesIO(again.store.read_file(made[-1].outputs[0]))) as result:
+            assert result.size == (40, 40)
+        assert not [path for path in (tmp_path / "data" / "branches").iterdir() if not path.name.startswith(".")]
+    finally:
+        again.stop()
+
+
+def test_a_branch_that_fails_stands_still_with_its_reason_and_can_go_on_or_be_forgotten(app: App) -> None:
+    first = keep(app, 1, [5], 10)
+    second = keep(app, 2, [10], 20, parents=[first])
+    app.index.catch_up()
+    branches = app.service.branches
+    branch_id = branches.begin(second, first, picture(9))
+    app.service.curation.put_in_trash([first])
+    branches.turn()
+    assert "There is no operation" in (branches.all()[0].error or "")
+    branches.turn()  # it rests
+    app.service.curation.restore([first])
+    branches.go_on(branch_id)
+    branches.turn()
+    assert branches.all()[0].error is None and app.service.jobs()[0].prompt == "p1"
+    branches.forget(branch_id)
+    assert branches.all() == []
+    for act in (branches.go_on, branches.forget):
+        with pytest.raises(OperationNotFound):
+            act(branch_id)
+
+
+def test_a_branch_that_cannot_be_told_is_refused_before_anything_is_stored(app: App) -> None:
+    root = keep(app, 1, [], 10)
+    blind = keep(app, 2, [50, 51], 20, parents=[root])  # which of the two came from there?
+    last = keep(app, 3, [20], 30)
+    app.index.catch_up()
+    branches = app.service.branches
+    for centre, start, number in ((last, root, 1), (last, blind, 3), (root, last, 1), (last, name_of(9), 1)):
+        with pytest.raises(InvalidRequest):
+            branches.begin(centre, start, picture(4), number)
+    with pytest.raises(UnsupportedMedia):
+        branches.begin(last, last, b"no picture")
+    assert branches.all() == []
+    steps = plan(app.service.lineage.family(last), blind, 2)
+    assert [(step.of, step.sources) for step in steps] == [(blind, (None, "")), (last, (blind,))]
+
+
+def test_a_record_that_is_none_is_passed_over(app: App) -> None:
+    folder = app.store.root / "branches"
+    folder.mkdir()
+    for at, data in enumerate((b"", b"{", b"[]", b'{"id": 1}', b'{"steps": [{"of": "x"}]}')):
+        (folder / f"{name_of(at)}.json").write_bytes(data)
+    assert app.service.branches.all() == []
+    app.service.branches.turn()

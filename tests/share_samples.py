@@ -80,6 +80,9 @@ def filled(root: Path) -> App:
         },
         "annotations": {"tags": [NOTE], "favorite": True, "rating": 5, "note": NOTE},
         "workflowAnalysis": {"reasoning": SECRET},
+        "steps": [{"prompt": SECRET, "model": "brush/model", "webUrl": f"https://example.org/{SECRET}"}],
+        "parents": [THIRD],
+        "resultUrl": f"https://example.org/{SECRET}/{ORIGINAL}",
         "originalName": ORIGINAL,
     }  # fmt: skip
     app.store.save(ID, {**known, "operationType": "image_edit_single"}, inputs=[gps_photo()], outputs=[telling_png()])

@@ -120,7 +120,7 @@ def test_what_is_extracted_covers_pages_reasons_stored_errors_and_error_sentence
 
 # -- nothing is shown past them ------------------------------------------------------------------------------------------
 
-PAGES = sorted([*(ROOT / "opstore/ui").rglob("*.py"), *(ROOT / "pages").glob("*.py")])
+PAGES = sorted([*(ROOT / "opstore/ui").rglob("*.py"), *(ROOT / "pages").glob("*.py"), ROOT / "opstore/shares/page.py"])
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -41,6 +42,8 @@ from opstore.thumbnails import Copies, Thumbnails
 #: 32 MB and about 0.3 s a try: OWASP's second choice for scrypt, its first would take 128 MB of every try.
 COST = (2**15, 8, 3)
 MIN_PASSWORD, MAX_PASSWORD = 6, 200
+#: Copies made at a time: the largest picture takes 160 MB, and a page asks for many at once.
+AT_A_TIME = 2
 #: Somebody else's change comes between so often only if something writes without end.
 ATTEMPTS = 50
 
@@ -71,7 +74,8 @@ class Shares:
         self._keys = Keys(Folder(store.root))
         self._log = Log(self._folder)
         self._thumbnails = thumbnails
-        self._clean = Copies(store, "shared", "clean-1", cleaned)
+        self._clean = Copies(store, "shared", "clean-1", self._cleaned)
+        self._places = threading.BoundedSemaphore(AT_A_TIME)
         self._cost = cost
         self._clock = clock
 
@@ -183,6 +187,10 @@ class Shares:
         """Return a picture's stored bytes, for a copy that is made otherwise."""
         return self._store.read_file(picture.name)
 
+    def size(self, items: Sequence[content.Item]) -> int:
+        """Return how many bytes the stored files behind these items have."""
+        return sum(self._store.operations.size(picture.name) for item in items for picture in item.pictures)
+
     def _open(self, token: str) -> Share:
         share_id = self._keys.share_of(token)
         try:
@@ -213,6 +221,10 @@ class Shares:
             return record.decode(self._read(share_id), share_id)
         except OpstoreError:
             return None
+
+    def _cleaned(self, data: bytes) -> bytes:
+        with self._places:
+            return cleaned(data)
 
     def _password(self, password: str) -> Password:
         if not isinstance(password, str) or not MIN_PASSWORD <= len(password) <= MAX_PASSWORD or not _is_text(password):

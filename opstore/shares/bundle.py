@@ -28,6 +28,8 @@ from opstore.shares.clean import cleaned
 from opstore.shares.content import Item, Picture
 from opstore.shares.embed import stamp
 
+#: The most bytes of stored files in a bundle that is made in memory.
+MAX_ZIPPED = 500_000_000
 #: A cell that begins so is a formula to a spreadsheet.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _COLUMNS = ("number", "type", "operationId", "timestamp", "prompt", "model", "provider")
@@ -48,9 +50,19 @@ def write(shares: Shares, scope: Scope, target: Path, *, language: str = "en", e
     return target
 
 
+def fits(shares: Shares, scope: Scope) -> bool:
+    """Say whether `zipped` can make this bundle: in memory, and a browser's download."""
+    return shares.size(shares.items(scope)) <= MAX_ZIPPED
+
+
 def zipped(shares: Shares, scope: Scope, *, language: str = "en", embed: bool = False) -> bytes:
-    """Return the bundle of a scope as the bytes of a zip; raise as `write` does."""
+    """Return the bundle of a scope as the bytes of a zip; raise as `write` does, and for one that is too large."""
     items, out = _items(shares, scope), io.BytesIO()
+    if shares.size(items) > MAX_ZIPPED:
+        limit = MAX_ZIPPED // 1_000_000
+        raise InvalidInput(
+            reason=said("its files have more than {limit} MB; `opstore share bundle` writes it to disk", limit=limit)
+        )
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as file:
         _fill(_into(file), shares, scope, items, language, embed)
     return out.getvalue()

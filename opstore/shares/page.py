@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
 from babel.dates import format_date
@@ -128,8 +129,9 @@ def _document(title: str, body: Markup, language: str, *, offline: bool = False)
 
 
 def _title(scope: Scope, items: Sequence[Item], reader: Reader) -> str:
+    _ = reader.say
     if scope.kind == "comparison":
-        return reader.say("Comparison")
+        return _("Comparison")
     if len(items) == 1:
         return type_name(items[0].type, reader.say)
     return reader.count("{count} result", "{count} results", len(items))
@@ -260,7 +262,8 @@ def _choices(side: str, pictures: Sequence[tuple[Picture, str]], alts: Mapping[s
 
 def _comparison(items: Sequence[Item], reader: Reader) -> Markup:
     """Return two to four results against each other, and the table of what differs."""
-    letters = dict(zip((item.number for item in items), "ABCD", strict=False))
+    _ = reader.say
+    letters = dict(zip((item.number for item in items), ascii_uppercase, strict=False))
     shown = [(item, found[0]) for item in items if (found := item.of("result", "between"))]
     stills = [(picture, letters[item.number]) for item, picture in shown if picture.media.kind == "image"]
     alts = {picture.key: _alt(item, reader) for item, picture in shown}
@@ -272,13 +275,13 @@ def _comparison(items: Sequence[Item], reader: Reader) -> Markup:
         stage = Markup('<div class="row together">{}</div>').format(Markup("").join(figures))
         if sum(picture.media.kind == "video" for _item, picture in shown) > 1:
             stage += Markup('<div class="controls"><button type="button" class="play">{}</button></div>').format(
-                reader.say("Play all together")
+                _("Play all together")
             )
     rows: dict[str, list[Any]] = {"": [letters[item.number] for item in items]}
-    known = [({reader.say("Prompt"): item.prompt} if item.prompt else {}) | _facts(item, reader) for item in items]
+    known = [({_("Prompt"): item.prompt} if item.prompt else {}) | _facts(item, reader) for item in items]
     for name in dict.fromkeys(name for facts in known for name in facts):
         rows[name] = [facts.get(name, "") for facts in known]
-    same = ("", reader.say("Made"), reader.say("Id"))
+    same = ("", _("Made"), _("Id"))
     return Markup("<section>{}{}</section>").format(stage, _table(rows, same) if len(rows) > 1 else Markup(""))
 
 
@@ -309,7 +312,8 @@ def _facts(item: Item, reader: Reader) -> dict[str, Any]:
 
 def _value(value: object, reader: Reader) -> str:
     if isinstance(value, bool):
-        return reader.say("yes") if value else reader.say("no")
+        _ = reader.say
+        return _("yes") if value else _("no")
     return choice_name(value, reader.say)
 
 

@@ -22,7 +22,8 @@ from opstore.comparing.texts import differing, word_changes
 from opstore.errors import InvalidQuery, OpstoreError
 from opstore.operation import Operation
 from opstore.service import Service
-from opstore.ui import parts, words
+from opstore.shares import unique
+from opstore.ui import parts, share, words
 from opstore.ui.components.compare import VIEWS, heard_of, stage
 from opstore.ui.components.gallery import gallery
 from opstore.ui.markup import Markup, css, show
@@ -162,6 +163,8 @@ def show_comparison(service: Service, asked: View) -> None:
         if panel:
             with places[1], st.container(key="compare-words"):
                 _words(offered[number], operations)
+                ids = unique([operation.id for operation in operations])
+                share.button(service, ids, "comparison" if len(ids) > 1 else "operation", "compare")
     except OpstoreError as error:
         parts.show_error(error)
 

@@ -81,6 +81,9 @@ def form(service: Service, ids: Sequence[str], kind: Kind, place: str) -> None:
 
 def _bundle(service: Service, scope: Scope, place: str) -> None:
     st.caption(_("Or a bundle: a zip with a page that opens in any browser, without a server."))
+    if not bundle.fits(service.shares, scope):
+        parts.note(_("This is too much for a download. “python -m opstore share bundle” writes it to disk."))
+        return
     with st.container(horizontal=True, vertical_alignment="center", key=f"bundle-row-{place}"):
         language = words.language()
         embed = bool(st.session_state.get(f"share-embed-{place}"))

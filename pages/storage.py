@@ -34,6 +34,9 @@ with left:
     with st.container(border=True):
         st.subheader(_("Trash"), anchor=False)
         storage.trash(service, look, busy)
+    with st.container(border=True):
+        st.subheader(_("Import"), anchor=False)
+        storage.importing(service, busy)
 with right:
     with st.container(border=True):
         st.subheader(_("Backups"), anchor=False)

@@ -19,7 +19,7 @@ from opstore import Store
 from opstore.care import Care
 from opstore.care.vault import LocalVault, Snapshot, is_safe, listing, read_listing
 from opstore.errors import InvalidInput, StorageError
-from opstore.files import digest
+from opstore.files import Folder, digest
 from opstore.jobs import Job, JobFolder, Step
 from opstore.names import parse_name
 from opstore.trash import Trash
@@ -97,6 +97,18 @@ def test_a_second_backup_takes_what_is_new_and_both_can_be_restored(store: Store
         care_of(fresh).restore(str(vault), name)
         assert kept(fresh) == wanted
     assert care_of(store).back_up(str(vault)).new_files == 0
+
+
+def test_share_links_work_after_a_restore_and_their_keys_stay_private(store: Store, vault: Path, tmp_path: Path) -> None:
+    from opstore.shares.keys import NAME, Keys
+
+    token = Keys(Folder(store.root)).sign("0123456789abcdef")
+    care_of(store).back_up(str(vault))
+    fresh = Store(tmp_path / "fresh")
+    care_of(fresh).restore(str(vault))
+    assert Keys(Folder(fresh.root)).share_of(token) == "0123456789abcdef"
+    assert (fresh.root / NAME).stat().st_mode & 0o077 == 0
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (vault / "objects").iterdir())
 
 
 def test_the_backup_only_reads(store: Store, vault: Path) -> None:

@@ -117,6 +117,18 @@ def test_a_backup_and_back(app: App, tmp_path: Path) -> None:
     assert "1 operation came back" in shown(at) and app.store.verify(deep=True) == []
 
 
+def test_an_import_says_first_what_would_come_in(app: App, tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "a.png").write_bytes(PNG)
+    (tmp_path / "source" / f"{EVIL[:20].replace('/', '')}.png").write_bytes(b"no picture")
+    at = page(app)
+    at.text_input(key="import-source").set_value(str(tmp_path / "source")).run()
+    press(app, at, "import-True")
+    assert "1 operation would come in; 0 were there already; 1 files left." in shown(at) and app.store.list_operations() == []
+    press(app, at, "import-False")
+    assert "1 operation came in" in shown(at) and len(app.store.list_operations()) == 1 and len(at.dataframe) == 1
+
+
 def test_a_backup_that_cannot_be_is_told_and_not_remembered(app: App) -> None:
     at = page(app)
     at.text_input(key="backup-target").set_value(str(app.store.root / "x")).run()

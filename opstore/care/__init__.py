@@ -13,6 +13,7 @@ from pathlib import Path
 from opstore.care.backup import Backup, Taken, check_apart
 from opstore.care.cleanup import Cleaned, Cleanup, Plan, Rule
 from opstore.care.desk import Desk
+from opstore.care.importing import Import, Imported, source_of
 from opstore.care.remote import RemoteVault, is_remote
 from opstore.care.repair import Remedy, Repair
 from opstore.care.report import Report, quiet
@@ -33,6 +34,7 @@ __all__ = [
     "Cleaned",
     "Cleanup",
     "Fact",
+    "Imported",
     "Plan",
     "Remedy",
     "Repair",
@@ -104,3 +106,13 @@ class Care:
         vault = self.vault(source)
         with vault.open() if isinstance(vault, RemoteVault) else nullcontext():
             return Restore(self.store, vault, report, dry=dry, clock=self._clock).run(name)
+
+    # -- import ----------------------------------------------------------------------------------------------------------
+
+    def take_in(self, source: str, report: Report = quiet, *, dry: bool = False) -> Imported:
+        """Import a folder or a zip archive; raise InvalidInput for what is neither, or is this very data folder."""
+        place = Path(source).resolve()
+        root = self.store.root.resolve()
+        if place == root or root in place.parents or place in root.parents:
+            raise InvalidInput(reason=said("this is the data folder itself; name another one"))
+        return Import(self.store, source_of(source), report, dry=dry).run()

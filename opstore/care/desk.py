@@ -116,6 +116,16 @@ class Desk:
 
         self.acts.start("restore", work)
 
+    def take_in(self, source: str, *, dry: bool) -> None:
+        """Import a folder or a zip archive, or say what would come in."""
+
+        def work(report: Report) -> Mapping[str, Any]:
+            done = self._care.take_in(source, report, dry=dry)
+            counts = {"operations": len(done.operations), "same": done.same, "left": len(done.left)}
+            return counts | {"dry": dry, "rows": list(done.left.items())[:_SHOWN]}
+
+        self.acts.start("import", work)
+
     def empty_trash(self) -> None:
         """Remove for good what is in the trash now."""
 

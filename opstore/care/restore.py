@@ -35,6 +35,8 @@ from opstore.operation import Operation, decode
 from opstore.store import Store
 
 _CHUNK = 200
+#: What only this program's user may read: the keys that sign share links.
+_PRIVATE = ("share-keys.json",)
 _UNSENT = said(
     "It was under way when the backup was taken. Whether it was sent since, and is paid for, is not known: "
     "look at the provider's own list before you run it again."
@@ -158,14 +160,16 @@ class Restore:
                 self._damaged[path] = str(error)
         return found
 
-    def _create(self, folder: Folder, key: str, stages: list[dict[str, bytes]], paths: Mapping[str, str]) -> None:
+    def _create(
+        self, folder: Folder, key: str, stages: list[dict[str, bytes]], paths: Mapping[str, str], *, private: bool = False
+    ) -> None:
         """Write files, and read back what was written."""
         self._count += sum(map(len, stages))
         if self._dry:
             return
         folder.make()
         try:
-            folder.create(key, [stage for stage in stages if stage])
+            folder.create(key, [stage for stage in stages if stage], private=private)
         except OperationExists:  # somebody made it at this moment
             self._conflicts[next(iter(paths.values()))] = said("what is there differs, and stays")
             self._count -= sum(map(len, stages))
@@ -204,7 +208,7 @@ class Restore:
             return
         contents = self._contents({name: path}, Snapshot("", {path: sha256}))
         if contents:
-            self._create(folder, "restoring", [contents], {name: path})
+            self._create(folder, "restoring", [contents], {name: path}, private=path in _PRIVATE)
 
     def _prepare(self, snapshot: Snapshot, paths: Iterable[str]) -> None:
         self._vault.prepare({snapshot.files[path] for path in paths if not (self._store.root / path).exists()})

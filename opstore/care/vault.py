@@ -6,7 +6,8 @@ snapshots/{YYYYMMDDTHHMMSSZ}.sha256  lines `{sha256}  {path}`, as sha256sum writ
 ```
 A snapshot exists when its list does, and the list is written last, when every object in it is durable. Nothing is ever written
 over: a backup that is cut short leaves objects that the next one finds. Names, not links, carry it, so that it survives any disk,
-any copy and any program; README.txt in the folder says how to take it apart without opstore.
+any copy and any program; README.txt in the folder says how to take it apart without opstore. Only this program's user may read
+it: the keys that sign share links are among the contents.
 """
 
 from __future__ import annotations
@@ -128,13 +129,14 @@ class LocalVault:
         """Keep contents, durably; a damaged one under the same name is replaced."""
         damaged = [name for name in self.objects.present(list(objects)) if self._size(name) != len(objects[name])]
         for name in damaged:
-            self.objects.replace("objects", name, objects[name], None)
-        self.objects.create("objects", [{name: data for name, data in objects.items() if name not in damaged}])
+            self.objects.replace("objects", name, objects[name], None, private=True)
+        fresh = {name: data for name, data in objects.items() if name not in damaged}
+        self.objects.create("objects", [fresh], private=True)
 
     def finish(self, files: Mapping[str, str], moment: datetime) -> Snapshot:
         """Write the list; a second backup within a second is given the next one."""
         name = free_name(moment, self.snapshots())
-        self.lists.create("snapshots", [{name + SUFFIX: listing(files)}])
+        self.lists.create("snapshots", [{name + SUFFIX: listing(files)}], private=True)
         return Snapshot(name, dict(files))
 
     def snapshots(self) -> list[str]:

@@ -7,7 +7,6 @@ Saves that are under way while it runs are no problems.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from typing import Any, Literal
 from opstore import operation
 from opstore.errors import DamagedOperation, FileMissing, OpstoreError, UnsafeFile, said
 from opstore.files import Folder, digest, is_passing, leftover_of
+from opstore.job import Job
 from opstore.names import is_operation_id, own_name, parse_name, sidecar_name
 
 Kind = Literal["leftover", "orphan", "missing", "truncated", "changed", "unparsable", "mismatch", "unsafe", "foreign name"]
@@ -91,16 +91,13 @@ def _broken_pending(pending: Folder) -> Iterator[Problem]:
         if parts is None or parts.role != "sidecar":
             continue
         try:
-            job = json.loads(pending.read(name))
-            sound = isinstance(job, dict) and job.get("operationId") == parts.operation_id
+            Job.decode(pending.read(name), parts.operation_id)
         except FileMissing:
             continue  # it has just ended
         except UnsafeFile:
             yield Problem("unsafe", name, parts.operation_id, said("not a plain file"))
             continue
-        except (ValueError, RecursionError):
-            sound = False
-        if not sound:
+        except ValueError:
             detail = said("the record of an operation under way cannot be read")
             yield Problem("unparsable", name, parts.operation_id, detail)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from opstore import Store
 from opstore.files import digest
+from opstore.job import Job, Step
 
 DATA = Path(__file__).parent / "data"
 #: The id that the documents use, a later one, and one of the specification's own examples, with 6 hex digits.
@@ -171,3 +172,9 @@ def unstorable(kind: str) -> tuple[Any, str]:
     """Return a value of UNSTORABLE and the word that its refusal must contain."""
     value, word = UNSTORABLE[kind]
     return (nested(kind), word) if kind.startswith("deep") else (value, word)
+
+
+def record_of(operation_id: str) -> bytes:
+    """Return the record of an operation that waits for its turn."""
+    step = Step("text_to_image", "a calm sea", "local", "local/painter", {})
+    return Job(operation_id, "queued", "2025-11-03T14:30:24.000Z", {}, (step,)).encode()

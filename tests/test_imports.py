@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 #: From the ground up; a room imports from lower floors only. A new room needs a floor here, and a line in docs/architecture.md.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("operation", "names", "media", "files", "translations"),
+    ("operation", "job", "names", "media", "files", "translations"),
     ("fetch", "store", "verify", "preferences"),
     ("index", "providers", "workflows", "thumbnails", "trash", "comparing"),
     ("jobs", "lineage", "analytics", "demo", "smart"),
@@ -36,6 +36,8 @@ LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 #: Neighbours on one floor that may be used.
 ALLOWED = {
     ("operation", "names"),
+    ("job", "operation"),
+    ("job", "names"),
     ("store", "fetch"),
     ("store", "verify"),
     ("workflows", "providers"),

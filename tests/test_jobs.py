@@ -16,9 +16,9 @@ import pytest
 from opstore.app import App
 from opstore.errors import OperationNotFound, StorageError
 from opstore.files import Folder
+from opstore.job import Lease
 from opstore.jobs import machine
 from opstore.jobs.lookup import Lookup
-from opstore.jobs.record import Lease
 from opstore.jobs.signs import Signs
 from opstore.operation import timestamp
 from tests.job_programs import CANARY, PATIENCE, Place, ask, end_all, ended, finish, folder, serve, start, until

@@ -20,8 +20,8 @@ import pytest
 from opstore import Store, media
 from opstore.app import App, Settings
 from opstore.errors import StorageError
+from opstore.job import Lease
 from opstore.jobs import Job, JobFolder, machine, runner
-from opstore.jobs.record import Lease
 from opstore.operation import OPERATION_TYPES, Operation, parse_time
 from opstore.providers import Prediction, Report, StepRequest
 from opstore.providers.local import LocalEngine

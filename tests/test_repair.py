@@ -21,7 +21,7 @@ from opstore.providers.replicate import Replicate
 from opstore.trash import Trash
 from tests.care_samples import NOW, care_of, made, old, save
 from tests.replicate_standin import StandIn
-from tests.samples import GIF, JPG, MP4, PNG, WEBP, plant, tree
+from tests.samples import GIF, JPG, MP4, PNG, WEBP, plant, record_of, tree
 from tests.standin.client import CANARY, QUICK, TABLE, request, silent, wait
 from tests.test_cli import run
 
@@ -100,7 +100,7 @@ def test_media_without_a_sidecar_are_adopted_and_marked(store: Store) -> None:
 def test_young_media_and_work_under_way_are_left_to_who_makes_them(store: Store) -> None:
     plant(store, f"{old(2)}_in_1.jpg", JPG)
     planted(store, f"{old(3)}_in_1.jpg", JPG)
-    (store.pending.path / f"{old(3)}.json").write_text(json.dumps({"operationId": old(3)}))
+    (store.pending.path / f"{old(3)}.json").write_bytes(record_of(old(3)))
     assert mended(store) == {f"{old(2)}_in_1.jpg": ("orphan", "adopt", False)}
     assert not store.operations.has(f"{old(2)}.json") and not store.operations.has(f"{old(3)}.json")
 

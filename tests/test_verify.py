@@ -15,7 +15,7 @@ import pytest
 from opstore import Problem, Store
 from opstore.operation import encode
 from opstore.verify import Kind
-from tests.samples import ID, JPG, LATER, MP4, PNG, SHORT, WEBP, fixed_store, plant, tree
+from tests.samples import ID, JPG, LATER, MP4, PNG, SHORT, WEBP, fixed_store, plant, record_of, tree
 
 SIDECAR, IN_1, IN_2, OUT, BETWEEN = (f"{ID}{ending}" for ending in (".json", "_in_1.jpg", "_in_2.png", "_out.mp4", "_out.webp"))
 
@@ -29,8 +29,7 @@ def store(tmp_path: Path) -> Store:
     plant(store, f"{SHORT}_out.jpg", WEBP)
     plant(store, f"{SHORT}.json", encode({"operationId": SHORT, "success": True, "outputFile": f"{SHORT}_out.jpg"}))
     store.save_input_image("20251103143024_00000000", PNG)
-    record = {"operationId": "20251103143024_00000000", "state": "queued"}
-    (store.pending.path / "20251103143024_00000000.json").write_text(json.dumps(record))
+    (store.pending.path / "20251103143024_00000000.json").write_bytes(record_of("20251103143024_00000000"))
     return store
 
 
@@ -163,7 +162,15 @@ DAMAGES: Mapping[str, Damage] = {
     ),
     "a record emptied": (lambda s: (s.pending.path / SIDECAR).write_bytes(b""), [Problem("unparsable", SIDECAR, ID, NO_RECORD)]),
     "a record of another": (
-        lambda s: (s.pending.path / SIDECAR).write_text(json.dumps({"operationId": LATER})),
+        lambda s: (s.pending.path / SIDECAR).write_bytes(record_of(LATER)),
+        [Problem("unparsable", SIDECAR, ID, NO_RECORD)],
+    ),
+    "a record of no known state": (
+        lambda s: (s.pending.path / SIDECAR).write_bytes(record_of(ID).replace(b"queued", b"waiting")),
+        [Problem("unparsable", SIDECAR, ID, NO_RECORD)],
+    ),
+    "a record without steps": (
+        lambda s: (s.pending.path / SIDECAR).write_text(json.dumps({**json.loads(record_of(ID)), "steps": []})),
         [Problem("unparsable", SIDECAR, ID, NO_RECORD)],
     ),
     "a record too deep": (

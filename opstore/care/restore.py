@@ -28,8 +28,8 @@ from opstore.errors import (
     said,
 )
 from opstore.files import Folder, digest, is_passing
+from opstore.job import Job
 from opstore.jobs import ending
-from opstore.jobs.record import Job
 from opstore.names import parse_name, sidecar_name
 from opstore.operation import Operation, decode
 from opstore.store import Store

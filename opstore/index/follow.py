@@ -38,7 +38,7 @@ STAMPS_EVERY = 60.0
 #: Seconds between two passes over the names, at least, where the system has told what the changes were.
 NAMES_EVERY = 600.0
 #: Operations written in one transaction: the first few at once, so that the first page is there; more cost less each.
-_BATCHES = (100, 1_000, 5_000)
+_BATCHES = (100, 1_000, 5_000, 20_000)
 
 
 @dataclass(frozen=True, slots=True)

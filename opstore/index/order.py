@@ -82,7 +82,7 @@ def wanted(operation_id: str) -> int:
 
 def short_key(operation_id: str, at: int) -> str:
     """Return what must be kept beside the number to tell the id: the hex digits, or all of it where the number does not say."""
-    return operation_id[15:] if digits_of(at // WIDTH) == operation_id[:14] else operation_id
+    return operation_id[15:] if exact_second(operation_id) == at // WIDTH else operation_id
 
 
 def id_of(at: int, key: str) -> str:

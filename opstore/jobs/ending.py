@@ -8,7 +8,7 @@ from typing import Any
 
 from opstore import media
 from opstore.errors import InvalidInput, OperationExists
-from opstore.jobs.record import Job, Step
+from opstore.job import Job, Step
 from opstore.names import EXTENSIONS, MAX_NUMBER, output_name, sidecar_name
 from opstore.operation import fallback_extension, parse_time, timestamp
 from opstore.providers import Prediction

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from opstore.jobs.record import Job, JobFolder, Step
+from opstore.job import Job, Step
+from opstore.jobs.record import JobFolder
 from opstore.providers import Provider, Search, StepRequest
 from opstore.store import Store
 

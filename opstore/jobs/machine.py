@@ -3,8 +3,7 @@
 The order is what keeps a paid prediction from being lost or paid twice: `creating` is durable before the request leaves, the
 prediction's id before the first poll, its addresses before the first download, the sidecar before the record goes. A record in
 `creating` without an id is first looked up at the provider, and nothing is created again before its sender is known to be silent:
-it has told how its request ended, or is dead. Where that cannot be told, the operation ends as `unknown` and the person decides,
-since Replicate has no idempotency key.
+it has told how its request ended, or is dead. Where that cannot be told (there is no idempotency key), it ends as `unknown`.
 """
 
 from __future__ import annotations
@@ -35,9 +34,10 @@ from opstore.errors import (
     said,
 )
 from opstore.fetch import fetch
+from opstore.job import Job
 from opstore.jobs import ending
 from opstore.jobs.lookup import Lookup
-from opstore.jobs.record import Job, Progress
+from opstore.jobs.record import Progress
 from opstore.jobs.results import is_whole
 from opstore.jobs.surroundings import LeaseLost, Stopping, Surroundings
 from opstore.names import sidecar_name

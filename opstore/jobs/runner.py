@@ -19,8 +19,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from opstore.errors import OperationNotFound, OpstoreError
+from opstore.job import Job, Lease
 from opstore.jobs.machine import LeaseLost, Machine, Stopping, Surroundings
-from opstore.jobs.record import Job, Lease
 from opstore.jobs.signs import Signs
 
 log = logging.getLogger("opstore.jobs")

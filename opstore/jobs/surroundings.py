@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from opstore.fetch import FetchPolicy
-from opstore.jobs.record import Job, JobFolder
+from opstore.job import Job
+from opstore.jobs.record import JobFolder
 from opstore.providers import Provider
 from opstore.providers.models import ModelTable
 from opstore.store import Store

@@ -84,6 +84,27 @@ def status_name(status: str, _: Say) -> str:
     return names.get(status, status)
 
 
+def error_kind_name(kind: str, _: Say) -> str:
+    """Return what a cause of failure is called; ones that others stored keep their name."""
+    names = {
+        "nsfw": _("refused as unsafe"),
+        "payment": _("payment"),
+        "rate limit": _("too many requests"),
+        "memory": _("out of memory"),
+        "interrupted": _("interrupted"),
+        "expired": _("expired"),
+        "storage": _("storage"),
+        "timeout": _("took too long"),
+        "network": _("network"),
+        "invalid input": _("input not accepted"),
+        "not understood": _("answer not understood"),
+        "canceled": _("canceled"),
+        "aborted": _("given up"),
+        "other": _("other"),
+    }
+    return names.get(kind, kind)
+
+
 def parameter_name(name: str, _: Say) -> str:
     """Return what a parameter is called; one without a name here keeps its own."""
     names = {

@@ -4,7 +4,7 @@ import streamlit as st
 
 from opstore.errors import OpstoreError
 from opstore.operation import OPERATION_TYPES
-from opstore.ui import parts, share, words
+from opstore.ui import export, parts, share, words
 from opstore.ui.state import opened
 from opstore.ui.words import _
 
@@ -92,6 +92,9 @@ st.dataframe(prices, hide_index=True, width="stretch")
 for problem in service.table.problems:
     parts.note(problem, bad=True)
 st.caption(_("Add a model or mend a price in the file models.toml of the data folder; docs/models.md says how."))
+
+st.subheader(_("Usage report"))
+export.reports()
 
 st.subheader(_("Where the data is"))
 st.code(str(app.settings.data.resolve()), language=None)

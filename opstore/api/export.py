@@ -1,15 +1,19 @@
-"""Exports over HTTP: streamed as they are made, under a name to save; an export that is given up leaves nothing behind."""
+"""Exports and reports over HTTP, under a name to save: exports are streamed, and one that is given up leaves nothing behind."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from datetime import UTC, date, datetime, tzinfo
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from opstore.api.guard import Answer
+from opstore.errors import InvalidRequest, said, shown
+from opstore.translations import LANGUAGES
 
 if TYPE_CHECKING:
     from opstore.app import App
@@ -24,7 +28,25 @@ class Exporting:
 
     def answers(self) -> dict[str, Answer]:
         """Return the answer of each address."""
-        return {"/api/export": self._export}
+        return {"/api/export": self._export, "/api/report": self._report}
+
+    def _report(self, request: Request) -> Response:
+        from opstore.report import Speech, html, usage  # pandas: half a second that no other answer pays
+
+        asked, app = request.query_params, self._app()
+        language, now = asked.get("language", "en"), datetime.now(UTC)
+        if language not in LANGUAGES:
+            raise InvalidRequest(
+                reason=said("there is no language {value}; use one of {names}", value=shown(language), names=tuple(LANGUAGES))
+            )
+        speech = Speech(language, _zone(asked.get("zone") or "UTC"))
+        found = usage(app.service.analytics, asked.get("q", ""), since=_day(asked, "since"), until=_day(asked, "until"), now=now)
+        # To save, not to show: nothing of /api may run as a page, and the report brings its own policy along.
+        headers = {
+            "Content-Disposition": f'attachment; filename="opstore-report-{now:%Y-%m-%d}.html"',
+            "Cache-Control": "no-store",
+        }
+        return HTMLResponse(html(found, speech), headers=headers)
 
     def _export(self, request: Request) -> Response:
         asked = request.query_params
@@ -40,6 +62,21 @@ class Exporting:
         if request.method == "HEAD":
             return Response(headers=headers, media_type=export.format.media_type)
         return StreamingResponse(_streamed(export.parts()), headers=headers, media_type=export.format.media_type)
+
+
+def _day(asked: Mapping[str, str], name: str) -> date | None:
+    text = asked.get(name)
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise InvalidRequest(reason=said("{name} must be a day such as 2025-11-01", name=name)) from None
+
+
+def _zone(name: str) -> tzinfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones, such as Europe
+        raise InvalidRequest(reason=said("there is no time zone {value}", value=shown(name))) from None
 
 
 async def _streamed(parts: Generator[bytes]) -> AsyncIterator[bytes]:

@@ -8,11 +8,14 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opstore.app import Settings
 from opstore.errors import InvalidInput, InvalidSetting, said
 from opstore.store import Store
+
+if TYPE_CHECKING:
+    from opstore.index import Index
 
 
 def verb(
@@ -49,6 +52,14 @@ def store_of(options: argparse.Namespace) -> Store:
         reason = said("there is no folder {folder}; name one, or start with `serve`", folder=settings.data)
         raise InvalidSetting(name="--data", reason=reason)
     return Store(settings.data, policy=settings.policy)  # not `open_store`: looking at a folder makes nothing in it
+
+
+def caught_up(index: Index) -> None:
+    """Let an index take in what it has not seen: one that turns out to be damaged is replaced by an empty one, filled first."""
+    for _ in range(3):
+        index.catch_up()
+        if index.progress().ready:
+            return
 
 
 # -- printing ------------------------------------------------------------------------------------------------------------

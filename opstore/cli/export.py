@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from opstore.cli.common import meter, print_json, printable, size_text, store_of, verb
+from opstore.cli.common import caught_up, meter, print_json, printable, size_text, store_of, verb
 from opstore.errors import InvalidRequest, said
 
 if TYPE_CHECKING:
@@ -40,10 +40,7 @@ def _export(options: argparse.Namespace) -> int:
     query = " ".join(options.query)
     parse(query)  # a mistake is told at once, not after a first look at a million files
     index = Index(store_of(options))
-    for _ in range(3):  # one that turns out to be damaged is replaced by an empty one, to be filled first
-        index.catch_up()
-        if index.progress().ready:
-            break
+    caught_up(index)
     with meter(options) as report:
         export = Exports(index.store, index).prepare(
             _format(options),

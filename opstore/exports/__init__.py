@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -192,13 +192,19 @@ def _reported(report: Callable[[int, int | None], None], total: int | None, done
 
 
 def write(export: Export, path: Path, *, replace: bool = False) -> int:
-    """Write an export to a file, whole or not at all, and return its bytes; raise InvalidRequest where the file exists."""
+    """Write an export to a file as `put` does."""
+    with contextlib.closing(export.parts()) as parts:
+        return put(parts, path, replace=replace)
+
+
+def put(parts: Iterable[bytes], path: Path, *, replace: bool = False) -> int:
+    """Write parts to a file, whole or not at all, and return its bytes; raise InvalidRequest where the file exists."""
     if not replace and os.path.lexists(path):
         raise InvalidRequest(reason=said("{file} exists already; name another file, or add --force", file=path))
     temp = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with storage_errors(), temp.open("xb") as file:
-            size = pour(export, file)
+            size = sum(file.write(part) for part in parts)
             file.flush()
             os.fsync(file.fileno())
         with storage_errors():
@@ -212,11 +218,8 @@ def write(export: Export, path: Path, *, replace: bool = False) -> int:
 
 def pour(export: Export, file: BinaryIO) -> int:
     """Write an export to an open file and return its bytes."""
-    size = 0
     with contextlib.closing(export.parts()) as parts:
-        for part in parts:
-            size += file.write(part)
-    return size
+        return sum(file.write(part) for part in parts)
 
 
-__all__ = ["FORMATS", "Export", "Exports", "Format", "pour", "write"]
+__all__ = ["FORMATS", "Export", "Exports", "Format", "pour", "put", "write"]

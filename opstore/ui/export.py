@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from opstore.index.language import values, with_values
 from opstore.service import Service
 from opstore.ui import words
 from opstore.ui.markup import Markup, show
@@ -25,6 +26,18 @@ def links(asked: str) -> list[list[str]]:
     return [[f"/api/export?format={name}&{asked}", title, what] for name, title, what in offered]
 
 
+def reports(query: str = "") -> None:
+    """Offer reports of what a search finds: of the days it asks for, else of the last week, month, year, or of everything."""
+    periods = {"7d": _("The last 7 days"), "30d": _("The last 30 days"), "365d": _("The last 365 days"), "": _("Everything")}
+    offered = periods if not values(query, "date") else {values(query, "date")[0]: _("The days of the search")}
+    spoken = {"language": words.language(), "zone": str(words.zone())}
+    found = []
+    for span, title in offered.items():
+        asked = urlencode({"q": with_values(query, "date", [span] if span else []), **spoken})
+        found.append([f"/api/report?{asked}", title, _("one HTML file, to look at, send or print")])
+    _show(found)
+
+
 def offer(service: Service, query: str, order: str = "newest") -> None:
     """Offer what a search finds as files."""
     with st.popover(_("Export")):
@@ -34,6 +47,9 @@ def offer(service: Service, query: str, order: str = "newest") -> None:
             return
         told = ngettext("{count} operation as", "{count} operations as", total.n)
         st.caption(told if total.exact else _("More than {count} operations as").format(count=words.number(total.n)))
-        item = Markup('<a href="{}" download><b>{}</b><span>{}</span></a>')
-        rows = Markup("").join(item.format(*link) for link in links(urlencode({"q": query, "order": order})))
-        show(Markup('<nav class="ops-formats">{}</nav>').format(rows))
+        _show(links(urlencode({"q": query, "order": order})))
+
+
+def _show(offered: list[list[str]]) -> None:
+    item = Markup('<a href="{}" download><strong>{}</strong><span>{}</span></a>')
+    show(Markup('<nav class="ops-formats">{}</nav>').format(Markup("").join(item.format(*link) for link in offered)))

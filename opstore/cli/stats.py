@@ -1,0 +1,159 @@
+"""`stats`: the figures of a period in the terminal, as JSON, or as a report in one HTML file."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opstore.cli.common import caught_up, print_json, printable, store_of, verb
+
+if TYPE_CHECKING:
+    from opstore.report import Usage
+
+
+def add(verbs: Any) -> None:
+    """Add this command to the parser."""
+    telling = verb(verbs, "stats", _stats, "tell how much, how well, how fast, how dear and what for")
+    telling.add_argument("query", metavar="QUERY", nargs="*", help="of what, as for search (default: everything)")
+    telling.add_argument("--since", type=_day, metavar="DAY", help="from this day on, such as 2025-11-01 (UTC)")
+    telling.add_argument("--until", type=_day, metavar="DAY", help="to this day, which is included")
+    telling.add_argument("--report", metavar="FILE", help="write a report instead: one HTML file, to look at, send or print")
+    telling.add_argument("--language", choices=("en", "fr"), default="en", help="of the report (default en)")
+    telling.add_argument("--force", action="store_true", help="write over a report that exists")
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a day such as 2025-11-01") from None
+
+
+def _stats(options: argparse.Namespace) -> int:
+    found = _usage(options)
+    if options.report:
+        return _report(options, found)
+    if options.json:
+        from opstore.report import document
+
+        print_json({"success": True} | document(found))
+        return 0
+    for line in _lines(found):
+        print(line)
+    return 0
+
+
+def _usage(options: argparse.Namespace) -> Usage:
+    from opstore.analytics.desk import Analytics
+    from opstore.index import Index
+    from opstore.index.language import parse
+    from opstore.report import usage
+
+    query = " ".join(options.query)
+    parse(query)  # a mistake is told at once, not after a first look at a million files
+    index = Index(store_of(options))
+    caught_up(index)
+    analytics = Analytics(index)
+    found = usage(analytics, query, since=options.since, until=options.until, now=datetime.now(UTC))
+    analytics.save()
+    return found
+
+
+def _report(options: argparse.Namespace, found: Usage) -> int:
+    from opstore.exports import put
+    from opstore.report import Speech, html
+
+    zone = datetime.now().astimezone().tzinfo or UTC
+    size = put([html(found, Speech(options.language, zone)).encode()], Path(options.report), replace=options.force)
+    if options.json:
+        print_json({"success": True, "file": options.report, "bytes": size, "operations": len(found.selection)})
+    else:
+        print(f"{printable(options.report)}: {len(found.selection):,} operations. Open it in a browser; print it there as PDF.")
+    return 0
+
+
+# -- for people ----------------------------------------------------------------------------------------------------------
+
+
+def _lines(found: Usage) -> Iterator[str]:
+    """Yield what a terminal shows: headline figures, then the statistics of the storage specification by name, then costs."""
+    from opstore.analytics import content, numbers
+    from opstore.report import Speech
+    from opstore.report.usage import mean_seconds, mean_times, rows_of
+
+    chosen, say = found.selection, Speech()
+    head, money = numbers.headline(chosen), numbers.main_cost(chosen)
+    bounds = numbers.span(chosen)
+    yield f"Operations     {len(chosen):,}" + (f"   {bounds[0]:%Y-%m-%d} to {bounds[1]:%Y-%m-%d} (UTC)" if bounds else "")
+    tried, good = head["tried"] or 0, head["succeeded"] or 0
+    if tried:
+        interval = say.interval(head["low"] or 0.0, head["high"] or 0.0)
+        yield f"With a result  {say.share(good / tried)} ({good:,} of {tried:,}; 95 %: {interval})"
+    mean, median = say.seconds(mean_seconds(chosen)), say.seconds(head["median_seconds"])
+    yield f"Time           mean {mean}, median {median} (of {head['timed']:,})"
+    spent = say.money(head["cost"], money.currency) if money.n else "unknown"
+    unknown = len(chosen) - money.n - money.others
+    yield f"Cost           {spent} (of {money.n:,}; {money.estimated:,} estimated, {unknown:,} unknown)"
+    if found.before is not None:
+        yield f"Period before  {len(found.before):,} operations"
+    if found.problems:
+        yield f"Left out       {found.problems:,} sidecars that cannot be read; `verify` lists them"
+    kinds = numbers.by_category(chosen, "operation_type")
+    yield from _table(
+        "Operations by type, rates of success and failure",
+        ("type", "operations", "success", "95 %", "failure"),
+        [
+            (r.operation_type, f"{r.n:,}", say.share(r.share), say.interval(r.low, r.high), say.share(1 - r.share))
+            for r in rows_of(kinds)
+        ],
+    )
+    yield from _table(
+        "Mean time per operation",
+        ("type", "operations", "mean", "median", "95 of 100 within"),
+        [
+            (r.operation_type, f"{r.n:,}", say.seconds(r.mean), say.seconds(r.median), say.seconds(r.p95))
+            for r in rows_of(mean_times(chosen))
+        ],
+    )
+    prompts = content.top_prompts(chosen, 10)
+    yield from _table(
+        "Most used prompts",
+        ("prompt", "operations", "with a result"),
+        [(" ".join(str(r.prompt).split())[:70], f"{r.n:,}", f"{r.succeeded:,} of {r.tried:,}") for r in rows_of(prompts)],
+    )
+    yield from _table(
+        "Failures by cause",
+        ("cause", "operations", "for example"),
+        [(r.error_kind, f"{r.n:,}", " ".join(str(r.example or "").split())[:60]) for r in rows_of(numbers.errors(chosen))],
+    )
+    yield from _table(
+        "Cost by model",
+        ("model", "operations", "cost", "on failures", "per result"),
+        [
+            (
+                r.model,
+                f"{r.n:,}",
+                say.money(r.cost, money.currency),
+                say.money(r.on_failures, money.currency),
+                say.money(r.per_success, money.currency),
+            )
+            for r in rows_of(numbers.cost_by(chosen, "model"))
+        ],
+    )
+
+
+def _table(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield a table under its title, nothing where it has no rows; stored text in it can do nothing to a terminal."""
+    if not rows:
+        return
+    lines = [[printable(str(cell)) for cell in row] for row in [names, *rows]]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(names))]
+    yield f"\n{title}"
+    for line in lines:
+        # Texts to the left, numbers to the right.
+        texts = [at == 0 or name == "for example" for at, name in enumerate(names)]
+        cells = [cell.ljust(width) if text else cell.rjust(width) for cell, width, text in zip(line, widths, texts, strict=True)]
+        yield f"  {'  '.join(cells)}".rstrip()

@@ -1,0 +1,378 @@
+"""The report as one HTML file: nothing in it runs and nothing is loaded; what is stored is only ever text in it.
+
+Static SVG, so that it opens anywhere, prints as it looks and weighs some tens of kilobytes. The policy in its head forbids
+everything but its own style.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from opstore.analytics import content, numbers
+from opstore.analytics.numbers import Tally
+from opstore.report import svg
+from opstore.report.speech import Speech
+from opstore.report.usage import Usage, mean_seconds, mean_times, rows_of
+
+STYLE = Path(__file__).with_name("report.css").read_text("utf-8")
+MOST_ROWS = 15
+_PAGE = Markup(
+    '<!doctype html>\n<html lang="{}"><head><meta charset="utf-8">'
+    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+    '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="referrer" content="no-referrer">'
+    "<title>{}</title><style>{}</style></head>\n<body><main>{}</main></body></html>\n"
+)
+_SECTION = Markup('<section><h2>{}</h2><p class="says">{}</p>{}{}</section>\n')
+_NOTHING = Markup('<p class="nothing">{}</p>')
+_FIGURE = Markup('<div class="figure"><span>{}</span><b>{}</b><small>{}</small></div>')
+_CELL, _NUMBER, _HEAD = Markup("<td>{}</td>"), Markup('<td class="number">{}</td>'), Markup('<th scope="col" class="{}">{}</th>')
+_TABLE = Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>")
+_ROW = Markup("<tr>{}</tr>")
+
+
+def document(found: Usage, speech: Speech) -> str:
+    """Return the report of a usage."""
+    return str(_Report(found, speech).page())
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its heading, and whether it holds numbers."""
+
+    name: str
+    number: bool = True
+
+
+def table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Markup:
+    """Return a table of texts."""
+    head = Markup("").join(_HEAD.format("number" if column.number else "", column.name) for column in columns)
+    lines = (
+        Markup("").join((_NUMBER if column.number else _CELL).format(text) for column, text in zip(columns, row, strict=True))
+        for row in rows
+    )
+    return _TABLE.format(head, Markup("").join(_ROW.format(line) for line in lines))
+
+
+class _Report:
+    """One report being written."""
+
+    def __init__(self, found: Usage, speech: Speech) -> None:
+        self._found = found
+        self._chosen = found.selection
+        self._say = speech
+        self._ = speech._
+
+    def page(self) -> Markup:
+        title = self._("Usage report")
+        body = Markup("").join([self._heading(title), self._figures(), *self._sections(), self._ending()])
+        return _PAGE.format(self._say.language, f"{title} · {self._period()}", Markup(STYLE), body)
+
+    # -- the head --------------------------------------------------------------------------------------------------------
+
+    def _heading(self, title: str) -> Markup:
+        facts = [self._period()]
+        if self._found.query:
+            facts.append(self._("Search: {query}").format(query=self._found.query))
+        facts.append(self._("As of {moment}").format(moment=self._say.exact(self._found.now)))
+        lines = Markup("").join(Markup("<p>{}</p>").format(fact) for fact in facts)
+        return Markup("<header><h1>{}</h1>{}</header>\n").format(title, lines)
+
+    def _period(self) -> str:
+        period = self._found.period
+        if period:
+            return f"{self._say.day(period.first)} – {self._say.day(period.last)} (UTC)"
+        bounds = numbers.span(self._chosen)
+        return f"{self._say.day(bounds[0])} – {self._say.day(bounds[1])} (UTC)" if bounds else self._("No operations")
+
+    def _figures(self) -> Markup:
+        now = numbers.headline(self._chosen)
+        before = numbers.headline(self._found.before) if self._found.before is not None else None
+        share, past = _share(now), _share(before) if before else None
+        low, high = now["low"], now["high"]
+        spent = self._say.money(now["cost"], self._currency())
+        figures = [
+            (self._("Operations"), self._say.number(now["operations"] or 0), self._change(now, before, "operations")),
+            (
+                self._("With a result"),
+                self._say.share(share),
+                " · ".join(
+                    filter(
+                        None,
+                        [
+                            f"95 %: {self._say.interval(low, high)}"
+                            if now["tried"] and low is not None and high is not None
+                            else "",
+                            self._points(share, past),
+                        ],
+                    )
+                ),
+            ),
+            (
+                self._("Mean time per operation"),
+                self._say.seconds(mean_seconds(self._chosen)),
+                self._("median {time}, of {count}").format(
+                    time=self._say.seconds(now["median_seconds"]), count=self._say.number(now["timed"] or 0)
+                ),
+            ),
+            (
+                self._("Cost"),
+                spent if now["priced"] else self._("unknown"),
+                self._("of {count} operations, {estimates} estimated").format(
+                    count=self._say.number(now["priced"] or 0), estimates=self._say.number(now["estimated"] or 0)
+                ),
+            ),
+        ]
+        return Markup('<div class="figures">{}</div>\n').format(Markup("").join(_FIGURE.format(*figure) for figure in figures))
+
+    def _currency(self) -> str | None:
+        return numbers.main_cost(self._chosen).currency
+
+    def _change(self, now: dict[str, Any], before: dict[str, Any] | None, name: str) -> str:
+        if before is None:
+            return ""
+        return self._("{count} in the period before").format(count=self._say.number(before[name] or 0))
+
+    def _points(self, share: float | None, past: float | None) -> str:
+        if share is None or past is None:
+            return ""
+        return self._("{share} in the period before").format(share=self._say.share(past))
+
+    # -- sections --------------------------------------------------------------------------------------------------------
+
+    def _sections(self) -> Iterator[Markup]:
+        if not len(self._chosen):
+            yield _NOTHING.format(self._("There are no operations in this period."))
+            return
+        yield self._by_type()
+        yield self._over_time()
+        yield self._success()
+        yield self._times()
+        yield self._cost()
+        yield self._cost_time()
+        yield self._prompts()
+        yield self._words()
+        yield self._errors()
+        yield self._rhythm()
+        yield self._routing()
+        yield self._ratings()
+        yield self._storage()
+
+    def _section(self, title: str, says: str, tally: Tally, chart: Markup, rows: Markup | None = None) -> Markup:
+        """Return a section; what it leaves out is said with it, and where there is nothing that is said instead."""
+        counted = self._say.ngettext("{count} operation counted", "{count} operations counted", tally.n)
+        missing = self._say.ngettext("{count} says nothing of it", "{count} say nothing of it", tally.missing)
+        told = f"{says} {counted}{f'; {missing}' if tally.missing else ''}."
+        if not tally:
+            return _SECTION.format(title, says, _NOTHING.format(self._("None of the operations says anything of it.")), "")
+        return _SECTION.format(title, told, chart, rows or "")
+
+    def _by_type(self) -> Markup:
+        tally = numbers.by_category(self._chosen, "operation_type")
+        title = self._("Operations by type")
+        items = [svg.Bar(self._say.type(row.operation_type), row.n, self._say.number(row.n)) for row in rows_of(tally)]
+        return self._section(title, self._("How many operations of each type were asked for."), tally, svg.bars(title, items))
+
+    def _over_time(self) -> Markup:
+        tally = numbers.over_time(self._chosen)
+        title = ", ".join((self._("Operations over time"), self._say.unit(tally.extra["unit"])))
+        chart = self._columns(title, tally, self._say.number)
+        return self._section(title, self._("Operations by the day they were asked for (UTC) and how they ended."), tally, chart)
+
+    def _columns(self, title: str, tally: Tally, told: Any) -> Markup:
+        frame = tally.table
+        ticks = [self._say.tick(moment.to_pydatetime(), tally.extra["unit"]) for moment in frame["start"]]
+        names = {"succeeded": self._("with a result"), "failed": self._("failed"), "stopped": self._("stopped")}
+        series = [(names[kind], kind, [float(value) for value in frame[kind]]) for kind in names]
+        return svg.columns(title, ticks, series, told)
+
+    def _success(self) -> Markup:
+        tally = numbers.by_category(self._chosen, "operation_type")
+        title = self._("Rates of success and failure")
+        rows = [row for row in rows_of(tally) if row.tried]
+        items = [
+            svg.Share(
+                self._say.type(row.operation_type),
+                row.share,
+                row.low,
+                row.high,
+                self._("{share} of {count}").format(share=self._say.share(row.share), count=self._say.number(row.tried)),
+            )
+            for row in rows
+        ]
+        says = self._("The share that ended with a result, of those that nobody stopped; the line is the 95 % interval (Wilson).")
+        return self._section(title, says, tally, svg.shares(title, items))
+
+    def _times(self) -> Markup:
+        tally = mean_times(self._chosen)
+        title = self._("Mean time per operation")
+        found = rows_of(tally)
+        items = [svg.Bar(self._say.type(row.operation_type), row.mean, self._say.seconds(row.mean)) for row in found]
+        names = (self._("Type"), self._("Operations"), self._("Mean"), self._("Median"), self._("95 of 100 within"))
+        lines = [
+            (
+                self._say.type(row.operation_type),
+                self._say.number(row.n),
+                self._say.seconds(row.mean),
+                self._say.seconds(row.median),
+                self._say.seconds(row.p95),
+            )
+            for row in found
+        ]
+        says = self._("Time from the request to the stored result, as people waited for it.")
+        return self._section(title, says, tally, svg.bars(title, items), table(_columns(names), lines))
+
+    def _cost(self) -> Markup:
+        tally = numbers.cost_by(self._chosen, "model")
+        title, currency = self._("Cost by model"), tally.extra["currency"]
+        found = rows_of(tally)[:MOST_ROWS]
+        items = [svg.Bar(row.model, row.cost, self._say.money(row.cost, currency)) for row in found]
+        names = (
+            self._("Model"),
+            self._("Operations"),
+            self._("Cost"),
+            self._("On failures"),
+            self._("Per result"),
+            self._("Estimated"),
+        )
+        lines = [
+            (
+                row.model,
+                self._say.number(row.n),
+                self._say.money(row.cost, currency),
+                self._say.money(row.on_failures, currency),
+                self._say.money(row.per_success, currency),
+                self._say.number(row.estimated),
+            )
+            for row in found
+        ]
+        says = self._("What was spent with each model, by the costs that are stored; estimates are counted as what they say.")
+        if tally.extra["others"]:
+            says += " " + self._("{count} in other currencies are left out.").format(
+                count=self._say.number(tally.extra["others"])
+            )
+        return self._section(title, says, tally, svg.bars(title, items), table(_columns(names), lines))
+
+    def _cost_time(self) -> Markup:
+        tally = numbers.cost_over_time(self._chosen)
+        title = ", ".join((self._("Cost over time"), self._say.unit(tally.extra["unit"])))
+        chart = self._columns(title, tally, lambda value: self._say.money(value, tally.extra["currency"]))
+        return self._section(title, self._("What was spent, by the day of the request (UTC) and how it ended."), tally, chart)
+
+    def _prompts(self) -> Markup:
+        tally = content.top_prompts(self._chosen)
+        title, currency = self._("Most used prompts"), tally.extra["currency"]
+        names = (self._("Prompt"), self._("Operations"), self._("With a result"), self._("Rating"), self._("Cost"))
+        lines = [
+            (
+                svg.cut(str(row.prompt), 300),
+                self._say.number(row.n),
+                self._("{count} of {all}").format(count=self._say.number(row.succeeded), all=self._say.number(row.tried)),
+                f"{self._say.number(row.rating, 1)} ({self._say.number(row.rated)})" if row.rated else "–",
+                self._say.money(row.cost, currency) if row.priced else "–",
+            )
+            for row in rows_of(tally)
+        ]
+        says = self._("Prompts that differ in case, accents or punctuation only count as one; {count} different ones.").format(
+            count=self._say.number(tally.extra["different"])
+        )
+        return self._section(title, says, tally, table(_columns(names), lines))
+
+    def _words(self) -> Markup:
+        tally = content.top_words(self._chosen, MOST_ROWS)
+        title = self._("Most used words")
+        items = [svg.Bar(str(row.word), row.n, self._say.number(row.n)) for row in rows_of(tally)]
+        return self._section(
+            title, self._("In how many prompts a word stands; small words are left out."), tally, svg.bars(title, items)
+        )
+
+    def _errors(self) -> Markup:
+        tally = numbers.errors(self._chosen)
+        title = self._("Failures by cause")
+        found = rows_of(tally)
+        items = [svg.Bar(self._say.cause(row.error_kind), row.n, self._say.number(row.n)) for row in found]
+        names = [Column(self._("Cause"), False), Column(self._("Operations")), Column(self._("For example"), False)]
+        lines = [
+            (self._say.cause(row.error_kind), self._say.number(row.n), svg.cut(str(row.example or "–"), 240)) for row in found
+        ]
+        says = self._("Failed operations, their errors grouped by cause.")
+        return self._section(title, says, tally, svg.bars(title, items), table(names, lines))
+
+    def _rhythm(self) -> Markup:
+        tally = numbers.rhythm(self._chosen, self._say.zone)
+        title = self._("Hours and weekdays")
+        from babel.dates import get_day_names
+
+        days = [get_day_names("abbreviated", locale=self._say.language)[day] for day in range(7)]
+        cells = [[int(value) for value in row] for row in tally.table.to_numpy()]
+        chart = svg.heat(title, days, [str(hour) for hour in range(24)], cells)
+        says = self._("When operations were asked for, in the zone {zone}.").format(zone=str(self._say.zone))
+        return self._section(title, says, tally, chart)
+
+    def _routing(self) -> Markup:
+        tally = content.calibration(self._chosen)
+        title = self._("Proposals that were kept, by how sure the analysis was")
+        items = [
+            svg.Share(
+                f"{self._say.number(row.low_edge * 100)} – {self._say.share(row.low_edge + 0.1)}",
+                row.share,
+                row.low,
+                row.high,
+                self._("{share} of {count}").format(share=self._say.share(row.share), count=self._say.number(row.n)),
+            )
+            for row in rows_of(tally)
+            if row.n
+        ]
+        says = self._("An analysis that knows itself is kept as often as it is sure; the line is the 95 % interval (Wilson).")
+        return self._section(title, says, tally, svg.shares(title, items))
+
+    def _ratings(self) -> Markup:
+        tally = content.ratings(self._chosen)
+        title = self._("Ratings by model")
+        items = [
+            svg.Bar(str(row.model), row.mean, f"{self._say.number(row.mean, 1)} ★ ({self._say.number(row.n)})")
+            for row in rows_of(tally)[:MOST_ROWS]
+        ]
+        return self._section(title, self._("The mean of the stars, and how many were given."), tally, svg.bars(title, items))
+
+    def _storage(self) -> Markup:
+        tally = content.storage(self._chosen)
+        title = self._("Stored bytes per month")
+        frame = tally.table
+        ticks = [self._say.tick(moment.to_pydatetime(), "month") for moment in frame["start"]]
+        names = {
+            "inputs": self._("inputs"),
+            "intermediates": self._("in between"),
+            "images": self._("images"),
+            "videos": self._("videos"),
+        }
+        series = [(names[kind], kind, [float(value) for value in frame[kind]]) for kind in names]
+        says = self._("What the sidecars say their files have.")
+        return self._section(title, says, tally, svg.columns(title, ticks, series, self._say.size))
+
+    def _ending(self) -> Markup:
+        told = [
+            self._("Everything is told from the stored operations; what they do not say is left out, and never counted as zero.")
+        ]
+        if self._found.problems:
+            told.append(
+                self._say.ngettext(
+                    "{count} sidecar could not be read and is not in this report.",
+                    "{count} sidecars could not be read and are not in this report.",
+                    self._found.problems,
+                )
+            )
+        return Markup("<footer>{}</footer>").format(" ".join(told))
+
+
+def _columns(names: Sequence[str]) -> list[Column]:
+    """Return columns of which the first holds texts."""
+    return [Column(name, at > 0) for at, name in enumerate(names)]
+
+
+def _share(head: dict[str, Any]) -> float | None:
+    return head["succeeded"] / head["tried"] if head["tried"] else None

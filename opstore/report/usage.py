@@ -1,0 +1,138 @@
+"""What a usage report tells, as numbers: the rows of a period, and the same of the period before; tables come from the analytics.
+
+The five statistics that the storage specification names are here under its names: operations by type, mean time per operation,
+most used prompts, rates of success and failure, and the report itself.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+
+from opstore.analytics import content, numbers
+from opstore.analytics.desk import Analytics, Period
+from opstore.analytics.numbers import Tally
+from opstore.analytics.selection import Selection
+from opstore.errors import InvalidRequest, said
+from opstore.index.language import parse, with_values
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a search finds. `before` is the same search in the period of the same length before, None where it has no beginning.
+
+    `period` are the days that the search asks for (UTC), None where it asks for none; `problems` counts sidecars that could not
+    be read.
+    """
+
+    selection: Selection
+    before: Selection | None
+    period: Period | None
+    query: str
+    problems: int
+    now: datetime
+
+
+def usage(analytics: Analytics, query: str = "", *, since: date | None = None, until: date | None = None, now: datetime) -> Usage:
+    """Return the usage that a search of the library's language finds, in the days from `since` to `until` where given.
+
+    Raise InvalidQuery that points at a mistake in the search, InvalidRequest for a period that ends before it begins.
+    """
+    if since and until and since > until:
+        raise InvalidRequest(reason=said("the period ends before it begins"))
+    parse(query)
+    if since or until:
+        query = with_values(query, "date", [f"{since or ''}..{until or ''}"])
+    held = analytics.held()
+    before = analytics.before(query)
+    return Usage(
+        selection=analytics.select(query, held),
+        before=None if before is None else analytics.select(before, held),
+        period=analytics.period(query),
+        query=query,
+        problems=held.problems,
+        now=now,
+    )
+
+
+def rows_of(tally: Tally) -> list[Any]:
+    """Return the rows of a table; their columns are attributes."""
+    return list(tally.table.itertuples(index=False))
+
+
+def mean_seconds(selection: Selection) -> float | None:
+    """Return the mean elapsed time of the operations that say one, None where none does."""
+    values = selection.number("elapsed_seconds")
+    values = values[~np.isnan(values)]
+    return float(values.mean()) if len(values) else None
+
+
+def mean_times(selection: Selection) -> Tally:
+    """Return per type: n, mean, median, p95 of the elapsed time; most first."""
+    found = numbers.times(selection, "operation_type")
+    codes, names = selection.codes("operation_type")
+    values = selection.number("elapsed_seconds")
+    there = ~np.isnan(values)
+    sums = np.bincount(codes[there] + 1, values[there], minlength=len(names) + 1)[1:]
+    table = found.table.drop(columns="bins")
+    table.insert(2, "mean", [sums[names.index(name)] / n for name, n in zip(table["operation_type"], table["n"], strict=True)])
+    return Tally(table, found.n, found.missing)
+
+
+#: What a report, and `stats --json`, tell beside the headline: name in the JSON, and the table.
+TABLES: dict[str, Callable[[Selection], Tally]] = {
+    "operationsByType": lambda chosen: numbers.by_category(chosen, "operation_type"),
+    "meanTimeByType": mean_times,
+    "mostUsedPrompts": content.top_prompts,
+    "topWords": content.top_words,
+    "errors": numbers.errors,
+    "overTime": numbers.over_time,
+    "costByModel": lambda chosen: numbers.cost_by(chosen, "model"),
+    "costOverTime": numbers.cost_over_time,
+    "byModel": lambda chosen: numbers.by_category(chosen, "model"),
+    "ratingsByModel": content.ratings,
+    "calibration": content.calibration,
+    "parameters": content.parameters,
+    "storageByMonth": content.storage,
+}
+
+
+def document(found: Usage) -> dict[str, Any]:
+    """Return everything that is told as plain JSON types; what is not known is null."""
+    head = dict(numbers.headline(found.selection))
+    head["mean_seconds"] = mean_seconds(found.selection)
+    tried, succeeded = head["tried"] or 0, head["succeeded"] or 0
+    head["success_rate"] = succeeded / tried if tried else None
+    head["failure_rate"] = (tried - succeeded) / tried if tried else None
+    bounds = numbers.span(found.selection)
+    told = {
+        "asOf": found.now.isoformat(),
+        "search": found.query,
+        "first": bounds[0].isoformat() if bounds else None,
+        "last": bounds[1].isoformat() if bounds else None,
+        "unreadable": found.problems,
+        "headline": head,
+        "before": numbers.headline(found.before) if found.before is not None else None,
+    }
+    for name, make in TABLES.items():
+        tally = make(found.selection)
+        rows = json.loads(tally.table.to_json(orient="records", date_format="iso"))
+        told[name] = {"rows": rows, "n": tally.n, "missing": tally.missing} | tally.extra
+    plain: dict[str, Any] = _plain(told)
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

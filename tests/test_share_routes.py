@@ -470,3 +470,29 @@ def test_a_picture_that_cannot_be_read_is_not_there(own: App) -> None:
     assert client.get(f"/s/{token}").status_code == 200 and client.get(f"/s/{token}/file/1-result-1").status_code == 404
     with Image.open(io.BytesIO(client.get(f"/s/{token}/file/1-input-1").content)) as image:
         assert image.size == (48, 80)
+
+
+def test_what_goes_wrong_in_the_house_is_told_without_its_names(own: App, caplog: pytest.LogCaptureFixture) -> None:
+    token, client = made(own)[1], visitor(own)
+    (own.store.cache / "shared").write_text("in the way")
+    full = client.get(f"/s/{token}/file/1-result-1")
+    keys = own.store.root / "share-keys.json"
+    kept = keys.read_bytes()
+    keys.write_bytes(b"damaged")
+    damaged = client.get(f"/s/{token}")
+    keys.write_bytes(kept)
+    for answer in (full, damaged):
+        assert answer.status_code == 500 and str(FAULT).split("'")[0] in answer.text
+        assert not [word for word in (ID, "share-keys", "cache", str(own.store.root)) if word in answer.text.split("</style>")[1]]
+    assert "share-keys.json" in caplog.text, "the log has it"
+    assert client.get(f"/s/{token}").status_code == 200
+
+
+def test_a_copy_that_went_at_this_very_moment_is_not_named(app: App, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = made(app)[1]
+    gone = app.store.root / f"{ID}_out.png.clean-1"
+    found = app.service.shares.file(Scope("operation", (ID,)), "1-result-1")[0]
+    monkeypatch.setattr(Shares, "file", lambda *_: (found, gone))
+    for path in ("file/1-result-1", "small/1-result-1"):
+        answer = client.get(f"/s/{token}/{path}")
+        assert answer.status_code == 404 and ID not in answer.text

@@ -6,6 +6,7 @@ alike ask it. Browsers may keep a copy but must ask before they show it again, s
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,9 +16,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from opstore.api.guard import FAULT, SHARED, Guard
+from opstore.api.guard import FAULT, SHARED, Guard, MethodNotAllowed
 from opstore.api.look import file_answer, thumbnail_file, unless_known
-from opstore.errors import OpstoreError, PasswordWanted, PasswordWrong, ShareNotFound, TooManyTries
+from opstore.errors import OpstoreError, PasswordWanted, PasswordWrong, ShareError, ShareNotFound, TooManyTries
 from opstore.shares import Share, Shares, page
 from opstore.shares.keys import ADMITTED_SECONDS
 from opstore.translations import translated
@@ -25,6 +26,8 @@ from opstore.translations import translated
 if TYPE_CHECKING:
     from opstore.app import App
     from opstore.shares.content import Picture
+
+log = logging.getLogger("opstore.api")
 
 #: What the browser of whoever gave the password keeps, and what it keeps for the half hour in which it counts as one visit.
 ADMISSION, SEEN, SEEN_SECONDS = "opstore-admission", "opstore-seen", 1800
@@ -122,8 +125,14 @@ def _nothing(request: Request) -> Response:
 
 
 def _told(request: Request, error: OpstoreError | None) -> Response:
-    """Return an error as a visitor is told it: a page of one sentence, or the question for the password."""
+    """Return an error as a visitor is told it: a page of one sentence, or the question for the password.
+
+    An error of another kind names files and folders of this house: the log has it, the visitor that something is wrong here.
+    """
     language = _language(request)
+    if error is not None and not isinstance(error, ShareError | MethodNotAllowed):
+        log.warning("a share link could not be answered: %s", error)
+        error = ShareNotFound() if error.status == 404 else None
     if error is None:
         return _html(page.sentence(translated(FAULT, language), language), 500)
     said = translated(error.template(), language).format(**error.details)

@@ -77,6 +77,12 @@ class Server:
         except (OSError, http.client.HTTPException, ValueError):
             return False
 
+    @property
+    def pid(self) -> int:
+        """Return the number of its process."""
+        assert self._process
+        return self._process.pid
+
     def stop(self) -> None:
         """Ask it to end, as a terminal or a service manager does, and wait for that."""
         self._end(signal.SIGTERM)

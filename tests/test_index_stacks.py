@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +101,22 @@ def test_an_unknown_stack_is_refused(tmp_path: Path) -> None:
     store.initialize_storage()
     with pytest.raises(InvalidRequest, match="batch, prompt, inputs"):
         Index(store).search("", stack="colour")
+
+
+def test_the_same_images_are_found_by_any_operation_that_has_them(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    sidecars = fill(store, [(f"p{n % 2}", None, (None, 0, 1, 0)[n % 4], n % 3 > 0) for n in range(16)])
+    index = Index(store)
+    index.update()
+    first, second, bare = (
+        [s["operationId"] for s in sidecars if [f["sha256"] for f in s["files"] if f["role"] == "input"] == wanted]
+        for wanted in ([sha256(PICTURES[0]).hexdigest()], [sha256(PICTURES[1]).hexdigest()], [])
+    )
+    for asked in first:
+        assert [row.id for row in index.search(f"images:{asked}").rows] == first
+    assert [row.id for row in index.search(f"-images:{first[0]}").rows] == sorted([*second, *bare], reverse=True)
+    assert [row.id for row in index.search(f"images:{first[0]},{second[0]} p0").rows] == [
+        s["operationId"] for s in sidecars if s["operationId"] in (*first, *second) and s["prompt"] == "p0"
+    ]
+    assert index.count(f"images:{bare[0]}").n == index.count("images:20010101000000_00000000").n == 0
+    assert index.count(f"-images:{bare[0]}").n == 16

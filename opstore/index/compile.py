@@ -20,7 +20,7 @@ from opstore.index.rows import boundary, find
 from opstore.index.sqlite import Connection
 from opstore.index.table import MILLION, THOUSAND
 from opstore.index.terms import And, Field, Node, Not, Or, Phrase, Query, Span, Text, Word, days, matches
-from opstore.index.writer import batch_word, bucket, name_word, parent_word, plain
+from opstore.index.writer import batch_word, bucket, inputs_word, name_word, parent_word, plain
 
 #: Numbers that are kept as whole multiples of a unit and compared in their column.
 UNITS = {"cost": MILLION, "elapsed": THOUSAND, "confidence": MILLION}
@@ -225,10 +225,19 @@ class _Compiler:
         if node.name in ("parent", "batch"):
             word = parent_word if node.name == "parent" else batch_word
             return _Cover(" OR ".join(f'"{word(value.text)}"' for value in node.values if isinstance(value, Text)))
+        if node.name == "images":
+            inputs = (self.inputs(value.text) for value in node.values if isinstance(value, Text))
+            either = " OR ".join(f'"{text}"' for text in inputs if text)
+            return _Cover(either) if either else _NOTHING
         if node.name == "favorite":
             return self.favorite(node)
         found = _any(self.numbers(node, wide))
         return _Cover(found) if found else _NOTHING
+
+    def inputs(self, operation_id: str) -> str | None:
+        """Return the word of an operation's inputs, None where it is not there or has none that are known."""
+        row = self.db.execute("SELECT source FROM op WHERE at = ?", (find(self.db, operation_id),)).fetchone()
+        return None if row is None or row[0] is None else inputs_word(row[0])
 
     def favorite(self, node: Field) -> _Cover:
         wanted = {value.text for value in node.values if isinstance(value, Text)}

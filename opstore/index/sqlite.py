@@ -42,7 +42,6 @@ CREATE TABLE op (
 );
 CREATE INDEX op_cost ON op (cost);
 CREATE INDEX op_prompt ON op (prompt);
-CREATE INDEX op_source ON op (source) WHERE source IS NOT NULL;
 CREATE INDEX op_elapsed ON op (elapsed);
 CREATE TABLE content (code INTEGER NOT NULL, op NOT NULL, PRIMARY KEY (code, op)) WITHOUT ROWID;
 CREATE TABLE stray (id TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;

@@ -12,7 +12,7 @@ from opstore.index.pages import Pages, Place
 from opstore.index.rows import find
 from opstore.index.sqlite import Connection
 from opstore.index.table import Entry
-from opstore.index.writer import batch_word
+from opstore.index.writer import batch_word, inputs_word
 
 #: What can be stacked by, and in which column it stands.
 STACKS = {"batch": "batch", "prompt": "prompt", "inputs": "source"}
@@ -76,7 +76,8 @@ class Stacks:
         return at
 
     def _together(self, key: object) -> tuple[str, tuple[object, ...]]:
-        """Return the FROM and WHERE of a stack's rows; a batch is a word of the full-text table and needs no index of its own."""
-        if self._column == "batch":
-            return "FROM (SELECT rowid AS number FROM body WHERE body MATCH ?) WHERE 1", (f'"{batch_word(str(key))}"',)
+        """Return the FROM and WHERE of a stack's rows; batch and inputs are words of the full-text table and need no index."""
+        if self._column != "prompt":
+            word = inputs_word(key) if isinstance(key, int) else batch_word(str(key))
+            return "FROM (SELECT rowid AS number FROM body WHERE body MATCH ?) WHERE 1", (f'"{word}"',)
         return f"FROM (SELECT at AS number FROM op WHERE {self._column} = ?) WHERE 1", (key,)

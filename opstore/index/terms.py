@@ -28,6 +28,7 @@ FIELDS: dict[str, FieldKind] = {
     "id": "id",
     "parent": "id",
     "batch": "name",
+    "images": "id",
     "confidence": "number",
 }
 #: All of these are quotation marks: keyboards and word processors choose for people.

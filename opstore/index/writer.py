@@ -104,6 +104,11 @@ def batch_word(batch: str) -> str:
     return f"{_MARK}h{blake2b(batch.encode(), digest_size=8).hexdigest()}"
 
 
+def inputs_word(source: int) -> str:
+    """Return the marked word of the operations that have the same inputs."""
+    return f"{_MARK}s{source:x}"
+
+
 def names_of(entry: Entry) -> list[tuple[str, str]]:
     """Return the field and name of everything that is asked for by a number: what `word` holds."""
     found = [("type", entry.type), ("status", entry.status), ("inputs", str(entry.inputs))]
@@ -126,6 +131,8 @@ def text_of(entry: Entry, words: Iterable[int]) -> str:
     marked += [parent_word(parent) for parent in entry.parents]
     if entry.batch:
         marked.append(batch_word(entry.batch))
+    if entry.source is not None:
+        marked.append(inputs_word(entry.source))
     return f"{plain(entry.prompt)} {' '.join(marked)}"
 
 

@@ -375,6 +375,8 @@ def _unstack(service: Service, found: View, operation_id: str) -> None:
     query = found.query
     if row and found.group == "batch" and row.batch_id:
         query = with_values(query, "batch", [row.batch_id])
+    elif row and found.group == "inputs":
+        query = with_values(query, "images", [row.id])
     elif row and found.group == "prompt":
         phrase = " ".join(row.prompt.replace('"', " ").split())[:200]
         query = f'{query} "{phrase}"'.strip() if _readable(f'"{phrase}"') else query

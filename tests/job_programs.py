@@ -32,6 +32,7 @@ from opstore.app import App, Settings
 from opstore.errors import BudgetReached
 from opstore.fetch import FetchPolicy, fetch
 from opstore.files import Folder
+from opstore.generation import SmartRequest
 from opstore.jobs import JobFolder, Runner, machine
 from opstore.jobs.machine import Machine, Surroundings
 from opstore.jobs.signs import Signs
@@ -40,6 +41,7 @@ from opstore.operation import Operation
 from opstore.providers.replicate import Replicate
 from opstore.providers.replicate.transport import Guard, Timeouts, lane_of
 from opstore.service import NewOperation
+from opstore.smart.analysis import StepPrompts
 from tests.replicate_standin import Controls
 from tests.standin.samples import sample
 
@@ -56,6 +58,8 @@ TYPES = {
     "image_to_video_transition": (2, ["wan-video/wan-2.2-i2v-fast"]),
     "edit_then_video": (1, ["qwen/qwen-image-edit-plus", "wan-video/wan-2.2-i2v-fast"]),
 }
+#: What the steps of a chain are told.
+CHAIN = ("make the roof red", "let the cat run")
 WARM = multiprocessing.get_context("forkserver")
 #: `start` looks after all processes, and the exit code of each can be read once: two threads must not do it at a time.
 ONE_AT_A_TIME = threading.Lock()
@@ -122,6 +126,11 @@ class Place:
 def ask(app: App, kind: str = "text_to_image", **changes: Any) -> str:
     """Ask for an operation of a type as a person would, and return its id."""
     images = tuple(sample(("png", "jpg")[number % 2]) for number in range(TYPES[kind][0]))
+    if kind == "edit_then_video" and not changes:  # as the page asks for it: analysed, and with a prompt a step
+        request = SmartRequest(f"{CHAIN[0]}, then {CHAIN[1]}", images, steps=StepPrompts(*CHAIN))
+        outcome = app.generation.execute(request)
+        assert outcome.error is None and outcome.analysis and outcome.analysis.workflow == kind
+        return outcome.ids[0]
     return app.service.create(NewOperation(kind, **{"prompt": "a cat on a red roof", "images": images, **changes}))
 
 

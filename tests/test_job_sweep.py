@@ -21,6 +21,7 @@ from opstore.jobs.results import is_whole
 from opstore.operation import OPERATION_TYPES, Operation
 from tests.job_programs import (
     CANARY,
+    CHAIN,
     TYPES,
     Place,
     ask,
@@ -80,6 +81,9 @@ def check_media(app: App, operation: Operation, kind: str) -> None:
     steps = operation.sidecar["steps"]
     assert [step["status"] for step in steps] == ["succeeded"] * len(TYPES[kind][1])
     assert all(step["predictionId"] and step["outputFile"] for step in steps)
+    if kind == "edit_then_video":
+        assert tuple(step["prompt"] for step in steps) == CHAIN and len(operation.intermediates) == 1
+        assert operation.sidecar["workflowAnalysis"]["workflow"]["id"] == kind
 
 
 def killed_at(step: str, kind: str, data: Path) -> str:

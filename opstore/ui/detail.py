@@ -12,7 +12,7 @@ from opstore.operation import Operation
 from opstore.service import Service
 from opstore.ui import curate, parts, share, words
 from opstore.ui.components.zoom import zoom
-from opstore.ui.studio import acting
+from opstore.ui.studio import acting, analysis
 from opstore.ui.words import _
 
 #: Of the drawer, in pixels: room for a result of 600 beside its inputs, and a third of a laptop's screen left for the grid.
@@ -68,6 +68,7 @@ def show(service: Service, operation: Operation) -> None:
     curate.opinion(service, operation)
     acting.actions(service, operation, "library")
     parts.facts(_facts(operation))
+    analysis.steps(operation)
     _files(operation)
     with st.expander(_("Sidecar (JSON)")):
         parts.sidecar(operation)
@@ -95,7 +96,6 @@ def _pictures(service: Service, operation: Operation) -> None:
 
 def _facts(operation: Operation) -> dict[str, str | None]:
     sidecar, moment = operation.sidecar, operation.moment
-    analysis = sidecar.get("workflowAnalysis")
     rows: dict[str, str | None] = {
         _("Type"): words.type_name(operation.type),
         _("Status"): words.status_name(operation.status),
@@ -106,8 +106,7 @@ def _facts(operation: Operation) -> dict[str, str | None]:
         _("Cost"): parts.cost_text(operation.cost) or _("unknown"),
     }
     rows |= {words.parameter_name(name): _value(value) for name, value in operation.parameters().items()}
-    if isinstance(analysis, Mapping):
-        rows[_("Reasoning")] = str(analysis.get("reasoning") or "")
+    rows |= analysis.facts(sidecar.get("workflowAnalysis"))
     rows[_("Made from")] = ", ".join(operation.parents)
     rows[_("Id")] = operation.id
     return rows

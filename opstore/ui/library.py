@@ -30,6 +30,8 @@ from opstore.ui.compare import address
 from opstore.ui.components.choices import choices
 from opstore.ui.components.grid import grid
 from opstore.ui.markup import Markup, css, show
+from opstore.ui.state import opened
+from opstore.ui.studio import acting, naming
 from opstore.ui.words import _
 
 GRID = "library"
@@ -344,7 +346,7 @@ def results(service: Service, found: View) -> str | None:
     _toast(session)
     opened, unstacked, away = grid(
         key=GRID,
-        words=acts.spoken(),
+        words={**acts.spoken(), "notes": _notes(found)},
         on_act=lambda: acts.take(service, GRID),
         source="/api/search?" + urlencode({"q": found.query, "order": found.order, "group": found.group}),
         total={"n": total.n, "exact": total.exact},
@@ -363,10 +365,20 @@ def results(service: Service, found: View) -> str | None:
 
 def _leave(found: View, way: str, ids: tuple[str, ...]) -> None:
     """Take the chosen operations to the form that shares them, or to another page; one alone takes its neighbours along."""
+    if way == "use":
+        acting.use_outputs(opened().service, ids)
+    if way == "remix" and ids:
+        acting.remix(ids[0])
     if way == "compare" and ids:
         st.switch_page(parts.COMPARE, query_params=address(ids, *((found.query, found.order) if len(ids) == 1 else ())))
     if way == "share":
         st.session_state["sharing"] = list(ids)
+
+
+def _notes(found: View) -> dict[str, str]:
+    """Return what stands under each variant where one batch is shown: a stack that was opened is a contact sheet."""
+    batches = values(found.query, "batch")
+    return naming.captions(opened().generation.batch(batches[0])) if len(batches) == 1 else {}
 
 
 def _unstack(service: Service, found: View, operation_id: str) -> None:

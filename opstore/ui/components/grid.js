@@ -298,7 +298,7 @@ class Grid {
       PageDown: page * this.columns, Home: -Infinity, End: Infinity };
     const acts = held ? { a: () => this.all(), z: () => this.undo() } : {
       Enter: () => this.open(), " ": () => preview(this), f: () => this.favorite(), t: () => tags(this), c: () => this.away("compare"),
-      s: () => this.away("share"), x: () => this.toggle(this.current),
+      s: () => this.away("share"), u: () => this.away("use"), r: () => this.away("remix"), x: () => this.toggle(this.current),
       Delete: () => this.act("trash"), Escape: () => this.clear(), "?": () => help(this),
       "/": () => document.querySelector(".st-key-search input")?.focus(),
     };

@@ -37,6 +37,8 @@ function selectionBar(grid) {
   rate.onmouseleave = () => mark(rate, -1);
   bar.replaceChildren(count, rate, button(words.say("favorite"), () => grid.favorite()), button(words.say("tag"), () => tags(grid)),
     button(words.say("compare"), () => grid.away("compare"), { disabled: selection.size > 4, title: words.say("few") }),
+    button(words.say("use"), () => grid.away("use")),
+    ...(selection.size === 1 ? [button(words.say("remix"), () => grid.away("remix"))] : []),
     button(words.say("share"), () => grid.away("share")), button(words.say("export"), () => exporting(grid)),
     button(words.say("trash"), () => grid.act("trash"), { className: "danger" }), clear);
 }

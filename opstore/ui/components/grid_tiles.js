@@ -46,14 +46,14 @@ function newTile(row, words) {
 
 /* Make a tile show its row; the picture is touched only where it is another one. */
 function dress(tile, row, words) {
-  const print = JSON.stringify(row);
+  const note = row.note ?? words.words.notes?.[row.id], print = JSON.stringify([row, note]);
   if (tile.print === print) return;
   tile.print = print;
   const [frame, marks, low, , title] = tile.children, label = words.label(row);
   tile.setAttribute("aria-label", label);
   if (tile.source !== row.thumbnail || !frame.firstChild) picture(tile, frame, row, words);
   else if (frame.firstChild.alt !== undefined) frame.firstChild.alt = label;
-  title.textContent = row.note ?? (row.prompt.split(/\s+/).join(" ").trim() || words.type(row));
+  title.textContent = note ?? (row.prompt.split(/\s+/).join(" ").trim() || words.type(row));
   marks.replaceChildren(...[
     row.status !== "stored" && el("span", { className: "badge " + (WHOLE[row.status] ?? "quiet"), textContent: words.status(row) }),
     row.stack > 1 && el("span", { className: "badge stack", textContent: "× " + words.number(row.stack), title: words.say("unstack") }),

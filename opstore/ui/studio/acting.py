@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from opstore.errors import OpstoreError
@@ -9,6 +11,7 @@ from opstore.generation import Remix
 from opstore.names import own_name
 from opstore.operation import OPERATION_TYPES, Operation
 from opstore.service import Service
+from opstore.store import MAX_INPUTS
 from opstore.ui import parts, words
 from opstore.ui.state import opened
 from opstore.ui.studio import giving, settings
@@ -73,10 +76,10 @@ def _go(name: str, kind: str) -> None:
     st.switch_page(parts.CREATE)
 
 
-def use_outputs(service: Service, ids: list[str]) -> None:
+def use_outputs(service: Service, ids: Sequence[str]) -> None:
     """Go to Create with the results of these operations as its pictures."""
     names = []
-    for operation_id in ids:
+    for operation_id in ids[:MAX_INPUTS]:
         try:
             operation = service.operation(operation_id)
         except OpstoreError as error:

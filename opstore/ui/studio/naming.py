@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from opstore.generation import MODEL_AXIS, Variant
 from opstore.ui import words
 from opstore.ui.words import _
+
+
+def captions(variants: Sequence[Variant]) -> dict[str, str]:
+    """Return the caption of each variant of a batch by its id; without one there is nothing to tell them apart by."""
+    return {variant.id: text for variant in variants if (text := differs(variant))}
 
 
 def differs(variant: Variant) -> str:

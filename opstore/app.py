@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from opstore.jobs import Runner
     from opstore.providers import Provider
     from opstore.providers.models import ModelTable
+    from opstore.providers.replicate.language import Asker
     from opstore.service import Service
     from opstore.shares import Shares
 
@@ -196,12 +197,20 @@ class App:
             available=tuple(self._providers),
             wake=self.runner.wake,
         )
-        self.generation: Generation = Generation(self.service)
+        self.generation: Generation = Generation(self.service, self._asker)
 
     def provider(self) -> str:
         """Return who makes things: the environment's choice, else the settings page's, else Replicate where a token is set."""
         chosen = self.settings.provider or self._preferences.load().provider
         return chosen or ("replicate" if self.settings.token else "local")
+
+    def _asker(self) -> Asker | None:
+        """Return the language model that the settings name, None where it is off or cannot be reached."""
+        from opstore.providers.replicate import Replicate
+        from opstore.providers.replicate.language import LANGUAGE_MODELS, Asker
+
+        model, replicate = LANGUAGE_MODELS.get(self._preferences.load().analyzer), self._providers.get("replicate")
+        return Asker(replicate, model) if model and isinstance(replicate, Replicate) else None
 
     def start(self) -> None:
         """Begin to work in the background."""
@@ -227,6 +236,7 @@ class App:
         self._ended.set()
         self.service.branches.stop()
         self.runner.stop()
+        self.generation.close()
         for provider in self._providers.values():
             provider.close()
         self.thumbnails.stop()

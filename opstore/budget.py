@@ -123,20 +123,27 @@ def is_paid(step: Step) -> bool:
 
 def spent_on(sidecar: Mapping[str, Any]) -> float:
     """Return the US dollars that a stored operation counts with: its cost, or its steps' estimates where billing is not known."""
-    total = _dollars(sidecar.get("cost"))
+    asked, total = _asked(sidecar), _dollars(sidecar.get("cost"))
     if total is not None:
-        return total
+        return asked + total
     steps = sidecar.get("steps")
     found = [step for step in steps if isinstance(step, Mapping)] if isinstance(steps, list) else []
-    return sum(
+    return asked + sum(
         _first(_dollars(step.get("cost")), _dollars(step.get("estimate")) if step.get("status") else 0.0) for step in found
     )
 
 
+def _asked(known: Mapping[str, Any]) -> float:
+    """Return what a language model was paid for the analysis that led to an operation."""
+    analysis = known.get("workflowAnalysis")
+    return _first(_dollars(analysis.get("cost"))) if isinstance(analysis, Mapping) else 0.0
+
+
 def _bound(job: Job) -> float:
+    asked = _asked(job.operation)
     if job.state == "queued" and not job.current:
-        return 0.0  # nothing sent yet: it is checked again before it is
-    return sum(_first(_dollars(step.cost), _dollars(step.estimate)) for step in job.steps)
+        return asked  # nothing else sent yet: it is checked again before it is
+    return asked + sum(_first(_dollars(step.cost), _dollars(step.estimate)) for step in job.steps)
 
 
 def _behind(job: Job) -> float:

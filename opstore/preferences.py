@@ -20,7 +20,8 @@ class Preferences:
     """Settings that people change while the program runs; budgets are in US dollars, None means no limit.
 
     `retention_days` None means that nothing leaves by itself; else what is older, and found by the search `retention_query`,
-    goes to the trash, as `opstore.care` does it. `backup_target` is where backups are kept.
+    goes to the trash, as `opstore.care` does it. `backup_target` is where backups are kept. `analyzer` names the
+    language model that may be asked which workflow a prompt means; empty: the rules alone.
     """
 
     parallel: int = 4
@@ -31,6 +32,7 @@ class Preferences:
     retention_days: int | None = None
     retention_query: str = ""
     backup_target: str = ""
+    analyzer: str = ""
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
@@ -49,6 +51,8 @@ class Preferences:
             raise InvalidSetting(name="retention_query", reason=said("it must be a search of at most 1,000 characters"))
         if not isinstance(self.backup_target, str) or len(self.backup_target) > 1_000 or not self.backup_target.isprintable():
             raise InvalidSetting(name="backup_target", reason=said("it must be a folder, or a remote of rclone"))
+        if not isinstance(self.analyzer, str) or len(self.analyzer) > 200:
+            raise InvalidSetting(name="analyzer", reason=said("it must be the name of a language model, or empty"))
         if not isinstance(self.models, Mapping) or not all(
             isinstance(text, str) for pair in self.models.items() for text in pair
         ):

@@ -5,7 +5,7 @@ import streamlit as st
 from opstore.errors import OpstoreError
 from opstore.ui import parts
 from opstore.ui.state import opened
-from opstore.ui.studio import acting, asking, deciding, giving, local, results, settings, varying
+from opstore.ui.studio import acting, asking, deciding, giving, local, questions, results, settings, varying
 from opstore.ui.words import _
 
 app = opened()
@@ -27,7 +27,8 @@ with form:
         local.note(decision.workflow, text)
     chosen = settings.choices(service, decision.workflow, len(given))
     variants, axes = varying.vary(service, decision.workflow, len(given), chosen)
-    request = asking.request(text, given, decision, chosen.models, chosen.parameters, variants, axes)
+    wording = questions.wording(generation, text, decision.workflow)
+    request = asking.request(text, given, decision, chosen.models, chosen.parameters, variants, axes, wording)
     with st.container(key="generate-bar"):
         costs = asking.price(generation, request)
         if st.button(_("Generate"), type="primary", width="stretch", shortcut="Ctrl+Enter"):

@@ -4,6 +4,7 @@ import streamlit as st
 
 from opstore.errors import OpstoreError
 from opstore.operation import OPERATION_TYPES
+from opstore.providers.replicate.language import LANGUAGE_MODELS
 from opstore.ui import export, parts, share, words
 from opstore.ui.state import opened
 from opstore.ui.words import _
@@ -64,10 +65,25 @@ with st.form("settings", border=False):
         name = st.selectbox(words.type_name(kind), ids, index=index, format_func=titles.__getitem__, key=f"default-{kind}")
         if name != ids[0]:
             models[kind] = name
+    st.subheader(_("Analysis of prompts"))
+    titles = {"": _("Rules: offline and free"), **{name: model.title for name, model in LANGUAGE_MODELS.items()}}
+    analyzer = st.selectbox(
+        _("Who else may be asked"),
+        list(titles),
+        index=list(titles).index(chosen.analyzer) if chosen.analyzer in titles else 0,
+        format_func=titles.__getitem__,
+        disabled=not app.settings.token,
+        help=_("Asked by a click on Create, up to half a cent a question. It also offers better wordings."),
+    )
     if st.form_submit_button(_("Save"), type="primary"):
         try:
             service.change_preferences(
-                provider=provider, daily_budget=daily, monthly_budget=monthly, parallel=int(parallel), models=models
+                provider=provider,
+                daily_budget=daily,
+                monthly_budget=monthly,
+                parallel=int(parallel),
+                models=models,
+                analyzer=analyzer,
             )
         except OpstoreError as error:
             parts.show_error(error)

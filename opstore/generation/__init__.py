@@ -7,11 +7,13 @@ One function for every way in: a request that fails at any point is stored with 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from opstore.errors import InvalidMetadata, OpstoreError, StorageError
+from opstore import media
+from opstore.errors import BudgetReached, InvalidMetadata, InvalidRequest, OpstoreError, StorageError, said
 from opstore.generation.remix import Remix, remix
 from opstore.generation.request import Axis, Outcome, SmartRequest
 from opstore.generation.variants import MAX_BATCH, MAX_VARIANTS, MODEL_AXIS, differing, varied
@@ -20,12 +22,18 @@ from opstore.names import generate_operation_id
 from opstore.operation import OPERATION_TYPES, plain
 from opstore.providers.models import Cost
 from opstore.service import NewOperation, Service, check_image
-from opstore.smart import rules
+from opstore.smart import model, rules
 from opstore.smart.analysis import WorkflowAnalysis
 from opstore.store import MAX_INPUTS
 from opstore.workflows import MAX_PROMPT
 
 __all__ = ["MAX_BATCH", "MAX_VARIANTS", "MODEL_AXIS", "Axis", "Generation", "Outcome", "Remix", "SmartRequest", "Variant"]
+
+
+#: Longer side, in pixels, of the pictures that a language model is shown: enough to see what is on them, and a few kB.
+LOOK_SIZE = 512
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +52,62 @@ class Variant:
 class Generation:
     """The acts of people who make things, over one service."""
 
-    def __init__(self, service: Service, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        """Make things with `service`."""
+    def __init__(
+        self,
+        service: Service,
+        asker: model.Ask = lambda: None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Make things with `service`; `asker` gives the language model that the settings name, None where there is none."""
         self.service = service
+        self.asker = asker
         self._clock = clock
+        self._questions = ThreadPoolExecutor(2, "opstore-question")
+
+    # -- analysis --------------------------------------------------------------------------------------------------------
+
+    def propose(self, prompt: str, images: Sequence[bytes]) -> WorkflowAnalysis:
+        """Return what the rules say at once, and for nothing; raise InvalidRequest where no workflow takes so many images."""
+        return rules.analyze(prompt, len(images))
 
     def analyze(self, prompt: str, images: Sequence[bytes]) -> WorkflowAnalysis:
-        """Return the workflow that a prompt and its images ask for; raise InvalidRequest where no workflow takes so many."""
-        return rules.analyze(prompt, len(images))
+        """Return the workflow that a prompt and its images ask for, from the language model where the settings name one.
+
+        Its budget used up, its answer missing, late or nonsense: then the rules answer, and the analysis says so.
+        """
+        asker = self.asker()
+        if asker is None:
+            return self.propose(prompt, images)
+        try:
+            self.service.afford([asker.cost()])
+        except BudgetReached as error:
+            return replace(self.propose(prompt, images), fallback=said("the rules decided: {reason}", reason=str(error)))
+        return model.analyze(asker, prompt, [media.thumbnail(image, LOOK_SIZE) for image in images])
+
+    def improve(self, prompt: str, workflow: str) -> tuple[str, Mapping[str, Any]]:
+        """Return a better wording from the language model, and what it cost; raise InvalidRequest where there is none."""
+        asker = self.asker()
+        if asker is None:
+            raise InvalidRequest(reason=said("a better wording needs a language model; name one in the settings"))
+        self.service.afford([asker.cost()])
+        try:
+            return model.improve(asker, prompt, workflow), asker.cost().record()
+        except model.Nonsense:
+            raise InvalidRequest(reason=said("the language model gave no better wording; try again")) from None
+
+    def later(self, question: Callable[[], Answer]) -> Future[Answer]:
+        """Ask in the background: a page must not wait for a provider, and its run may end at any time."""
+        return self._questions.submit(question)
+
+    def close(self) -> None:
+        """Wait for no answer any more."""
+        self._questions.shutdown(wait=False, cancel_futures=True)
 
     # -- one request -----------------------------------------------------------------------------------------------------
 
     def requests(self, request: SmartRequest) -> list[NewOperation]:
         """Return the operations that a request becomes, in order; raise InvalidRequest for one that makes no sense."""
-        analysis = self._analysis(request)
+        analysis = self._analysis(request, self.propose)
         base = NewOperation(
             operation_type=analysis.chosen,
             prompt=request.wording,
@@ -74,8 +124,9 @@ class Generation:
         batch_id = generate_operation_id(self._clock())
         return [replace(item, batch_id=batch_id, batch_index=number) for number, item in enumerate(made, 1)]
 
-    def _analysis(self, request: SmartRequest) -> WorkflowAnalysis:
-        analysis = request.analysis or self.analyze(request.prompt, request.images)
+    @staticmethod
+    def _analysis(request: SmartRequest, analyze: Callable[[str, Sequence[bytes]], WorkflowAnalysis]) -> WorkflowAnalysis:
+        analysis = request.analysis or analyze(request.prompt, request.images)
         return analysis.overridden(request.workflow) if request.workflow else analysis
 
     def estimate(self, request: SmartRequest) -> list[list[Cost | None]]:
@@ -86,7 +137,7 @@ class Generation:
         """Queue what a request asks for, or store it with its error; raise StorageError only where not even that is possible."""
         analysis = request.analysis
         try:
-            analysis = self._analysis(request)
+            analysis = self._analysis(request, self.analyze)
             wanted = self.requests(replace(request, analysis=analysis))
             costs = [cost for item in wanted for cost in self.service.estimate(self.service.plan(item))]
             self.service.afford(costs)

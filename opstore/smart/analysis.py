@@ -71,6 +71,12 @@ class WorkflowAnalysis:
         """Return the analysis as a person answered it: agreeing is no override."""
         return replace(self, overridden_to=workflow if workflow != self.workflow else None)
 
+    def paid(self, cost: Mapping[str, Any] | None) -> WorkflowAnalysis:
+        """Return the analysis with the cost of one more question."""
+        if not cost or not self.cost:
+            return replace(self, cost=cost or self.cost)
+        return replace(self, cost={**self.cost, "amount": round(self.cost["amount"] + cost["amount"], 6)})
+
     def record(self) -> dict[str, Any]:
         """Return the analysis as a sidecar keeps it."""
         record: dict[str, Any] = {

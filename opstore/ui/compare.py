@@ -18,7 +18,7 @@ from opstore.comparing.align import FITS, Box, Fit, same_shape
 from opstore.comparing.kept import Alignment
 from opstore.comparing.pixels import VISIBLE
 from opstore.comparing.subjects import Part, main_part, pairs
-from opstore.comparing.texts import differing, word_changes
+from opstore.comparing.texts import differing
 from opstore.errors import InvalidQuery, OpstoreError
 from opstore.operation import Operation
 from opstore.service import Service
@@ -358,12 +358,7 @@ def _changes(before: str, after: str, pair: tuple[Side, Side]) -> None:
         parts.prompt(after)
         return
     st.caption(_("Prompt of {after}, as a change of {before}").format(**letters))
-    gone, new = Markup('<del aria-label="{}">{}</del>'), Markup('<ins aria-label="{}">{}</ins>')
-    pieces = Markup("").join(
-        gone.format(_("taken away"), text) if kind == "gone" else new.format(_("added"), text) if kind == "new" else text
-        for kind, text in word_changes(before, after)
-    )
-    show(Markup('<p class="ops-prompt ops-changes">{}</p>').format(pieces))
+    parts.changes(before, after)
 
 
 def _table(operations: Sequence[Operation]) -> None:

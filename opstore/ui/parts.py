@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from opstore.comparing.texts import word_changes
 from opstore.errors import OpstoreError
 from opstore.media import MediaType
 from opstore.operation import Operation
@@ -73,6 +74,16 @@ def plain(text: str) -> str:
 def prompt(text: str) -> None:
     """Show a prompt, whole and literal."""
     show(Markup('<p class="ops-prompt">{}</p>').format(text))
+
+
+def changes(before: str, after: str) -> None:
+    """Show a prompt as a change of another one, word by word."""
+    gone, new = Markup('<del aria-label="{}">{}</del>'), Markup('<ins aria-label="{}">{}</ins>')
+    pieces = Markup("").join(
+        gone.format(_("taken away"), text) if kind == "gone" else new.format(_("added"), text) if kind == "new" else text
+        for kind, text in word_changes(before, after)
+    )
+    show(Markup('<p class="ops-prompt ops-changes">{}</p>').format(pieces))
 
 
 def facts(rows: Mapping[str, str | None], *, stacked: bool = False) -> None:

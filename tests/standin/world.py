@@ -47,6 +47,7 @@ class Plan:
 
     status: str = "succeeded"
     output: str = "normal"  # normal, null, short, empty, data, object, two
+    text: Any = None  # what a language model answers: a text, or its pieces
     error: Any = None
     start: float | None = None  # seconds; below zero: it never starts
     run: float | None = None
@@ -341,6 +342,8 @@ class World:
         return f"Using seed: {record.input.get('seed', 42)}\n" + "".join(steps)
 
     def _output(self, record: Record) -> Any:
+        if record.shape == "text":
+            return record.plan.text
         address = f"{self.settings.delivery}/pbxt/{record.id}/out-0.{record.extension}"
         if record.plan.output == "data":
             import base64

@@ -116,14 +116,18 @@ class Replicate:
         addresses = [self._address(data, index, report) for index, data in enumerate(request.inputs, 1)]
         arguments = model.arguments(request, addresses)
         report(0.0, "sending the request")
-        name, _, version = model.name.partition(":")
+        return self.submit(model.name, arguments, self._deadline)
+
+    def submit(self, model: str, arguments: Mapping[str, Any], cancel_after: str) -> Prediction:
+        """Ask for one run of any model with these very fields, canceled by Replicate itself after a time such as `30s`."""
+        name, _, version = model.partition(":")
 
         def send(client: Client) -> object:
             if version:
-                return client.predictions.create(version=version, input=arguments)
-            return client.models.predictions.create(model=name, input=arguments)
+                return client.predictions.create(version=version, input=dict(arguments))
+            return client.models.predictions.create(model=name, input=dict(arguments))
 
-        record = self._ask(send, creating=True, headers={"Cancel-After": self._deadline})
+        record = self._ask(send, creating=True, headers={"Cancel-After": cancel_after})
         if not isinstance(record, dict) or not isinstance(record.get("id"), str) or not _ID.match(record["id"]):
             raise CreateUncertain(reason="Replicate's answer names no prediction", kind="answer")
         return prediction(record)

@@ -6,8 +6,9 @@ What the form itself can tell beforehand is told and not stored; whatever fails 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
@@ -117,17 +118,22 @@ def request(
     parameters: dict[str, object],
     variants: int,
     axes: Sequence[Axis],
+    wording: tuple[str | None, bool, Mapping[str, Any] | None] = (None, False, None),
 ) -> SmartRequest:
     """Return what the page would ask for now."""
+    better, used, cost = wording
+    analysis = decision.analysis.paid(cost) if decision.analysis else None
     return SmartRequest(
         prompt=text.strip(),
         images=tuple(item.data for item in given),
         workflow=decision.workflow,
-        analysis=decision.analysis,
+        analysis=analysis,
         parameters=parameters,
         models=models,
         parents=tuple(dict.fromkeys(parent for item in given for parent in item.parents)),
         steps=decision.steps,
+        optimized=better,
+        use_optimized=used,
         variants=variants,
         axes=tuple(axes),
     )

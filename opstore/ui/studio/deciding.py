@@ -16,6 +16,7 @@ from opstore.smart.analysis import StepPrompts, WorkflowAnalysis
 from opstore.ui import parts, words
 from opstore.ui.components.draft import draft
 from opstore.ui.markup import Markup, show
+from opstore.ui.studio import questions
 from opstore.ui.studio.giving import Given
 from opstore.ui.words import _
 
@@ -36,7 +37,7 @@ def decide(generation: Generation, text: str, given: list[Given]) -> Decision:
     if not fitting:
         parts.note(_("That is more images than any workflow takes. Remove some."), bad=True)
         return Decision("image_edit_multiple", None)
-    analysis = generation.analyze(written, [item.data for item in given])
+    analysis = questions.analysis(generation, written, given)
     chosen = _chosen(fitting, analysis.workflow, text)
     key = f"type-{len(given)}"
     st.session_state[key] = chosen or analysis.workflow
@@ -54,6 +55,7 @@ def decide(generation: Generation, text: str, given: list[Given]) -> Decision:
     workflow = workflow or analysis.workflow
     analysis = analysis.overridden(workflow)
     _reason(analysis, bool(written.strip() or given))
+    questions.offer_analysis(generation, written, given)
     return Decision(workflow, analysis, _step_prompts(written) if workflow == "edit_then_video" else None)
 
 
@@ -93,6 +95,8 @@ def _reason(analysis: WorkflowAnalysis, begun: bool) -> None:
         show(line.format(told, analysis.language, analysis.reasoning))
     else:
         show(line.format(_("Proposed ({share}):").format(share=share), analysis.language, analysis.reasoning))
+    if analysis.fallback:
+        parts.note(words.stored(analysis.fallback))
 
 
 def _step_prompts(text: str) -> StepPrompts:

@@ -1,0 +1,106 @@
+"""Questions to a language model, where the settings name one: which workflow, and a better wording; only ever by a click.
+
+A question runs in the background, so that no page waits for a provider; until its answer is there, and where it fails, everything
+goes on with the rules and the person's own words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import streamlit as st
+
+from opstore.errors import OpstoreError
+from opstore.generation import Generation
+from opstore.smart.analysis import WorkflowAnalysis
+from opstore.ui import parts, words
+from opstore.ui.studio.giving import Given
+from opstore.ui.words import _
+
+#: Seconds between two looks whether an answer has come.
+LOOK = 0.5
+
+
+def analysis(generation: Generation, text: str, given: Sequence[Given]) -> WorkflowAnalysis:
+    """Return the language model's analysis of exactly this request where it was asked for, else what the rules say."""
+    mark = _mark(text, given)
+    answered = _answer("analysis", mark)
+    if isinstance(answered, WorkflowAnalysis):
+        return answered
+    if isinstance(answered, OpstoreError):
+        parts.show_error(answered)
+    return generation.propose(text, [item.data for item in given])
+
+
+def offer_analysis(generation: Generation, text: str, given: Sequence[Given]) -> None:
+    """Offer to ask the language model which workflow is meant."""
+    asker = generation.asker()
+    if asker is None or not text.strip() or not all(item.sound for item in given):
+        return
+    mark, images = _mark(text, given), [item.data for item in given]
+    label = _("Ask {model} ({amount} at most)").format(model=asker.title, amount=words.money(asker.cost().amount or 0.0))
+    _offer("analysis", mark, label, lambda: generation.analyze(text, images), generation)
+
+
+def wording(generation: Generation, text: str, workflow: str) -> tuple[str | None, bool, Mapping[str, Any] | None]:
+    """Offer a better wording of the prompt; return it as the person left it, whether it is to be used, and what it cost."""
+    mark = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+    answered = _answer("wording", mark)
+    if isinstance(answered, OpstoreError):
+        parts.show_error(answered)
+    if isinstance(answered, tuple):
+        proposed, cost = answered
+        return _better(text, str(proposed), cost, mark)
+    asker = generation.asker()
+    if text.strip() and asker is not None:
+        label = _("Better wording ({amount} at most)").format(amount=words.money(asker.cost().amount or 0.0))
+        _offer("wording", mark, label, lambda: generation.improve(text, workflow), generation)
+    return None, False, None
+
+
+def _better(text: str, proposed: str, cost: Mapping[str, Any], mark: str) -> tuple[str, bool, Mapping[str, Any]]:
+    """Show a proposal as a change of the person's own words, to be edited, taken or left."""
+    with st.container(border=True, key="wording"):
+        edited = st.text_area(_("Better wording"), proposed, key=f"better-{mark[:16]}", height=100) or proposed
+        parts.changes(text, edited)
+        used = st.toggle(_("Use this wording"), True, key=f"use-better-{mark[:16]}")
+    return edited, used, cost
+
+
+# -- one question at a time of each kind ---------------------------------------------------------------------------------
+
+
+def _mark(text: str, given: Sequence[Given]) -> str:
+    digest = hashlib.sha256(text.encode("utf-8", "replace"))
+    for item in given:
+        digest.update(hashlib.sha256(item.data).digest())
+    return digest.hexdigest()
+
+
+def _offer(kind: str, mark: str, label: str, question: Callable[[], object], generation: Generation) -> None:
+    asked = st.session_state.get(f"question-{kind}")
+    if asked and asked[0] == mark and not asked[1].done():
+        st.fragment(_waiting, run_every=LOOK)(asked[1])
+    elif st.button(label, key=f"ask-{kind}", type="tertiary"):
+        st.session_state[f"question-{kind}"] = (mark, generation.later(question))
+        st.rerun()
+
+
+def _waiting(answer: Future[object]) -> None:
+    if answer.done():
+        st.rerun()
+    st.caption(_("Asking …"))
+
+
+def _answer(kind: str, mark: str) -> object:
+    """Return the answer to what was asked of exactly this, an OpstoreError where it failed, None where there is none."""
+    asked = st.session_state.get(f"question-{kind}")
+    if not asked or asked[0] != mark or not asked[1].done():
+        return None
+    try:
+        return asked[1].result()
+    except OpstoreError as error:
+        return error

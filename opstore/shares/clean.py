@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 #: An animation of more pixels in all its frames is handed on as its first frame: 0.5 GB once they are in memory.
 MAX_ANIMATION = 4 * MAX_PIXELS
-#: At this quality a difference to the original cannot be seen, and is measured at 46 dB.
+#: At this quality a copy of a photograph is 42 to 47 dB from it (PSNR, measured): no difference that is seen.
 QUALITY = 95
 #: EXIF and XMP in a JPEG have 64 kB each, and EXIF two bytes a letter.
 MAX_STAMP = 15_000

@@ -45,14 +45,15 @@ class Log:
         self._folder.append(log_name(share_id), f"{timestamp(now)} {event}\n".encode())
 
     def visits(self, share_id: str) -> Visits:
-        """Return what the log says in all (1 ms a megabyte, which is 30,000 visits)."""
+        """Return what the log says in all (2 ms a megabyte, which is 32,000 visits)."""
         try:
             lines = self._folder.read(log_name(share_id))
         except (FileMissing, UnsafeFile):
             return Visits()
-        last = lines[: lines.rfind(b" visit\n")].rsplit(b"\n", 1)[-1] if b" visit\n" in lines else b""
-        wrong = lines.count(b" tried\n") - lines.count(b" right\n")
-        return Visits(lines.count(b" visit\n"), parse_time(last.decode("ascii", "replace")), max(0, wrong))
+        end = max(0, lines.rfind(b" visit\n"))
+        last = lines[lines.rfind(b"\n", 0, end) + 1 : end]
+        visits, tried, right = (lines.count(f" {event}\n".encode()) for event in ("visit", "tried", "right"))
+        return Visits(visits, parse_time(last.decode("ascii", "replace")), max(0, tried - right))
 
     def begin_try(self, share_id: str, now: datetime) -> None:
         """Note that a password is about to be tried; raise TooManyTries, with nothing tried, while it is too soon for one.

@@ -125,7 +125,7 @@ class Selection:
     def __len__(self) -> int:
         """Return how many rows there are."""
         rows = self.rows
-        return len(self.base.frame) if rows is None else self._once("len", lambda: int(np.count_nonzero(rows)))
+        return len(self.base.frame) if rows is None else self.once("len", lambda: int(np.count_nonzero(rows)))
 
     def where(self, rows: Bools) -> Selection:
         """Return those of the rows (of the whole frame) that are also selected here."""
@@ -134,11 +134,11 @@ class Selection:
     def codes(self, name: str) -> tuple[Whole, list[str]]:
         """Return a category's codes (-1: missing) and their names."""
         codes, names = self.base.codes(name)
-        return self._once(("codes", name), lambda: self._of(codes)), names
+        return self.once(("codes", name), lambda: self._of(codes)), names
 
     def number(self, name: str) -> Numbers:
         """Return a column as doubles, NaN where it is missing."""
-        return self._once(("number", name), lambda: self._of(self.base.number(name)))
+        return self.once(("number", name), lambda: self._of(self.base.number(name)))
 
     def has(self, name: str, value: str) -> Bools:
         """Return where a category is `value`."""
@@ -148,16 +148,16 @@ class Selection:
 
     def seconds(self) -> Whole:
         """Return each moment in seconds of UTC, the least number where it is missing."""
-        return self._once("seconds", lambda: self._of(self.base.seconds()))
+        return self.once("seconds", lambda: self._of(self.base.seconds()))
 
     def prompts(self) -> Whole:
         """Return each row's number among the different prompts of the frame, -1 where there is none."""
-        return self._once("prompts", lambda: self._of(self.base.keys()[0]))
+        return self.once("prompts", lambda: self._of(self.base.keys()[0]))
 
     def index(self) -> Whole:
         """Return the rows' places in the frame."""
         rows = self.rows
-        return self._once("index", lambda: np.arange(len(self)) if rows is None else np.flatnonzero(rows))
+        return self.once("index", lambda: np.arange(len(self)) if rows is None else np.flatnonzero(rows))
 
     def ordered(self, name: str) -> Whole:
         """Return the places in the frame of the rows that have a number, from the least to the greatest."""
@@ -173,12 +173,13 @@ class Selection:
             return np.array([*kinds, 1], np.int64)[codes]
 
         base = self.base.once("outcome", make)
-        return self._once("outcome", lambda: self._of(base))
+        return self.once("outcome", lambda: self._of(base))
 
     def _of(self, values: _T) -> _T:
         return values if self.rows is None else values[self.rows]  # type: ignore[index] # an array
 
-    def _once(self, key: Any, make: Callable[[], _T]) -> _T:
+    def once(self, key: Any, make: Callable[[], _T]) -> _T:
+        """Return what `make` made the first time: tables and figures of these rows are kept with them."""
         if key not in self._taken:
             self._taken[key] = make()
         found: _T = self._taken[key]

@@ -17,6 +17,7 @@ PAGES = [
     st.Page(ROOT / "pages" / "create.py", title=_("Create"), url_path="create", default=True),
     st.Page(ROOT / "pages" / "library.py", title=_("Library"), url_path="library"),
     st.Page(ROOT / "pages" / "compare.py", title=_("Compare"), url_path="compare"),
+    st.Page(ROOT / "pages" / "analytics.py", title=_("Analytics"), url_path="analytics"),
     st.Page(ROOT / "pages" / "storage.py", title=_("Storage"), url_path="storage"),
     st.Page(ROOT / "pages" / "settings.py", title=_("Settings"), url_path="settings"),
 ]

@@ -61,6 +61,16 @@ def note(text: str, *, bad: bool = False) -> None:
     show(template.format(text))
 
 
+def heading(text: str) -> None:
+    """Show what a part of the page is about; the text is literal."""
+    show(Markup('<h3 class="ops-heading">{}</h3>').format(text))
+
+
+def small(text: str) -> None:
+    """Show a sentence under something; the text is literal."""
+    show(Markup('<p class="ops-small">{}</p>').format(text))
+
+
 def show_error(error: OpstoreError) -> None:
     """Show what happened in the viewer's language: the one place where an error becomes something on screen."""
     note(words.told(error), bad=True)

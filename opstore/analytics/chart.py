@@ -1,0 +1,134 @@
+"""What a chart is: a figure, the sentence that says what it shows and leaves out, its data, and the search behind each mark.
+
+Colours are Okabe and Ito's, which people who are colour-blind can tell apart, on paper and on black alike; a type of operation
+and an outcome have the same one everywhere, and none is told by colour alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from opstore.analytics.numbers import Tally
+from opstore.analytics.voice import Voice
+from opstore.errors import InvalidQuery
+from opstore.index.language import with_values
+
+BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, YELLOW, GREY = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#C9B41F", "#8A8A8A",
+)  # fmt: skip
+#: The colour of each operation type; others are grey.
+TYPES = {
+    "text_to_image": BLUE,
+    "image_edit_single": ORANGE,
+    "image_edit_multiple": GREEN,
+    "text_to_video": PURPLE,
+    "image_to_video_single": SKY,
+    "image_to_video_transition": VERMILLION,
+    "edit_then_video": YELLOW,
+}
+OUTCOME_COLOURS = {"succeeded": BLUE, "failed": VERMILLION, "stopped": GREY}
+#: What each outcome is in the search language.
+OUTCOME_STATUSES = {
+    "succeeded": ("stored",),
+    "failed": ("failed", "result missing", "expired", "unknown"),
+    "stopped": ("canceled", "aborted"),
+}
+#: From nothing to much, readable on paper and on black: the ground shows through where there is nothing.
+SCALE = [[0, "rgba(0,114,178,0)"], [0.001, "rgba(0,114,178,0.15)"], [1, "rgba(0,114,178,1)"]]
+BAR = 30
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One chart as it is shown: `figure` None where there is nothing to draw; then `sentence` says what is missing."""
+
+    key: str
+    title: str
+    sentence: str
+    figure: go.Figure | None
+    table: pd.DataFrame
+    n: int = 0
+
+
+@dataclass(frozen=True)
+class Search:
+    """The search that a chart counts; `narrowed` is what is behind one of its marks."""
+
+    text: str = ""
+    first: Any = None
+    last: Any = None
+
+    def narrowed(self, **wanted: Sequence[str]) -> str | None:
+        """Return the search with these values asked of these fields, None where the language cannot ask it."""
+        text = self.text
+        try:
+            for field, values in wanted.items():
+                text = with_values(text, field, list(values))
+        except InvalidQuery:
+            return None
+        return text
+
+    def period(self, start: Any, unit: str) -> dict[str, Sequence[str]]:
+        """Return the field that asks for an hour, a day, a week or a month, within the days that are asked for anyway."""
+        if unit == "hour":
+            return {"id": [f"{start:%Y%m%d%H}"]}
+        if unit == "day":
+            return {"date": [f"{start:%Y-%m-%d}"]}
+        end = start + (pd.offsets.MonthEnd(0) if unit == "month" else pd.Timedelta(days=6))
+        first, last = start.date(), end.date()
+        first = max(first, self.first) if self.first else first
+        last = min(last, self.last) if self.last else last
+        return {"date": [f"{first}..{last}"]}
+
+
+def figure(height: int, **layout: Any) -> go.Figure:
+    """Return an empty figure of a height in pixels, without anything that carries no meaning."""
+    made = go.Figure()
+    made.update_layout(
+        height=height,
+        margin={"l": 0, "r": 8, "t": 8, "b": 0},
+        showlegend=False,
+        bargap=0.3,
+        hoverlabel={"align": "left"},
+        dragmode=False,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        modebar={"remove": ["select2d", "lasso2d", "zoom", "pan"]},
+        **layout,
+    )
+    made.update_xaxes(automargin=True, fixedrange=True, zeroline=False)
+    made.update_yaxes(automargin=True, fixedrange=True, zeroline=False)
+    return made
+
+
+def bars_height(count: int) -> int:
+    """Return the height of so many horizontal bars."""
+    return max(140, 60 + BAR * count)
+
+
+def short(text: str, limit: int = 26) -> str:
+    """Return a name that fits beside a bar; Plotly reads a few HTML tags, so there are none in it."""
+    plain = " ".join(text.replace("<", "‹").replace(">", "›").split())
+    return plain if len(plain) <= limit else f"{plain[: limit - 1]}…"
+
+
+def legend() -> dict[str, Any]:
+    """Return a legend above the marks, in their order."""
+    return {"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0, "title": None}
+
+
+def sentence(voice: Voice, tally: Tally, what: str, lacking: str) -> str:
+    """Return what a chart shows, of how many operations, and how many are left out because they lack something."""
+    counted = voice.say("n = {n}.").format(n=voice.number(tally.n))
+    left = lacking.format(missing=voice.number(tally.missing)) if tally.missing else ""
+    return " ".join(part for part in (what, counted, left) if part)
+
+
+def empty(key: str, title: str, missing: str, tally: Tally) -> Chart:
+    """Return a chart that has nothing to draw, and says what is missing."""
+    return Chart(key, title, missing, None, tally.table)

@@ -1,0 +1,380 @@
+"""The charts of how much, how well, how fast and how dear: from a selection to a figure with its sentence, data and searches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from babel.dates import format_skeleton
+
+from opstore.analytics import numbers
+from opstore.analytics.chart import (
+    BLUE,
+    GREY,
+    OUTCOME_COLOURS,
+    OUTCOME_STATUSES,
+    SCALE,
+    TYPES,
+    VERMILLION,
+    Chart,
+    Search,
+    bars_height,
+    empty,
+    figure,
+    legend,
+    sentence,
+    short,
+)
+from opstore.analytics.selection import OUTCOMES, Selection
+from opstore.analytics.voice import FEW, Voice
+
+#: Groups that are drawn; the data has all.
+GROUPS = 10
+FIELDS = {"operation_type": "type", "model": "model", "provider": "provider", "error_kind": "error"}
+
+
+def outcome_name(outcome: str, voice: Voice) -> str:
+    """Return what an outcome is called."""
+    _ = voice.say
+    return {"succeeded": _("with a result"), "failed": _("failed"), "stopped": _("stopped")}[outcome]
+
+
+def named(name: str, by: str, voice: Voice) -> str:
+    """Return what a type or a model is called beside its bar."""
+    return short(voice.type_name(name) if by == "operation_type" else name)
+
+
+def _searches(search: Search, by: str, names: Any) -> list[str | None]:
+    return [search.narrowed(**{FIELDS[by]: [name]}) for name in names]
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Return names of which no two are the same: two bars of one name would be drawn on each other."""
+    seen: dict[str, int] = {}
+    found = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return found
+
+
+def by_type(selection: Selection, search: Search, voice: Voice) -> Chart:
+    """Operations by type."""
+    _ = voice.say
+    tally = numbers.by_category(selection, "operation_type")
+    title = _("Operations by type")
+    if not tally:
+        return empty("by-type", title, _("There are no operations here."), tally)
+    rows = tally.table.head(GROUPS)
+    made = figure(bars_height(len(rows)))
+    made.add_bar(
+        y=_distinct([named(name, "operation_type", voice) for name in rows["operation_type"]]),
+        x=rows["n"],
+        orientation="h",
+        marker_color=[TYPES.get(name, GREY) for name in rows["operation_type"]],
+        text=[voice.number(n) for n in rows["n"]],
+        textposition="auto",
+        customdata=_searches(search, "operation_type", rows["operation_type"]),
+        hovertemplate="%{y}: %{text}<extra></extra>",
+    )
+    made.update_yaxes(autorange="reversed")
+    made.update_xaxes(visible=False, rangemode="tozero")
+    return Chart(
+        "by-type", title, sentence(voice, tally, _("How often each type was asked for."), ""), made, tally.table, tally.n
+    )
+
+
+UNIT_WORDS = ("hour", "day", "week", "month")
+
+
+def over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
+    """Operations over time, stacked by outcome."""
+    _ = voice.say
+    tally = numbers.over_time(selection)
+    title = _("Operations over time")
+    if not tally:
+        return empty("over-time", title, _("There are no operations here."), tally)
+    made = _stacked(tally, search, voice, [voice.number(n) for n in tally.table["n"]])
+    what = {
+        "hour": _("Operations an hour, by how they ended. Hours are those of UTC."),
+        "day": _("Operations a day, by how they ended. Days begin at midnight UTC, as in a search."),
+        "week": _("Operations a week, by how they ended. Weeks begin on Monday, at midnight UTC."),
+        "month": _("Operations a month, by how they ended. Months are those of UTC."),
+    }[tally.extra["unit"]]
+    lacking = _("{missing} have no time and are left out.")
+    return Chart("over-time", title, sentence(voice, tally, what, lacking), made, tally.table, tally.n)
+
+
+def _stacked(tally: numbers.Tally, search: Search, voice: Voice, totals: list[str], currency: str | None = None) -> go.Figure:
+    unit = tally.extra["unit"]
+    made = figure(280, barmode="stack", legend=legend())
+    made.update_layout(showlegend=True, bargap=0.15)
+    starts = [pd.Timestamp(start) for start in tally.table["start"]]
+    labels = [f"{start:%H:%M}, {voice.day(start)}" if unit == "hour" else voice.day(start, unit) for start in starts]
+    for outcome in OUTCOMES:
+        values = tally.table[outcome]
+        if values.any():
+            told = [voice.money(value, currency) if currency else voice.number(value) for value in values]
+            name = outcome_name(outcome, voice)
+            made.add_bar(
+                x=tally.table["start"].dt.tz_localize(None),
+                y=values,
+                name=name,
+                marker_color=OUTCOME_COLOURS[outcome],
+                customdata=[
+                    [search.narrowed(**search.period(start, unit), status=OUTCOME_STATUSES[outcome]), label, said, total]
+                    for start, label, said, total in zip(starts, labels, told, totals, strict=True)
+                ],
+                hovertemplate="%{customdata[1]}<br>" + name + ": %{customdata[2]}<extra></extra>",
+            )
+    made.update_yaxes(rangemode="tozero")
+    marked = range(0, len(starts), max(1, -(-len(starts) // 5)))
+    hours = [f"{start:%H:%M}<br>" if unit == "hour" else "" for start in starts]
+    ticks = [labels[at] if unit == "month" else f"{hours[at]}{short_day(starts[at], voice)}" for at in marked]
+    made.update_xaxes(tickvals=[starts[at].tz_localize(None) for at in marked], ticktext=ticks, tickangle=0)
+    return made
+
+
+def short_day(moment: pd.Timestamp, voice: Voice) -> str:
+    """Return a day without its year."""
+    return str(format_skeleton("MMMd", moment, locale=voice.language))
+
+
+def success(selection: Selection, search: Search, voice: Voice, by: str = "operation_type") -> Chart:
+    """The share that succeeded by type or model, with its interval."""
+    _ = voice.say
+    tally = numbers.by_category(selection, by)
+    title, key = _("Success"), f"success-{by}"
+    rows = tally.table[tally.table["tried"] > 0].head(GROUPS)
+    if rows.empty:
+        return empty(key, title, _("No operation here has ended with a result or a failure."), tally)
+    made = figure(bars_height(len(rows)))
+    names = _distinct([named(name, by, voice) for name in rows[by]])
+    told = [voice.rate(*values) for values in rows[["succeeded", "tried", "low", "high"]].itertuples(index=False)]
+    shown = zip(_searches(search, by, rows[by]), told, rows["tried"], strict=True)
+    made.add_scatter(
+        y=names,
+        x=rows["share"],
+        mode="markers",
+        cliponaxis=False,
+        marker={"size": 11, "color": BLUE},
+        error_x={
+            "type": "data", "symmetric": False, "array": rows["high"] - rows["share"], "arrayminus": rows["share"] - rows["low"],
+            "color": BLUE, "thickness": 2, "width": 5,
+        },
+        customdata=[[q, text, voice.number(n)] for q, text, n in shown],
+        hovertemplate="%{y}: %{customdata[1]}, n = %{customdata[2]}<extra></extra>",
+    )  # fmt: skip
+    for name, text in zip(names, told, strict=True):
+        made.add_annotation(x=1.03, xref="paper", y=name, text=text, showarrow=False, xanchor="left")
+    made.update_layout(margin={"r": 110})
+    made.update_yaxes(autorange="reversed", showgrid=True)
+    made.update_xaxes(range=[-0.02, 1.02], tickvals=[0, 0.5, 1], ticktext=[voice.share(value) for value in (0, 0.5, 1)])
+    what = _(
+        "Share with a result among those that nobody stopped, with its 95 % interval; of fewer than {few} only counts are told."
+    )
+    said = sentence(voice, tally, what.format(few=FEW), _lacking(by, voice))
+    return Chart(key, title, said, made, tally.table, tally.n)
+
+
+def _lacking(by: str, voice: Voice) -> str:
+    _ = voice.say
+    return _("{missing} name no model and are left out.") if by == "model" else _("{missing} are left out.")
+
+
+def errors(selection: Selection, search: Search, voice: Voice) -> Chart:
+    """Failures by cause."""
+    _ = voice.say
+    tally = numbers.errors(selection)
+    title = _("Where it goes wrong")
+    if not tally:
+        return empty("errors", title, _("Nothing has failed here."), tally)
+    rows = tally.table.head(12)
+    made = figure(bars_height(len(rows)))
+    shares = [voice.rate(n, tally.extra["of"], *map(float, numbers.wilson(n, tally.extra["of"]))) for n in rows["n"]]
+    made.add_bar(
+        y=_distinct([short(error_name(kind, voice)) for kind in rows["error_kind"]]),
+        x=rows["n"],
+        orientation="h",
+        marker_color=OUTCOME_COLOURS["failed"],
+        text=[voice.number(n) for n in rows["n"]],
+        customdata=[
+            [search.narrowed(error=[kind], status=OUTCOME_STATUSES["failed"]), share, short(example or "–", 90)]
+            for kind, share, example in zip(rows["error_kind"], shares, rows["example"], strict=True)
+        ],
+        hovertemplate="%{y}: %{text}<br>%{customdata[1]}<br>%{customdata[2]}<extra></extra>",
+    )
+    made.update_yaxes(autorange="reversed")
+    made.update_xaxes(visible=False, rangemode="tozero")
+    what = _("Failures by cause, their texts sorted into kinds; what people stopped is not among them.")
+    said = sentence(voice, tally, what, _("{missing} say no cause and are left out."))
+    return Chart("errors", title, said, made, tally.table, tally.n)
+
+
+def error_name(kind: str, voice: Voice) -> str:
+    """Return what a cause of failures is called; a foreign one keeps its name."""
+    _ = voice.say
+    names = {
+        "nsfw": _("Refused as unsafe"),
+        "payment": _("Payment or budget"),
+        "rate limit": _("Too many requests"),
+        "memory": _("Out of memory"),
+        "interrupted": _("Interrupted"),
+        "expired": _("Expired"),
+        "storage": _("Disk or folder"),
+        "timeout": _("Took too long"),
+        "network": _("Network"),
+        "invalid input": _("Input not usable"),
+        "not understood": _("Answer not understood"),
+        "canceled": _("Canceled"),
+        "aborted": _("Given up"),
+        "other": _("Something else"),
+    }
+    return names.get(kind, kind)
+
+
+# -- how fast ------------------------------------------------------------------------------------------------------------
+
+
+def times(
+    selection: Selection, search: Search, voice: Voice, by: str = "operation_type", column: str = "elapsed_seconds"
+) -> Chart:
+    """Median, 95th percentile and distribution of times by type or model."""
+    _ = voice.say
+    tally = numbers.times(selection, by, column)
+    waited = column == "elapsed_seconds"
+    title = _("How long it took") if waited else _("How long it was computed")
+    key = f"times-{column}-{by}"
+    if not tally:
+        missing = (
+            _("No operation here says how long it took.") if waited else _("No operation here says how long it was computed.")
+        )
+        return empty(key, title, missing, tally)
+    rows = tally.table.head(GROUPS)
+    made = figure(bars_height(len(rows)) + 20)
+    names = _distinct([named(name, by, voice) for name in rows[by]])
+    cells = np.array(rows["bins"].tolist(), float)
+    used = np.flatnonzero(cells.sum(axis=0))
+    low, high = max(int(used[0]) - 1, 0), int(used[-1]) + 1
+    edges = np.concatenate([[numbers.TIME_EDGES[0] / 1.41], numbers.TIME_EDGES, [numbers.TIME_EDGES[-1] * 1.41]])
+    places = np.arange(low, min(high, cells.shape[1] - 1) + 1)
+    shares = cells[:, places] / cells.sum(axis=1, keepdims=True)
+    made.add_heatmap(
+        x=np.log2(np.sqrt(edges[places] * edges[places + 1])),
+        y=names,
+        z=shares,
+        colorscale=SCALE,
+        showscale=False,
+        ygap=6,
+        customdata=[_bins(line, places, edges, voice) for line in cells],
+        hovertemplate="%{y}<br>%{customdata}<extra></extra>",
+    )  # fmt: skip
+    searches = _searches(search, by, rows[by])
+    line = {"width": 3, "color": VERMILLION}
+    for name, symbol, label in (("median", "circle", _("median")), ("p95", "line-ns-open", _("95 % within"))):
+        made.add_scatter(
+            x=np.log2(np.maximum(rows[name].to_numpy(float), edges[0])),
+            y=names,
+            mode="markers",
+            name=label,
+            marker={"symbol": symbol, "size": 12 if name == "median" else 18, "color": VERMILLION, "line": line},
+            customdata=[
+                [q, voice.seconds(value), voice.number(n)] for q, value, n in zip(searches, rows[name], rows["n"], strict=True)
+            ],
+            hovertemplate="%{y}<br>" + label + ": %{customdata[1]}, n = %{customdata[2]}<extra></extra>",
+        )  # fmt: skip
+    ticks = [
+        value for value in (0.1, 1, 5, 20, 60, 300, 1_200, 3_600, 14_400) if edges[places[0]] <= value <= edges[places[-1] + 1]
+    ]
+    made.update_xaxes(tickvals=np.log2(ticks) if ticks else None, ticktext=[voice.seconds(value) for value in ticks])
+    made.update_yaxes(autorange="reversed")
+    made.update_layout(showlegend=True, legend=legend())
+    what = (
+        _("Seconds from the request to the stored result; darker: more of them.")
+        if waited
+        else _("Seconds of computing that the provider reported; darker: more of them.")
+    )
+    said = sentence(voice, tally, what, _("{missing} do not say it (or name no model) and are left out."))
+    table = tally.table.drop(columns="bins")
+    return Chart(key, title, said, made, table, tally.n)
+
+
+def _bins(line: Any, places: Any, edges: Any, voice: Voice) -> list[str]:
+    """Return how many lie in each bin of times, in words."""
+    return [f"{voice.seconds(edges[at])} – {voice.seconds(edges[at + 1])}: {voice.number(line[at])}" for at in places]
+
+
+# -- how dear ------------------------------------------------------------------------------------------------------------
+
+
+def _about(tally: numbers.Tally, voice: Voice) -> str:
+    """Return which part of a cost is an estimate, and what stands in other currencies."""
+    _ = voice.say
+    estimated, others = tally.extra["estimated"], tally.extra["others"]
+    told = []
+    if estimated:
+        told.append(_("{count} of these costs are estimates.").format(count=voice.number(estimated)))
+    if others:
+        told.append(_("{count} are in other currencies and left out.").format(count=voice.number(others)))
+    return " ".join(told)
+
+
+def cost_over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
+    """What was spent over time, on results and on failures."""
+    _ = voice.say
+    tally = numbers.cost_over_time(selection)
+    title = _("Cost over time")
+    if not tally:
+        return empty("cost-over-time", title, _("No operation here says what it cost."), tally)
+    currency = tally.extra["currency"]
+    totals = [voice.money(value, currency) for value in tally.table[list(OUTCOMES)].sum(axis=1)]
+    made = _stacked(tally, search, voice, totals, currency or " ")
+    made.update_yaxes(title=currency)
+    spent = float(tally.table[list(OUTCOMES)].to_numpy().sum())
+    lost = float(tally.table["failed"].sum())
+    what = _("{total} in all, {lost} of it on failures.").format(
+        total=voice.money(spent, currency), lost=voice.money(lost, currency)
+    )
+    lacking = _("{missing} say no cost (or no time) and are left out.")
+    said = " ".join(filter(None, (sentence(voice, tally, what, lacking), _about(tally, voice))))
+    return Chart("cost-over-time", title, said, made, tally.table, tally.n)
+
+
+def cost_by_model(selection: Selection, search: Search, voice: Voice) -> Chart:
+    """What each model cost, in all and per result."""
+    _ = voice.say
+    tally = numbers.cost_by(selection, "model")
+    title = _("Cost by model")
+    if not tally:
+        return empty("cost-by-model", title, _("No operation here says what it cost, and by which model."), tally)
+    currency = tally.extra["currency"]
+    rows = tally.table.head(GROUPS)
+    made = figure(bars_height(len(rows)), barmode="stack", legend=legend())
+    names = _distinct([short(name) for name in rows["model"]])
+    searches = _searches(search, "model", rows["model"])
+    parts = (
+        (rows["cost"] - rows["on_failures"], _("on results"), BLUE),
+        (rows["on_failures"], _("on failures"), OUTCOME_COLOURS["failed"]),
+    )
+    for values, label, colour in parts:
+        made.add_bar(
+            y=names,
+            x=values,
+            orientation="h",
+            name=label,
+            marker_color=colour,
+            customdata=[[q, voice.money(value, currency)] for q, value in zip(searches, values, strict=True)],
+            hovertemplate="%{y}<br>" + label + ": %{customdata[1]}<extra></extra>",
+        )
+    for name, total, each in zip(names, rows["cost"], rows["per_success"], strict=True):
+        per = _("{money} a result").format(money=voice.money(each, currency)) if each == each else _("no result")
+        text = f"{voice.money(total, currency)} · {per}"
+        made.add_annotation(x=total, y=name, text=text, showarrow=False, xanchor="left", xshift=4)
+    made.update_layout(showlegend=True)
+    made.update_yaxes(autorange="reversed")
+    made.update_xaxes(rangemode="tozero", range=[0, float(rows["cost"].max()) * 1.9 or 1], visible=False)
+    what = _("What was spent by model, and by result: failures are paid by the results.")
+    said = sentence(voice, tally, what, _("{missing} say no cost or no model and are left out."))
+    return Chart("cost-by-model", title, " ".join(filter(None, (said, _about(tally, voice)))), made, tally.table, tally.n)

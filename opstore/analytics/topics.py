@@ -1,0 +1,295 @@
+"""The charts of what for and by which way: words, parameters, hours, routing, ratings, storage, as `figures` are."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, timedelta, tzinfo
+
+import numpy as np
+import pandas as pd
+from babel.dates import format_date
+
+from opstore import translations
+from opstore.analytics import content, numbers
+from opstore.analytics.chart import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SCALE,
+    SKY,
+    VERMILLION,
+    Chart,
+    Search,
+    bars_height,
+    empty,
+    figure,
+    legend,
+    sentence,
+    short,
+)  # fmt: skip
+from opstore.analytics.figures import GROUPS
+from opstore.analytics.selection import Selection
+from opstore.analytics.voice import Voice
+
+_MONDAY = date(2024, 1, 1)
+
+
+def words(selection: Selection, search: Search, voice: Voice) -> Chart:
+    """The commonest words of prompts."""
+    _ = voice.say
+    tally = content.top_words(selection, 15)
+    title = _("Words of prompts")
+    if not len(tally.table):
+        return empty("words", title, _("No operation here has a prompt with words."), tally)
+    made = figure(bars_height(len(tally.table)) - 40)
+    made.add_bar(
+        y=tally.table["word"],
+        x=tally.table["n"],
+        orientation="h",
+        marker_color=BLUE,
+        text=[voice.number(n) for n in tally.table["n"]],
+        customdata=[f"{search.text} {word}".strip() for word in tally.table["word"]],
+        hovertemplate="%{y}: %{text}<extra></extra>",
+    )
+    made.update_yaxes(autorange="reversed", type="category")
+    made.update_xaxes(visible=False, rangemode="tozero")
+    what = _("How many operations have the word in their prompt; accents do not count, small words are left out.")
+    said = sentence(voice, tally, what, _("{missing} have no words."))
+    return Chart("words", title, said, made, tally.table, tally.n)
+
+
+def parameters(selection: Selection, search: Search, voice: Voice) -> Chart:
+    """Which parameters were used, with which values."""
+    _ = voice.say
+    tally = content.parameters(selection)
+    title = _("Parameters used")
+    if not tally:
+        return empty("parameters", title, _("No operation here has parameters."), tally)
+    # What everybody sets alike comes last: the choices are what is interesting.
+    spread = tally.table.groupby("parameter")["value"].transform("size")
+    rows = tally.table.assign(single=spread == 1).sort_values("single", kind="stable")
+    rows = rows.groupby("parameter", sort=False).head(4).head(14)
+    shown = zip(rows["parameter"], rows["value"], strict=True)
+    names = [f"{translations.parameter_name(name, voice.say)}: {_value(value, voice)}" for name, value in shown]
+    made = figure(bars_height(len(rows)) - 40)
+    colours = {
+        name: colour
+        for name, colour in zip(
+            dict.fromkeys(rows["parameter"]), (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION) * 3, strict=False
+        )
+    }
+    made.add_bar(
+        y=[short(name, 34) for name in names],
+        x=rows["n"],
+        orientation="h",
+        marker_color=[colours[name] for name in rows["parameter"]],
+        text=[voice.number(n) for n in rows["n"]],
+        hovertemplate="%{y}: %{text}<extra></extra>",
+    )
+    made.update_yaxes(autorange="reversed", type="category")
+    made.update_xaxes(visible=False, rangemode="tozero")
+    what = _("The commonest values of the commonest parameters; seeds and texts are not counted.")
+    said = sentence(voice, tally, what, _("{missing} have none."))
+    return Chart("parameters", title, said, made, tally.table, tally.n)
+
+
+def _value(value: str, voice: Voice) -> str:
+    found = json.loads(value)
+    if isinstance(found, bool):
+        return voice.say("yes") if found else voice.say("no")
+    return voice.number(found, 3) if isinstance(found, int | float) else translations.choice_name(found, voice.say)
+
+
+def rhythm(selection: Selection, search: Search, voice: Voice, zone: tzinfo = UTC) -> Chart:
+    """Hours and weekdays, in the viewer's zone."""
+    _ = voice.say
+    tally = numbers.rhythm(selection, zone)
+    title = _("Hours and weekdays")
+    if not tally:
+        return empty("rhythm", title, _("No operation here has a time."), tally)
+    days = [format_date(_MONDAY + timedelta(day), "EEE", locale=voice.language) for day in range(7)]
+    made = figure(240)
+    made.add_heatmap(
+        x=list(range(24)), y=days, z=tally.table.to_numpy(), colorscale=SCALE, showscale=False, xgap=2, ygap=2,
+        hovertemplate="%{y}, %{x}:00: %{z}<extra></extra>",
+    )  # fmt: skip
+    made.update_yaxes(autorange="reversed", showgrid=False)
+    made.update_xaxes(tickvals=list(range(0, 24, 3)), ticktext=[f"{hour}:00" for hour in range(0, 24, 3)], showgrid=False)
+    what = _("When operations were asked for, in the time zone {zone}; darker: more.").format(zone=str(zone))
+    said = sentence(voice, tally, what, _("{missing} have no time and are left out."))
+    table = pd.DataFrame(
+        tally.table.to_numpy(), index=pd.Index(days, name="weekday"), columns=[f"{hour}:00" for hour in range(24)]
+    )
+    return Chart("rhythm", title, said, made, table.reset_index(), tally.n)
+
+
+# -- routing -------------------------------------------------------------------------------------------------------------
+
+
+def calibration(selection: Selection, search: Search, voice: Voice) -> Chart:
+    """How sure the analysis was, against how often people kept its choice."""
+    _ = voice.say
+    tally = content.calibration(selection)
+    title = _("Is the routing right when it is sure?")
+    if not tally:
+        return empty(
+            "calibration", title, _("No operation here says how sure the choice of its type was, and whether it was kept."), tally
+        )
+    rows = tally.table[tally.table["n"] > 0]
+    middle = rows["low_edge"] + 0.05
+    made = figure(300, legend=legend())
+    made.update_layout(showlegend=True)
+    diagonal = {"dash": "dot", "color": GREY, "width": 1}
+    made.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=diagonal, name=_("as sure as right"), hoverinfo="skip")
+    told = [voice.rate(*values) for values in rows[["kept", "n", "low", "high"]].itertuples(index=False)]
+    searches = [search.narrowed(confidence=[_tenth(low)]) for low in rows["low_edge"]]
+    made.add_scatter(
+        x=middle,
+        y=rows["share"],
+        mode="markers+lines",
+        name=_("choice kept"),
+        marker={"size": 10, "color": BLUE},
+        line={"color": BLUE, "width": 1},
+        error_y={
+            "type": "data", "symmetric": False, "array": rows["high"] - rows["share"], "arrayminus": rows["share"] - rows["low"],
+            "color": BLUE,
+        },
+        customdata=[[q, text, voice.number(n)] for q, text, n in zip(searches, told, rows["n"], strict=True)],
+        hovertemplate=_("choice kept") + ": %{customdata[1]}, n = %{customdata[2]}<extra></extra>",
+    )  # fmt: skip
+    ended = zip(searches, rows["succeeded"], rows["tried"], strict=True)
+    made.add_scatter(
+        x=middle,
+        y=rows["success"],
+        mode="markers",
+        name=_("with a result"),
+        marker={"symbol": "diamond-open", "size": 11, "color": GREEN, "line": {"width": 2}},
+        customdata=[[q, voice.number(k), voice.number(n)] for q, k, n in ended],
+        hovertemplate=_("with a result") + ": %{customdata[1]} / %{customdata[2]}<extra></extra>",
+    )  # fmt: skip
+    percent = {"tickvals": [0, 0.25, 0.5, 0.75, 1], "ticktext": [voice.share(value) for value in (0, 0.25, 0.5, 0.75, 1)]}
+    made.update_xaxes(range=[0, 1.02], title=_("how sure the analysis was"), **percent)
+    made.update_yaxes(range=[0, 1.05], **percent)
+    what = _(
+        "Share of proposals that people kept, by how sure they were, with its 95 % interval, and the share that gave a result."
+    )
+    said = sentence(voice, tally, what, _("{missing} have no such analysis."))
+    return Chart("calibration", title, said, made, tally.table, tally.n)
+
+
+def _tenth(low: float) -> str:
+    """Return a tenth of confidence as the search asks for it: its upper edge belongs to the next, but for 1."""
+    at = round(low * 10)
+    return f"{at / 10:g}..{'1' if at == 9 else f'{(at + 1) / 10 - 0.000001:.6f}'}"
+
+
+def workflows(selection: Selection, search: Search, voice: Voice) -> Chart:
+    """Which types were proposed, and how surely."""
+    _ = voice.say
+    tally = content.workflows(selection)
+    title = _("What was proposed, and how surely")
+    if not tally:
+        return empty("workflows", title, _("No operation here keeps which type was proposed."), tally)
+    rows = tally.table.head(GROUPS)
+    edges = [f"{at * 10}–{at * 10 + 10}" for at in range(10)]
+    made = figure(bars_height(len(rows)) + 30)
+    cells = rows.to_numpy()
+    names = [short(voice.type_name(str(name))) for name in rows.index]
+    made.add_heatmap(
+        x=edges, y=names, z=cells, colorscale=SCALE, showscale=False, xgap=2, ygap=2,
+        text=np.where(cells > 0, cells.astype(str), ""), texttemplate="%{text}",
+        hovertemplate="%{y}, %{x} %: %{z}<extra></extra>",
+    )  # fmt: skip
+    made.update_yaxes(autorange="reversed", showgrid=False)
+    made.update_xaxes(title=_("how sure, in percent"), type="category", showgrid=False)
+    said = sentence(
+        voice, tally, _("How often each type was proposed, by how sure the analysis was."), _("{missing} keep no proposal.")
+    )
+    table = tally.table.rename_axis("workflow_id").set_axis(edges, axis=1).reset_index()
+    return Chart("workflows", title, said, made, table, tally.n)
+
+
+# -- opinions, storage ---------------------------------------------------------------------------------------------------
+
+STARS = ("#B35806", "#E08214", "#BDBDBD", "#8DB8DA", "#0072B2")
+
+
+def ratings(selection: Selection, search: Search, voice: Voice) -> Chart:
+    """Stars by model."""
+    _ = voice.say
+    tally = content.ratings(selection)
+    title = _("Ratings by model")
+    if not tally:
+        return empty("ratings", title, _("No operation here is rated."), tally)
+    rows = tally.table.head(GROUPS)
+    names = [short(name) for name in rows["model"]]
+    made = figure(bars_height(len(rows)), barmode="stack", legend=legend())
+    made.update_layout(showlegend=True)
+    for star in range(1, 6):
+        made.add_bar(
+            y=names,
+            x=rows[f"stars_{star}"] / rows["n"],
+            orientation="h",
+            name="★" * star,
+            marker_color=STARS[star - 1],
+            customdata=[
+                [search.narrowed(model=[name], rating=[str(star)]), voice.number(n)]
+                for name, n in zip(rows["model"], rows[f"stars_{star}"], strict=True)
+            ],
+            hovertemplate="%{y}, " + "★" * star + ": %{customdata[1]}<extra></extra>",
+        )
+    for name, mean, n in zip(names, rows["mean"], rows["n"], strict=True):
+        text = _("mean {mean}, n = {n}").format(mean=voice.number(mean, 1), n=voice.number(n))
+        made.add_annotation(x=1.02, xref="paper", y=name, text=text, showarrow=False, xanchor="left")
+    made.update_layout(margin={"r": 110})
+    made.update_yaxes(autorange="reversed")
+    made.update_xaxes(range=[0, 1], visible=False)
+    said = sentence(
+        voice, tally, _("How the rated results of each model were rated."), _("{missing} are not rated or name no model.")
+    )
+    return Chart("ratings", title, said, made, tally.table, tally.n)
+
+
+def storage(selection: Selection, search: Search, voice: Voice) -> Chart:
+    """Bytes by kind and month, and what they add up to."""
+    _ = voice.say
+    tally = content.storage(selection)
+    title = _("Storage by month")
+    if not tally:
+        return empty("storage", title, _("No operation here says how large its files are."), tally)
+    names = {
+        "inputs": _("inputs"),
+        "intermediates": _("between steps"),
+        "images": _("images"),
+        "videos": _("videos"),
+    }
+    made = figure(280, barmode="stack", legend=legend())
+    made.update_layout(showlegend=True)
+    months = [voice.day(start, "month") for start in tally.table["start"]]
+    for kind, colour in zip(content.KINDS, (GREY, SKY, BLUE, PURPLE), strict=True):
+        values = tally.table[kind]
+        if values.any():
+            made.add_bar(
+                x=months,
+                y=values,
+                name=names[kind],
+                marker_color=colour,
+                customdata=[
+                    [search.narrowed(**search.period(pd.Timestamp(start), "month")), voice.size(value), voice.size(total)]
+                    for start, value, total in zip(tally.table["start"], values, tally.table["total"], strict=True)
+                ],
+                hovertemplate="%{x}<br>"
+                + names[kind]
+                + ": %{customdata[1]}<br>"
+                + _("so far")
+                + ": %{customdata[2]}<extra></extra>",
+            )
+    made.update_yaxes(tickformat=".3s", ticksuffix="B", rangemode="tozero")
+    made.update_xaxes(type="category")
+    total = float(tally.table["total"].iloc[-1])
+    last = float(tally.table[list(content.KINDS)].iloc[-1].sum())
+    what = _("{total} in all, {last} of it in the last month.").format(total=voice.size(total), last=voice.size(last))
+    said = sentence(voice, tally, what, _("{missing} do not say it (or have no time) and are left out."))
+    return Chart("storage", title, said, made, tally.table, tally.n)

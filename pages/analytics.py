@@ -1,0 +1,26 @@
+"""Analytics: what was made, how well, how fast, how dear and what for, of the operations that the library's own search finds."""
+
+import streamlit as st
+
+from opstore.errors import OpstoreError
+from opstore.ui import analytics, library, parts
+from opstore.ui.state import opened
+
+service = opened().service
+view = library.view()
+
+with st.sidebar, st.container(key="filter-panel"):
+    library.filters(service, view)
+
+analytics.bar(service, view)
+library.mistake(view)
+library.chip_row(view)
+library.progress(service)
+try:
+    if analytics.loaded(service):
+        shown = analytics.told(service, view)
+        analytics.headline(shown)
+        analytics.charts(service, shown)
+        analytics.follow(service, shown)
+except OpstoreError as error:
+    parts.show_error(error)

@@ -1,0 +1,117 @@
+"""The Analytics page as Streamlit runs it: nothing is drawn where there is nothing, and a mistake in the search loses nothing."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from io import BytesIO
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from opstore.analytics import figures, topics
+from opstore.analytics.chart import TYPES, Search
+from opstore.analytics.selection import Selection
+from opstore.analytics.voice import Voice
+from opstore.app import App
+from opstore.operation import OPERATION_TYPES
+from opstore.ui.analytics import csv_of
+from opstore.ui.state import opened
+from tests.frame_samples import ids, usual
+from tests.index_samples import plant
+from tests.test_analytics_numbers import expected_frame
+
+MAIN = "../opstore/ui/main.py"
+PAGE = "../../pages/analytics.py"
+MAKERS = (
+    *(figures.by_type, figures.over_time, figures.success, figures.errors, figures.times, figures.cost_over_time),
+    *(figures.cost_by_model, topics.words, topics.parameters, topics.rhythm, topics.calibration, topics.workflows),
+    *(topics.ratings, topics.storage),
+)
+
+
+@pytest.fixture
+def app() -> Iterator[App]:
+    """The app of the test's data folder, empty."""
+    found = opened()
+    found.index.start()
+    yield found
+    found.stop()
+
+
+def page(**query: str) -> AppTest:
+    at = AppTest.from_file(MAIN, default_timeout=60)
+    at.run()
+    for key, value in query.items():
+        at.query_params[key] = value
+    at = at.switch_page(PAGE).run()
+    assert not at.exception, [item.value for item in at.exception]
+    return at
+
+
+def charts(at: AppTest) -> int:
+    return sum(node.type == "plotly_chart" for node in at._tree)
+
+
+def test_an_empty_folder_says_what_is_missing_and_draws_nothing(app: App) -> None:
+    app.index.update()
+    at = page()
+    assert charts(at) == 0
+    assert [metric.value for metric in at.metric] == ["0", "–", "–", "–"]
+
+
+def test_filters_and_mistakes(app: App) -> None:
+    chance = random.Random(1)
+    for operation_id in ids(chance, 40):
+        plant(app.store, usual(chance, operation_id))
+    app.index.update()
+    assert page().metric[0].value == "40"
+    at = page(q="type:text_to_image")
+    count = at.metric[0].value
+    assert 0 < int(count) < 40
+    at.query_params["q"] = "type:text_to_image ("
+    at.run()
+    assert at.metric[0].value == count, "what the last good search found stays"
+    at.query_params["q"] = "date:2025-09"
+    at.run()
+    assert at.metric[0].delta
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_no_chart_where_there_is_no_data(make: object) -> None:
+    for language in ("en", "fr"):
+        made = make(Selection.of(expected_frame()), Search(), Voice(language))  # type: ignore[operator]
+        assert made.figure is None
+        assert len(made.sentence) > 15
+
+
+def test_every_type_has_one_colour_of_its_own() -> None:
+    assert TYPES.keys() == OPERATION_TYPES.keys()
+    assert len(set(TYPES.values())) == len(TYPES)
+
+
+def test_csv_is_read_back_and_no_spreadsheet_computes_with_it() -> None:
+    table = pd.DataFrame({"prompt": ["=1+1", "@x", 'été, "a"\nb', None], "n": [1, 2, 3, -4]})
+    back = pd.read_csv(BytesIO(csv_of(table)), encoding="utf-8-sig")
+    assert back["n"].tolist() == [1, 2, 3, -4]
+    assert back["prompt"].tolist()[:3] == ["'=1+1", "'@x", 'été, "a"\nb']
+    assert pd.isna(back["prompt"][3])
+
+
+def test_shares_of_few_are_counts() -> None:
+    voice = Voice("en")
+    assert voice.rate(3, 9, 0.1, 0.7) == "3 of 9"
+    assert voice.rate(90, 100, 0.825, 0.945) == "90% (82–94%)"
+    assert Voice("fr").rate(90, 100, 0.825, 0.945) == "90\u00a0% (82–94\u00a0%)"
+    assert [voice.seconds(value) for value in (0.25, 12, 90, 1200, 7200)] == ["0.2 s", "12 s", "1.5 min", "20 min", "2 h"]
+    assert [voice.money(value, "USD") for value in (0, 0.00312, 12.5, 1234)] == ["$0.00", "$0.0031", "$12.50", "$1,234.00"]
+
+
+def test_what_is_behind_a_mark_is_a_search_of_the_library() -> None:
+    search = Search("cat date:2025-10", pd.Timestamp("2025-10-01").date(), pd.Timestamp("2025-10-31").date())
+    start = pd.Timestamp("2025-09-29", tz="UTC")
+    assert search.narrowed(**search.period(start, "week")) == "cat date:2025-10-01..2025-10-05"
+    assert search.narrowed(**search.period(start, "hour")) == "cat date:2025-10 id:2025092900*"
+    assert search.narrowed(type=['"']) is None
+    assert search.narrowed(model=["a b, c"]) == 'cat date:2025-10 model:"a b, c"'

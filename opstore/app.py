@@ -143,6 +143,7 @@ class App:
         from opstore.jobs.machine import Surroundings
         from opstore.lineage import Lineage
         from opstore.preferences import PreferenceFile
+        from opstore.reviews import Reviews
         from opstore.service import Service
         from opstore.shares import Shares
         from opstore.thumbnails import Thumbnails
@@ -192,6 +193,7 @@ class App:
             exports=Exports(self.store, self.index, self.thumbnails),
             shares=Shares(self.store, self.thumbnails),
             lineage=lineage,
+            reviews=Reviews(self.store, self.index),
             branches=Branches(self.store, self.index, lineage, jobs, lambda *given: self.service.again(*given)),
             provider=self.provider,
             available=tuple(self._providers),

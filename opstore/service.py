@@ -30,6 +30,7 @@ from opstore.names import check_operation_id, generate_operation_id, is_operatio
 from opstore.operation import MAX_SIDECAR_BYTES, Operation, parse_time, timestamp
 from opstore.preferences import PreferenceFile, Preferences
 from opstore.providers.models import Cost, Model, ModelTable
+from opstore.reviews import Reviews
 from opstore.shares import Shares
 from opstore.store import MAX_INPUT_BYTES, MAX_INPUTS, Store
 from opstore.thumbnails import Thumbnails
@@ -108,6 +109,7 @@ class Service:
         comparisons: Comparisons,
         shares: Shares,
         lineage: Lineage,
+        reviews: Reviews,
         branches: Branches,
         provider: Callable[[], str],
         available: Collection[str] = ("local", "replicate"),
@@ -129,6 +131,7 @@ class Service:
         self.comparisons = comparisons
         self.shares = shares
         self.lineage = lineage
+        self.reviews = reviews
         self.branches = branches
         self._jobs = jobs
         self._preferences = preferences

@@ -85,7 +85,7 @@ class Store:
 
     def initialize_storage(self) -> Path:
         """Create the data folder and the folders in it, durably; return the folder of the operations."""
-        for name in ("operations", "pending", "branches", "trash", "shares", "cache"):
+        for name in ("operations", "pending", "branches", "trash", "shares", "reviews", "cache"):
             Folder(self.root / name).make()
         return self.operations.path
 

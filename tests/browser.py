@@ -340,7 +340,7 @@ _SHOWCASE: tuple[tuple[str, str, tuple[str, ...], dict[str, Any]], ...] = (
 
 
 def photograph(folder: Path, scratch: Path, photo: Callable[..., bytes], executable: str) -> None:
-    """Fill a library and write create.webp and library.webp into `folder`."""
+    """Fill a library and write create.webp, library.webp and compare.webp into `folder`."""
     from PIL import Image
 
     server = Server(scratch / "data")
@@ -350,10 +350,14 @@ def photograph(folder: Path, scratch: Path, photo: Callable[..., bytes], executa
             for kind, prompt, pictures, parameters in _SHOWCASE:
                 server.hand_in(NewOperation(kind, prompt, tuple(photo(name) for name in pictures), parameters))
                 time.sleep(1)  # ids count seconds: the order of the grid is the order above
-            for name in ("library", "create"):
-                page = visitor.open(f"/{name}" if name == "library" else "/")
-                expect(page.locator("button.tile").nth(7)).to_be_attached()
-                if name == "library":
+            edited = server.by_prompt("black and white, more contrast")[0]["operationId"]
+            pages = {"library": "/library", "create": "/", "compare": f"/compare?ids={edited}"}
+            for name, address in pages.items():
+                page = visitor.open(address)
+                expect(page.locator("button.tile, .stage .layer").nth(1)).to_be_attached()
+                if name == "compare":
+                    page.wait_for_timeout(500)
+                elif name == "library":
                     visitor.tile("sepia").click()
                     expect(visitor.dialog.locator(".ops-prompt")).to_be_visible()
                 else:

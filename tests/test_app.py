@@ -61,7 +61,15 @@ def test_a_setting_that_cannot_be_used_is_refused_by_name(name: str, value: str)
 def test_a_store_from_the_environment(tmp_path: Path) -> None:
     store = opstore.open_store()
     assert store.root == tmp_path / "data"
-    assert sorted(path.name for path in store.root.iterdir()) == ["branches", "cache", "operations", "pending", "shares", "trash"]
+    assert sorted(path.name for path in store.root.iterdir()) == [
+        "branches",
+        "cache",
+        "operations",
+        "pending",
+        "reviews",
+        "shares",
+        "trash",
+    ]
     assert open_store().list_operations() == []
 
 

@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("fetch", "store", "verify", "preferences"),
     ("index", "providers", "workflows", "thumbnails", "trash", "comparing"),
     ("jobs", "lineage", "analytics", "demo", "smart"),
-    ("budget", "curation", "branches", "exports", "report", "shares"),
+    ("budget", "curation", "branches", "reviews", "exports", "report", "shares"),
     ("care",),
     ("service",),
     ("generation",),

@@ -243,7 +243,7 @@ def test_a_branch_that_cannot_be_told_is_refused_before_anything_is_stored(app: 
 
 def test_a_record_that_is_none_is_passed_over(app: App) -> None:
     folder = app.store.root / "branches"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     for at, data in enumerate((b"", b"{", b"[]", b'{"id": 1}', b'{"steps": [{"of": "x"}]}')):
         (folder / f"{name_of(at)}.json").write_bytes(data)
     assert app.service.branches.all() == []

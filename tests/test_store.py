@@ -109,7 +109,15 @@ def test_parts_return_their_paths_and_keep_every_byte(store: Store) -> None:
     views: tuple[Any, Any] = bytearray(b"no media"), memoryview(b"no media")
     folder = store.initialize_storage()
     assert folder == store.root / "operations"
-    assert {path.name for path in store.root.iterdir()} == {"operations", "pending", "branches", "trash", "shares", "cache"}
+    assert {path.name for path in store.root.iterdir()} == {
+        "operations",
+        "pending",
+        "branches",
+        "trash",
+        "shares",
+        "reviews",
+        "cache",
+    }
     assert store.save_input_image(ID, PNG) == folder / f"{ID}_in_1.png"
     assert store.save_input_image(ID, views[0], 2) == folder / f"{ID}_in_2.jpg"
     assert store.save_output_file(ID, views[1], "text_to_video") == folder / f"{ID}_out.mp4"

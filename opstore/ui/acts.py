@@ -182,6 +182,7 @@ def spoken(types: Sequence[str] = tuple(OPERATION_TYPES)) -> dict[str, Any]:
         "share": _("Share"),
         "newtag": _("a tag, or several with commas"),
         "compare": _("Compare"),
+        "review": _("Vote"),
         "few": _("Up to four"),
         "use": _("Use in Create"),
         "remix": _("Use these settings"),

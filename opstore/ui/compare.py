@@ -119,6 +119,7 @@ def choose(service: Service) -> None:
     parts.note(
         _("Choose a result to see it beside what it was made from. For any two to four, select them in the library and press C.")
     )
+    st.page_link(parts.REVIEW, label=_("Blind review"))
     found = service.index.search("inputs:>=1 status:stored", size=OFFERED).rows
     operations = [item for item in (_operation(service, row.id) for row in found) if item and item.outputs]
     opened = gallery([parts.tile(item) for item in operations], key="compare-offered", tile_size=180)

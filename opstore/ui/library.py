@@ -26,12 +26,12 @@ from opstore.operation import OPERATION_TYPES, Operation
 from opstore.service import Service
 from opstore.trash import KEPT
 from opstore.ui import acts, export, parts, words
-from opstore.ui.compare import address
+from opstore.ui.away import leave
 from opstore.ui.components.choices import choices
 from opstore.ui.components.grid import grid
 from opstore.ui.markup import Markup, css, show
 from opstore.ui.state import opened
-from opstore.ui.studio import acting, naming
+from opstore.ui.studio import naming
 from opstore.ui.words import _
 
 GRID = "library"
@@ -359,20 +359,8 @@ def results(service: Service, found: View) -> str | None:
     if unstacked:
         _unstack(service, found, unstacked)
     if away:
-        _leave(found, *away)
+        leave(service, *away, found.query, found.order)
     return opened
-
-
-def _leave(found: View, way: str, ids: tuple[str, ...]) -> None:
-    """Take the chosen operations to the form that shares them, or to another page; one alone takes its neighbours along."""
-    if way == "use":
-        acting.use_outputs(opened().service, ids)
-    if way == "remix" and ids:
-        acting.remix(ids[0])
-    if way == "compare" and ids:
-        st.switch_page(parts.COMPARE, query_params=address(ids, *((found.query, found.order) if len(ids) == 1 else ())))
-    if way == "share":
-        st.session_state["sharing"] = list(ids)
 
 
 def _notes(found: View) -> dict[str, str]:

@@ -25,6 +25,7 @@ PAGES = [
 #: Pages that something leads to, and that nobody begins with.
 BESIDES = [
     st.Page(ROOT / "pages" / "lineage.py", title=_("Family"), url_path="lineage", visibility="hidden"),
+    st.Page(ROOT / "pages" / "review.py", title=_("Blind review"), url_path="review", visibility="hidden"),
 ]
 
 page = st.navigation([*PAGES, *BESIDES], position="top")

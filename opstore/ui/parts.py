@@ -23,7 +23,7 @@ from opstore.ui.words import _
 STYLE = Path(__file__).with_name("style.css")
 #: Pages as `st.switch_page` wants them: from the main script's folder.
 CREATE, LIBRARY = "../../pages/create.py", "../../pages/library.py"
-COMPARE, LINEAGE = "../../pages/compare.py", "../../pages/lineage.py"
+COMPARE, LINEAGE, REVIEW = "../../pages/compare.py", "../../pages/lineage.py", "../../pages/review.py"
 
 
 def style() -> None:

@@ -12,7 +12,7 @@ import streamlit as st
 #: What can be done with chosen operations; anything else that arrives is nobody's act.
 KINDS = ("rate", "favorite", "tag", "trash", "restore", "remove", "undo")
 #: Where the chosen operations can be taken to.
-WAYS = ("compare", "share", "use", "remix")
+WAYS = ("compare", "share", "review", "use", "remix")
 
 _HERE = Path(__file__).parent
 _HTML = '<div class="root"></div>\n<span hidden></span>'

@@ -36,6 +36,7 @@ function selectionBar(grid) {
   rate.onmouseover = event => mark(rate, [...rate.children].indexOf(event.target));
   rate.onmouseleave = () => mark(rate, -1);
   bar.replaceChildren(count, rate, button(words.say("favorite"), () => grid.favorite()), button(words.say("tag"), () => tags(grid)),
+    button(words.say("review"), () => grid.away("review"), { disabled: selection.size < 2 }),
     button(words.say("compare"), () => grid.away("compare"), { disabled: selection.size > 4, title: words.say("few") }),
     button(words.say("use"), () => grid.away("use")),
     ...(selection.size === 1 ? [button(words.say("remix"), () => grid.away("remix"))] : []),

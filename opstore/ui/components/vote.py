@@ -1,0 +1,42 @@
+"""The booth in which people vote on two results; it hears keys, and shows nothing of who made what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+_HERE = Path(__file__).parent
+_HTML = '<div class="root"></div>\n<span hidden></span>'
+_CSS = (_HERE / "vote.css").read_text("utf-8")
+_JS = (_HERE / "vote.js").read_text("utf-8")
+
+_mount = st.components.v2.component("opstore_vote", html=_HTML, css=_CSS, js=_JS)
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """What has just been cast: a choice of `reviews` or `undo`, and for which pair; `turn` tells it from every other."""
+
+    choice: str
+    left: str
+    right: str
+    turn: int
+
+
+def booth(*, key: str, **data: Any) -> None:
+    """Show a pair; what is cast arrives with the next run of the page, from `cast_in`."""
+    _mount(key=key, data=data, on_cast_change=lambda: None)
+
+
+def cast_in(key: str) -> Cast | None:
+    """Return what has just been cast in the booth `key`, None where there is nothing, or nothing of ours."""
+    state = st.session_state.get(key)
+    sent = state.get("cast") if isinstance(state, Mapping) else None
+    if not isinstance(sent, Mapping) or not isinstance(sent.get("turn"), int | float):
+        return None
+    choice, left, right = (str(sent.get(name)) for name in ("choice", "left", "right"))
+    return Cast(choice, left, right, int(sent["turn"]))

@@ -1,0 +1,229 @@
+"""The parts of the blind review: the reviews there are, the booth, and what the votes come to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from opstore.analytics.ranking import Standing, win_rates
+from opstore.errors import OpstoreError
+from opstore.operation import Operation
+from opstore.reviews import Pair, Review, Reviews, voter_name
+from opstore.service import Service
+from opstore.ui import parts, words
+from opstore.ui.components.choices import choices
+from opstore.ui.components.vote import booth, cast_in
+from opstore.ui.markup import Markup, show
+from opstore.ui.words import _, ngettext
+
+#: Characters of a prompt in a table of results.
+MAX_PROMPT = 80
+
+
+def begin(service: Service) -> None:
+    """Begin a review of what was chosen in the library, or of a search, and show those there are."""
+    chosen = st.session_state.get("review-ids", [])
+    parts.note(
+        _("Two results at a time, without saying who made them: choose the better one by key. Results of one prompt come first.")
+    )
+    with st.form("begin-review", border=False):
+        title = st.text_input(_("Title"), max_chars=60)
+        query = (
+            ""
+            if chosen
+            else st.text_input(_("Search whose results are compared"), placeholder=_("castle type:text_to_image date:7d"))
+        )
+        if chosen:
+            st.caption(ngettext("{count} chosen in the library", "{count} chosen in the library", len(chosen)))
+        if st.form_submit_button(_("Begin"), type="primary"):
+            _begin(service, title, chosen, query)
+    found = service.reviews.all()
+    if found:
+        st.subheader(_("Reviews"), anchor=False)
+        opened = choices([(review.title, "", review.id) for review in found], key="reviews")
+        if opened:
+            _open(opened)
+
+
+def _begin(service: Service, title: str, chosen: list[str], query: str) -> None:
+    try:
+        review = service.reviews.begin(title, ids=chosen) if chosen else service.reviews.begin(title, query=query)
+    except OpstoreError as error:
+        parts.show_error(error)
+    else:
+        st.session_state.pop("review-ids", None)
+        _open(review.id)
+
+
+def _open(review_id: str) -> None:
+    st.query_params["id"] = review_id
+    st.rerun()
+
+
+# -- voting --------------------------------------------------------------------------------------------------------------
+
+
+def vote(service: Service, review_id: str) -> None:
+    """Let a person vote in a review, and show its results to who asks; raise OperationNotFound for one that is not there."""
+    review = service.reviews.get(review_id)
+    with st.container(horizontal=True, vertical_alignment="bottom", key="review-strip"):
+        name = st.text_input(_("Your name"), key="voter", max_chars=60, width=220, persist_state="session")
+        view = st.segmented_control(
+            _("View"),
+            ["vote", "results"],
+            default="vote",
+            required=True,
+            format_func={"vote": _("Vote"), "results": _("Results")}.__getitem__,
+            key="review-view",
+            label_visibility="collapsed",
+        )
+        st.page_link(parts.REVIEW, label=_("All reviews"), query_params={})
+    if view == "results":
+        results(service, review)
+        return
+    try:
+        voter = voter_name(name or _("somebody"))
+    except OpstoreError as error:
+        parts.show_error(error)
+        return
+    _cast(service.reviews, review, voter)
+    _pair(service, review, voter)
+
+
+def _cast(reviews: Reviews, review: Review, voter: str) -> None:
+    """Take in what has just arrived from the booth, before the next pair is drawn: the component tells it once."""
+    cast = cast_in("booth")
+    if cast is None or st.session_state.get("cast-turn") == cast.turn:
+        return  # none, or one that came twice
+    st.session_state["cast-turn"] = cast.turn
+    try:
+        if cast.choice == "undo":
+            reviews.take_back(review.id, voter)
+        else:
+            reviews.vote(review.id, voter, Pair(cast.left, cast.right), cast.choice)
+    except OpstoreError as error:
+        parts.show_error(error)
+
+
+def _pair(service: Service, review: Review, voter: str) -> None:
+    reviews = service.reviews
+    mine = reviews.votes(review.id, voter)
+    upcoming = reviews.upcoming(review, voter)
+    st.caption(ngettext("{count} vote cast", "{count} votes cast", sum(not vote.skipped for vote in mine)))
+    if not upcoming:
+        parts.note(_("That was all: no pair is left that you have not seen. The results are one click away."))
+        if mine and st.button(_("Take the last vote back")):
+            reviews.take_back(review.id, voter)
+            st.rerun()
+        return
+    pair, *further = upcoming
+    sides = {name: reviews.operation(item) for name, item in (("left", pair.left), ("right", pair.right))}
+    prompts = list(dict.fromkeys(item.prompt for item in sides.values() if item))
+    booth(
+        key="booth",
+        pair={**{name: _side(item) for name, item in sides.items() if item}, "prompt": "\n".join(prompts)},
+        ahead=[_side(item)["src"] for two in further for item in map(reviews.operation, (two.left, two.right)) if item],
+        undo=bool(mine),
+        turn=[len(mine), st.session_state.get("cast-turn")],
+        words={
+            "left": _("Left is better"),
+            "right": _("Right is better"),
+            "tie": _("Equal"),
+            "skip": _("Skip"),
+            "undo": _("Undo"),
+            "votes": _("Vote"),
+        },
+    )
+
+
+def _side(operation: Operation) -> dict[str, Any]:
+    name = operation.output or ""
+    return {"id": operation.id, "src": parts.file_address(name), "video": name.endswith((".mp4", ".webm"))}
+
+
+# -- results -------------------------------------------------------------------------------------------------------------
+
+
+def results(service: Service, review: Review) -> None:
+    """Show what the votes of a review come to, by model, prompt or a parameter."""
+    votes = [vote for vote in service.reviews.votes(review.id) if not vote.skipped]
+    if not votes:
+        parts.note(_("Nobody has voted yet."))
+        return
+    found = {
+        item: service.reviews.operation(item) for item in dict.fromkeys(one for vote in votes for one in (vote.left, vote.right))
+    }
+    operations = {name: operation for name, operation in found.items() if operation}
+    names = ["model", "prompt", *_differing(list(operations.values()))]
+    by = st.segmented_control(
+        _("By"),
+        names,
+        default="model",
+        required=True,
+        format_func=lambda name: {"model": _("Model"), "prompt": _("Prompt")}.get(name) or words.parameter_name(name),
+        key="review-by",
+    )
+    rows = [{"left": vote.left, "right": vote.right, "winner": vote.winner} for vote in votes]
+    standings = win_rates(rows, _naming(operations, by or "model"))
+    people = len({vote.voter for vote in votes})
+    told = [ngettext("{count} vote", "{count} votes", len(votes)), ngettext("{count} person", "{count} people", people)]
+    st.caption(" · ".join(told))
+    if standings:
+        _standings(standings)
+    else:
+        parts.note(_("No vote was between two that differ in this."))
+
+
+def _differing(operations: list[Operation]) -> list[str]:
+    from opstore.comparing.texts import differing
+
+    return [name for name, _values in differing(operations) if name not in ("operationType", "model", "provider")]
+
+
+def _naming(operations: dict[str, Operation], by: str) -> Callable[[str], str | None]:
+    def name(operation_id: str) -> str | None:
+        operation = operations.get(operation_id)
+        if operation is None:
+            return None
+        if by == "model":
+            return operation.model or _("unknown")
+        if by == "prompt":
+            return " ".join(operation.prompt.split())
+        value = operation.parameters().get(by)
+        return None if value is None else str(words.choice_name(value))
+
+    return name
+
+
+def _standings(standings: list[Standing]) -> None:
+    """Show win rates as bars with their intervals, the best first."""
+    head = (_("Win rate"), _("95 % interval"), _("Votes"))
+    line = Markup(
+        '<tr><th scope="row">{}</th><td><span class="ops-rate" style="--rate: {}; --low: {}; --high: {}"><i></i></span></td>'
+        "<td>{}</td><td>{}</td><td>{}</td></tr>"
+    )
+    body = Markup("").join(
+        line.format(
+            str(item.name)[:MAX_PROMPT],
+            *(f"{value:.4f}" for value in (item.rate, item.low, item.high)),
+            _percent(item.rate),
+            f"{_percent(item.low)} – {_percent(item.high)}",
+            words.number(item.votes),
+        )
+        for item in standings
+    )
+    columns = Markup("").join(Markup('<th scope="col">{}</th>').format(name) for name in head)
+    table = Markup('<table class="ops-facts ops-standings"><thead><tr><th></th><th></th>{}</tr></thead><tbody>{}</tbody></table>')
+    show(table.format(columns, body))
+    st.caption(
+        _(
+            "The chance to win against an average other of this list (Bradley-Terry); "
+            "where intervals overlap, nothing is decided yet."
+        )
+    )
+
+
+def _percent(share: float) -> str:
+    return _("{share} %").format(share=words.number(share * 100))

@@ -59,7 +59,7 @@ class Survey:
 
 
 def survey(store: Store, report: Report = quiet) -> Survey:
-    """Look at everything once (40 µs an operation and 3 µs a file)."""
+    """Look at everything once (0.22 ms an operation, 3.5 µs a file)."""
     kinds: Counter[str] = Counter()
     sizes: dict[str, int] = defaultdict(int)
     sidecars = 0

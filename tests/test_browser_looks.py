@@ -48,6 +48,9 @@ def test_screens(filled: Server, windows: Windows, photo: Photo, width: int, the
             shoot(visitor, f"{name}-{width}-{theme}")
             page.keyboard.press("Escape")
             expect(visitor.dialog).to_have_count(0)
+        visitor.open("/storage")
+        expect(page.locator(".js-plotly-plot")).to_have_count(2)
+        shoot(visitor, f"storage-{width}-{theme}")
 
 
 #: Operations whose drawers are looked at: two inputs, a video, a failed one.

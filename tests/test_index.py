@@ -413,6 +413,29 @@ def test_a_damaged_file_is_replaced(tmp_path: Path, damage: str, is_open: bool) 
     assert all_rows(index) == expected
 
 
+def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path: Path) -> None:
+    store = folder_of(tmp_path, 40, 4)
+    settle(store)
+    before = Index(store, clock=clock)
+    before.update()
+    expected = all_rows(before)
+    before.stop()
+    shutil.rmtree(store.cache)
+    store.cache.write_text("not a folder")
+    index = Index(store, clock=clock)
+    assert index.makeshift and not index.path.is_relative_to(tmp_path)
+    assert index.update() == len(expected) == len(all_rows(index)) and all_rows(index) == expected
+    plant(store, random_sidecar(random.Random(1), "20260101000000_abc123de"))
+    index.refresh("20260101000000_abc123de")
+    index.rebuild()
+    assert index.count().n == len(expected) + 1 and store.cache.read_text() == "not a folder"
+    folder = index.path.parent
+    index.stop()
+    index.makeshift.cleanup()
+    assert not folder.exists()
+    assert Index(Store(tmp_path / "new")).makeshift is None and not (tmp_path / "new").exists()
+
+
 def test_a_rebuild_answers_meanwhile_and_ends_the_same(tmp_path: Path) -> None:
     store = folder_of(tmp_path, 60, 6)
     index, other = Index(store, clock=clock), Index(store, clock=clock)

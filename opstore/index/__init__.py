@@ -6,6 +6,9 @@ itself when it is missing, damaged or of another version; meanwhile it answers f
 
 from __future__ import annotations
 
+import logging
+import os
+import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +34,8 @@ from opstore.store import Store
 from opstore.verify import Problem
 
 __all__ = ["EXACT", "ORDERS", "STACKS", "Changes", "Count", "Found", "Index", "Progress", "Row"]
+
+log = logging.getLogger("opstore.index")
 
 MAX_PAGE = 1_000
 _T = TypeVar("_T")
@@ -67,7 +72,11 @@ class Index:
     def __init__(self, store: Store, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         """Index the operations of `store` in its cache folder; nothing happens before `start` or the first question."""
         self.store = store
-        self.path = store.cache / "index.db"
+        #: Where the index is while the cache folder cannot be written; it goes with this object.
+        self.makeshift = None if _is_writable(store.cache) else tempfile.TemporaryDirectory(prefix="opstore-index-")
+        if self.makeshift:
+            log.warning("%s cannot be written: the index is made in %s, anew after each start", store.cache, self.makeshift.name)
+        self.path = Path(self.makeshift.name if self.makeshift else store.cache) / "index.db"
         self._clock = clock
         self._database = Database(self.path)
         self._follower = Follower(self._database, store.operations)
@@ -310,3 +319,15 @@ class Index:
             except Damaged:
                 continue
         raise StorageError(reason=said("the index was replaced again and again"))
+
+
+def _is_writable(cache: Path) -> bool:
+    """Say whether files can be made in a folder, or the folder itself where it is not there yet; nothing is left behind."""
+    try:
+        with tempfile.TemporaryFile(dir=cache):
+            return True
+    except FileNotFoundError:
+        above = next(folder for folder in cache.resolve().parents if folder.exists())
+        return os.access(above, os.W_OK)
+    except OSError:
+        return False

@@ -153,7 +153,7 @@ def search_box(service: Service, found: View) -> None:
             _("Search"),
             key="search",
             type="search",
-            live="300ms",
+            live="150ms",
             label_visibility="collapsed",
             placeholder=_("Search the library: castle -night type:text_to_video rating:>=4"),
             on_change=lambda: go(q=st.session_state["search"], operation=None),
@@ -429,6 +429,8 @@ def _readable(text: str) -> bool:
 
 def progress(service: Service) -> None:
     """Show how far the index is while it is being made; the library can be used meanwhile."""
+    if service.index.makeshift:
+        st.caption(_("The cache folder cannot be written: the library is indexed in a temporary folder, anew after each start."))
     if not service.index.progress().ready:
         st.fragment(_progress, run_every=1.0)(service)
 

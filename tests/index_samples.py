@@ -69,7 +69,9 @@ def random_sidecar(chance: random.Random, operation_id: str) -> dict[str, Any]:
         ),
         "batchId": chance.choice(("b 1", IDS[0], "", 7)),
         "parents": chance.choice(([], [IDS[0]], [IDS[1], IDS[0], "x", 3], "x")),
-        "workflowAnalysis": chance.choice(({"confidence": 0.7}, {"analysis": {"confidence": 0.3}}, None)),
+        "workflowAnalysis": chance.choice(
+            ({"confidence": 0.7, "overriddenTo": "text_to_image"}, {"analysis": {"confidence": 0.3}, "overriddenTo": None}, None)
+        ),
         "annotations": chance.choice(
             (
                 {"tags": chance.sample(TAGS, 2), "favorite": True, "rating": chance.randint(0, 6)},
@@ -190,6 +192,7 @@ class Queries:
             "provider": ("replicate", "local"),
             "tag": ("mer", '"vacances d\'ete"', '"a  b"', '"x,y"', "vac*", "absent"),
             "favorite": ("yes", "no"),
+            "overridden": ("yes", "no"),
             "error": ("nsfw", "timeout", "rate-limit", "storage", "other"),
             "id": (IDS[0], IDS[1], "202511", "20251103143022_abc", "2019", f"{IDS[0]}*"),
             "parent": (IDS[0], IDS[2]),

@@ -56,8 +56,8 @@ def has(name: str, value: Text | Span, row: Row, today: date) -> bool:
     """Say whether a row has a field's value."""
     if isinstance(value, Span):
         return dated(value, row.moment, today) if name == "date" else counted(value, getattr(row, name))
-    if name == "favorite":
-        return row.favorite == (value.text == "yes")
+    if name in ("favorite", "overridden"):
+        return bool(getattr(row, name)) == (value.text == "yes")
     if name == "parent":
         return value.text in row.parents
     if name == "batch":

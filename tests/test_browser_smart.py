@@ -48,7 +48,7 @@ def test_two_photos_are_analysed_overridden_made_remixed_and_varied(server: Serv
         expect(visitor.dialog.get_by_text("Chosen instead")).to_be_visible()
         visitor.dialog.get_by_role("button", name="Use these settings").click()
         expect(visitor.prompt).to_have_value(PROMPT)
-        expect(page.get_by_role("img", name="Image 2")).to_be_visible()
+        expect(page.get_by_role("img", name="Image 2", exact=True)).to_be_visible()
         expect(page.get_by_role("radio", name=TRANSITION)).to_be_checked()
         expect(page.get_by_label("Length (s)", exact=True)).to_have_value(re.compile("^1"))
         visitor.choose(COMBINE)
@@ -107,7 +107,7 @@ def test_results_and_settings_go_to_create_from_the_grid_by_key(server: Server, 
         visitor.open('/library?q="grey rock for the grid"')
         visitor.tile(prompt).focus()
         page.keyboard.press("u")
-        expect(page.get_by_role("img", name="Image 1")).to_be_visible()
+        expect(page.get_by_role("img", name="Image 1", exact=True)).to_be_visible()
         visitor.ask("sepia of the grey rock")
         child = server.stored("sepia of the grey rock")
     assert child["parents"] == [server.by_prompt(prompt)[0]["operationId"]]

@@ -77,6 +77,17 @@ def test_what_a_person_chose_instead_wins_and_is_kept(app: App, making: Generati
     assert job.operation["workflowAnalysis"]["overriddenTo"] == "image_to_video_single"
 
 
+def test_an_override_survives_to_the_sidecar_and_is_found(app: App, making: Generation) -> None:
+    making.execute(SmartRequest("sepia", (PNG,), workflow="image_to_video_single", parameters={"duration": 1}))
+    making.execute(SmartRequest("sepia", (PNG,)))
+    found = {item.type: item for item in finished(app, 2)}
+    app.service.index.update()
+    ids = [row.id for row in app.service.index.search("overridden:yes").rows]
+    assert ids == [found["image_to_video_single"].id]
+    assert [row.id for row in app.service.index.search("overridden:no").rows] == [found["image_edit_single"].id]
+    app.stop()
+
+
 def test_a_chain_tells_each_step_its_own_prompt(app: App, making: Generation) -> None:
     request = SmartRequest("put a hat on the dog, then let it run", (PNG,))
     analysis = making.analyze(request.prompt, request.images)

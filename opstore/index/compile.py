@@ -19,7 +19,7 @@ from opstore.index.beginnings import SHORT, long_beginning
 from opstore.index.rows import boundary, find
 from opstore.index.sqlite import Connection
 from opstore.index.table import MILLION, THOUSAND
-from opstore.index.terms import And, Field, Node, Not, Or, Phrase, Query, Span, Text, Word, days, matches
+from opstore.index.terms import FIELDS, And, Field, Node, Not, Or, Phrase, Query, Span, Text, Word, days, matches
 from opstore.index.writer import batch_word, bucket, inputs_word, name_word, parent_word, plain
 
 #: Numbers that are kept as whole multiples of a unit and compared in their column.
@@ -229,8 +229,8 @@ class _Compiler:
             inputs = (self.inputs(value.text) for value in node.values if isinstance(value, Text))
             either = " OR ".join(f'"{text}"' for text in inputs if text)
             return _Cover(either) if either else _NOTHING
-        if node.name == "favorite":
-            return self.favorite(node)
+        if FIELDS[node.name] == "flag":
+            return self.flag(node)
         found = _any(self.numbers(node, wide))
         return _Cover(found) if found else _NOTHING
 
@@ -239,11 +239,11 @@ class _Compiler:
         row = self.db.execute("SELECT source FROM op WHERE at = ?", (find(self.db, operation_id),)).fetchone()
         return None if row is None or row[0] is None else inputs_word(row[0])
 
-    def favorite(self, node: Field) -> _Cover:
+    def flag(self, node: Field) -> _Cover:
         wanted = {value.text for value in node.values if isinstance(value, Text)}
         if len(wanted) == 2:
             return _EVERYTHING
-        yes = _any(number for number, _ in self.names("favorite"))
+        yes = _any(number for number, _ in self.names(node.name))
         if "yes" in wanted:
             return _Cover(yes) if yes else _NOTHING
         return _Cover(f"({self.everything()}) NOT ({yes})") if yes else _EVERYTHING

@@ -11,7 +11,7 @@ from opstore.index.table import Entry, output_of
 
 COLUMNS = (
     "at, key, stamp, type, status, prompt, model, provider, output, inputs, rating, favorite, tags, batch, parents, elapsed, "
-    "cost, currency, error, confidence, source"
+    "cost, currency, error, confidence, source, overridden"
 )
 
 
@@ -83,7 +83,7 @@ def _entry_of_row(row: Any, names: Mapping[int, str]) -> Entry:
         id=operation_id,
         type=names[row[3]],
         status=names[row[4]],
-        prompt=row[21],
+        prompt=row[22],
         model=None if row[6] is None else names[row[6]],
         provider=None if row[7] is None else names[row[7]],
         output=output_of(row[8], operation_id),
@@ -99,4 +99,5 @@ def _entry_of_row(row: Any, names: Mapping[int, str]) -> Entry:
         error=None if row[18] is None else names[row[18]],
         confidence=row[19],
         source=row[20],
+        overridden=bool(row[21]),
     )

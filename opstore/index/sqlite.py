@@ -38,7 +38,7 @@ CREATE TABLE op (
   at INTEGER PRIMARY KEY, key TEXT NOT NULL, stamp INTEGER NOT NULL, type INTEGER NOT NULL, status INTEGER NOT NULL,
   prompt INTEGER NOT NULL, model INTEGER, provider INTEGER, output INTEGER, inputs INTEGER NOT NULL, rating INTEGER,
   favorite INTEGER NOT NULL, tags TEXT, batch TEXT, parents TEXT, elapsed INTEGER, cost INTEGER, currency INTEGER, error INTEGER,
-  confidence INTEGER, source INTEGER
+  confidence INTEGER, source INTEGER, overridden INTEGER NOT NULL
 );
 CREATE INDEX op_cost ON op (cost);
 CREATE INDEX op_prompt ON op (prompt);

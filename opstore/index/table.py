@@ -57,6 +57,7 @@ class Entry:
     error: str | None
     confidence: int | None
     source: int | None
+    overridden: bool
     contents: tuple[int, ...] = field(default=(), compare=False)
 
 
@@ -83,6 +84,7 @@ class Row:
     currency: str | None
     error_kind: str | None
     confidence: float | None
+    overridden: bool
 
     @classmethod
     def of(cls, entry: Entry) -> Row:
@@ -107,6 +109,7 @@ class Row:
             currency=entry.currency,
             error_kind=entry.error,
             confidence=None if entry.confidence is None else entry.confidence / MILLION,
+            overridden=entry.overridden,
         )
 
 
@@ -190,6 +193,7 @@ def entry_of(sidecar: Mapping[str, Any], operation_id: str) -> Entry:
         error=_error(sidecar, status),
         confidence=_confidence(sidecar),
         source=_source(sidecar),
+        overridden=_overridden(sidecar.get("workflowAnalysis")),
         contents=codes_of(sidecar),
     )
 
@@ -258,6 +262,11 @@ def _source(sidecar: Mapping[str, Any]) -> int | None:
     if not hashes or not all(isinstance(value, str) for value in hashes):
         return None
     return int.from_bytes(blake2b(" ".join(map(str, hashes)).encode(), digest_size=6).digest())
+
+
+def _overridden(analysis: object) -> bool:
+    """Say whether a person chose another workflow than the one that was proposed."""
+    return isinstance(analysis, dict) and isinstance(analysis.get("overriddenTo"), str)
 
 
 def _confidence(sidecar: Mapping[str, Any]) -> int | None:

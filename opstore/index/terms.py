@@ -30,6 +30,7 @@ FIELDS: dict[str, FieldKind] = {
     "batch": "name",
     "images": "id",
     "confidence": "number",
+    "overridden": "flag",
 }
 #: All of these are quotation marks: keyboards and word processors choose for people.
 QUOTES = '"“”„«»'

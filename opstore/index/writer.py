@@ -32,7 +32,7 @@ _FIRST, _LAST = 0xE000, 0xF8FF
 _PRIVATE = re.compile(f"[{chr(_FIRST)}-{chr(_LAST)}]")
 _MARK = chr(_FIRST) * 2
 _INSERT_TEXT = "INSERT INTO body (rowid, text) VALUES (?, ?)"
-_INSERT = f"INSERT INTO op ({COLUMNS}) VALUES ({', '.join('?' * 21)})"
+_INSERT = f"INSERT INTO op ({COLUMNS}) VALUES ({', '.join('?' * 22)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +117,7 @@ def names_of(entry: Entry) -> list[tuple[str, str]]:
     ]
     if entry.rating is not None:
         found.append(("rating", str(entry.rating)))
-    if entry.favorite:
-        found.append(("favorite", "yes"))
+    found += [(field, "yes") for field, said in (("favorite", entry.favorite), ("overridden", entry.overridden)) if said]
     found += [("tag", tag) for tag in entry.tags]
     sizes = (("cost", entry.cost), ("elapsed", entry.elapsed), ("confidence", entry.confidence))
     found += [(field, str(bucket(value))) for field, value in sizes if value is not None]
@@ -263,6 +262,7 @@ class Writer:
             known["error", entry.error] if entry.error else None,
             entry.confidence,
             entry.source,
+            int(entry.overridden),
         )
         return values, text_of(entry, words)
 

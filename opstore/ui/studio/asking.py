@@ -17,6 +17,7 @@ from opstore.generation import Axis, Generation, SmartRequest
 from opstore.providers.models import Cost
 from opstore.service import Service
 from opstore.ui import parts, words
+from opstore.ui.studio.asked import asked
 from opstore.ui.studio.deciding import Decision
 from opstore.ui.studio.giving import Given
 from opstore.ui.words import _, ngettext
@@ -91,9 +92,9 @@ def generate(generation: Generation, wanted: SmartRequest, given: Sequence[Given
             )
         )
         return
+    known = asked()
     outcome = generation.execute(wanted)
-    st.session_state["asked"] = wanted.prompt
-    st.session_state["sheet"] = outcome.batch_id
+    known.prompt, known.sheet = wanted.prompt, outcome.batch_id
     if outcome.error:
         parts.show_error(outcome.error)
 

@@ -17,6 +17,7 @@ from opstore.ui import parts, words
 from opstore.ui.components.draft import draft
 from opstore.ui.markup import Markup, show
 from opstore.ui.studio import questions
+from opstore.ui.studio.asked import asked
 from opstore.ui.studio.giving import Given
 from opstore.ui.words import _
 
@@ -64,9 +65,10 @@ def _chosen(fitting: list[str], proposed: str, text: str) -> str | None:
     state = st.session_state
     if wanted := state.pop("wanted-type", None):
         state["override"] = wanted
-        state.pop("asked", None)
-    if "asked" in state and state["asked"] != text:  # a new wish after a request: the old choice was not made for it
-        for key in ("asked", "override", "edit-prompt", "video-prompt"):
+        asked().prompt = None
+    if asked().prompt not in (None, text.strip()):  # a new wish after a request: the old choice was not made for it
+        asked().prompt = None
+        for key in ("override", "edit-prompt", "video-prompt"):
             state.pop(key, None)
     if state.get("override") not in fitting or state["override"] == proposed:
         state.pop("override", None)
@@ -76,7 +78,7 @@ def _chosen(fitting: list[str], proposed: str, text: str) -> str | None:
 
 def _choose(key: str) -> None:
     state = st.session_state
-    state.pop("asked", None)
+    asked().prompt = None
     if state[key] == state.get("proposed"):
         state.pop("override", None)
     else:

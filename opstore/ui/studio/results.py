@@ -12,6 +12,7 @@ from opstore.service import Service
 from opstore.ui import panel, parts, words
 from opstore.ui.components.gallery import Tile, gallery
 from opstore.ui.studio.acting import result
+from opstore.ui.studio.asked import asked
 from opstore.ui.studio.naming import differs
 from opstore.ui.words import _, ngettext
 
@@ -29,7 +30,7 @@ def _results(generation: Generation, was_busy: bool) -> None:
     jobs = service.jobs()
     if bool(jobs) != was_busy:
         st.rerun()
-    sheet = st.session_state.get("sheet")
+    sheet = asked().sheet
     # Places that are always there: a result that is shown keeps its element, and a video plays on, when a job begins or ends.
     now, together, made = st.container(key="now"), st.container(key="sheet"), st.container(key="made")
     with now:

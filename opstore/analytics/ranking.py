@@ -80,11 +80,14 @@ def _rates(rows: Sequence[tuple[Any, Any, Any]], names: Sequence[Any], seed: int
         cells[at] = places[one] * size + places[other], places[other] * size + places[one]
         shares[at] = (0.5, 0.5) if winner is None else (float(winner == one), float(winner == other))
     chance = np.random.default_rng(seed)
-    found = []
+    found: list[ndarray] = []
+    start: ndarray | None = None
     for sample in range(SAMPLES + 1):
         drawn = np.arange(len(rows)) if sample == 0 else chance.integers(0, len(rows), len(rows))
         matrix = np.bincount(cells[drawn].ravel(), weights=shares[drawn].ravel(), minlength=size * size).reshape(size, size)
-        found.append(_against_others(matrix))
+        rates, strengths = _against_others(matrix, start)
+        start = strengths if start is None else start
+        found.append(rates)
     low, high = np.quantile(found[1:], (0.025, 0.975), axis=0)
     won = np.bincount(cells[:, 0] // size, weights=shares[:, 0], minlength=size)
     won += np.bincount(cells[:, 1] // size, weights=shares[:, 1], minlength=size)
@@ -92,13 +95,14 @@ def _rates(rows: Sequence[tuple[Any, Any, Any]], names: Sequence[Any], seed: int
     return found[0], np.minimum(np.minimum(low, least), found[0]), np.maximum(np.maximum(high, most), found[0])
 
 
-def _against_others(matrix: ndarray) -> ndarray:
-    """Return for each name the mean chance to win against each of the others."""
+def _against_others(matrix: ndarray, start: ndarray | None) -> tuple[ndarray, ndarray]:
+    """Return for each name the mean chance to win against each of the others, and its strength; `start` is near to those."""
     import choix
     import numpy as np
 
-    strengths = np.clip(choix.ilsr_pairwise_dense(matrix, alpha=_ALPHA), -30, 30)
+    found = choix.ilsr_pairwise_dense(matrix, alpha=_ALPHA, initial_params=start, tol=1e-8 if start is None else 1e-3)
+    strengths: ndarray = np.clip(found, -30, 30)
     chances = 1 / (1 + np.exp(strengths[None, :] - strengths[:, None]))
     np.fill_diagonal(chances, 0)
     mean: ndarray = chances.sum(axis=1) / max(1, len(matrix) - 1)
-    return mean
+    return mean, strengths

@@ -87,20 +87,20 @@ def status_name(status: str, _: Say) -> str:
 def error_kind_name(kind: str, _: Say) -> str:
     """Return what a cause of failure is called; ones that others stored keep their name."""
     names = {
-        "nsfw": _("refused as unsafe"),
-        "payment": _("payment"),
-        "rate limit": _("too many requests"),
-        "memory": _("out of memory"),
-        "interrupted": _("interrupted"),
-        "expired": _("expired"),
-        "storage": _("storage"),
-        "timeout": _("took too long"),
-        "network": _("network"),
-        "invalid input": _("input not accepted"),
-        "not understood": _("answer not understood"),
-        "canceled": _("canceled"),
-        "aborted": _("given up"),
-        "other": _("other"),
+        "nsfw": _("Refused as unsafe"),
+        "payment": _("Payment or budget"),
+        "rate limit": _("Too many requests"),
+        "memory": _("Out of memory"),
+        "interrupted": _("Interrupted"),
+        "expired": _("Expired"),
+        "storage": _("Disk or folder"),
+        "timeout": _("Took too long"),
+        "network": _("Network"),
+        "invalid input": _("Input not usable"),
+        "not understood": _("Answer not understood"),
+        "canceled": _("Canceled"),
+        "aborted": _("Given up"),
+        "other": _("Something else"),
     }
     return names.get(kind, kind)
 

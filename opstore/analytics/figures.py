@@ -29,6 +29,7 @@ from opstore.analytics.chart import (
 )
 from opstore.analytics.selection import OUTCOMES, Selection
 from opstore.analytics.voice import FEW, Voice
+from opstore.translations import error_kind_name
 
 #: Groups that are drawn; the data has all.
 GROUPS = 10
@@ -215,24 +216,7 @@ def errors(selection: Selection, search: Search, voice: Voice) -> Chart:
 
 def error_name(kind: str, voice: Voice) -> str:
     """Return what a cause of failures is called; a foreign one keeps its name."""
-    _ = voice.say
-    names = {
-        "nsfw": _("Refused as unsafe"),
-        "payment": _("Payment or budget"),
-        "rate limit": _("Too many requests"),
-        "memory": _("Out of memory"),
-        "interrupted": _("Interrupted"),
-        "expired": _("Expired"),
-        "storage": _("Disk or folder"),
-        "timeout": _("Took too long"),
-        "network": _("Network"),
-        "invalid input": _("Input not usable"),
-        "not understood": _("Answer not understood"),
-        "canceled": _("Canceled"),
-        "aborted": _("Given up"),
-        "other": _("Something else"),
-    }
-    return names.get(kind, kind)
+    return error_kind_name(kind, voice.say)
 
 
 # -- how fast ------------------------------------------------------------------------------------------------------------

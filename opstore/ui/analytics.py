@@ -17,9 +17,10 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from opstore.errors import OpstoreError
+from opstore.exports.cells import guarded
 from opstore.index.language import values, with_values
 from opstore.service import Service
-from opstore.ui import library, parts, words
+from opstore.ui import export, library, parts, words
 from opstore.ui.library import View
 from opstore.ui.markup import css
 from opstore.ui.words import _
@@ -149,6 +150,7 @@ def bar(service: Service, found: View) -> None:
             label_visibility="collapsed",
             on_change=_chosen,
         )
+        export.offer(service, found.query, report=True)
 
 
 def _chosen() -> None:
@@ -362,7 +364,7 @@ def csv_of(table: Any) -> bytes:
 
 
 def _harmless(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    return guarded(value) if isinstance(value, str) else value
 
 
 # -- prompts -------------------------------------------------------------------------------------------------------------

@@ -38,8 +38,8 @@ def reports(query: str = "") -> None:
     _show(found)
 
 
-def offer(service: Service, query: str, order: str = "newest") -> None:
-    """Offer what a search finds as files."""
+def offer(service: Service, query: str, order: str = "newest", *, report: bool = False) -> None:
+    """Offer what a search finds as files, and with `report` as a report."""
     with st.popover(_("Export")):
         total = service.index.count(query)
         if not total.n:
@@ -48,6 +48,9 @@ def offer(service: Service, query: str, order: str = "newest") -> None:
         told = ngettext("{count} operation as", "{count} operations as", total.n)
         st.caption(told if total.exact else _("More than {count} operations as").format(count=words.number(total.n)))
         _show(links(urlencode({"q": query, "order": order})))
+        if report:
+            st.caption(_("Usage report"))
+            reports(query)
 
 
 def _show(offered: list[list[str]]) -> None:

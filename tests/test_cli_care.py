@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from opstore import Store
+from opstore.cli import main
 from opstore.index import Index
 from opstore.trash import Trash
 from tests.care_samples import annotated, made, save
@@ -102,7 +103,7 @@ def test_cleanup_says_what_it_would_do_and_does_it(store: Store) -> None:
     assert run("trash", "restore", going).returncode == 0 and tree(store.operations.path) == before
 
 
-def test_cleanup_s_options(store: Store) -> None:
+def test_cleanup_s_options(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     blue = save(store, 1, prompt="blue", operationType="text_to_video")
     failed = save(store, 2, success=False, error="no", outputs=[])
     for arguments, wanted in (
@@ -113,9 +114,14 @@ def test_cleanup_s_options(store: Store) -> None:
         (["--larger-than", "0.0001"], {blue, failed}),
         (["--older-than", "0"], {blue, failed}),
     ):
-        assert {row["operationId"] for row in told("cleanup", *arguments, "--dry-run")["operations"]} == wanted, arguments
-    for arguments in (["--query", "rating:many"], ["--older-than", "-1"], ["--success", "maybe"], ["--older-than", "999999"]):
-        assert run("cleanup", *arguments, "--yes").returncode == 2, arguments
+        assert main(["cleanup", *arguments, "--dry-run", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert {row["operationId"] for row in found["operations"]} == wanted, arguments
+    for arguments in (["--query", "rating:many"], ["--older-than", "999999"]):
+        assert main(["cleanup", *arguments, "--yes"]) == 2, arguments
+    for arguments in (["--older-than", "-1"], ["--success", "maybe"]):
+        with pytest.raises(SystemExit, match="2"):
+            main(["cleanup", *arguments, "--yes"])
     assert len(store.list_operations()) == 2
 
 

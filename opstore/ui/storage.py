@@ -20,8 +20,6 @@ from opstore.ui.words import _, ngettext
 
 #: Seconds between two looks at an act.
 TICK = 1.0
-#: What is no type of ours, and what has none.
-_GREY = "#8A8A8A"
 
 
 def begin(act: Callable[[], None]) -> None:
@@ -130,6 +128,8 @@ def _figure() -> Any:
 
 
 def _by_month(rows: Sequence[Sequence[Any]]) -> Any:
+    from opstore.analytics.chart import GREY, TYPES  # pandas and plotly with it: only where something is drawn
+
     kinds = sorted({kind for _month, kind, _size in rows}, key=_rank)
     months = sorted({month for month, _kind, _size in rows})[-24:]
     sizes = {(month, kind): size for month, kind, size in rows}
@@ -138,7 +138,12 @@ def _by_month(rows: Sequence[Sequence[Any]]) -> Any:
         amounts = [sizes.get((month, kind), 0) / 1e6 for month in months]
         said = [words.size(amount * 1e6) for amount in amounts]
         hover = "%{x}<br>%{customdata}"
-        bar = {"name": words.type_name(kind)[:40], "marker_color": colour(kind), "customdata": said, "hovertemplate": hover}
+        bar = {
+            "name": words.type_name(kind)[:40],
+            "marker_color": TYPES.get(kind, GREY),
+            "customdata": said,
+            "hovertemplate": hover,
+        }
         figure.add_bar(x=months, y=amounts, **bar)
     figure.update_layout(
         barmode="stack",
@@ -152,6 +157,8 @@ def _by_month(rows: Sequence[Sequence[Any]]) -> Any:
 
 
 def _by_kind(kinds: Mapping[str, int]) -> Any:
+    from opstore.analytics.chart import GREY
+
     names = {
         "output": _("Results"),
         "input": _("Inputs"),
@@ -162,7 +169,7 @@ def _by_kind(kinds: Mapping[str, int]) -> Any:
     }
     rows = [(name, kinds.get(key, 0)) for key, name in names.items() if kinds.get(key)][::-1]
     texts = [words.size(size) for _name, size in rows]
-    bar = {"orientation": "h", "text": texts, "textposition": "auto", "hoverinfo": "skip", "marker_color": _GREY}
+    bar = {"orientation": "h", "text": texts, "textposition": "auto", "hoverinfo": "skip", "marker_color": GREY}
     figure = _figure()
     figure.add_bar(x=[size for _name, size in rows], y=[name for name, _size in rows], **bar)
     figure.update_layout(**_frame())
@@ -177,13 +184,6 @@ def _frame() -> dict[str, Any]:
 def _rank(kind: str) -> tuple[int, str]:
     order = list(OPERATION_TYPES)
     return (order.index(kind) if kind in order else len(order), kind)
-
-
-def colour(kind: str) -> str:
-    """Return the colour that a type of operation has in every chart of the theme; those of other programs are grey."""
-    mode = "dark" if getattr(st.context.theme, "type", None) == "dark" else "light"
-    palette = st.get_option(f"theme.{mode}.chartCategoricalColors")
-    return str(palette[_rank(kind)[0]]) if kind in OPERATION_TYPES else _GREY
 
 
 # -- cleanup -------------------------------------------------------------------------------------------------------------

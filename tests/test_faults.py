@@ -348,9 +348,9 @@ def nothing_left(data: Path) -> None:
     assert os.listdir(data / "operations") == []
 
 
-#: Room for 0, 1, 3 and 4 of 4 files: in bytes, and in inodes beside the root, five folders and the lock.
+#: Room for 0, 1, 3 and 4 of 4 files: in bytes, and in inodes beside the root, seven folders and the lock.
 @pytest.mark.parametrize(
-    "options", ["size=4k", "size=12k", "size=36k", "nr_inodes=7", "nr_inodes=8", "nr_inodes=10", "nr_inodes=11"]
+    "options", ["size=4k", "size=12k", "size=36k", "nr_inodes=9", "nr_inodes=10", "nr_inodes=12", "nr_inodes=13"]
 )
 def test_a_full_disk_is_said_and_nothing_is_left_behind(tmp_path: Path, options: str) -> None:
     need_mounts(tmp_path)

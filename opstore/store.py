@@ -49,6 +49,8 @@ from opstore.names import (
 )
 from opstore.operation import MAX_SIDECAR_BYTES, Operation, checked, complete, decode, encode, fallback_extension
 
+#: The folders of a data folder.
+FOLDERS = ("operations", "pending", "branches", "trash", "shares", "reviews", "cache")
 #: The specification's limit for an uploaded file.
 MAX_INPUT_BYTES = 10 * 1024 * 1024
 #: The specification's limit for a smart request; an edit's own limit of 5 is in the table of operation types.
@@ -85,7 +87,7 @@ class Store:
 
     def initialize_storage(self) -> Path:
         """Create the data folder and the folders in it, durably; return the folder of the operations."""
-        for name in ("operations", "pending", "branches", "trash", "shares", "reviews", "cache"):
+        for name in FOLDERS:
             Folder(self.root / name).make()
         return self.operations.path
 

@@ -19,7 +19,7 @@ from opstore.demo.plan import SESSIONS, planned
 from opstore.errors import FileMissing, NotADemo, OperationExists, said, shown
 from opstore.files import Folder
 from opstore.operation import parse_time, timestamp
-from opstore.store import Store
+from opstore.store import FOLDERS, Store
 
 MARK = "demo.json"
 SCHEMA = "opstore-demo/1"
@@ -27,7 +27,8 @@ SEED = 7
 MAX_MARK_BYTES = 10_000
 #: Processes at a time: each holds the engine, about 150 MB.
 MOST_PROCESSES = 4
-_FOLDERS = ("operations", "pending", "trash", "shares")
+#: What is in `cache/` can be made again, and is nobody's.
+_KEPT = tuple(name for name in FOLDERS if name != "cache")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,8 @@ def _foreign(store: Store) -> str | None:
     """Return what is in the folder that no demo has put there, by name; None where it is empty or missing."""
     if not store.root.exists():
         return None
-    others = sorted(name for name in os.listdir(store.root) if name not in (*_FOLDERS, "cache"))
-    within = (f"{folder}/{name}" for folder in _FOLDERS for name in sorted(Folder(store.root / folder).names()))
+    others = sorted(name for name in os.listdir(store.root) if name not in FOLDERS)
+    within = (f"{folder}/{name}" for folder in _KEPT for name in sorted(Folder(store.root / folder).names()))
     found = next((name for name in (*others, *within)), None)
     return None if found is None else shown(found)
 

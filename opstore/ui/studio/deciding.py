@@ -57,7 +57,9 @@ def decide(generation: Generation, text: str, given: list[Given]) -> Decision:
     analysis = analysis.overridden(workflow)
     _reason(analysis, bool(written.strip() or given))
     questions.offer_analysis(generation, written, given)
-    return Decision(workflow, analysis, _step_prompts(written) if workflow == "edit_then_video" else None)
+    return Decision(
+        workflow, analysis, _step_prompts(analysis.steps or rules.steps(written)) if workflow == "edit_then_video" else None
+    )
 
 
 def _chosen(fitting: list[str], proposed: str, text: str) -> str | None:
@@ -101,9 +103,9 @@ def _reason(analysis: WorkflowAnalysis, begun: bool) -> None:
         parts.note(words.stored(analysis.fallback))
 
 
-def _step_prompts(text: str) -> StepPrompts:
-    """Let the person word both steps of a chain; what they have not touched follows the prompt."""
-    state, proposed = st.session_state, rules.steps(text)
+def _step_prompts(proposed: StepPrompts) -> StepPrompts:
+    """Let the person word both steps of a chain; what they have not touched follows the proposal."""
+    state = st.session_state
     for key, words_now, before in (
         ("edit-prompt", proposed.edit, state.get("steps-before", StepPrompts("", "")).edit),
         ("video-prompt", proposed.video, state.get("steps-before", StepPrompts("", "")).video),

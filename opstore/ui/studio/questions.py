@@ -41,12 +41,19 @@ def offer_analysis(generation: Generation, text: str, given: Sequence[Given]) ->
     if asker is None or not text.strip() or not all(item.sound for item in given):
         return
     mark, images = _mark(text, given), [item.data for item in given]
+    if _answer("analysis", mark) is not None:
+        return  # it has been asked exactly this
     label = _("Ask {model} ({amount} at most)").format(model=asker.title, amount=words.money(asker.cost().amount or 0.0))
     _offer("analysis", mark, label, lambda: generation.analyze(text, images), generation)
 
 
 def wording(generation: Generation, text: str, workflow: str) -> tuple[str | None, bool, Mapping[str, Any] | None]:
-    """Offer a better wording of the prompt; return it as the person left it, whether it is to be used, and what it cost."""
+    """Offer a better wording of the prompt; return it as the person left it, whether it is to be used, and what it cost.
+
+    A chain has none: there each step is told its own prompt.
+    """
+    if workflow == "edit_then_video":
+        return None, False, None
     mark = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
     answered = _answer("wording", mark)
     if isinstance(answered, OpstoreError):

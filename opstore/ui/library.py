@@ -223,10 +223,7 @@ def chip_row(found: View) -> None:
     """Show every part of the search, each to be taken away."""
     offered = [(label, _("Take away {part}").format(part=label), rest) for label, rest in chips(found.query)]
     if offered and not found.mistake:
-        rest = choices(offered, key="chips")
-        if rest is not None:
-            go(q=rest)
-            st.rerun()
+        choices(offered, key="chips", on_choice=lambda rest: go(q=rest))
 
 
 # -- filters -------------------------------------------------------------------------------------------------------------

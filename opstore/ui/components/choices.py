@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
@@ -40,9 +40,23 @@ export default function ({ data, parentElement, setTriggerValue }) {
 _mount = st.components.v2.component("opstore_choices", html=_HTML, css=_CSS, js=_JS)
 
 
-def choices(offered: Sequence[tuple[str, str, str]], *, key: str) -> str | None:
-    """Show (label, name of the click, value) as small buttons, those with a name with a ✕; return the value just chosen."""
+def choices(offered: Sequence[tuple[str, str, str]], *, key: str, on_choice: Callable[[str], None] | None = None) -> str | None:
+    """Show (label, name of the click, value) as small buttons, those with a name with a ✕; return the value just chosen.
+
+    With `on_choice` that is called with it before the page is run: one run of the page instead of two.
+    """
     shown = [{"label": label, "name": name, "value": value} for label, name, value in offered]
-    result = _mount(key=key, data={"choices": shown}, on_chosen_change=lambda: None)
-    value = result.chosen.get("value") if isinstance(result.chosen, dict) else None
-    return value if value in [choice[2] for choice in offered] else None
+    values = [choice[2] for choice in offered]
+
+    def chosen() -> None:
+        value = _value((st.session_state.get(key) or {}).get("chosen"), values)
+        if on_choice and value is not None:
+            on_choice(value)
+
+    result = _mount(key=key, data={"choices": shown}, on_chosen_change=chosen)
+    return _value(result.chosen, values)
+
+
+def _value(chosen: object, values: Sequence[str]) -> str | None:
+    value = chosen.get("value") if isinstance(chosen, Mapping) else None
+    return value if value in values else None

@@ -149,13 +149,36 @@ def _input_count(chance: random.Random, kind: str) -> int:
     return {"image_edit_single": 1, "image_to_video_single": 1, "image_to_video_transition": 2, "edit_then_video": 1}.get(kind, 0)
 
 
-def write(folder: Path, count: int, seed: int = 4, media: bool = True) -> None:
-    """Write a data folder: sidecars, and with `media` an empty file for every input and output, as names count in a listing."""
+def detail(sidecar: dict[str, Any], chance: random.Random) -> None:
+    """Add what charts ask for: computing time, sizes of files, which type was proposed, and whether it was kept."""
+    kind, elapsed = sidecar["operationType"], sidecar["elapsedSeconds"]
+    sidecar["steps"] = [{"operationType": kind, "predictSeconds": round(elapsed * 0.8, 3), "status": "succeeded"}]
+    files = [{"name": name, "role": "input", "bytes": chance.randrange(50_000, 4_000_000)} for name in sidecar["inputFiles"]]
+    if sidecar["outputFile"]:
+        size = chance.randrange(200_000, 6_000_000 if "video" in kind else 900_000)
+        files.append({"name": sidecar["outputFile"], "role": "output", "bytes": size, "width": 1024, "height": 1024})
+    sidecar["files"] = files
+    if chance.random() < 0.4:
+        sure = round(chance.betavariate(5, 2), 2)
+        analysis: dict[str, Any] = {"workflow": {"id": kind, "name": kind}, "confidence": sure, "reasoning": "because"}
+        if chance.random() > sure:
+            analysis["overriddenTo"] = "text_to_image" if kind != "text_to_image" else "image_edit_single"
+        sidecar["workflowAnalysis"] = analysis
+
+
+def write(folder: Path, count: int, seed: int = 4, media: bool = True, detailed: bool = False) -> None:
+    """Write a data folder: sidecars, and with `media` an empty file for every input and output, as names count in a listing.
+
+    With `detailed` the sidecars also have what only charts ask for.
+    """
     operations_folder = folder / "operations"
     operations_folder.mkdir(parents=True, exist_ok=True)
     place = os.open(operations_folder, os.O_RDONLY)
     try:
+        chance = random.Random(seed)
         for sidecar in operations(count, seed):
+            if detailed:
+                detail(sidecar, chance)
             names: Sequence[str] = [*sidecar["inputFiles"], *([sidecar["outputFile"]] if sidecar["outputFile"] else [])]
             for name in names if media else ():
                 os.close(os.open(name, os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=place))

@@ -1,0 +1,240 @@
+"""Analytics at 100,000 operations (OPSTORE_BENCH_N=1000000 for a million): numbers and charts for a changed filter, and the
+first opening in a fresh process, against reading every JSON and the same group-bys in DuckDB over Parquet.
+
+The corpus has what charts ask for: computing times, bytes, analyses. OPSTORE_BENCH_DIR names a folder to make it in, and keep.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pandas as pd
+
+from bench import Table, file_system, milliseconds, percentile
+from bench.corpus import write
+from opstore import Store
+from opstore.analytics import content, figures, load_frame, numbers, topics
+from opstore.analytics.chart import Search
+from opstore.analytics.columns import COLUMNS
+from opstore.analytics.desk import Analytics
+from opstore.analytics.selection import Selection
+from opstore.analytics.voice import Voice
+from opstore.index import Index
+
+ROOT = Path(__file__).resolve().parents[1]
+ZONE = ZoneInfo("Europe/Paris")
+ROUNDS = 5
+#: Each is met for the first time in every round: nothing of it is kept.
+FILTERS = ("", "-type:unknown", "date:2025", "type:text_to_image", "la", "elapsed:>10", "status:failed", "plage rating:>=4")
+NUMBERS: dict[str, Callable[[Selection], object]] = {
+    "headline": numbers.headline,
+    "over time": numbers.over_time,
+    "by type": partial(numbers.by_category, name="operation_type"),
+    "success by model": partial(numbers.by_category, name="model"),
+    "errors": numbers.errors,
+    "elapsed by type": partial(numbers.times, by="operation_type"),
+    "computed by type": partial(numbers.times, by="operation_type", column="predict_seconds"),
+    "cost over time": numbers.cost_over_time,
+    "cost by model": numbers.cost_by,
+    "top prompts": content.top_prompts,
+    "top words": content.top_words,
+    "parameters": content.parameters,
+    "hours and weekdays": partial(numbers.rhythm, zone=ZONE),
+    "calibration": content.calibration,
+    "workflows": content.workflows,
+    "ratings": content.ratings,
+    "storage": content.storage,
+}
+CHARTS = (
+    *(figures.over_time, figures.by_type, figures.success, figures.errors, figures.times),
+    *(partial(figures.times, column="predict_seconds"), figures.cost_over_time, figures.cost_by_model, topics.words),
+    *(topics.parameters, partial(topics.rhythm, zone=ZONE), topics.ratings, topics.calibration, topics.workflows, topics.storage),
+)
+#: The same group-bys, each as one would write it; words and parameters are left out, which favours DuckDB.
+SQL = (
+    "SELECT count(*), sum(CASE WHEN status = 'stored' THEN 1 END), median(elapsed_seconds), sum(cost) FROM t WHERE {w}",
+    "SELECT date_trunc('month', timestamp) AS m, status, count(*) FROM t WHERE {w} GROUP BY ALL",
+    "SELECT operation_type, status, count(*) FROM t WHERE {w} GROUP BY ALL",
+    "SELECT model, status, count(*) FROM t WHERE {w} GROUP BY ALL",
+    "SELECT error_kind, count(*), mode(error) FROM t WHERE {w} AND status <> 'stored' GROUP BY ALL",
+    "SELECT operation_type, quantile_cont(elapsed_seconds, [0.5, 0.95]), count(*) FROM t WHERE {w} GROUP BY ALL",
+    "SELECT operation_type, quantile_cont(predict_seconds, [0.5, 0.95]), count(*) FROM t WHERE {w} GROUP BY ALL",
+    "SELECT date_trunc('month', timestamp) AS m, status, sum(cost) FROM t WHERE {w} GROUP BY ALL",
+    "SELECT model, status, sum(cost), count(*) FROM t WHERE {w} GROUP BY ALL",
+    "SELECT prompt_key, count(*) AS n, avg(rating), sum(cost), first(prompt) FROM t WHERE {w} GROUP BY ALL"
+    " ORDER BY n DESC LIMIT 12",
+    "SELECT dayofweek(timestamp), hour(timestamp), count(*) FROM t WHERE {w} GROUP BY ALL",
+    "SELECT floor(confidence * 10), overridden, status, count(*) FROM t WHERE {w} GROUP BY ALL",
+    "SELECT workflow_id, floor(confidence * 10), count(*) FROM t WHERE {w} GROUP BY ALL",
+    "SELECT model, rating, count(*) FROM t WHERE {w} GROUP BY ALL",
+    "SELECT date_trunc('month', timestamp) AS m, media, sum(bytes_in), sum(bytes_between), sum(bytes_out) FROM t WHERE {w}"
+    " GROUP BY ALL",
+)
+WHERE = {"": "true", "-type:unknown": "operation_type <> 'unknown'", "date:2025": "year(timestamp) = 2025"}
+OPENING = """
+import sys, time
+start = time.perf_counter()
+from bench.analytics import CHARTS, drawn
+from opstore.analytics.desk import Analytics
+from opstore.index import Index
+desk = Analytics(Index.over(sys.argv[1]))
+selection = desk.select("")
+drawn(selection)
+print(time.perf_counter() - start, len(selection))
+"""
+
+
+def run() -> Iterable[Table]:
+    """Measure over one corpus: the first building, the openings, the filters."""
+    count = int(os.environ.get("OPSTORE_BENCH_N", "100000"))
+    with corpus(count) as folder:
+        store = Store(folder)
+        where = f"{count:,} operations, {file_system(folder)}"
+        index = Index(store)
+        try:
+            index.update()
+            yield making(index, store, where)
+            yield filtering(index, where)
+        finally:
+            index.stop()
+
+
+@contextlib.contextmanager
+def corpus(count: int) -> Iterator[Path]:
+    """Lend a data folder of so many operations with all that charts ask for."""
+    kept = os.environ.get("OPSTORE_BENCH_DIR")
+    with contextlib.ExitStack() as stack:
+        place = Path(kept) if kept else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".bench-", dir=ROOT)))
+        folder = place / f"analytics-{count}"
+        if not (folder / "made").exists():
+            write(folder, count, media=False, detailed=True)
+            (folder / "made").touch()
+        yield folder
+
+
+def timed(act: Callable[[], object]) -> float:
+    """Return the seconds that `act` takes."""
+    start = time.perf_counter()
+    act()
+    return time.perf_counter() - start
+
+
+def told(selection: Selection) -> None:
+    """Tell every number of the page."""
+    for tell in NUMBERS.values():
+        tell(selection)
+
+
+def drawn(selection: Selection) -> None:
+    """Draw every chart of the page, as the browser gets it."""
+    for draw in CHARTS:
+        made = draw(selection, Search(), Voice("en"))
+        if made.figure is not None:
+            made.figure.to_json()
+    numbers.headline(selection)
+    content.top_prompts(selection)
+
+
+def read_all(store: Store) -> pd.DataFrame:
+    """The way without a snapshot: every JSON, then a table."""
+    rows = []
+    for name in os.scandir(store.operations.path):
+        if name.name.endswith(".json"):
+            with open(name.path, "rb") as file:
+                rows.append(json.loads(file.read()))
+    return pd.DataFrame(rows)
+
+
+def making(index: Index, store: Store, where: str) -> Table:
+    """The first building, the opening in a fresh process, and reading every JSON instead."""
+    path = store.cache / "frame.arrow"
+    path.unlink(missing_ok=True)
+    first = timed(lambda: load_frame(store))
+    again = [timed(lambda: load_frame(store)) for _ in range(3)]
+    command = [sys.executable, "-c", OPENING, str(store.root)]
+    openings = [
+        float(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()[0]) for _ in range(3)
+    ]
+    naive = timed(lambda: read_all(store))
+    opening = percentile(openings, 0.5)
+    rows = [
+        ("reading every JSON into pandas", f"{naive:.1f} s", "1"),
+        ("first building of the frame, two processes", f"{first:.1f} s", f"{naive / first:.1f}"),
+        ("the frame from its snapshot, this process", f"{percentile(again, 0.5):.2f} s", f"{naive / percentile(again, 0.5):.0f}"),
+        ("fresh process: imports, frame, every chart drawn (aim: 3 s)", f"{opening:.2f} s", f"{naive / opening:.0f}"),
+    ]
+    note = f"the snapshot has {path.stat().st_size / len(load_frame(store)):.0f} bytes an operation"
+    return Table(f"the frame, {where}", ("", "seconds", "times faster (aim: 50)"), rows, (note,))
+
+
+def filtering(index: Index, where: str) -> Table:
+    """All numbers of the page for a filter that was not there before, warm, and all charts with them."""
+    desk = Analytics(index)
+    held = desk.held()
+    base = desk.select("").base
+    told(Selection(base))
+    rows = []
+    with parquet(held.frame) as connection:
+        for text in FILTERS:
+            finding, telling, drawing, count = [], [], [], 0
+            for _ in range(ROUNDS):
+                desk._selections.clear()
+                start = time.perf_counter()
+                found = desk.select(text, held)
+                finding.append(time.perf_counter() - start)
+                count = len(found)
+                telling.append(timed(lambda found=found: told(found)))  # type: ignore[misc] # a loop's value
+                fresh = Selection(base, found.rows)
+                drawing.append(timed(lambda fresh=fresh: drawn(fresh)))  # type: ignore[misc] # a loop's value
+            ours = percentile(finding, 0.5) + percentile(telling, 0.5)
+            theirs = percentile([duck(connection, WHERE[text]) for _ in range(3)], 0.5) if text in WHERE else None
+            rows.append(
+                (
+                    text or "everything",
+                    f"{count:,}",
+                    milliseconds(percentile(finding, 0.5)),
+                    milliseconds(percentile(telling, 0.5)),
+                    milliseconds(percentile(drawing, 0.5)),
+                    "" if theirs is None else milliseconds(theirs),
+                    "" if theirs is None else f"{theirs / ours:.2f}",
+                )
+            )
+    parts = [(timed(lambda tell=tell: tell(Selection(base))), name) for name, tell in NUMBERS.items()]  # type: ignore[misc]
+    parts.sort(reverse=True)
+    slow = "; ".join(f"{name} {milliseconds(seconds)}" for seconds, name in parts[:6])
+    notes = (
+        "found + numbers: aim 250 ms together; charts: the numbers once more, and every figure as JSON.",
+        f"DuckDB {duckdb.__version__} over Parquet, 15 group-bys on all cores, without words, parameters and charts.",
+        f"slowest numbers of everything: {slow}",
+    )
+    columns = ("filter", "operations", "found", "numbers", "charts", "DuckDB", "DuckDB / (found + numbers)")
+    return Table(f"every number of the page for a changed filter, warm, {where}", columns, rows, notes)
+
+
+@contextlib.contextmanager
+def parquet(frame: pd.DataFrame) -> Iterator[Any]:
+    """Lend DuckDB over the frame as a Parquet file."""
+    with tempfile.TemporaryDirectory(prefix=".bench-", dir=ROOT) as place:
+        path = Path(place) / "frame.parquet"
+        frame[[column.name for column in COLUMNS if column.kind != "texts"]].to_parquet(path, index=False)
+        connection = duckdb.connect()
+        connection.execute(f"CREATE VIEW t AS SELECT * FROM read_parquet('{path}')")
+        yield connection
+        connection.close()
+
+
+def duck(connection: Any, where: str) -> float:
+    """Return the seconds of the same group-bys in DuckDB."""
+    return timed(lambda: [connection.execute(sql.format(w=where)).fetchall() for sql in SQL])

@@ -89,6 +89,15 @@ def test_what_is_shared_stays_whatever_the_record_looks_like(store: Store) -> No
     assert leaving(store) == [free]
 
 
+@pytest.mark.parametrize(("folder", "reason"), [("reviews", "reviewed"), ("branches", "in use"), ("shares", "shared")])
+def test_what_a_record_names_stays(store: Store, folder: str, reason: str) -> None:
+    named, free = save(store, 0), save(store, 1)
+    (store.root / folder).mkdir(exist_ok=True)
+    (store.root / folder / "20260101000000_aaaaaaaa.json").write_text(json.dumps({"ids": [named]}))
+    plan = care_of(store).cleanup.plan(Rule(days=0))
+    assert [fact.id for fact in plan.leaving] == [free] and plan.kept == {reason: 1}
+
+
 def test_what_something_kept_was_made_from_stays_all_the_way_up(store: Store) -> None:
     grandparent = save(store, 1)
     parent = save(store, 2, parents=[grandparent])

@@ -184,6 +184,13 @@ def test_variants_differ_by_their_seeds_and_nothing_else(app: App, making: Gener
     assert len({job.operation["parameters"]["seed"] for job in free}) == 8
 
 
+def test_a_batch_carries_the_cost_of_its_analysis_once(app: App, making: Generation) -> None:
+    cost = {"amount": 0.005, "currency": "USD", "basis": "question", "estimated": True}
+    seen = replace(making.propose("a sea", ()), cost=cost)
+    jobs = all_queued(app, making.execute(SmartRequest("a sea", variants=3, analysis=seen)))
+    assert [job.operation["workflowAnalysis"].get("cost") for job in jobs] == [cost, None, None]
+
+
 def test_one_variant_is_no_batch(app: App, making: Generation) -> None:
     outcome = making.execute(SmartRequest("a sea"))
     assert outcome.batch_id is None and queued(app, outcome.ids[0]).operation["batchId"] is None

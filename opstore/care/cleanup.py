@@ -89,7 +89,8 @@ class Cleanup:
         self._index = index
         self._trash = trash
         self._clock = clock
-        self._shares = Folder(store.root / "shares")
+        #: What lies here names operations that people show, judge, or go on from.
+        self._named = {name: Folder(store.root / name) for name in ("reviews", "branches", "shares")}
         self._root = Folder(store.root)
 
     def plan(self, rule: Rule, report: Report = quiet, *, seen: Survey | None = None) -> Plan:
@@ -135,9 +136,12 @@ class Cleanup:
         return reason
 
     def _bound(self) -> dict[str, str]:
-        """Return what is shared or worked on at this moment, and the ancestors of the latter's records, by reason."""
-        shared = dict.fromkeys(named_in(self._shares), "shared")
-        return dict.fromkeys(named_in(self._store.pending), "in use") | shared
+        """Return what is shared, reviewed or worked on at this moment, by reason."""
+        why = {"reviews": "reviewed", "branches": "in use", "shares": "shared"}
+        bound = dict.fromkeys(named_in(self._store.pending), "in use")
+        for name, folder in self._named.items():
+            bound |= dict.fromkeys(named_in(folder), why[name])
+        return bound
 
     def _reasons(self, covered: Collection[Fact], facts: Collection[Fact]) -> dict[str, str]:
         """Return why operations that a rule covers stay; of several reasons the first."""

@@ -122,7 +122,10 @@ class Generation:
         if len(made) == 1:
             return made
         batch_id = generate_operation_id(self._clock())
-        return [replace(item, batch_id=batch_id, batch_index=number) for number, item in enumerate(made, 1)]
+        # What the analysis cost was paid once: the first one carries it, or a budget would count it with each.
+        free = {key: value for key, value in analysis.record().items() if key != "cost"}
+        rest = [replace(item, workflow_analysis=free) for item in made[1:]]
+        return [replace(item, batch_id=batch_id, batch_index=number) for number, item in enumerate([made[0], *rest], 1)]
 
     @staticmethod
     def _analysis(request: SmartRequest, analyze: Callable[[str, Sequence[bytes]], WorkflowAnalysis]) -> WorkflowAnalysis:

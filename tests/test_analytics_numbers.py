@@ -181,6 +181,28 @@ def test_cost_by_model(told: Any) -> None:
     assert tally.missing == len(rows) - len(paid)
 
 
+def test_votes_count_between_two_models_of_the_selection_only() -> None:
+    frame = pd.DataFrame({"operation_id": ["a", "b", "c", "d"], "model": pd.Categorical(["x", "y", "x", None])})
+    votes: list[dict[str, Any]] = [
+        {"left": "a", "right": "b", "winner": "a"},
+        {"left": "b", "right": "c", "winner": "c"},
+        {"left": "a", "right": "b", "winner": None},
+        {"left": "a", "right": "c", "winner": "a"},  # one model against itself
+        {"left": "a", "right": "d", "winner": "a"},  # of no model
+        {"left": "a", "right": "gone", "winner": "gone"},
+    ]
+    tally = content.wins(Selection.of(frame), votes)
+    assert (tally.n, tally.missing) == (3, 3)
+    table = tally.table.set_index("model")
+    assert list(table.index) == ["x", "y"] and [table[name].iloc[0] for name in ("votes", "wins", "ties")] == [3, 2, 1]
+    best, other = table["rate"].tolist()
+    assert best + other == pytest.approx(1) and 0.5 < best < 1
+    assert (table["low"] < table["rate"]).all() and (table["rate"] < table["high"]).all()
+    only = content.wins(Selection.of(frame).where(np.array([True, True, False, True])), votes)
+    assert (only.n, only.missing) == (2, 4)
+    assert content.wins(Selection.of(frame), []).n == 0
+
+
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Paris", "Asia/Kathmandu", "America/St_Johns"])
 def test_rhythm(told: Any, zone: str) -> None:
     selection, rows = told

@@ -27,7 +27,7 @@ PAGE = "../../pages/analytics.py"
 MAKERS = (
     *(figures.by_type, figures.over_time, figures.success, figures.errors, figures.times, figures.cost_over_time),
     *(figures.cost_by_model, topics.words, topics.parameters, topics.rhythm, topics.calibration, topics.workflows),
-    *(topics.ratings, topics.storage),
+    *(topics.ratings, topics.win_rates, topics.storage),
 )
 
 

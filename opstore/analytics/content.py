@@ -1,15 +1,17 @@
-"""What operations were about, as small tables: prompts, words, parameters, routing, ratings, storage. Pure, as `numbers` is."""
+"""What operations were about, as small tables: prompts, words, parameters, routing, opinions, storage. Pure, as `numbers` is."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from opstore.analytics.numbers import SHOWN, Tally, counted, crossed, main_cost, starts, wilson
+from opstore.analytics.ranking import win_rates
 from opstore.analytics.selection import Selection, Whole
 
 #: Words that say nothing of a prompt, French and English, folded.
@@ -202,6 +204,26 @@ def ratings(selection: Selection, by: str = "model") -> Tally:
     table = pd.DataFrame({by: names, "n": n, "mean": means, **{f"stars_{star + 1}": cells[:, star] for star in range(5)}})
     table = table[table["n"] > 0].sort_values(["n", by], ascending=[False, True], ignore_index=True)
     return Tally(table, int(n.sum()), len(selection) - int(n.sum()))
+
+
+def wins(selection: Selection, votes: Sequence[Mapping[str, Any]], by: str = "model") -> Tally:
+    """Return per model what blind votes say: model, rate, low, high (of 1), votes, wins, ties; the best first.
+
+    `votes` are rows with `left`, `right` (ids) and `winner` (an id, None for a tie). n counts the votes between two of the
+    selection that differ in `by`; missing are the others.
+    """
+    frame, rows = selection.base.frame, selection.index()
+    ids = {vote[side] for vote in votes for side in ("left", "right")}
+    chosen = rows[frame["operation_id"].iloc[rows].isin(ids).to_numpy()] if ids else rows[:0]
+    named = zip(frame["operation_id"].iloc[chosen], frame[by].iloc[chosen], strict=True)
+    known = {str(key): str(name) for key, name in named if pd.notna(name)}
+    pairs = [(known.get(vote["left"]), known.get(vote["right"])) for vote in votes]
+    met = [
+        vote for vote, (one, other) in zip(votes, pairs, strict=True) if one is not None and other is not None and one != other
+    ]
+    columns = ("rate", "low", "high", "votes", "wins", "ties")
+    lines = [[item.name, *(getattr(item, name) for name in columns)] for item in win_rates(met, known.get)]
+    return Tally(pd.DataFrame(lines, columns=[by, *columns]), len(met), len(votes) - len(met))
 
 
 # -- storage -------------------------------------------------------------------------------------------------------------

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, timedelta, tzinfo
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -250,6 +252,48 @@ def ratings(selection: Selection, search: Search, voice: Voice) -> Chart:
         voice, tally, _("How the rated results of each model were rated."), _("{missing} are not rated or name no model.")
     )
     return Chart("ratings", title, said, made, tally.table, tally.n)
+
+
+def win_rates(selection: Selection, search: Search, voice: Voice, votes: Sequence[Mapping[str, Any]] = ()) -> Chart:
+    """How likely each model wins a blind vote, with its interval."""
+    _ = voice.say
+    tally = content.wins(selection, votes)
+    title = _("Win rates by model")
+    if not tally.n:
+        return empty(
+            "wins", title, _("No blind vote was between two models here. A vote begins in the Library, on a selection."), tally
+        )
+    rows = tally.table.head(GROUPS)
+    names = [short(name) for name in rows["model"]]
+    ends = rows[["low", "high"]].to_numpy("float64").tolist()
+    told = [f"{voice.share(low)} – {voice.share(high)}" for low, high in ends]
+    made = figure(bars_height(len(rows)))
+    made.add_scatter(
+        y=names,
+        x=rows["rate"],
+        mode="markers",
+        cliponaxis=False,
+        marker={"size": 11, "color": BLUE},
+        error_x={
+            "type": "data", "symmetric": False, "array": rows["high"] - rows["rate"], "arrayminus": rows["rate"] - rows["low"],
+            "color": BLUE, "thickness": 2, "width": 5,
+        },
+        customdata=[
+            [search.narrowed(model=[name]), text, voice.number(n)]
+            for name, text, n in zip(rows["model"], told, rows["votes"], strict=True)
+        ],
+        hovertemplate="%{y}: %{customdata[1]}, n = %{customdata[2]}<extra></extra>",
+    )  # fmt: skip
+    for name, text in zip(names, told, strict=True):
+        made.add_annotation(x=1.03, xref="paper", y=name, text=text, showarrow=False, xanchor="left")
+    made.update_layout(margin={"r": 110})
+    made.update_yaxes(autorange="reversed", showgrid=True)
+    made.update_xaxes(range=[-0.02, 1.02], tickvals=[0, 0.5, 1], ticktext=[voice.share(value) for value in (0, 0.5, 1)])
+    what = _(
+        "How likely a result of each model wins a blind vote against another model's, with its 95 % interval; n counts votes."
+    )
+    said = sentence(voice, tally, what, _("{missing} votes are of others, or between two of one model."))
+    return Chart("wins", title, said, made, tally.table, tally.n)
 
 
 def storage(selection: Selection, search: Search, voice: Voice) -> Chart:

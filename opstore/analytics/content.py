@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from opstore.analytics.numbers import SHOWN, Tally, counted, crossed, main_cost, starts, wilson
+from opstore.analytics.numbers import SHOWN, Tally, counted, crossed, main_cost, periods_of, wilson
 from opstore.analytics.ranking import win_rates
 from opstore.analytics.selection import Selection, Whole
 
@@ -238,9 +238,8 @@ def storage(selection: Selection) -> Tally:
     known = ~np.isnan(said[0]) | ~np.isnan(said[1]) | ~np.isnan(said[2])
     there = known & (seconds > np.iinfo(np.int64).min)
     video = selection.has("media", "video")[there]
-    inputs, between, out = (np.nan_to_num(values[there]) for values in said)
-    months = starts(seconds[there], "month")
-    periods, places = np.unique(months, return_inverse=True)
+    inputs, between, out = (np.where(np.isnan(values), 0, values)[there] for values in said)
+    periods, places = periods_of(seconds[there], "month")
     sums = [np.bincount(places, values, minlength=len(periods)) for values in (inputs, between, out * ~video, out * video)]
     table = pd.DataFrame({"start": pd.to_datetime(periods, utc=True), **dict(zip(KINDS, sums, strict=True))})
     table["total"] = table[list(KINDS)].sum(axis=1).cumsum()

@@ -132,14 +132,14 @@ def over_time(selection: Selection, unit: str | None = None) -> Tally:
     there = seconds > np.iinfo(np.int64).min
     seconds, outcome = seconds[there], selection.outcome()[there]
     unit = unit or unit_for(float(seconds.max() - seconds.min()) if len(seconds) else 0.0)
-    periods, places = _periods(seconds, unit)
+    periods, places = periods_of(seconds, unit)
     cells = crossed(places, len(periods), outcome, 3)
     table = _stacked(periods, cells)
     table["n"] = cells.sum(axis=1)
     return Tally(table, len(seconds), len(selection) - len(seconds), {"unit": unit})
 
 
-def _periods(seconds: Whole, unit: str) -> tuple[npt.NDArray[np.datetime64], Whole]:
+def periods_of(seconds: Whole, unit: str) -> tuple[npt.NDArray[np.datetime64], Whole]:
     """Return the periods from the first to the last, and of each moment its period; after 2,000 only those that hold anything."""
     if not len(seconds):
         return np.array([], "datetime64[s]"), np.array([], np.int64)
@@ -207,11 +207,16 @@ def quantile(ordered: Numbers, share: float) -> float | None:
 
 def times(selection: Selection, by: str, column: str = "elapsed_seconds") -> Tally:
     """Return per type or model: n, median, p95, and `bins`, how many lie in each of TIME_EDGES; most first."""
-    order = selection.ordered(column)
-    codes, names = selection.base.codes(by)
-    values, groups = selection.base.number(column)[order], codes[order]
-    bins = np.searchsorted(TIME_EDGES, values, side="right")
-    cells = crossed(groups, len(names), bins.astype(np.int64), len(TIME_EDGES) + 1)
+    base = selection.base
+    order, (codes, names) = base.order(column), base.codes(by)
+    # Of all rows once: a filter then takes its part of what is sorted and binned already.
+    values = base.once(("sorted", column), lambda: base.number(column)[order])
+    bins = base.once(("bins", column), lambda: np.searchsorted(TIME_EDGES, values, side="right").astype(np.int64))
+    groups = base.once(("sorted", column, by), lambda: codes[order])
+    if selection.rows is not None:
+        taken = selection.rows[order]
+        values, bins, groups = values[taken], bins[taken], groups[taken]
+    cells = crossed(groups, len(names), bins, len(TIME_EDGES) + 1)
     table = []
     for code in np.argsort(-cells.sum(axis=1), kind="stable"):
         mine = values[groups == code] if cells[code].any() else values[:0]
@@ -238,6 +243,10 @@ class Money:
 
 def main_cost(selection: Selection) -> Money:
     """Return the costs in the commonest currency: amounts of different money are never added up."""
+    return selection.once("money", lambda: _main_cost(selection))
+
+
+def _main_cost(selection: Selection) -> Money:
     cost = selection.number("cost")
     codes, names = selection.codes("currency")
     priced = ~np.isnan(cost)
@@ -262,7 +271,7 @@ def cost_over_time(selection: Selection, unit: str | None = None) -> Tally:
     there = (seconds > np.iinfo(np.int64).min) & ~np.isnan(money.values)
     times, outcome = seconds[there], selection.outcome()[there]
     unit = unit or unit_for(float(times.max() - times.min()) if len(times) else 0.0)
-    periods, places = _periods(times, unit)
+    periods, places = periods_of(times, unit)
     sums = np.bincount(places * 3 + outcome, money.values[there], minlength=len(periods) * 3).reshape(-1, 3)
     table = _stacked(periods, sums)
     return Tally(table, len(times), len(selection) - len(times), {"unit": unit, **_spoken(money)})

@@ -121,7 +121,8 @@ _NAMELESS = re.compile(
 
 def accessible(page: Page) -> None:
     """Check names for whoever hears the page, and contrast for whoever sees it."""
-    nameless = [line.strip() for line in page.locator("body").aria_snapshot().splitlines() if _NAMELESS.match(line)]
+    lines = page.locator("body").aria_snapshot().splitlines()
+    nameless = [lines[max(0, at - 4) : at + 3] for at, line in enumerate(lines) if _NAMELESS.match(line)]
     assert not nameless, f"without a name: {nameless}"
     assert page.locator("img:not([alt]), img[alt='']").count() == 0
     assert page.locator("video:not([aria-label])").count() == 0

@@ -162,6 +162,7 @@ def test_a_picture_is_pasted_anywhere_on_the_page(server: Server, windows: Windo
     picture = photo("coffee", "png", size=(300, 200))
     with windows.visit(server) as visitor:
         page = visitor.open()
+        page.wait_for_function(_LISTENS)
         for number, target in enumerate(("textarea", "body"), 1):
             page.locator(target).first.evaluate(_PASTE, base64.b64encode(picture).decode())
             expect(page.get_by_role("img", name=f"Image {number}", exact=True)).to_be_visible()
@@ -175,6 +176,8 @@ def test_a_picture_is_pasted_anywhere_on_the_page(server: Server, windows: Windo
     assert sidecar["inputFiles"] == [f"{sidecar['operationId']}_in_1.png"] and sidecar["parents"] == []
 
 
+#: The component that hears of pasted pictures stands.
+_LISTENS = """() => [...document.querySelectorAll(".st-key-paste *")].some(item => item.shadowRoot?.childElementCount)"""
 _PASTE = """(target, data) => {
   const bytes = Uint8Array.from(atob(data), letter => letter.charCodeAt(0));
   const clipboard = new DataTransfer();

@@ -26,8 +26,20 @@ export default function ({ data, parentElement, setStateValue }) {
     const text = event.target.value;
     entry.timer = setTimeout(() => setStateValue("draft", { over: entry.data.finished, text }), 400);
   };
+  // Who leaves the text, or hands it in, tells the page: a draft that came after would end the run that does what was asked.
+  entry.finish = event => {
+    const hands = event.type === "keydown" && event.key === "Enter" && (event.ctrlKey || event.metaKey);
+    if (hands || event.type === "focusout" || event.type === "pointerdown") clearTimeout(entry.timer);
+  };
+  const ends = ["focusout", "pointerdown", "keydown"];
   document.addEventListener("input", entry.listen);
-  return () => { clearTimeout(entry.timer); document.removeEventListener("input", entry.listen); known.delete(parentElement); };
+  for (const type of ends) document.addEventListener(type, entry.finish, true);
+  return () => {
+    clearTimeout(entry.timer);
+    document.removeEventListener("input", entry.listen);
+    for (const type of ends) document.removeEventListener(type, entry.finish, true);
+    known.delete(parentElement);
+  };
 }
 """
 

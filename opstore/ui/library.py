@@ -86,12 +86,12 @@ def view() -> View:
 
 
 def _remember() -> None:
-    """Whoever comes back from another page without a search in the address comes back to the last one."""
+    """Whoever comes back from another page without a search in the address comes back to the last one, but not to the trash."""
     if "search" not in st.session_state and not st.query_params.to_dict():
         for name, value in st.session_state.get("last-view", {}).items():
             st.query_params[name] = value
     st.session_state["last-view"] = {
-        name: value for name, value in st.query_params.to_dict().items() if name in ("q", "order", "group", "view")
+        name: value for name, value in st.query_params.to_dict().items() if name in ("q", "order", "group")
     }
 
 

@@ -61,18 +61,29 @@ class Grid {
 
   /* Show another search, from its top or, on the way back, from where it was. */
   begin(data, back) {
+    const again = this.pages && !this.source && !data.source;  // the rows of the same list, some of them others
     this.pages?.close();
     for (const section of [...this.list.children]) { this.near.unobserve(section); section.remove(); }
     this.source = data.source; this.print = JSON.stringify([data.source, data.rows]);
     const place = back && this.source ? stored.get(sessionStorage, "opstore-place:" + this.source) : null;
     this.pages = new Pages({ source: data.source, rows: data.rows, total: data.total, saved: place?.pages,
       lost: error => notice(this, this.words.say("lost", { reason: error.message })) });
+    const chosen = again ? [...this.selection] : [], current = again ? this.current : null;
     this.selection.clear(); this.current = place?.current ?? null; this.at = place?.at ?? 0; this.version = null;
+    if (again) this.resume(chosen, current);
     this.returning = place && { at: place.first, offset: place.offset, until: Date.now() + 1500 };
     selectionBar(this);
     this.arrange();
     if (this.returning) this.comeBack();
     else if (!back) this.toTop();
+  }
+
+  /* What was chosen stays chosen, and what was just taken away stays away, whatever list came in between. */
+  resume(chosen, current) {
+    const leaving = [this.sent, ...this.queue].filter(act => act && (act.kind === "restore" || act.value === "sure"));
+    this.pages.hide(leaving.flatMap(act => act.ids));
+    for (const id of chosen) if (this.pages.rows.has(id)) this.selection.add(id);
+    if (this.pages.rows.has(current)) this.current = current;
   }
 
   update(data, setTriggerValue) {

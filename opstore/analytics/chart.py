@@ -122,6 +122,30 @@ def legend() -> dict[str, Any]:
     return {"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0, "title": None}
 
 
+def intervals(names: Sequence[str], values: Any, low: Any, high: Any, behind: Sequence[Sequence[Any]], voice: Voice) -> go.Figure:
+    """Return shares from 0 to 1 as points with their intervals; `behind` holds of each its search, its text, and its count."""
+    made = figure(bars_height(len(names)))
+    made.add_scatter(
+        y=names,
+        x=values,
+        mode="markers",
+        cliponaxis=False,
+        marker={"size": 11, "color": BLUE},
+        error_x={
+            "type": "data", "symmetric": False, "array": high - values, "arrayminus": values - low,
+            "color": BLUE, "thickness": 2, "width": 5,
+        },
+        customdata=behind,
+        hovertemplate="%{y}: %{customdata[1]}, n = %{customdata[2]}<extra></extra>",
+    )  # fmt: skip
+    for name, (_search, text, _n) in zip(names, behind, strict=True):
+        made.add_annotation(x=1.03, xref="paper", y=name, text=text, showarrow=False, xanchor="left")
+    made.update_layout(margin={"r": 110})
+    made.update_yaxes(autorange="reversed", showgrid=True)
+    made.update_xaxes(range=[-0.02, 1.02], tickvals=[0, 0.5, 1], ticktext=[voice.share(value) for value in (0, 0.5, 1)])
+    return made
+
+
 def sentence(voice: Voice, tally: Tally, what: str, lacking: str) -> str:
     """Return what a chart shows, of how many operations, and how many are left out because they lack something."""
     counted = voice.say("n = {n}.").format(n=voice.number(tally.n))

@@ -23,6 +23,7 @@ from opstore.analytics.chart import (
     bars_height,
     empty,
     figure,
+    intervals,
     legend,
     sentence,
     short,
@@ -151,28 +152,11 @@ def success(selection: Selection, search: Search, voice: Voice, by: str = "opera
     rows = tally.table[tally.table["tried"] > 0].head(GROUPS)
     if rows.empty:
         return empty(key, title, _("No operation here has ended with a result or a failure."), tally)
-    made = figure(bars_height(len(rows)))
     names = _distinct([named(name, by, voice) for name in rows[by]])
     told = [voice.rate(*values) for values in rows[["succeeded", "tried", "low", "high"]].itertuples(index=False)]
     shown = zip(_searches(search, by, rows[by]), told, rows["tried"], strict=True)
-    made.add_scatter(
-        y=names,
-        x=rows["share"],
-        mode="markers",
-        cliponaxis=False,
-        marker={"size": 11, "color": BLUE},
-        error_x={
-            "type": "data", "symmetric": False, "array": rows["high"] - rows["share"], "arrayminus": rows["share"] - rows["low"],
-            "color": BLUE, "thickness": 2, "width": 5,
-        },
-        customdata=[[q, text, voice.number(n)] for q, text, n in shown],
-        hovertemplate="%{y}: %{customdata[1]}, n = %{customdata[2]}<extra></extra>",
-    )  # fmt: skip
-    for name, text in zip(names, told, strict=True):
-        made.add_annotation(x=1.03, xref="paper", y=name, text=text, showarrow=False, xanchor="left")
-    made.update_layout(margin={"r": 110})
-    made.update_yaxes(autorange="reversed", showgrid=True)
-    made.update_xaxes(range=[-0.02, 1.02], tickvals=[0, 0.5, 1], ticktext=[voice.share(value) for value in (0, 0.5, 1)])
+    behind = [[q, text, voice.number(n)] for q, text, n in shown]
+    made = intervals(names, rows["share"], rows["low"], rows["high"], behind, voice)
     what = _(
         "Share with a result among those that nobody stopped, with its 95 % interval; of fewer than {few} only counts are told."
     )

@@ -27,6 +27,7 @@ from opstore.analytics.chart import (
     bars_height,
     empty,
     figure,
+    intervals,
     legend,
     sentence,
     short,
@@ -267,28 +268,11 @@ def win_rates(selection: Selection, search: Search, voice: Voice, votes: Sequenc
     names = [short(name) for name in rows["model"]]
     ends = rows[["low", "high"]].to_numpy("float64").tolist()
     told = [f"{voice.share(low)} – {voice.share(high)}" for low, high in ends]
-    made = figure(bars_height(len(rows)))
-    made.add_scatter(
-        y=names,
-        x=rows["rate"],
-        mode="markers",
-        cliponaxis=False,
-        marker={"size": 11, "color": BLUE},
-        error_x={
-            "type": "data", "symmetric": False, "array": rows["high"] - rows["rate"], "arrayminus": rows["rate"] - rows["low"],
-            "color": BLUE, "thickness": 2, "width": 5,
-        },
-        customdata=[
-            [search.narrowed(model=[name]), text, voice.number(n)]
-            for name, text, n in zip(rows["model"], told, rows["votes"], strict=True)
-        ],
-        hovertemplate="%{y}: %{customdata[1]}, n = %{customdata[2]}<extra></extra>",
-    )  # fmt: skip
-    for name, text in zip(names, told, strict=True):
-        made.add_annotation(x=1.03, xref="paper", y=name, text=text, showarrow=False, xanchor="left")
-    made.update_layout(margin={"r": 110})
-    made.update_yaxes(autorange="reversed", showgrid=True)
-    made.update_xaxes(range=[-0.02, 1.02], tickvals=[0, 0.5, 1], ticktext=[voice.share(value) for value in (0, 0.5, 1)])
+    behind = [
+        [search.narrowed(model=[name]), text, voice.number(n)]
+        for name, text, n in zip(rows["model"], told, rows["votes"], strict=True)
+    ]
+    made = intervals(names, rows["rate"], rows["low"], rows["high"], behind, voice)
     what = _(
         "How likely a result of each model wins a blind vote against another model's, with its 95 % interval; n counts votes."
     )

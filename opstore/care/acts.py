@@ -103,7 +103,7 @@ class Acts:
             ended = replace(act, state="done", result=dict(work(report)))
         except OpstoreError as error:
             ended = replace(act, state="failed", error=str(error))
-        except Exception:
+        except Exception:  # a fault of the program itself: an act that has died must not look as if it went on
             log.exception("%s failed", kind)
             ended = replace(act, state="failed", error=said("It failed unexpectedly; the log has the details."))
         finally:

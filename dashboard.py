@@ -5,6 +5,7 @@ a start by running that page alone, past the navigation.
 """
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,25 +15,29 @@ from starlette.concurrency import run_in_threadpool
 
 from opstore.api import Api, middleware
 from opstore.app import Settings
-from opstore.ui.state import opened
+from opstore.ui import signin
+from opstore.ui.state import running
 
 
 @contextlib.asynccontextmanager
 async def lifespan(_: Any) -> AsyncIterator[dict[str, Any]]:
     """Work on jobs from the start of the server to its end, whether or not anybody looks."""
-    running = opened()
-    await run_in_threadpool(running.start)
+    opened = running()
+    await run_in_threadpool(opened.start)
     try:
         yield {}
     finally:
-        await run_in_threadpool(running.stop)
+        await run_in_threadpool(opened.stop)
 
+
+SETTINGS = Settings.from_env()
+identify = functools.partial(signin.identify, SETTINGS)
 
 app = st.App(
     Path(__file__).parent / "opstore" / "ui" / "main.py",
     lifespan=lifespan,
-    routes=Api(opened).routes(),
-    middleware=middleware(Settings.from_env().share_url),
+    routes=Api(running, identify).routes(),
+    middleware=middleware(SETTINGS.share_url, signin.host(), identify),
 )
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from opstore.providers import Provider
     from opstore.providers.models import ModelTable
     from opstore.providers.replicate.language import Asker
+    from opstore.roles import Person
     from opstore.service import Service
     from opstore.shares import Shares
 
@@ -45,6 +46,7 @@ class Settings:
     base_url: str | None = None
     api_token: str | None = field(default=None, repr=False)
     share_url: str | None = None
+    roles: Path | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, data: str | None = None) -> Settings:
@@ -68,6 +70,7 @@ class Settings:
             base_url=env.get("REPLICATE_BASE_URL") or None,
             api_token=env.get("OPSTORE_API_TOKEN") or None,
             share_url=_origin(env.get("OPSTORE_SHARE_URL") or ""),
+            roles=Path(env["OPSTORE_ROLES"]) if env.get("OPSTORE_ROLES") else None,
         )
 
 
@@ -123,6 +126,15 @@ def shares_of(store: Store) -> Shares:
     from opstore.thumbnails import Thumbnails
 
     return Shares(store, Thumbnails(store))
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """What one person may use of an app: pages and HTTP answers get this, and never the app itself."""
+
+    settings: Settings
+    service: Service
+    generation: Generation
 
 
 class App:
@@ -200,6 +212,12 @@ class App:
             wake=self.runner.wake,
         )
         self.generation: Generation = Generation(self.service, self._asker)
+
+    def acting_as(self, person: Person) -> Acting:
+        """Return what `person` may use of this."""
+        from opstore.roles import view
+
+        return Acting(self.settings, self.service.acting_as(person), view(self.generation, person, "generation"))
 
     def provider(self) -> str:
         """Return who makes things: the environment's choice, else the settings page's, else Replicate where a token is set."""

@@ -21,6 +21,7 @@ from opstore.jobs import JobFolder
 from opstore.lineage import Family, Lineage
 from opstore.names import check_name, check_operation_id, generate_operation_id, input_name, parse_name, sidecar_name
 from opstore.operation import Operation
+from opstore.roles import acting, on_behalf
 from opstore.store import MAX_INPUT_BYTES, Store
 
 log = logging.getLogger("opstore.branches")
@@ -49,16 +50,18 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A branch under way; `error` is why it stands still, in English."""
+    """A branch under way; `error` is why it stands still, in English, `created_by` who began it, where that is recorded."""
 
     id: str
     image: str
     steps: tuple[Step, ...]
     error: str | None = None
+    created_by: str | None = None
 
     def encode(self) -> bytes:
         """Return the record's bytes."""
-        return json.dumps(asdict(self), ensure_ascii=False, indent=1).encode() + b"\n"
+        known = {name: value for name, value in asdict(self).items() if name != "created_by" or value is not None}
+        return json.dumps(known, ensure_ascii=False, indent=1).encode() + b"\n"
 
     @classmethod
     def decode(cls, data: bytes) -> Branch:
@@ -66,7 +69,8 @@ class Branch:
         try:
             found = json.loads(data)
             steps = tuple(Step(check_operation_id(s["of"]), tuple(s["sources"]), s["made"]) for s in found["steps"])
-            return cls(check_operation_id(found["id"]), str(check_name(found["image"])), steps, found["error"])
+            image, by = str(check_name(found["image"])), found.get("created_by")
+            return cls(check_operation_id(found["id"]), image, steps, found["error"], by if isinstance(by, str) else None)
         except (KeyError, TypeError, OpstoreError, RecursionError) as error:
             raise ValueError("no record of a branch") from error
 
@@ -161,7 +165,7 @@ class Branches:
         kind = media.check_image(image, 1)
         steps = plan(self._lineage.family(operation_id), start, number)
         branch_id = generate_operation_id()
-        branch = Branch(branch_id, input_name(branch_id, 1, kind.extension), steps)
+        branch = Branch(branch_id, input_name(branch_id, 1, kind.extension), steps, created_by=acting().recorded)
         self._folder.make()
         self._folder.create(branch_id, [{branch.image: image}, {sidecar_name(branch_id): branch.encode()}])
         self._wake.set()
@@ -260,7 +264,8 @@ class Branches:
                 new = Operation.of(self._store.get_operation_metadata(made[source] or source))
                 parents.append(new.id)
                 images.append(self._store.read_file(_still_of(new)))
-        return self._again(step.of, tuple(images), tuple(dict.fromkeys(parents)), branch.id)
+        with on_behalf(branch.created_by):
+            return self._again(step.of, tuple(images), tuple(dict.fromkeys(parents)), branch.id)
 
     def _failed(self, operation_id: str) -> bool:
         try:

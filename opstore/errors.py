@@ -27,6 +27,11 @@ OpstoreError
 │   ├── FetchTooLarge
 │   ├── FetchTimeout
 │   └── FetchUnavailable         it may work in a moment
+├── SignInWanted                 nobody has signed in, and somebody must
+├── NotAllowed                   who has signed in may not do this
+│   └── NoRole                   nor anything else
+├── ForeignOrigin                another site asked in somebody's name
+├── SignInBroken                 nobody can be let in
 ├── ShareError                   a link that was handed on opens nothing
 │   ├── ShareNotFound
 │   ├── ShareExpired
@@ -249,6 +254,34 @@ class FetchTimeout(FetchError):
 
 class FetchUnavailable(FetchError):
     """The result could not be downloaded just now: {reason}. Trying again may help."""
+
+    status = 503
+
+
+class SignInWanted(OpstoreError):
+    """Sign in first."""
+
+    status = 401
+
+
+class NotAllowed(OpstoreError):
+    """Your role does not allow this. It takes: {roles}."""
+
+    status = 403
+
+
+class NoRole(NotAllowed):
+    """The account {name} has no role here. Whoever runs this opstore can give it one."""
+
+
+class ForeignOrigin(OpstoreError):
+    """Another site asked for this in the name of whoever has signed in here."""
+
+    status = 403
+
+
+class SignInBroken(OpstoreError):
+    """Sign-in is not set up completely here, so nobody is let in: {reason}"""
 
     status = 503
 

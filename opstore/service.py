@@ -31,6 +31,7 @@ from opstore.operation import MAX_SIDECAR_BYTES, Operation, parse_time, timestam
 from opstore.preferences import PreferenceFile, Preferences
 from opstore.providers.models import Cost, Model, ModelTable
 from opstore.reviews import Reviews
+from opstore.roles import LOCAL, Person, acting, view
 from opstore.shares import Shares
 from opstore.store import MAX_INPUT_BYTES, MAX_INPUTS, Store
 from opstore.thumbnails import Thumbnails
@@ -141,6 +142,21 @@ class Service:
         self._wake = wake
         self._clock = clock
 
+    # -- for whom --------------------------------------------------------------------------------------------------------
+
+    @property
+    def person(self) -> Person:
+        """Return for whom this is: whoever sits at this machine, unless `acting_as` says otherwise."""
+        return LOCAL
+
+    def may(self, act: str) -> bool:
+        """Say whether that person may do an act, such as `create` or `curation.annotate`."""
+        return LOCAL.may(act)
+
+    def acting_as(self, person: Person) -> Service:
+        """Return this service as `person` may use it: the table in `opstore.roles` says what is NotAllowed."""
+        return view(self, person)
+
     # -- making ----------------------------------------------------------------------------------------------------------
 
     def plan(self, request: NewOperation) -> tuple[StepPlan, ...]:
@@ -208,6 +224,7 @@ class Service:
             "batchId": request.batch_id,
         }
         known |= {"batchIndex": request.batch_index} if request.batch_index else {}
+        known |= {"createdBy": by} if (by := acting().recorded) else {}
         return known | ({"retryOf": check_operation_id(request.retry_of)} if request.retry_of else {})
 
     def cancel(self, operation_id: str) -> None:

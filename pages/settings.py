@@ -12,10 +12,13 @@ from opstore.ui.words import _
 app = opened()
 service = app.service
 chosen = service.preferences()
+mine = service.may("change_preferences")
 
 if done := st.session_state.pop("settings-saved", None):
     st.toast(done)
 
+if not mine:
+    parts.note(_("You see how opstore is set. To change that takes the role admin."))
 st.subheader(_("Provider"))
 if app.settings.token:
     parts.note(_("A Replicate token is set. It is read from the environment, and is never shown, stored or logged."))
@@ -39,12 +42,8 @@ with st.form("settings", border=False):
         disabled=bool(app.settings.provider),
     )
     st.subheader(_("Budget"))
-    spent = service.spending()
-    st.caption(
-        _("Spent: {today} today, {month} this month (UTC, estimates included); {bound} is bound by what is under way.").format(
-            today=words.money(spent.today), month=words.money(spent.month), bound=words.money(spent.bound)
-        )
-    )
+    if service.may("spending"):
+        parts.spent(service.spending())
     left, right = st.columns(2)
     daily = left.number_input(_("A day (US dollars)"), 0.0, None, chosen.daily_budget, 1.0, placeholder=_("no limit"))
     monthly = right.number_input(_("A month (US dollars)"), 0.0, None, chosen.monthly_budget, 5.0, placeholder=_("no limit"))
@@ -75,7 +74,7 @@ with st.form("settings", border=False):
         disabled=not app.settings.token,
         help=_("Asked by a click on Create, up to half a cent a question. It also offers better wordings."),
     )
-    if st.form_submit_button(_("Save"), type="primary"):
+    if st.form_submit_button(_("Save"), type="primary", disabled=not mine):
         try:
             service.change_preferences(
                 provider=provider,
@@ -91,26 +90,17 @@ with st.form("settings", border=False):
             st.session_state["settings-saved"] = _("Saved.")
             st.rerun()
 
-st.subheader(_("Shared links"))
-share.listing(service)
+if service.may("shares.all"):
+    st.subheader(_("Shared links"))
+    share.listing(service)
 
 st.subheader(_("Models and prices"))
-prices = [
-    {
-        _("Model"): model.name,
-        _("Makes"): ", ".join(words.type_name(kind) for kind in model.types),
-        _("Price"): parts.price_text(model),
-        _("Price of"): model.price.date if model.price else None,
-    }
-    for model in service.table.by_name.values()
-]
-st.dataframe(prices, hide_index=True, width="stretch")
-for problem in service.table.problems:
-    parts.note(problem, bad=True)
-st.caption(_("Add a model or mend a price in the file models.toml of the data folder; docs/models.md says how."))
+parts.models(service.table)
 
-st.subheader(_("Usage report"))
-export.reports()
+if service.may("analytics.held"):
+    st.subheader(_("Usage report"))
+    export.reports()
 
-st.subheader(_("Where the data is"))
-st.code(str(app.settings.data.resolve()), language=None)
+if mine:
+    st.subheader(_("Where the data is"))
+    st.code(str(app.settings.data.resolve()), language=None)

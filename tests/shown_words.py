@@ -41,6 +41,8 @@ _ALLOWED = {
     "sha256": "the name of a checksum",
     "USD": "a currency's code",
     "UTC": "a time zone's code",
+    "GET": "a method of HTTP",
+    "HEAD": "a method of HTTP",
     "result missing": "a status as it is stored",
     "foreign name": "a kind of problem, as `verify` names it",
 }

@@ -17,7 +17,7 @@ from opstore.analytics.voice import Voice
 from opstore.app import App
 from opstore.operation import OPERATION_TYPES
 from opstore.ui.analytics import csv_of
-from opstore.ui.state import opened
+from opstore.ui.state import running
 from tests.frame_samples import ids, usual
 from tests.index_samples import plant
 from tests.test_analytics_numbers import expected_frame
@@ -34,7 +34,7 @@ MAKERS = (
 @pytest.fixture
 def app() -> Iterator[App]:
     """The app of the test's data folder, empty."""
-    found = opened()
+    found = running()
     found.index.start()
     yield found
     found.stop()

@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 #: From the ground up; a room imports from lower floors only. A new room needs a floor here, and a line in docs/architecture.md.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("operation", "job", "names", "media", "files", "translations"),
-    ("fetch", "store", "verify", "preferences"),
+    ("operation", "job", "names", "media", "files", "translations", "roles"),
+    ("fetch", "store", "verify", "preferences", "people"),
     ("index", "providers", "workflows", "thumbnails", "trash", "comparing"),
     ("jobs", "lineage", "analytics", "demo", "smart"),
     ("budget", "curation", "branches", "reviews", "exports", "report", "shares"),

@@ -17,7 +17,7 @@ from opstore.service import NewOperation
 from opstore.ui import parts
 from opstore.ui.acts import Acts
 from opstore.ui.components.grid import Act
-from opstore.ui.state import opened
+from opstore.ui.state import running
 from tests.samples import ID, LATER, PNG
 
 MAIN = "../opstore/ui/main.py"
@@ -27,7 +27,7 @@ PAGE = "../../pages/library.py"
 @pytest.fixture
 def app() -> Iterator[App]:
     """The app of the test's data folder, with two operations."""
-    found = opened()
+    found = running()
     found.store.save(ID, {"operationType": "text_to_image", "prompt": "a calm sea", "model": "a/b"}, outputs=[PNG])
     found.store.save(LATER, {"operationType": "text_to_video", "prompt": "a film", "error": "no", "parents": [ID]})
     found.index.start()
@@ -239,7 +239,7 @@ def test_the_trash_view_shows_what_is_in_it_and_until_when(app: App) -> None:
 
 
 def test_an_index_that_is_being_made_says_how_far_it_is() -> None:
-    found = opened()
+    found = running()
     found.store.save(ID, {"operationType": "text_to_image"}, outputs=[PNG])
     at = page()
     sent = [str(node.proto) for node in at._tree if hasattr(node, "proto")]

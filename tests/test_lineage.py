@@ -20,6 +20,7 @@ from opstore.errors import InvalidRequest, OperationNotFound, OpstoreError, Unsu
 from opstore.index.contents import code_of, id_of, key_of
 from opstore.lineage import Family, Link, layout
 from opstore.operation import Operation
+from opstore.roles import Person
 from opstore.service import NewOperation
 from tests.media_samples import encoded
 
@@ -177,7 +178,7 @@ def test_a_branch_is_made_anew_from_another_image_through_a_restart_and_once_onl
     old = chain(app)
     fresh = encoded(Image.new("RGB", (40, 40), (10, 200, 90)), "PNG")
     app.service.branches.stop()
-    branch_id = app.service.branches.begin(old[-1], old[0], fresh)
+    branch_id = app.service.acting_as(Person("Ada", frozenset({"creator"}), None, "Ada")).branches.begin(old[-1], old[0], fresh)
     # The process dies right after the first operation was asked for, before that could be written down.
     write = Branches._write
     try:
@@ -193,6 +194,7 @@ def test_a_branch_is_made_anew_from_another_image_through_a_restart_and_once_onl
         ended(again.service.branches)
         made = of_batch(again, branch_id)
         assert [item.sidecar["retryOf"] for item in made] == old, "each once, in their order"
+        assert [item.sidecar["createdBy"] for item in made] == ["Ada"] * 3, "whoever began it, though nobody waits for it"
         assert again.store.read_file(made[0].inputs[0]) == fresh
         for one, other in itertools.pairwise(made):
             assert again.store.read_file(other.inputs[0]) == again.store.read_file(one.outputs[0]) and other.parents == (one.id,)

@@ -16,7 +16,7 @@ from opstore import Store
 from opstore.app import App
 from opstore.operation import OPERATION_TYPES, Operation
 from opstore.service import NewOperation
-from opstore.ui.state import opened
+from opstore.ui.state import running
 from tests.samples import ID, LATER, MP4, PNG, SHORT, WEBP, plant, sidecar_file
 
 MAIN = "../opstore/ui/main.py"
@@ -33,7 +33,7 @@ Photo = Callable[..., bytes]
 @pytest.fixture
 def app() -> Iterator[App]:
     """The app of the test's data folder, the one that the pages open; it does not run unless a test starts it."""
-    found = opened()
+    found = running()
     yield found
     found.stop()
 

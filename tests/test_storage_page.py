@@ -18,7 +18,7 @@ from opstore.app import App
 from opstore.care.acts import Act, Acts
 from opstore.care.report import Report
 from opstore.errors import InvalidInput, StorageError
-from opstore.ui.state import opened
+from opstore.ui.state import running
 from tests.care_samples import annotated, save
 from tests.samples import PNG, plant
 from tests.test_pages import EVIL, MAIN, PATIENCE, sound
@@ -28,7 +28,7 @@ STORAGE = "../../pages/storage.py"
 
 @pytest.fixture
 def app() -> Iterator[App]:
-    found = opened()
+    found = running()
     yield found
     found.stop()
 

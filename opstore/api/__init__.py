@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from opstore.api.compare import Compare
 from opstore.api.export import Exporting
-from opstore.api.guard import Guard, NotAdmitted, SecurityHeaders, error_answer, middleware
+from opstore.api.guard import Guard, Identify, NotAdmitted, SecurityHeaders, error_answer, middleware, no_sign_in
 from opstore.api.look import MAX_CARD_PROMPT, Look, card
 from opstore.api.share import ShareRoutes
 
@@ -26,14 +26,15 @@ if TYPE_CHECKING:
 class Api:
     """The routes over one opened app, which is asked for at each request: it may be opened after the routes are made."""
 
-    def __init__(self, app: Callable[[], App]) -> None:
-        """Serve what `app` returns."""
+    def __init__(self, app: Callable[[], App], identify: Identify = no_sign_in) -> None:
+        """Serve what `app` returns, to whom `identify` says has signed in."""
         self._app = app
+        self._identify = identify
 
     def routes(self) -> list[Route]:
         """Return the routes; the last two catch every other path of /api, which the pages' server would answer with 200."""
-        guard = Guard(self._app)
-        groups = (Look(self._app), Compare(self._app), Exporting(self._app))
+        guard = Guard(self._app, self._identify)
+        groups = (Look(guard.acting), Compare(guard.acting), Exporting(guard.acting))
         return [
             *(Route(path, guard.endpoint(answer)) for group in groups for path, answer in group.answers().items()),
             *ShareRoutes(self._app).routes(guard),

@@ -20,13 +20,13 @@ from opstore.comparing.subjects import Subject
 from opstore.errors import InvalidRequest, said
 
 if TYPE_CHECKING:
-    from opstore.app import App
+    from opstore.app import Acting
 
 
 class Compare:
     """The answers over one opened app."""
 
-    def __init__(self, app: Callable[[], App]) -> None:
+    def __init__(self, app: Callable[[], Acting]) -> None:
         """Answer from what `app` returns."""
         self._app = app
 

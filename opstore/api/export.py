@@ -16,13 +16,13 @@ from opstore.errors import InvalidRequest, said, shown
 from opstore.translations import LANGUAGES
 
 if TYPE_CHECKING:
-    from opstore.app import App
+    from opstore.app import Acting
 
 
 class Exporting:
     """The answers over one opened app."""
 
-    def __init__(self, app: Callable[[], App]) -> None:
+    def __init__(self, app: Callable[[], Acting]) -> None:
         """Export what `app` returns."""
         self._app = app
 

@@ -9,6 +9,7 @@ import ipaddress
 import logging
 import secrets
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
@@ -19,11 +20,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from opstore.errors import InvalidQuery, InvalidRequest, OpstoreError, said, shown
+from opstore.roles import LOCAL, PROGRAM, Person
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from opstore.app import App
+    from opstore.app import Acting, App
 
 log = logging.getLogger("opstore.api")
 
@@ -33,16 +35,31 @@ READING = ("GET", "HEAD")
 Answer = Callable[[Request], Response]
 #: How a caller is told of an error; None is a fault of the program itself.
 Telling = Callable[[Request, OpstoreError | None], Response]
+#: Says who has signed in, None where no sign-in is set up; raises SignInWanted or NoRole.
+Identify = Callable[[Request], Person | None]
 #: Below this lies what was handed on to others; nothing else answers under a published name.
 SHARED = "/s"
+
+
+#: Who was let in to the answer under way; without a default: an answer that nobody was let in to can use nothing.
+_admitted: ContextVar[Person] = ContextVar("opstore-admitted")
+
+
+def no_sign_in(request: Request) -> None:
+    """Say that no sign-in is set up."""
 
 
 class Guard:
     """Makes endpoints over one opened app, which is asked for at each request: it may be opened after the routes are made."""
 
-    def __init__(self, app: Callable[[], App]) -> None:
-        """Guard answers of what `app` returns."""
+    def __init__(self, app: Callable[[], App], identify: Identify = no_sign_in) -> None:
+        """Guard answers of what `app` returns; `identify` says who has signed in."""
         self._app = app
+        self._identify = identify
+
+    def acting(self) -> Acting:
+        """Return what whoever was let in to the answer under way may use; raise LookupError outside of one."""
+        return self._app().acting_as(_admitted.get())
 
     def endpoint(
         self, answer: Answer, methods: Sequence[str] = READING, *, everyone: bool = False, telling: Telling | None = None
@@ -57,7 +74,7 @@ class Guard:
             request = Request(scope, receive, send)
             try:
                 if not everyone:
-                    self._admit(request)
+                    _admitted.set(self._admit(request))
                 if methods and request.method not in methods:
                     raise MethodNotAllowed(method=shown(request.method))
                 response = await run_in_threadpool(answer, request)
@@ -72,15 +89,19 @@ class Guard:
 
         return _Endpoint(handle)
 
-    def _admit(self, request: Request) -> None:
-        """Let in whoever sits at this machine, or holds the token."""
+    def _admit(self, request: Request) -> Person:
+        """Let in whoever holds the token, has signed in, or, where no sign-in is set up, sits at this machine."""
         token = self._app().settings.api_token
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         # Header bytes are read as Latin-1: encoded back they are what was sent, a token in UTF-8 too.
         if token and scheme.lower() == "bearer" and secrets.compare_digest(given.strip().encode("latin-1"), token.encode()):
-            return
+            return PROGRAM
+        person = self._identify(request)
+        if person is not None:
+            return person
         if request.client is None or not _is_loopback(request.client.host):
             raise NotAdmitted
+        return LOCAL
 
 
 class _Endpoint:
@@ -167,13 +188,14 @@ class SecurityHeaders:
 class Published:
     """Lets a published name reach what was handed on, and nothing else: the app itself answers under this machine's own names.
 
-    So a proxy that passes everything on for that name opens the links to others, and neither pages nor /api.
+    So a proxy that passes everything on for that name opens the links to others, and neither pages nor /api. Where people sign
+    in, the name at which they do so reaches the app as well.
     """
 
-    def __init__(self, app: ASGIApp, host: str | None = None) -> None:
-        """Wrap `app`; `host` is the published name, if there is one."""
+    def __init__(self, app: ASGIApp, host: str | None = None, own: str | None = None) -> None:
+        """Wrap `app`; `host` is the published name, if there is one, and `own` the name at which people sign in."""
         self._app = app
-        self._here = TrustedHostMiddleware(app, allowed_hosts=HOSTS, www_redirect=False)
+        self._here = TrustedHostMiddleware(app, allowed_hosts=[*HOSTS, *([own] if own else [])], www_redirect=False)
         self._host = host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -185,6 +207,36 @@ class Published:
             await self._here(scope, receive, send)
 
 
-def middleware(share_url: str | None = None) -> list[Middleware]:
-    """Return what stands before every route and page; `share_url` is the address under which share links are published."""
-    return [Middleware(Published, host=share_url.partition("://")[2].lower() if share_url else None), Middleware(SecurityHeaders)]
+class Private:
+    """Keeps from whoever has not signed in what Streamlit itself serves by address alone: uploads, prepared files, figures."""
+
+    PATHS = ("/media/", "/_stcore/upload_file/", "/_stcore/metrics")
+
+    def __init__(self, app: ASGIApp, identify: Identify) -> None:
+        """Wrap `app`; `identify` says who has signed in."""
+        self._app = app
+        self._identify = identify
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on unless it must be signed in and is not."""
+        if scope["type"] == "http" and scope["path"].startswith(self.PATHS):
+            request = Request(scope)
+            try:
+                self._identify(request)
+            except OpstoreError as error:
+                await _in_json(request, error)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def middleware(share_url: str | None = None, own: str | None = None, identify: Identify = no_sign_in) -> list[Middleware]:
+    """Return what stands before every route and page.
+
+    `share_url` is the address under which share links are published, `own` the name at which people sign in, `identify` says who
+    has.
+    """
+    return [
+        Middleware(Published, host=share_url.partition("://")[2].lower() if share_url else None, own=own),
+        Middleware(SecurityHeaders),
+        Middleware(Private, identify=identify),
+    ]

@@ -20,7 +20,7 @@ from opstore.names import is_operation_id, parse_name
 from opstore.operation import Operation, timestamp
 
 if TYPE_CHECKING:
-    from opstore.app import App
+    from opstore.app import Acting
 
 #: A stored file never changes under its name.
 FOREVER = "private, max-age=31536000, immutable"
@@ -32,7 +32,7 @@ MAX_CARD_PROMPT = 160
 class Look:
     """The answers over one opened app."""
 
-    def __init__(self, app: Callable[[], App]) -> None:
+    def __init__(self, app: Callable[[], Acting]) -> None:
         """Answer from what `app` returns."""
         self._app = app
 
@@ -78,11 +78,11 @@ class Look:
         return JSONResponse(document, headers={"Cache-Control": "no-store"})
 
     def _history(self, request: Request) -> Response:
-        operations = self._app().store.list_operations(_limit(request.query_params.get("limit")))
+        operations = self._app().service.store.list_operations(_limit(request.query_params.get("limit")))
         return JSONResponse({"success": True, "count": len(operations), "operations": operations})
 
     def _item(self, request: Request) -> Response:
-        operation = self._app().store.get_operation_metadata(request.path_params["operation_id"])
+        operation = self._app().service.store.get_operation_metadata(request.path_params["operation_id"])
         return JSONResponse({"success": True, "operation": operation})
 
     def _file(self, request: Request) -> Response:
@@ -99,17 +99,17 @@ class Look:
 
     def _thumbnail(self, request: Request) -> Response:
         name = request.path_params["name"]
-        path = self._best_thumbnail(name) if is_operation_id(name) else self._app().thumbnails.path(name)
+        path = self._best_thumbnail(name) if is_operation_id(name) else self._app().service.thumbnails.path(name)
         if path is None:
             raise FileMissing(name=name)
         return unless_known(thumbnail_file(path), request)
 
     def _best_thumbnail(self, operation_id: str) -> Path | None:
         """Return what shows an operation best: where there is no result, or none that can be seen, what it was made from."""
-        operation = Operation.of(self._app().store.get_operation_metadata(operation_id))
+        operation = Operation.of(self._app().service.store.get_operation_metadata(operation_id))
         for name in (*operation.outputs, *operation.intermediates, *operation.inputs):
             with contextlib.suppress(FileMissing, UnsafeFile):
-                path = self._app().thumbnails.path(name)
+                path = self._app().service.thumbnails.path(name)
                 if path is not None:
                     return path
         return None

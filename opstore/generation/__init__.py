@@ -21,6 +21,7 @@ from opstore.jobs.ending import UNSENT, clean
 from opstore.names import generate_operation_id
 from opstore.operation import OPERATION_TYPES, plain
 from opstore.providers.models import Cost
+from opstore.roles import acting
 from opstore.service import NewOperation, Service, check_image
 from opstore.smart import model, rules
 from opstore.smart.analysis import WorkflowAnalysis
@@ -178,7 +179,7 @@ class Generation:
             "success": False,
             "cost": dict(UNSENT),
             "parents": list(request.parents),
-        }
+        } | ({"createdBy": by} if (by := acting().recorded) else {})
         self.service.store.initialize_storage()
         self.service.store.save(operation_id, metadata, inputs=_readable(request.images))
         return operation_id

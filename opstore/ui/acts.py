@@ -20,6 +20,18 @@ from opstore.ui import export, words
 from opstore.ui.components.grid import Act, sent
 from opstore.ui.words import _, ngettext
 
+#: What the grid offers, and the act of the service that each comes to.
+OFFERED = {
+    **dict.fromkeys(("rate", "favorite", "tag"), "curation.annotate"),
+    "undo": "curation.undo",
+    "trash": "curation.put_in_trash",
+    "restore": "curation.restore",
+    "remove": "curation.remove_for_good",
+    **dict.fromkeys(("use", "remix"), "create"),
+    "share": "shares.create",
+    "export": "exports.prepare",
+    "review": "reviews.vote",
+}
 #: Acts of a session that can be taken back, and of which it is known that they were done.
 KEPT = 50
 
@@ -154,14 +166,15 @@ def take(service: Service, key: str) -> None:
         known.do(service, act)
 
 
-def spoken(types: Sequence[str] = tuple(OPERATION_TYPES)) -> dict[str, Any]:
-    """Return every word that the grid says, in the viewer's language."""
+def spoken(service: Service, types: Sequence[str] = tuple(OPERATION_TYPES)) -> dict[str, Any]:
+    """Return every word that the grid says, in the viewer's language, and what it does `without`."""
     statuses = ("stored", "failed", "canceled", "aborted", "expired", "unknown", "result missing")
     return {
         "language": words.language(),
         "types": {name: words.type_name(name) for name in types},
         "statuses": {name: words.status_name(name) for name in statuses},
-        "help": keys(),
+        "help": keys(service),
+        "without": [name for name, act in OFFERED.items() if not service.may(act)],
         **_plurals(),
         "name": _("Operations"),
         "selection": _("Selection"),
@@ -216,24 +229,25 @@ def forms(spoken: Callable[[int], str]) -> list[str]:
     return [spoken(count).replace(words.number(count), "{count}", 1) for count in (1, 2)]
 
 
-def keys() -> list[list[str]]:
-    """Return the keys of the grid and what each does."""
-    return [
-        ["← → ↑ ↓", _("move; with Shift: select what lies between")],
-        [_("Enter"), _("open")],
-        [_("Space"), _("preview; the arrows go on")],
-        ["1 – 5", _("rate; 0 takes the rating away")],
-        ["F", _("favorite")],
-        ["T", _("tags and collections")],
-        ["C", _("compare what is selected, or one with its input")],
-        ["S", _("share")],
-        ["U", _("use the results as images in Create")],
-        ["R", _("use its settings in Create")],
-        ["X", _("select; also a click on the corner, Ctrl or Shift and a click")],
-        [_("Ctrl+A"), _("select all that is loaded")],
-        [_("Esc"), _("clear the selection")],
-        [_("Del"), _("move to the trash")],
-        [_("Ctrl+Z"), _("undo")],
-        ["/", _("search")],
-        ["?", _("these keys")],
+def keys(service: Service) -> list[list[str]]:
+    """Return the keys of the grid and what each does, of what the viewer may do."""
+    known = [
+        ("← → ↑ ↓", "", _("move; with Shift: select what lies between")),
+        (_("Enter"), "", _("open")),
+        (_("Space"), "", _("preview; the arrows go on")),
+        ("1 – 5", "rate", _("rate; 0 takes the rating away")),
+        ("F", "favorite", _("favorite")),
+        ("T", "tag", _("tags and collections")),
+        ("C", "", _("compare what is selected, or one with its input")),
+        ("S", "share", _("share")),
+        ("U", "use", _("use the results as images in Create")),
+        ("R", "remix", _("use its settings in Create")),
+        ("X", "", _("select; also a click on the corner, Ctrl or Shift and a click")),
+        (_("Ctrl+A"), "", _("select all that is loaded")),
+        (_("Esc"), "", _("clear the selection")),
+        (_("Del"), "trash", _("move to the trash")),
+        (_("Ctrl+Z"), "undo", _("undo")),
+        ("/", "", _("search")),
+        ("?", "", _("these keys")),
     ]
+    return [[key, what] for key, act, what in known if not act or service.may(OFFERED[act])]

@@ -20,6 +20,7 @@ def opinion(service: Service, operation: Operation) -> None:
     keys = {name: f"{name}-{operation.id}" for name in ("rating", "favorite", "tags", "note")}
     _align(operation.id, stored, keys)
     change: dict[str, Any] = {"on_change": _changed, "args": (service, operation.id, keys)}
+    change["disabled"] = not service.may("curation.annotate")
     with st.container(horizontal=True, vertical_alignment="center", key="opinion"):
         st.feedback(options="stars", key=keys["rating"], **change)
         st.toggle(_("Favorite"), key=keys["favorite"], **change)
@@ -90,6 +91,8 @@ def _written_since(service: Service, operation_id: str, seen: str, wanted: str) 
 
 def trash(service: Service, operation: Operation) -> None:
     """Offer to move an operation to the trash; where others were made from it, say so first."""
+    if not service.may("curation.put_in_trash"):
+        return
     asked = f"sure-{operation.id}"
     pressed = st.button(_("Move to trash"), key=f"trash-{operation.id}")
     users = service.curation.used_by([operation.id]) if pressed or st.session_state.get(asked) else []

@@ -55,7 +55,8 @@ def _strip(service: Service, operation: Operation, query: str, order: str) -> No
                 st.rerun()
         if operation.outputs:
             zoom(key="zoom", compare=bool(operation.inputs))
-        share.button(service, [operation.id], "operation", f"drawer-{operation.id}")
+        if service.may("shares.create"):
+            share.button(service, [operation.id], "operation", f"drawer-{operation.id}")
         curate.trash(service, operation)
 
 
@@ -100,6 +101,7 @@ def _facts(operation: Operation) -> dict[str, str | None]:
         _("Type"): words.type_name(operation.type),
         _("Status"): words.status_name(operation.status),
         _("Made"): f"{words.exact(moment)} ({words.ago(moment)})" if moment else None,
+        _("Made by"): _text(sidecar.get("createdBy")),
         _("Model"): operation.model,
         _("Provider"): operation.provider,
         _("Elapsed"): words.seconds(operation.elapsed_seconds) if operation.elapsed_seconds is not None else None,
@@ -110,6 +112,10 @@ def _facts(operation: Operation) -> dict[str, str | None]:
     rows[_("Made from")] = ", ".join(operation.parents)
     rows[_("Id")] = operation.id
     return rows
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _value(value: Any) -> str | None:

@@ -178,7 +178,8 @@ def search_box(service: Service, found: View) -> None:
             on_change=lambda: go(group=st.session_state["group"]),
         )
         _saved(service)
-        export.offer(service, found.query, found.order)
+        if service.may("exports.prepare"):
+            export.offer(service, found.query, found.order)
 
 
 def _group_name(group: str) -> str:
@@ -343,7 +344,7 @@ def results(service: Service, found: View) -> str | None:
     _toast(session)
     opened, unstacked, away = grid(
         key=GRID,
-        words={**acts.spoken(), "notes": _notes(found)},
+        words={**acts.spoken(service), "notes": _notes(found)},
         on_act=lambda: acts.take(service, GRID),
         source="/api/search?" + urlencode({"q": found.query, "order": found.order, "group": found.group}),
         total={"n": total.n, "exact": total.exact},
@@ -404,8 +405,11 @@ def _nothing(service: Service) -> None:
         with os.scandir(service.store.operations.path) as files:
             empty = next(files, None) is None
         if empty or service.index.progress().ready:
-            parts.note(_("The library is empty. Make the first one."))
-            st.page_link(parts.CREATE, label=_("Create"))
+            if service.may("create"):
+                parts.note(_("The library is empty. Make the first one."))
+                st.page_link(parts.CREATE, label=_("Create"))
+            else:
+                parts.note(_("The library is empty."))
         return
     parts.note(_("Nothing matches. Searches that find something:"))
     first = newest[0]
@@ -456,7 +460,7 @@ def trash(service: Service) -> None:
     _toast(session)
     grid(
         key="trash",
-        words=acts.spoken(),
+        words=acts.spoken(service),
         on_act=lambda: acts.take(service, "trash"),
         rows=[_trashed(item.operation_id, item.trashed_at, item.sidecar) for item in found[:TRASH_SHOWN]],
         total={"n": len(found), "exact": True},

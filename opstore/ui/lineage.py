@@ -98,7 +98,7 @@ def _about(service: Service, family: Family, operation: Operation) -> None:
 
 def _again(service: Service, family: Family, operation: Operation) -> None:
     """Offer to make this operation, and what led to it, from another image."""
-    starts = _starts(family, operation)
+    starts = _starts(family, operation) if service.may("branches.begin") else []
     if not starts:
         return
     with st.expander(_("Run this branch again on another image")):
@@ -158,6 +158,8 @@ def _branch(service: Service, branch: Branch) -> None:
     )
     if branch.error:
         parts.note(words.stored(branch.error), bad=True)
+        if not service.may("branches.go_on"):
+            return
         with st.container(horizontal=True, gap="xsmall"):
             if st.button(_("Try again"), key=f"go-on-{branch.id}"):
                 service.branches.go_on(branch.id)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from opstore.ui import panel, parts
+from opstore.ui import panel, parts, signin
+from opstore.ui.state import running
 from opstore.ui.words import _
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -13,13 +14,22 @@ ICON = Path(__file__).parent / "static" / "icon.png"
 # A local icon, and before the navigation: otherwise the browser asks a font server for one.
 st.set_page_config(page_title="opstore", page_icon=str(ICON), layout="wide")
 
+parts.style()
+who = signin.gate(running().settings)
+
+#: Pages by file, title, and an act that nobody has use for the page without.
+OFFERED = (
+    ("create", _("Create"), "create"),
+    ("library", _("Library"), "page"),
+    ("compare", _("Compare"), "comparisons.kind"),
+    ("analytics", _("Analytics"), "analytics.held"),
+    ("storage", _("Storage"), "care.desk"),
+    ("settings", _("Settings"), "preferences"),
+)
 PAGES = [
-    st.Page(ROOT / "pages" / "create.py", title=_("Create"), url_path="create", default=True),
-    st.Page(ROOT / "pages" / "library.py", title=_("Library"), url_path="library"),
-    st.Page(ROOT / "pages" / "compare.py", title=_("Compare"), url_path="compare"),
-    st.Page(ROOT / "pages" / "analytics.py", title=_("Analytics"), url_path="analytics"),
-    st.Page(ROOT / "pages" / "storage.py", title=_("Storage"), url_path="storage"),
-    st.Page(ROOT / "pages" / "settings.py", title=_("Settings"), url_path="settings"),
+    st.Page(ROOT / "pages" / f"{name}.py", title=title, url_path=name, default=name == "create")
+    for name, title, act in OFFERED
+    if who.may(act)
 ]
 
 #: Pages that something leads to, and that nobody begins with.
@@ -28,7 +38,15 @@ BESIDES = [
     st.Page(ROOT / "pages" / "review.py", title=_("Blind review"), url_path="review", visibility="hidden"),
 ]
 
+
+def _home() -> None:
+    """Lead whoever makes nothing to what was made; Library itself must stay at its own address."""
+    st.switch_page(PAGES[0])
+
+
+if not who.may("create"):
+    BESIDES.append(st.Page(_home, url_path="home", default=True, visibility="hidden"))
+
 page = st.navigation([*PAGES, *BESIDES], position="top")
-parts.style()
 panel.bar(page, PAGES)
 page.run()

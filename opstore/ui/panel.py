@@ -9,8 +9,9 @@ from streamlit.navigation.page import StreamlitPage
 
 from opstore import translations
 from opstore.errors import OperationNotFound
+from opstore.roles import LOCAL
 from opstore.service import JobView, Service
-from opstore.ui import parts, words
+from opstore.ui import parts, signin, words
 from opstore.ui.markup import Markup, show
 from opstore.ui.state import opened
 from opstore.ui.words import _, ngettext
@@ -32,6 +33,8 @@ def bar(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
         if page.url_path not in ("", "create"):
             running = {job.id for job in service.jobs()}
             st.fragment(_count, run_every=BUSY if running else IDLE)(service, running, page.url_path == "library")
+        if service.person != LOCAL:
+            signin.sign_out(service.person)
         st.caption(_("Local engine") if service.provider() == "local" else "Replicate", width="content")
         st.segmented_control(
             _("Language"),
@@ -76,6 +79,8 @@ def job_row(service: Service, job: JobView, place: str) -> None:
 
 
 def _cancel(service: Service, job: JobView, place: str) -> None:
+    if not service.may("cancel"):
+        return
     if st.button(_("Cancel"), key=f"cancel-{place}-{job.id}", disabled=job.cancel, width="content"):
         try:
             service.cancel(job.id)

@@ -9,11 +9,12 @@ from typing import Any
 
 import streamlit as st
 
+from opstore.budget import Spending
 from opstore.comparing.texts import word_changes
 from opstore.errors import OpstoreError
 from opstore.media import MediaType
 from opstore.operation import Operation
-from opstore.providers.models import Model
+from opstore.providers.models import Model, ModelTable
 from opstore.service import Service
 from opstore.ui import words
 from opstore.ui.components.gallery import Tile
@@ -203,3 +204,29 @@ def price_text(model: Model) -> str:
         "run": _("a run"),
     }
     return f"{words.money(price.amount, price.currency)} {units[price.per]}"
+
+
+def models(table: ModelTable) -> None:
+    """Show every model with what it makes and its price, and what is wrong in the table."""
+    prices = [
+        {
+            _("Model"): model.name,
+            _("Makes"): ", ".join(words.type_name(kind) for kind in model.types),
+            _("Price"): price_text(model),
+            _("Price of"): model.price.date if model.price else None,
+        }
+        for model in table.by_name.values()
+    ]
+    st.dataframe(prices, hide_index=True, width="stretch")
+    for problem in table.problems:
+        note(problem, bad=True)
+    st.caption(_("Add a model or mend a price in the file models.toml of the data folder; docs/models.md says how."))
+
+
+def spent(spending: Spending) -> None:
+    """Show what was spent and what is bound, in one line."""
+    st.caption(
+        _("Spent: {today} today, {month} this month (UTC, estimates included); {bound} is bound by what is under way.").format(
+            today=words.money(spending.today), month=words.money(spending.month), bound=words.money(spending.bound)
+        )
+    )

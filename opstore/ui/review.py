@@ -11,6 +11,7 @@ from opstore.analytics.ranking import Standing, win_rates
 from opstore.errors import OpstoreError
 from opstore.operation import Operation
 from opstore.reviews import Pair, Review, Reviews, voter_name
+from opstore.roles import LOCAL, Person
 from opstore.service import Service
 from opstore.ui import parts, words
 from opstore.ui.components.choices import choices
@@ -28,6 +29,19 @@ def begin(service: Service) -> None:
     parts.note(
         _("Two results at a time, without saying who made them: choose the better one by key. Results of one prompt come first.")
     )
+    if service.may("reviews.begin"):
+        _form(service, chosen)
+    else:
+        parts.note(_("Your role shows what reviews came to; to begin one or to vote takes the role reviewer."))
+    found = service.reviews.all()
+    if found:
+        st.subheader(_("Reviews"), anchor=False)
+        opened = choices([(review.title, "", review.id) for review in found], key="reviews")
+        if opened:
+            _open(opened)
+
+
+def _form(service: Service, chosen: list[str]) -> None:
     with st.form("begin-review", border=False):
         title = st.text_input(_("Title"), max_chars=60)
         query = (
@@ -39,12 +53,6 @@ def begin(service: Service) -> None:
             st.caption(ngettext("{count} chosen in the library", "{count} chosen in the library", len(chosen)))
         if st.form_submit_button(_("Begin"), type="primary"):
             _begin(service, title, chosen, query)
-    found = service.reviews.all()
-    if found:
-        st.subheader(_("Reviews"), anchor=False)
-        opened = choices([(review.title, "", review.id) for review in found], key="reviews")
-        if opened:
-            _open(opened)
 
 
 def _begin(service: Service, title: str, chosen: list[str], query: str) -> None:
@@ -68,16 +76,21 @@ def _open(review_id: str) -> None:
 def vote(service: Service, review_id: str) -> None:
     """Let a person vote in a review, and show its results to who asks; raise OperationNotFound for one that is not there."""
     review = service.reviews.get(review_id)
+    votes = service.may("reviews.vote")
     with st.container(horizontal=True, vertical_alignment="bottom", key="review-strip"):
-        name = st.text_input(_("Your name"), key="voter", max_chars=60, width=220, persist_state="session")
-        view = st.segmented_control(
-            _("View"),
-            ["vote", "results"],
-            default="vote",
-            required=True,
-            format_func={"vote": _("Vote"), "results": _("Results")}.__getitem__,
-            key="review-view",
-            label_visibility="collapsed",
+        name = _voter(service.person) if votes else ""
+        view = (
+            "results"
+            if not votes
+            else st.segmented_control(
+                _("View"),
+                ["vote", "results"],
+                default="vote",
+                required=True,
+                format_func={"vote": _("Vote"), "results": _("Results")}.__getitem__,
+                key="review-view",
+                label_visibility="collapsed",
+            )
         )
         st.page_link(parts.REVIEW, label=_("All reviews"), query_params={})
     if view == "results":
@@ -90,6 +103,13 @@ def vote(service: Service, review_id: str) -> None:
         return
     _cast(service.reviews, review, voter)
     _pair(service, review, voter)
+
+
+def _voter(person: Person) -> str:
+    """Return under which name votes are kept: nobody who has signed in votes under another's."""
+    if person != LOCAL:
+        return person.name
+    return st.text_input(_("Your name"), key="voter", max_chars=60, width=220, persist_state="session")
 
 
 def _cast(reviews: Reviews, review: Review, voter: str) -> None:

@@ -1,17 +1,18 @@
-"""The opened app of this process, one a data folder, shared by the launcher, the routes and every session."""
+"""The opened app of this process, one a data folder: whole for the launcher, as far as a person may use it for the pages."""
 
 from __future__ import annotations
 
 import threading
 from pathlib import Path
 
-from opstore.app import App, Settings
+from opstore.app import Acting, App, Settings
+from opstore.ui import signin
 
 _opened: dict[Path, App] = {}
 _guard = threading.Lock()
 
 
-def opened() -> App:
+def running() -> App:
     """Return the app over the data folder that the environment names, opened on first use and not started by this."""
     settings = Settings.from_env()
     root = settings.data.resolve()
@@ -19,3 +20,9 @@ def opened() -> App:
         if root not in _opened:
             _opened[root] = App(settings)
         return _opened[root]
+
+
+def opened() -> Acting:
+    """Return what whoever looks at this page may use; raise SignInWanted or NoRole where that is nothing."""
+    app = running()
+    return app.acting_as(signin.person(app.settings))

@@ -285,6 +285,7 @@ class Grid {
 
   /* Take what is chosen to another page, or out of the house. */
   away(way) {
+    if (!this.may(way)) return;
     const ids = this.targets();
     if (!ids.length || this.trash) return;
     this.save(); this.shown?.close();
@@ -363,8 +364,11 @@ class Grid {
   }
   undo() { this.act("undo", [], null); }
 
+  /* What a role does not allow is neither shown nor sent; the service refuses it all the same. */
+  may(act) { return !(this.words.words.without ?? []).includes(act); }
+
   act(kind, ids = this.targets(), value = null) {
-    if (!ids.length && kind !== "undo") return;
+    if ((!ids.length && kind !== "undo") || !this.may(kind)) return;
     if (this.trash) { if (kind === "trash") kind = "remove"; }
     this.queue.push({ id: Date.now().toString(36) + Math.random().toString(36).slice(2), kind, ids, value });
     for (const id of ids) {

@@ -23,9 +23,10 @@ function selectionBar(grid) {
   if (bar.hidden) { bar.replaceChildren(); return; }
   const count = el("b", { className: "chosen", role: "status", textContent: words.count("selected", selection.size) });
   const clear = button("✕", () => grid.clear(), { className: "round", "aria-label": words.say("clear"), title: words.say("clear") });
+  const offered = (act, made) => (grid.may(act) ? [made] : []);
   if (grid.trash) {
-    bar.replaceChildren(count, button(words.say("restore"), () => grid.act("restore")),
-      button(words.say("remove"), () => grid.act("remove"), { className: "danger" }), clear);
+    bar.replaceChildren(count, ...offered("restore", button(words.say("restore"), () => grid.act("restore"))),
+      ...offered("remove", button(words.say("remove"), () => grid.act("remove"), { className: "danger" })), clear);
     return;
   }
   const rate = el("span", { className: "rate", role: "group", "aria-label": words.say("rate") });
@@ -35,13 +36,15 @@ function selectionBar(grid) {
   }
   rate.onmouseover = event => mark(rate, [...rate.children].indexOf(event.target));
   rate.onmouseleave = () => mark(rate, -1);
-  bar.replaceChildren(count, rate, button(words.say("favorite"), () => grid.favorite()), button(words.say("tag"), () => tags(grid)),
-    button(words.say("review"), () => grid.away("review"), { disabled: selection.size < 2 }),
+  bar.replaceChildren(count, ...offered("rate", rate), ...offered("favorite", button(words.say("favorite"), () => grid.favorite())),
+    ...offered("tag", button(words.say("tag"), () => tags(grid))),
+    ...offered("review", button(words.say("review"), () => grid.away("review"), { disabled: selection.size < 2 })),
     button(words.say("compare"), () => grid.away("compare"), { disabled: selection.size > 4, title: words.say("few") }),
-    button(words.say("use"), () => grid.away("use")),
-    ...(selection.size === 1 ? [button(words.say("remix"), () => grid.away("remix"))] : []),
-    button(words.say("share"), () => grid.away("share")), button(words.say("export"), () => exporting(grid)),
-    button(words.say("trash"), () => grid.act("trash"), { className: "danger" }), clear);
+    ...offered("use", button(words.say("use"), () => grid.away("use"))),
+    ...(selection.size === 1 ? offered("remix", button(words.say("remix"), () => grid.away("remix"))) : []),
+    ...offered("share", button(words.say("share"), () => grid.away("share"))),
+    ...offered("export", button(words.say("export"), () => exporting(grid))),
+    ...offered("trash", button(words.say("trash"), () => grid.act("trash"), { className: "danger" })), clear);
 }
 
 function mark(rate, last) { [...rate.children].forEach((star, at) => star.classList.toggle("on", at <= last)); }
@@ -106,7 +109,7 @@ function exporting(grid) {
 
 function tags(grid) {
   const ids = grid.targets(), { words } = grid;
-  if (!ids.length || grid.trash) return;
+  if (!ids.length || grid.trash || !grid.may("tag")) return;
   const title = words.count("tagging", ids.length), dialog = over(grid, "card", title);
   const known = [...new Set(ids.flatMap(id => grid.pages.rows.get(id)?.tags ?? []))].sort();
   const field = el("input", { type: "text", "aria-label": words.say("tag"), placeholder: words.say("newtag"), list: "tags", maxLength: 200 });

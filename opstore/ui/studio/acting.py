@@ -33,7 +33,9 @@ def result(service: Service, operation: Operation, place: str) -> None:
 
 def actions(service: Service, operation: Operation, place: str) -> None:
     """Show what can be done with an operation: edit, animate, download, redo with changes or as it is, see it in the library."""
-    still = next((name for name in (*operation.outputs, *operation.intermediates) if not name.endswith(_MOVING)), None)
+    makes = service.may("create")
+    stills = (name for name in (*operation.outputs, *operation.intermediates) if not name.endswith(_MOVING))
+    still = next(stills, None) if makes else None
     with st.container(horizontal=True, gap="xsmall"):
         if operation.output:
             _download(service, operation.output, place)
@@ -45,9 +47,10 @@ def actions(service: Service, operation: Operation, place: str) -> None:
             st.switch_page(parts.COMPARE, query_params={"ids": operation.id})
         if place == "library" and st.button(_("Family"), key=f"family-{operation.id}"):
             st.switch_page(parts.LINEAGE, query_params={"id": operation.id})
-        if st.button(_("Use these settings"), key=f"remix-{place}-{operation.id}"):
+        if makes and st.button(_("Use these settings"), key=f"remix-{place}-{operation.id}"):
             remix(operation.id)
-        if operation.type in OPERATION_TYPES and st.button(_("Run again"), key=f"again-{place}-{operation.id}"):
+        known = makes and operation.type in OPERATION_TYPES
+        if known and st.button(_("Run again"), key=f"again-{place}-{operation.id}"):
             _again(service, operation)
         if place != "library" and st.button(_("See in library"), key=f"see-{operation.id}"):
             st.switch_page(parts.LIBRARY, query_params={"operation": operation.id})

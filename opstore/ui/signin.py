@@ -1,0 +1,160 @@
+"""Who has signed in, for pages and HTTP alike, and the page that asks for it: Streamlit's own OpenID Connect, roles by our file.
+
+Sign-in is set up by the part `[auth]` of Streamlit's secrets; whoever has a roles.toml wants it, so that a secrets file which is
+missing or damaged lets nobody in instead of everybody.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import streamlit as st
+from starlette.requests import Request
+from streamlit.auth_util import get_cookie_with_chunks, get_origin_from_redirect_uri, get_secrets_auth_section
+from streamlit.web.server.server_util import get_cookie_secret
+from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
+from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
+
+from opstore.app import Settings
+from opstore.errors import ForeignOrigin, InvalidSetting, NoRole, OpstoreError, SignInBroken, SignInWanted, said
+from opstore.people import NAME, RoleBook, RoleFile
+from opstore.roles import LOCAL, Person
+from opstore.ui import parts
+from opstore.ui.markup import Markup, show
+from opstore.ui.words import _
+
+#: Whoever knows the secret of the cookie can sign in as anybody: at least as many letters.
+LEAST_SECRET = 32
+#: What stands in `[auth]` beside the providers.
+_OWN = ("client_kwargs",)
+
+
+@functools.cache
+def _file(path: Path) -> RoleFile:
+    return RoleFile(path)
+
+
+def _book(settings: Settings) -> RoleBook | None:
+    """Return who has which roles, None where no sign-in is set up; raise SignInBroken where it is, but not wholly."""
+    path = settings.roles or settings.data / NAME
+    auth = get_secrets_auth_section()
+    try:
+        book = _file(path.resolve()).load()
+    except InvalidSetting as error:
+        raise SignInBroken(reason=str(error)) from None
+    if book is None and not auth and settings.roles is None:
+        return None
+    if not auth:
+        raise SignInBroken(reason=said("the part [auth] of .streamlit/secrets.toml is missing, or cannot be read"))
+    if book is None:
+        raise SignInBroken(reason=said("no {name} says who may do what", name=path.name))
+    secret = auth.get("cookie_secret")
+    if not isinstance(secret, str) or len(secret) < LEAST_SECRET:
+        raise SignInBroken(reason=said("cookie_secret needs {count} letters or more", count=LEAST_SECRET))
+    if not get_origin_from_redirect_uri():
+        raise SignInBroken(reason=said("redirect_uri is missing"))
+    return book
+
+
+def _person(book: RoleBook, claims: Mapping[str, Any] | None) -> Person:
+    if not claims or claims.get("is_logged_in") is not True:
+        raise SignInWanted
+    person = book.person(claims)
+    if not person.roles:
+        raise NoRole(name=str(claims.get("email") or person.name)[:200])
+    return person
+
+
+def person(settings: Settings) -> Person:
+    """Return who looks at this page; raise SignInWanted, NoRole or SignInBroken."""
+    book = _book(settings)
+    return LOCAL if book is None else _person(book, st.user.to_dict())
+
+
+def identify(settings: Settings, request: Request) -> Person | None:
+    """Return who sent a request, by the cookie of the sign-in; None where none is set up; else raise as `person` does."""
+    book = _book(settings)
+    if book is None:
+        return None
+    claims, origin = _claims(request.cookies), get_origin_from_redirect_uri()
+    # Streamlit checks the origin of its own socket in the same way: a cookie made for another address counts for nothing.
+    if not claims or claims.get("origin") != origin:
+        raise SignInWanted
+    if request.method not in ("GET", "HEAD") and request.headers.get("origin") != origin:
+        raise ForeignOrigin
+    return _person(book, claims)
+
+
+def _claims(cookies: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """Return what Streamlit's own cookie says, None unless its signature is right and it is young enough."""
+    secret = get_cookie_secret()
+
+    def single(name: str) -> bytes | None:
+        value = cookies.get(name)
+        return decode_signed_value(secret, name, value.encode("latin-1", "replace")) if value else None
+
+    try:
+        found = json.loads(get_cookie_with_chunks(single, USER_COOKIE_NAME) or b"null")
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def host() -> str | None:
+    """Return the name at which people sign in, None where no sign-in is set up."""
+    return urlsplit(get_origin_from_redirect_uri() or "").hostname
+
+
+# -- on the page ---------------------------------------------------------------------------------------------------------
+
+
+def gate(settings: Settings) -> Person:
+    """Return who looks at this page; whoever has not signed in, or has no role, sees how to, and nothing else is run."""
+    try:
+        return person(settings)
+    except SignInWanted:
+        _ask()
+    except OpstoreError as error:
+        _refuse(error)
+    st.stop()
+
+
+def _ask() -> None:
+    with st.container(key="sign-in"):
+        show(Markup('<p class="ops-mark">opstore</p>'))
+        parts.small(_("Sign in to see what was made here."))
+        for name, label in _providers().items():
+            if st.button(label, type="primary", key=f"sign-in-{name}"):
+                st.login(name or None)
+
+
+def _providers() -> dict[str, str]:
+    """Return the providers by name, the one without a name as empty, and what their buttons say."""
+    auth = get_secrets_auth_section()
+    named = [name for name, part in auth.items() if isinstance(part, Mapping) and name not in _OWN]
+    found = {"": _("Sign in")} if auth.get("client_id") else {}
+    return found | {name: _("Sign in with {name}").format(name=parts.plain(name.capitalize())) for name in named}
+
+
+def _refuse(error: OpstoreError) -> None:
+    with st.container(key="sign-in"):
+        show(Markup('<p class="ops-mark">opstore</p>'))
+        parts.show_error(error)
+        if isinstance(error, NoRole):
+            _leave(_("Sign in as somebody else"))
+
+
+def sign_out(who: Person) -> None:
+    """Show who has signed in, and a way out."""
+    show(Markup('<span class="ops-person">{}</span>').format(who.name))
+    _leave(_("Sign out"))
+
+
+def _leave(label: str) -> None:
+    if st.button(label, key="sign-out", type="tertiary", width="content"):
+        st.logout()

@@ -1,0 +1,295 @@
+"""Roles: one table says who may do what, nothing public is missing from it, and the service itself refuses."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from opstore import roles
+from opstore.app import App, Settings
+from opstore.curation import Curation, Edit, annotations_of
+from opstore.errors import InvalidSetting, NotAllowed
+from opstore.generation.request import SmartRequest
+from opstore.people import RoleBook, RoleFile
+from opstore.roles import ACTS, LOCAL, ROLES, Person, acting, allowed
+from opstore.service import NewOperation, Service
+from tests.job_programs import until
+from tests.samples import ID, PNG
+
+EACH = {role: Person(role.title(), frozenset({role})) for role in ROLES}
+NOBODY = Person("Nobody", frozenset())
+REQUEST = NewOperation("text_to_image", "a boat")
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> App:
+    """An app that does not run, with one operation."""
+    app = App(Settings(data=tmp_path / "data"))
+    app.store.save(ID, {"operationType": "text_to_image", "prompt": "a boat"}, outputs=[PNG])
+    app.index.update()
+    return app
+
+
+def public(thing: object) -> Iterator[tuple[str, bool]]:
+    """Yield each public attribute of an object, and whether it is one of its methods."""
+    for name in dir(thing):
+        if not name.startswith("_"):
+            found = inspect.getattr_static(type(thing), name, None)
+            yield name, inspect.isfunction(found) or isinstance(found, staticmethod | classmethod)
+
+
+def paths(thing: object, path: str = "") -> Iterator[str]:
+    """Yield the path of each public act of the service, as deep as the table goes, and of each part that it covers whole."""
+    for name, is_act in public(thing):
+        here = f"{path}.{name}" if path else name
+        if here in ("person", "may", "acting_as", "generation.service"):
+            continue  # who acts; each is tested on its own
+        part = getattr(thing, name)
+        if not is_act and type(part).__module__.startswith("opstore") and any(act.startswith(f"{here}.") for act in ACTS):
+            yield from paths(part, here)
+        else:
+            yield here
+
+
+def every(app: App) -> list[str]:
+    return [*paths(app.service), *paths(app.generation, "generation")]
+
+
+def unnamed(app: App) -> list[str]:
+    """Return the public acts that no entry of the table covers."""
+    found = []
+    for path in every(app):
+        try:
+            allowed(path)
+        except LookupError:
+            found.append(path)
+    return found
+
+
+# -- the table -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_public_act_has_an_entry(app: App) -> None:
+    assert not unnamed(app), "each needs an entry in opstore.roles.ACTS: who may do it?"
+
+
+def test_every_entry_is_an_act_or_a_part_that_there_is(app: App) -> None:
+    known = set(every(app))
+    parts = {path.rpartition(".")[0] for path in known} | {"store.operations"}
+    assert not set(ACTS) - known - parts, "entries for what is not there"
+    assert all(who <= frozenset(ROLES) and who for who in ACTS.values())
+
+
+def test_an_act_without_an_entry_is_refused_to_everybody_who_signed_in(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Service, "novel", lambda self: 1, raising=False)
+    monkeypatch.setattr(Curation, "novel", lambda self: 1, raising=False)
+    assert unnamed(app) == ["curation.novel", "novel"], "the walk sees them"
+    with pytest.raises(LookupError, match="novel"):
+        app.service.acting_as(EACH["admin"]).novel()  # type: ignore[attr-defined]
+
+
+def test_a_view_gives_no_way_past_it(app: App) -> None:
+    mine = app.service.acting_as(EACH["admin"])
+    for name in ("_jobs", "_preferences", "__dict__"):
+        with pytest.raises(AttributeError):
+            getattr(mine, name)
+    with pytest.raises(LookupError):
+        mine.acting_as(LOCAL)
+    generation = app.acting_as(EACH["reviewer"]).generation
+    with pytest.raises(NotAllowed):
+        generation.service.create(REQUEST)
+
+
+@pytest.mark.parametrize("act", ["craete", "curation.anotate", "", "analyticss.held"])
+def test_a_misspelt_act_is_a_fault_of_the_program(app: App, act: str) -> None:
+    for service in (app.service, app.service.acting_as(EACH["admin"])):
+        with pytest.raises(LookupError):
+            service.may(act)
+
+
+# -- who may what --------------------------------------------------------------------------------------------------------
+
+MAY = {
+    "create": {"creator"},
+    "generation.execute": {"creator"},
+    "branches.begin": {"creator"},
+    "shares.create": {"creator"},
+    "curation.annotate": {"creator", "reviewer"},
+    "curation.put_in_trash": {"creator", "reviewer"},
+    "reviews.vote": {"reviewer"},
+    "analytics.held": {"analyst"},
+    "exports.prepare": {"creator", "analyst"},
+    "operation": {"creator", "reviewer", "analyst"},
+    "index.search": {"creator", "reviewer", "analyst"},
+    "change_preferences": set(),
+    "curation.remove_for_good": set(),
+    "care.desk.clean": set(),
+    "care.back_up": set(),
+    "store.save": set(),
+    "shares.rotate": set(),
+}
+
+
+@pytest.mark.parametrize("act", MAY)
+def test_a_role_may_what_it_names_and_an_admin_everything(act: str) -> None:
+    assert {role for role, person in EACH.items() if person.may(act)} == MAY[act] | {"admin"}
+    assert not NOBODY.may(act) and LOCAL.may(act)
+    assert Person("Both", frozenset({"reviewer", "creator"})).may(act) == bool(MAY[act] & {"reviewer", "creator"})
+
+
+def test_the_service_itself_refuses(app: App) -> None:
+    reviewer = app.service.acting_as(EACH["reviewer"])
+    with pytest.raises(NotAllowed, match="creator / admin") as raised:
+        reviewer.create(REQUEST)
+    assert raised.value.status == 403
+    analyst = app.acting_as(EACH["analyst"])
+    annotate = analyst.service.curation.annotate  # an act that is only named is refused to nobody yet
+    for refused in (
+        lambda: annotate([ID], Edit(rating=5)),
+        lambda: analyst.service.curation.put_in_trash([ID]),
+        lambda: analyst.service.change_preferences(parallel=2),
+        lambda: analyst.service.care,
+        lambda: analyst.service.store.save(ID, {}),
+        lambda: analyst.generation.execute(SmartRequest("a boat")),
+    ):
+        with pytest.raises(NotAllowed):
+            refused()
+    assert app.service.jobs() == [] and annotations_of(app.service.operation(ID).sidecar)["rating"] is None
+    assert app.service.curation.trashed() == []
+
+
+def test_what_is_allowed_is_done_and_known_by_whom(app: App) -> None:
+    reviewer = app.service.acting_as(EACH["reviewer"])
+    assert reviewer.curation.annotate([ID], Edit(rating=4)).done == (ID,)
+    assert annotations_of(reviewer.operation(ID).sidecar)["rating"] == 4
+    assert reviewer.index.search("boat").total.n == 1
+    assert reviewer.person == EACH["reviewer"] and reviewer.may("curation.annotate") and not reviewer.may("create")
+    assert acting() == LOCAL, "and afterwards it is nobody's act any more"
+    creator = app.acting_as(EACH["creator"])
+    made = creator.service.create(REQUEST)
+    assert creator.service.job(made) and creator.generation.service.jobs()[0].id == made
+
+
+def test_who_asked_for_an_operation_is_recorded_as_far_as_the_book_says(app: App) -> None:
+    ada = Person("Ada", frozenset({"creator"}), "ada@example.org", "Ada")
+    made = app.service.acting_as(ada).create(REQUEST)
+    smart = app.acting_as(ada).generation.execute(SmartRequest("a boat", workflow="text_to_image")).ids[0]
+    failed = app.acting_as(ada).generation.execute(SmartRequest("a boat", workflow="image_edit_single")).ids[0]
+    silent = app.service.acting_as(replace(ada, recorded=None)).create(REQUEST)
+    app.runner.start()
+    try:
+        until(lambda: app.service.count_jobs() == 0)
+    finally:
+        app.stop()
+    recorded = [app.service.operation(item).sidecar.get("createdBy") for item in (made, smart, failed, silent)]
+    assert recorded == ["Ada", "Ada", "Ada", None]
+
+
+def test_without_sign_in_nothing_stands_between(app: App) -> None:
+    assert app.service.acting_as(LOCAL) is app.service
+    assert app.acting_as(LOCAL).generation is app.generation
+    assert app.service.person is LOCAL and app.service.may("care.desk.clean")
+
+
+def test_an_entry_of_a_part_holds_for_what_has_none_of_its_own() -> None:
+    assert allowed("care.desk.clean") == allowed("care") == roles.ADMIN
+    assert allowed("store.read_file") == roles.LOOK and allowed("store.save") == roles.ADMIN
+
+
+# -- the book ------------------------------------------------------------------------------------------------------------
+
+BOOK = """
+[people]
+"Ada@Example.org" = ["admin"]
+"*@example.org" = "reviewer"
+[groups]
+studio = ["creator", "analyst"]
+"""
+
+
+def claims(email: str | None = "ada@example.org", **more: object) -> dict[str, object]:
+    return {"email": email, "email_verified": True, "name": "Ada"} | more
+
+
+def test_roles_come_from_the_address_its_domain_and_groups() -> None:
+    book = RoleBook.parse(BOOK)
+    assert book.person(claims()) == Person("Ada", frozenset({"admin", "reviewer"}), "ada@example.org", "Ada")
+    assert book.person(claims(" BOB@Example.Org", name=None)).roles == {"reviewer"}
+    assert book.person(claims(None, groups=["studio", "other", 5])).roles == {"creator", "analyst"}
+    assert book.person(claims(None, groups="studio")).roles == {"creator", "analyst"}
+    for nobody in (claims("ada@example.org.evil.test"), claims(None), {}, claims("@"), {"email": 7, "email_verified": True}):
+        assert not book.person(nobody).roles
+
+
+@pytest.mark.parametrize("verified", [False, None, "false", "True", 1, "yes"])
+def test_an_address_that_is_not_verified_gives_nothing(verified: object) -> None:
+    person = RoleBook.parse(BOOK).person(claims(email_verified=verified))
+    assert (person.roles, person.email) == (frozenset({"admin", "reviewer"}) if verified == 1 else frozenset(), person.email)
+
+
+def test_a_provider_that_says_nothing_of_it_can_be_trusted_but_not_one_that_says_no() -> None:
+    book = RoleBook.parse(f"{BOOK}[provider]\ntrust_unverified_email = true\n")
+    unsaid = claims()
+    del unsaid["email_verified"]
+    assert book.person(unsaid).roles == {"admin", "reviewer"}
+    assert not book.person(claims(email_verified=False)).roles
+
+
+def test_groups_are_found_where_the_provider_puts_them() -> None:
+    book = RoleBook.parse(f'{BOOK}[provider]\ngroups_claim = "realm_access.roles"\n')
+    assert book.person(claims(None, realm_access={"roles": ["studio"]})).roles == {"creator", "analyst"}
+    assert not book.person(claims(None, realm_access=["studio"])).roles
+    dotted = RoleBook.parse(f'{BOOK}[provider]\ngroups_claim = "https://example.org/groups"\n')
+    assert dotted.person(claims(None, **{"https://example.org/groups": ["studio"]})).roles == {"creator", "analyst"}
+
+
+@pytest.mark.parametrize(("record", "kept"), [("name", "Ada"), ("email", "ada@example.org"), ("nothing", None)])
+def test_what_is_recorded_of_a_person_is_as_said(record: str, kept: str | None) -> None:
+    assert RoleBook.parse(f'{BOOK}[provider]\nrecord = "{record}"\n').person(claims()).recorded == kept
+
+
+def test_a_name_is_plain_and_short_whatever_the_provider_says() -> None:
+    assert RoleBook().person({"name": "A\n\x1b[31m\u202e" + "b" * 500}).name == "A [31m " + "b" * 73
+    assert RoleBook().person({"name": 7, "preferred_username": "eve"}).name == "eve"
+    assert RoleBook().person({}).name == "?"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("people = 5", "people must be a table"),
+        ('[people]\n"a@b.c" = ["boss"]', "a@b.c must have"),
+        ('[people]\n"a@b.c" = []', "a@b.c must have"),
+        ('[people]\n"a@b.c" = [["admin"]]', "a@b.c must have"),
+        ("[people", "no TOML"),
+        ("[poeple]\n", "poeple means nothing"),
+        ("[provider]\nrecords = 1", "provider.records means nothing"),
+        ('[provider]\nrecord = "all"', "cannot be used"),
+        ("[provider]\ntrust_unverified_email = 1", "cannot be used"),
+    ],
+)
+def test_a_mistake_in_the_book_is_told_and_lets_nobody_in(text: str, says: str) -> None:
+    with pytest.raises(InvalidSetting, match=says):
+        RoleBook.parse(text)
+
+
+def test_the_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
+    file = RoleFile(tmp_path / "roles.toml")
+    assert file.load() is None
+    (tmp_path / "roles.toml").write_text(BOOK)
+    first = file.load()
+    assert first and first is file.load(), "and only then"
+    (tmp_path / "roles.toml").write_text(BOOK.replace("admin", "analyst"))
+    changed = file.load()
+    assert changed and changed.person(claims()).roles == {"analyst", "reviewer"}
+    (tmp_path / "roles.toml").write_bytes(b"\xff")
+    with pytest.raises(InvalidSetting, match="UTF-8"):
+        file.load()
+    (tmp_path / "roles.toml").unlink()
+    (tmp_path / "roles.toml").symlink_to("/etc/passwd")
+    with pytest.raises(InvalidSetting):
+        file.load()

@@ -31,7 +31,7 @@ with form:
     request = asking.request(text, given, decision, chosen.models, chosen.parameters, variants, axes, wording)
     with st.container(key="generate-bar"):
         costs = asking.price(generation, request)
-        if st.button(_("Generate"), type="primary", width="stretch", shortcut="Ctrl+Enter"):
+        if parts.button(_("Generate"), key="generate", type="primary", width="stretch", shortcut="Ctrl+Enter"):
             try:
                 asking.generate(generation, request, given, decision, costs)
             except OpstoreError as error:

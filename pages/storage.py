@@ -16,7 +16,7 @@ if last is None and not busy:
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
     st.subheader(_("Storage"), anchor=False)
-    if st.button(_("Measure again"), disabled=busy, key="look"):
+    if parts.button(_("Measure again"), disabled=busy, key="look"):
         storage.begin(desk.look)
 if look:
     storage.figures(service, look)

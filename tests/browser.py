@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, expect, sync_playwright
 
 from opstore.app import App, Settings
 from opstore.service import NewOperation
@@ -172,8 +172,9 @@ class Visitor:
             self.outside.append(request.url)
 
     def close(self) -> None:
-        """Close the window; fail if it reached for another machine."""
-        self.page.context.close()
+        """Close the window, and what it has opened; fail if it reached for another machine."""
+        for page in self.page.context.pages:
+            page.close()
         assert not self.outside, f"requests left this machine: {self.outside}"
 
     # -- going about -------------------------------------------------------------------------------------------------
@@ -271,11 +272,16 @@ def box(page: Page, selector: str) -> dict[str, float]:
 
 
 class Windows:
-    """Opens windows of one Chromium, each a visitor of its own without cookies or cache."""
+    """Opens windows of one Chromium, each a visitor of its own without cookies or memories.
+
+    Profiles are used again, one after the other, by windows that look alike: what a server's scripts were compiled to stays,
+    and a page costs 0.6 s of computing instead of 2.3 s.
+    """
 
     def __init__(self, browser: Browser) -> None:
         """Open windows of `browser`."""
         self._browser = browser
+        self._idle: dict[tuple[object, ...], list[BrowserContext]] = {}
 
     @contextlib.contextmanager
     def visit(
@@ -289,6 +295,20 @@ class Windows:
         touch: bool = False,
     ) -> Iterator[Visitor]:
         """Give a window on `server`; at its end it is closed, and no request may have left this machine."""
+        alike = self._idle.setdefault((locale, theme, width, height, touch), [])
+        context = alike.pop() if alike else self._profile(locale, theme, width, height, touch)
+        visitor = Visitor(_forgetful(context, server.address), server.address)
+        context.on("request", visitor.note)
+        try:
+            yield visitor
+        except BaseException:
+            context.close()
+            raise
+        visitor.close()
+        context.remove_listener("request", visitor.note)
+        alike.append(context)
+
+    def _profile(self, locale: str, theme: Theme, width: int, height: int, touch: bool) -> BrowserContext:
         context = self._browser.new_context(
             viewport={"width": width, "height": height},
             locale=locale,
@@ -299,14 +319,17 @@ class Windows:
             accept_downloads=True,
         )
         context.set_default_timeout(PATIENCE)
-        visitor = Visitor(context.new_page(), server.address)
-        context.on("request", visitor.note)
-        try:
-            yield visitor
-        except BaseException:
-            context.close()
-            raise
-        visitor.close()
+        return context
+
+
+def _forgetful(context: BrowserContext, address: str) -> Page:
+    """Return a new page in a profile that remembers nothing of `address` but its files."""
+    page = context.new_page()
+    context.clear_cookies()
+    session = context.new_cdp_session(page)
+    session.send("Storage.clearDataForOrigin", {"origin": address, "storageTypes": "local_storage,indexeddb,cache_storage"})
+    session.detach()
+    return page
 
 
 @contextlib.contextmanager

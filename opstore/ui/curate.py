@@ -94,7 +94,7 @@ def trash(service: Service, operation: Operation) -> None:
     if not service.may("curation.put_in_trash"):
         return
     asked = f"sure-{operation.id}"
-    pressed = st.button(_("Move to trash"), key=f"trash-{operation.id}")
+    pressed = parts.button(_("Move to trash"), key=f"trash-{operation.id}")
     users = service.curation.used_by([operation.id]) if pressed or st.session_state.get(asked) else []
     if users and not st.session_state.get(asked):
         st.session_state[asked] = True
@@ -106,7 +106,7 @@ def trash(service: Service, operation: Operation) -> None:
                 len(users),
             )
         )
-        pressed = st.button(_("Move to trash all the same"), key=f"trash-sure-{operation.id}")
+        pressed = parts.button(_("Move to trash all the same"), key=f"trash-sure-{operation.id}")
     if pressed:
         _put(service, operation.id)
 

@@ -50,7 +50,7 @@ def _strip(service: Service, operation: Operation, query: str, order: str) -> No
     before, after = service.index.neighbours(operation.id, query, order)
     with st.container(horizontal=True, gap="xsmall", key="strip"):
         for label, key, target in ((_("Previous"), "left", before), (_("Next"), "right", after)):
-            if st.button(label, shortcut=key, disabled=target is None, key=f"neighbour-{key}") and target:
+            if parts.button(label, shortcut=key, disabled=target is None, key=f"neighbour-{key}") and target:
                 st.query_params["operation"] = target
                 st.rerun()
         if operation.outputs:

@@ -263,7 +263,7 @@ def filters(service: Service, found: View) -> None:
     key = f"filter-date-{values(found.query, 'date')}"
     st.date_input(_("Made between"), _days(found.query), *span, key=key, on_change=_dated, args=(key,))
     st.toggle(_("Favorites only"), key="filter-favorite", on_change=_favored)
-    if found.query and st.button(_("Show everything"), width="stretch"):
+    if found.query and parts.button(_("Show everything"), key="show-everything", width="stretch"):
         go(q=None)
         st.rerun()
 
@@ -318,7 +318,7 @@ def _saved(service: Service) -> None:
             if st.form_submit_button(_("Save"), disabled=not query):
                 _save(service, name, query)
         for gone in [name for name, text in found.items() if text == query]:
-            if st.button(_("Forget the saved search that is shown"), key=f"forget-{gone}"):
+            if parts.button(_("Forget the saved search that is shown"), key=f"forget-{gone}"):
                 service.curation.remove_search(gone)
                 st.rerun()
 

@@ -110,7 +110,7 @@ def _again(service: Service, family: Family, operation: Operation) -> None:
             numbers = list(range(1, len(start.inputs) + 1))
             number = st.selectbox(_("In the place of input"), numbers, key=f"place-{start.id}")
         given = st.file_uploader(_("Image"), type=PICTURE_TYPES, max_upload_size=10, key=f"branch-{operation.id}")
-        if st.button(_("Run again"), type="primary", disabled=given is None, key="run-branch") and given is not None:
+        if parts.button(_("Run again"), type="primary", disabled=given is None, key="run-branch") and given is not None:
             try:
                 service.branches.begin(operation.id, start.id, given.getvalue(), number)
             except OpstoreError as error:
@@ -161,9 +161,9 @@ def _branch(service: Service, branch: Branch) -> None:
         if not service.may("branches.go_on"):
             return
         with st.container(horizontal=True, gap="xsmall"):
-            if st.button(_("Try again"), key=f"go-on-{branch.id}"):
+            if parts.button(_("Try again"), key=f"go-on-{branch.id}"):
                 service.branches.go_on(branch.id)
                 st.rerun()
-            if st.button(_("Stop the branch"), key=f"forget-{branch.id}"):
+            if parts.button(_("Stop the branch"), key=f"forget-{branch.id}"):
                 service.branches.forget(branch.id)
                 st.rerun()

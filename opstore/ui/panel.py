@@ -81,7 +81,7 @@ def job_row(service: Service, job: JobView, place: str) -> None:
 def _cancel(service: Service, job: JobView, place: str) -> None:
     if not service.may("cancel"):
         return
-    if st.button(_("Cancel"), key=f"cancel-{place}-{job.id}", disabled=job.cancel, width="content"):
+    if parts.button(_("Cancel"), key=f"cancel-{place}-{job.id}", disabled=job.cancel, width="content"):
         try:
             service.cancel(job.id)
         except OperationNotFound:

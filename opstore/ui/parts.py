@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,23 @@ STYLE = Path(__file__).with_name("style.css")
 #: Pages as `st.switch_page` wants them: from the main script's folder.
 CREATE, LIBRARY = "../../pages/create.py", "../../pages/library.py"
 COMPARE, LINEAGE, REVIEW = "../../pages/compare.py", "../../pages/lineage.py", "../../pages/review.py"
+#: How long a press waits for a run that gets to its button: the next one follows at once, on a busy machine within seconds.
+PRESS_SECONDS = 15.0
+
+
+def button(label: str, *, key: str, disabled: bool = False, **options: Any) -> bool:
+    """Show a button and say whether it was pressed; a press outlives the run that it came with.
+
+    Streamlit tells a script of a press once, and a rerun that is asked for meanwhile (a field that is left, a component's value)
+    ends that script before it gets here. A callback runs before the script: it notes the press, which is taken here.
+    """
+    st.button(label, key=key, disabled=disabled, on_click=_press, args=(key,), **options)
+    pressed: float | None = st.session_state.pop(f"pressed {key}", None)
+    return pressed is not None and not disabled and time.monotonic() - pressed < PRESS_SECONDS
+
+
+def _press(key: str) -> None:
+    st.session_state[f"pressed {key}"] = time.monotonic()
 
 
 def style() -> None:

@@ -134,7 +134,7 @@ def _pair(service: Service, review: Review, voter: str) -> None:
     st.caption(ngettext("{count} vote cast", "{count} votes cast", sum(not vote.skipped for vote in mine)))
     if not upcoming:
         parts.note(_("That was all: no pair is left that you have not seen. The results are one click away."))
-        if mine and st.button(_("Take the last vote back")):
+        if mine and parts.button(_("Take the last vote back"), key="take-back"):
             reviews.take_back(review.id, voter)
             st.rerun()
         return

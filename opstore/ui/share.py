@@ -63,7 +63,7 @@ def form(service: Service, ids: Sequence[str], kind: Kind, place: str) -> None:
     days = left.selectbox(_("Opens for"), DAYS, index=1, format_func=_days_name, key=f"share-days-{place}")
     password = right.text_input(_("Password (optional)"), type="password", key=f"share-password-{place}")
     made, asked_for = f"share-made-{place}", (scope, days, password)
-    if st.button(_("Make a link"), type="primary", key=f"share-{place}"):
+    if parts.button(_("Make a link"), type="primary", key=f"share-{place}"):
         try:
             share = service.shares.create(scope, lasts=timedelta(days=days) if days else None, password=password or None)
             st.session_state[made] = (asked_for, address(service, share))
@@ -137,7 +137,7 @@ def _row(service: Service, item: Listed) -> None:
         if share and is_open:
             st.code(address(service, share), language=None, wrap_lines=True)
         label = _("Take back") if is_open else _("Remove from the list")
-        if st.button(label, key=f"end-{item.id}"):
+        if parts.button(label, key=f"end-{item.id}"):
             (service.shares.revoke if is_open else service.shares.forget)(item.id)
             st.rerun()
     except OpstoreError as error:

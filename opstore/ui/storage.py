@@ -263,7 +263,7 @@ def _apply_button(service: Service, busy: bool) -> None:
     if clean is not None and clean.began >= plan.began:
         return
     text = ngettext("Move {count} to the trash", "Move {count} to the trash", plan.result["count"])
-    if st.button(text, disabled=busy, key="clean"):
+    if parts.button(text, disabled=busy, key="clean"):
         begin(lambda: desk.clean(rule))
 
 
@@ -296,11 +296,11 @@ def problems(service: Service, busy: bool) -> None:
     desk = service.care.desk
     deep = st.toggle(_("Read every file, and compare its hash"), key="deep")
     with st.container(horizontal=True):
-        if st.button(_("Look for problems"), disabled=busy, key="verify"):
+        if parts.button(_("Look for problems"), disabled=busy, key="verify"):
             begin(lambda: desk.verify(deep=deep))
         found, mended = desk.last("verify"), desk.last("repair")
         open_ = found and found.state == "done" and found.result["count"] and not (mended and mended.began >= found.began)
-        if open_ and st.button(_("Mend them"), disabled=busy, key="repair"):
+        if open_ and parts.button(_("Mend them"), disabled=busy, key="repair"):
             begin(lambda: desk.repair(deep=deep))
     newest = mended if mended and found and mended.began >= found.began else found
     outcome(newest, _mended if newest is mended else _found)
@@ -366,7 +366,7 @@ def trash(service: Service, look: Mapping[str, Any] | None, busy: bool) -> None:
         if count:
             with st.popover(_("Empty the trash"), disabled=busy):
                 st.text(_("This cannot be undone."))
-                if st.button(_("Remove all for good"), key="empty"):
+                if parts.button(_("Remove all for good"), key="empty"):
                     begin(desk.empty_trash)
     outcome(desk.last("empty"), lambda result: ngettext("{count} removed for good", "{count} removed for good", result["count"]))
 
@@ -381,16 +381,16 @@ def backups(service: Service, busy: bool) -> None:
         placeholder=_("a folder on another disk, or a remote of rclone"),
         key="backup-target",
     ).strip()
-    if st.button(_("Back up now"), type="primary", disabled=busy or not target, key="backup"):
+    if parts.button(_("Back up now"), type="primary", disabled=busy or not target, key="backup"):
         begin(lambda: _back_up(service, target))
     outcome(desk.last("backup"), _backed)
     names = _snapshots(service, target)
     if names:
         chosen = st.selectbox(_("Backup"), names, key="snapshot", format_func=_snapshot_name)
         with st.container(horizontal=True):
-            if st.button(_("Compare with the library"), disabled=busy, key="compare-backup"):
+            if parts.button(_("Compare with the library"), disabled=busy, key="compare-backup"):
                 begin(lambda: desk.restore(target, chosen, dry=True))
-            if st.button(_("Bring back what is missing"), disabled=busy, key="restore"):
+            if parts.button(_("Bring back what is missing"), disabled=busy, key="restore"):
                 begin(lambda: desk.restore(target, chosen, dry=False))
     last = desk.last("restore")
     outcome(last, _restored)
@@ -438,7 +438,7 @@ def importing(service: Service, busy: bool) -> None:
     source = st.text_input(_("A folder or a zip archive on this machine"), max_chars=1_000, key="import-source").strip()
     with st.container(horizontal=True):
         for dry, label in ((True, _("See what would come in")), (False, _("Import"))):
-            if st.button(label, disabled=busy or not source, key=f"import-{dry}"):
+            if parts.button(label, disabled=busy or not source, key=f"import-{dry}"):
                 begin(lambda dry=dry: desk.take_in(source, dry=dry))  # type: ignore[misc] # mypy infers no default
     last = desk.last("import")
     outcome(last, _taken_in)
@@ -464,7 +464,7 @@ def index(service: Service, busy: bool) -> None:
         _("Size"): words.size(service.index.path.stat().st_size if service.index.path.exists() else 0),
     }
     parts.facts(rows)
-    if st.button(_("Build it anew"), disabled=busy, key="rebuild"):
+    if parts.button(_("Build it anew"), disabled=busy, key="rebuild"):
         begin(service.care.desk.rebuild)
     outcome(
         service.care.desk.last("rebuild"),

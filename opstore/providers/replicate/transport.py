@@ -8,6 +8,8 @@ as an exception, which the client's retries never see.
 
 from __future__ import annotations
 
+import functools
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -37,6 +39,12 @@ class Timeouts:
         return {"connect": self.connect, "pool": self.connect + each, "read": each, "write": each}
 
 
+@functools.cache
+def certificates() -> ssl.SSLContext:
+    """Return what servers must prove themselves with, read once a process (20 ms)."""
+    return httpx.create_ssl_context()
+
+
 class Guard(httpx.BaseTransport):
     """Sends a request within the rules of this module, and reads its answer whole."""
 
@@ -55,7 +63,7 @@ class Guard(httpx.BaseTransport):
         self._timeouts, self._limiter, self._clock = timeouts, limiter, clock
         # No connection is kept longer than 2 s unused: one that the server has closed meanwhile would make a create uncertain.
         limits = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=2.0)
-        self._inner = inner or httpx.HTTPTransport(limits=limits)
+        self._inner = inner or httpx.HTTPTransport(verify=certificates(), limits=limits)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request`; raise Answered for an answer other than 2xx, and httpx's errors where none came."""

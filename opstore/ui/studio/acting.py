@@ -39,20 +39,20 @@ def actions(service: Service, operation: Operation, place: str) -> None:
     with st.container(horizontal=True, gap="xsmall"):
         if operation.output:
             _download(service, operation.output, place)
-        if still and st.button(_("Edit this"), key=f"edit-{place}-{operation.id}"):
+        if still and parts.button(_("Edit this"), key=f"edit-{place}-{operation.id}"):
             _go(still, "image_edit_single")
-        if still and st.button(_("Animate this"), key=f"animate-{place}-{operation.id}"):
+        if still and parts.button(_("Animate this"), key=f"animate-{place}-{operation.id}"):
             _go(still, "image_to_video_single")
-        if operation.output and operation.inputs and st.button(_("Compare with input"), key=f"compare-{place}-{operation.id}"):
+        if operation.output and operation.inputs and parts.button(_("Compare with input"), key=f"compare-{place}-{operation.id}"):
             st.switch_page(parts.COMPARE, query_params={"ids": operation.id})
-        if place == "library" and st.button(_("Family"), key=f"family-{operation.id}"):
+        if place == "library" and parts.button(_("Family"), key=f"family-{operation.id}"):
             st.switch_page(parts.LINEAGE, query_params={"id": operation.id})
-        if makes and st.button(_("Use these settings"), key=f"remix-{place}-{operation.id}"):
+        if makes and parts.button(_("Use these settings"), key=f"remix-{place}-{operation.id}"):
             remix(operation.id)
         known = makes and operation.type in OPERATION_TYPES
-        if known and st.button(_("Run again"), key=f"again-{place}-{operation.id}"):
+        if known and parts.button(_("Run again"), key=f"again-{place}-{operation.id}"):
             _again(service, operation)
-        if place != "library" and st.button(_("See in library"), key=f"see-{operation.id}"):
+        if place != "library" and parts.button(_("See in library"), key=f"see-{operation.id}"):
             st.switch_page(parts.LIBRARY, query_params={"operation": operation.id})
 
 

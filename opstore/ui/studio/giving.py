@@ -83,9 +83,9 @@ def _preview(service: Service, pictures: Sequence[bytes], removable: bool) -> li
             else:
                 sound.append(True)
                 st.image(small, width=80, alt=_("Image {number}").format(number=number))
-        if st.button(_("From the library"), key="pick"):
+        if parts.button(_("From the library"), key="pick"):
             _pick(service)
-        if removable and st.button(_("Remove pasted and picked"), type="tertiary", key="remove-images"):
+        if removable and parts.button(_("Remove pasted and picked"), type="tertiary", key="remove-images"):
             st.session_state["pasted"] = []
             st.session_state["picked"] = []
             st.rerun()

@@ -91,7 +91,7 @@ def _offer(kind: str, mark: str, label: str, question: Callable[[], object], gen
     asked = st.session_state.get(f"question-{kind}")
     if asked and asked[0] == mark and not asked[1].done():
         st.fragment(_waiting, run_every=LOOK)(asked[1])
-    elif st.button(label, key=f"ask-{kind}", type="tertiary"):
+    elif parts.button(label, key=f"ask-{kind}", type="tertiary"):
         st.session_state[f"question-{kind}"] = (mark, generation.later(question))
         st.rerun()
 

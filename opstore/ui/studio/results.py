@@ -57,9 +57,9 @@ def _sheet(generation: Generation, batch_id: str) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(ngettext("{count} variant", "{count} variants", len(variants)), anchor=False)
-        if st.button(_("See in library"), key="see-sheet", type="tertiary"):
+        if parts.button(_("See in library"), key="see-sheet", type="tertiary"):
             st.switch_page(parts.LIBRARY, query_params={"q": f"batch:{batch_id}"})
-        if any(variant.status in UNDER_WAY for variant in variants) and st.button(_("Cancel all"), key="cancel-sheet"):
+        if any(variant.status in UNDER_WAY for variant in variants) and parts.button(_("Cancel all"), key="cancel-sheet"):
             _cancel(generation.service, variants)
     opened = gallery(
         [_variant(variant) for variant in variants], key="sheet-tiles", tile_size=200 if len(variants) in (2, 4) else 150
@@ -110,6 +110,6 @@ def _examples() -> None:
         _("A city at dusk in blue and violet, rain"),
     )
     for number, example in enumerate(examples):
-        if st.button(example, key=f"example-{number}", width="stretch"):
+        if parts.button(example, key=f"example-{number}", width="stretch"):
             st.session_state["wanted-prompt"] = example
             st.rerun()

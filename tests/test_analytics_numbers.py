@@ -17,7 +17,7 @@ from scipy.stats import binomtest
 
 from opstore.analytics import content, numbers
 from opstore.analytics.desk import Analytics
-from opstore.analytics.selection import Selection, local_quarters, outcome_of
+from opstore.analytics.selection import QUARTER, Selection, local_quarters, outcome_of
 from opstore.errors import InvalidQuery
 from opstore.index import Index
 from opstore.index.language import parse
@@ -217,7 +217,7 @@ def test_every_quarter_of_an_hour_around_a_change_of_clocks() -> None:
     zone = ZoneInfo("Europe/Paris")
     for day in (datetime(2025, 3, 30, tzinfo=UTC), datetime(2025, 10, 26, tzinfo=UTC)):
         seconds = np.arange(int(day.timestamp()) - 86_400, int(day.timestamp()) + 2 * 86_400, 450)
-        weekdays, hours = local_quarters(seconds, zone)
+        weekdays, hours = local_quarters(seconds // QUARTER, zone)
         local = [datetime.fromtimestamp(int(second), zone) for second in seconds]
         assert list(zip(weekdays, hours, strict=True)) == [(moment.weekday(), moment.hour) for moment in local]
 
@@ -353,8 +353,8 @@ def test_a_search_selects_what_the_library_finds(tmp_path: Path) -> None:
     rows = rows_of(store)
     queries = Queries(random.Random(4))
     met = 0
-    for _ in range(150):
-        text = queries.text()
+    by_hand = ("-type:unknown", "elapsed:>=0", "-cost:>=0", "cost:<1", "-(chat or date:2025) rating:>=1", "chat -status:stored")
+    for text in (*by_hand, *(queries.text() for _ in range(150))):
         wanted = sorted((row.id for row in rows if found(parse(text), row, TODAY)), reverse=True)
         selection = desk.select(text)
         assert desk.held().frame["operation_id"].take(selection.index()).tolist() == wanted

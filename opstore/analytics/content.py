@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from opstore.analytics.numbers import SHOWN, Tally, counted, crossed, main_cost, periods_of, wilson
+from opstore.analytics.numbers import SHOWN, Tally, by_period, main_cost, wilson
 from opstore.analytics.ranking import win_rates
-from opstore.analytics.selection import Selection, Whole
+from opstore.analytics.selection import TENTHS, Base, Selection, Whole
 
 #: Words that say nothing of a prompt, French and English, folded.
 _SMALL = """
@@ -21,8 +22,6 @@ au aux avec ce ces cet cette d dans de des du elle en est et il ils je l la le l
 par pas pour qu que qui s sa sans se ses son sont sous sur ta te tes toi ton tu un une vers vous y
 """
 STOP = frozenset(_SMALL.split())
-#: Confidences are counted in tenths.
-BINS = 10
 
 
 def top_prompts(selection: Selection, count: int = SHOWN) -> Tally:
@@ -31,29 +30,29 @@ def top_prompts(selection: Selection, count: int = SHOWN) -> Tally:
     Columns: prompt (as the newest has it), n, succeeded, tried, rating (mean, NaN: none), rated, cost, priced, example (the id
     of the newest that has a result, None: none). `extra["different"]`: how many different prompts there are.
     """
-    codes = selection.prompts()
-    _, newest = selection.base.keys()
-    n = counted(codes, len(newest))
-    blank = _blank(selection)
+    base, money = selection.base, main_cost(selection)
+    n = selection.count("prompt")
+    blank = base.once("blank", lambda: _blank(base))
     if blank is not None:
+        n = n.copy()
         n[blank] = 0
     different = int(np.count_nonzero(n))
     top = _greatest(n, min(count, different))
-    slots = np.full(len(newest) + 1, -1, np.int64)
-    slots[top] = np.arange(len(top))
-    chosen = np.flatnonzero(slots[codes] >= 0) if len(codes) else np.array([], np.int64)
-    places = slots[codes[chosen]]
-    rows = selection.index()[chosen]
-    outcome, money = selection.outcome()[chosen], main_cost(selection)
-    rating, cost = selection.number("rating")[chosen], money.values[chosen]
     size = len(top)
-    rated, priced = ~np.isnan(rating), ~np.isnan(cost)
+    slots = np.full(len(n) + 1, -1, np.int8)
+    slots[top] = np.arange(size)
+    chosen = np.flatnonzero(slots[selection.of_rows(base.axis("prompt").codes)] >= 0) if size else np.array([], np.int64)
+    rows = selection.index()[chosen]
+    places = slots[base.axis("prompt").codes[rows]]
+    outcome, rating = base.axis("outcome").codes[rows], base.number("rating")[rows]
+    rated, priced = ~np.isnan(rating), base.axis("currency").codes[rows] == money.code
+    cost = base.amount("cost")[rows]
     sums = np.bincount(places, np.where(rated, rating, 0), minlength=size)
     votes = np.bincount(places[rated], minlength=size)
     examples, shown = np.full(size, -1, np.int64), np.full(size, -1, np.int64)
     examples[places[outcome == 0][::-1]] = rows[outcome == 0][::-1]
     shown[places[::-1]] = rows[::-1]
-    frame = selection.base.frame
+    frame = base.frame
     ids = frame["operation_id"]
     with np.errstate(invalid="ignore", divide="ignore"):
         means = np.where(votes > 0, sums / np.maximum(votes, 1), np.nan)
@@ -74,16 +73,11 @@ def top_prompts(selection: Selection, count: int = SHOWN) -> Tally:
     return Tally(table, total, len(selection) - total, {"different": different, "currency": money.currency})
 
 
-def _blank(selection: Selection) -> int | None:
+def _blank(base: Base) -> int | None:
     """Return the number of the prompt that says nothing."""
-
-    def make() -> int | None:
-        _, newest = selection.base.keys()
-        texts = selection.base.frame["prompt"].take(newest)
-        found = np.flatnonzero((texts.str.strip() == "").to_numpy())
-        return int(found[0]) if len(found) else None
-
-    return selection.base.once("blank", make)
+    texts = base.frame["prompt"].take(base.newest())
+    found = np.flatnonzero((texts.str.strip() == "").to_numpy())
+    return int(found[0]) if len(found) else None
 
 
 def _greatest(n: Whole, count: int) -> Whole:
@@ -99,35 +93,48 @@ def _greatest(n: Whole, count: int) -> Whole:
 
 def top_words(selection: Selection, count: int = 20) -> Tally:
     """Return the commonest words of prompts: word, n (operations whose prompt has it); accents and small words do not count."""
-    offsets, numbers, words, folded = selection.base.words()
-    groups, heads = selection.base.once("word groups", lambda: _groups(folded))
-    lengths = np.diff(offsets)
-    if selection.rows is not None:
-        numbers = numbers[np.repeat(selection.rows, lengths)]
-        lengths = lengths[selection.rows]
-    each = np.bincount(numbers, minlength=len(words))
-    n = np.bincount(groups, each, minlength=len(heads)).astype(np.int64) if len(words) else np.array([], np.int64)
-    n[[place for place, word in enumerate(heads) if word in STOP or len(word) < 2 or word.isdigit()]] = 0
+    base = selection.base
+    words = base.words()[2]
+    groups, silent = base.once("word groups", lambda: _groups(base.words()[3]))
+    each, spoken = _each(selection)
+    n = np.bincount(groups, each, minlength=len(silent)).astype(np.int64)
+    n[silent] = 0
     top = _greatest(n, min(count, int(np.count_nonzero(n))))
     shown = []
     for place in top:
         spellings = np.flatnonzero(groups == place)
         shown.append(words[int(spellings[np.argmax(each[spellings])])])
-    table = pd.DataFrame({"word": shown, "n": n[top]})
-    spoken = int(np.count_nonzero(lengths))
-    return Tally(table, spoken, len(selection) - spoken)
+    return Tally(pd.DataFrame({"word": shown, "n": n[top]}), spoken, len(selection) - spoken)
 
 
-def _groups(folded: list[str]) -> tuple[Whole, list[str]]:
+def _each(selection: Selection) -> tuple[Whole, int]:
+    """Return how many rows have each word, and how many have any."""
+    base, rows = selection.base, selection.rows
+    offsets, numbers, words, _folded = base.words()
+    lengths = base.once("word lengths", lambda: np.diff(offsets))
+    every = base.once("every word", lambda: (np.bincount(numbers, minlength=len(words)), int(np.count_nonzero(lengths))))
+    if rows is None:
+        return every
+    # The smaller part is counted: words are eight times as many as rows.
+    fewer = rows if 2 * len(selection) <= len(rows) else ~rows
+    chosen = np.flatnonzero(fewer)
+    part = lengths[chosen]
+    starts = offsets[:-1][chosen] - np.concatenate([[0], np.cumsum(part)[:-1]]) if len(part) else part
+    taken = numbers[np.repeat(starts, part) + np.arange(int(part.sum()))]
+    found = np.bincount(taken, minlength=len(words)), int(np.count_nonzero(part))
+    return found if fewer is rows else (every[0] - found[0], every[1] - found[1])
+
+
+def _groups(folded: list[str]) -> tuple[Whole, npt.NDArray[np.bool_]]:
+    """Return of each word the number of its group, words that differ in accents only being one, and which groups say nothing."""
     heads: dict[str, int] = {}
     groups = np.array([heads.setdefault(word, len(heads)) for word in folded], np.int64)
-    return groups, list(heads)
+    return groups, np.array([word in STOP or len(word) < 2 or word.isdigit() for word in heads], bool)
 
 
 def parameters(selection: Selection) -> Tally:
     """Return how often each value of each parameter was asked for: parameter, value (JSON), n; the commonest first."""
-    codes, names = selection.codes("parameters")
-    n = counted(codes, len(names))
+    names, n = selection.base.codes("parameters")[1], selection.count("parameters")
     sets: list[dict[str, Any]] = selection.base.once("parameter sets", lambda: [json.loads(name) for name in names])
     totals: Counter[str] = Counter()
     found: Counter[tuple[str, str]] = Counter()
@@ -147,20 +154,15 @@ def parameters(selection: Selection) -> Tally:
 
 def calibration(selection: Selection) -> Tally:
     """Return per tenth of confidence: low_edge, n, kept (not overridden), share, low, high, tried, succeeded, success."""
-    sure = selection.number("confidence")
-    decided = selection.number("overridden")
-    there = ~np.isnan(sure) & ~np.isnan(decided)
-    bins = np.where(there, np.minimum((np.where(there, sure, 0) * BINS + 1e-9).astype(np.int64), BINS - 1), -1)
-    outcome = selection.outcome()
-    n = counted(bins, BINS)
-    kept = counted(np.where(decided == 0, bins, -1), BINS)
-    tried = counted(np.where(outcome != 2, bins, -1), BINS)
-    good = counted(np.where(outcome == 0, bins, -1), BINS)
+    cells = selection.count("confidence", "overridden", "outcome")
+    n, kept = cells.sum(axis=(1, 2)), cells[:, 0].sum(axis=1)
+    good = cells[:, :, 0].sum(axis=1)
+    tried = good + cells[:, :, 1].sum(axis=1)
     low, high = wilson(kept, n)
     with np.errstate(invalid="ignore", divide="ignore"):
         table = pd.DataFrame(
             {
-                "low_edge": np.arange(BINS) / BINS,
+                "low_edge": np.arange(TENTHS) / TENTHS,
                 "n": n,
                 "kept": kept,
                 "share": np.where(n > 0, kept / np.maximum(n, 1), np.nan),
@@ -177,11 +179,7 @@ def calibration(selection: Selection) -> Tally:
 
 def workflows(selection: Selection) -> Tally:
     """Return how often each proposed type (rows) was proposed with each tenth of confidence (columns 0 to 9); commonest first."""
-    codes, names = selection.codes("workflow_id")
-    sure = selection.number("confidence")
-    there = ~np.isnan(sure)
-    bins = np.where(there, np.minimum((np.where(there, sure, 0) * BINS + 1e-9).astype(np.int64), BINS - 1), -1)
-    cells = crossed(codes, len(names), bins, BINS)
+    names, cells = selection.base.codes("workflow_id")[1], selection.count("workflow_id", "confidence")
     table = pd.DataFrame(cells, index=names)
     table = table[cells.sum(axis=1) > 0]
     table = table.iloc[np.argsort(-table.sum(axis=1).to_numpy(), kind="stable")]
@@ -194,10 +192,7 @@ def workflows(selection: Selection) -> Tally:
 
 def ratings(selection: Selection, by: str = "model") -> Tally:
     """Return per model: n (rated), mean, stars_1 … stars_5; most rated first."""
-    codes, names = selection.codes(by)
-    rating = selection.number("rating")
-    stars = np.where(np.isnan(rating), -1, np.nan_to_num(rating) - 1).astype(np.int64)
-    cells = crossed(codes, len(names), stars, 5)
+    names, cells = selection.base.codes(by)[1], selection.count(by, "rating")
     n = cells.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         means = np.where(n > 0, cells @ np.arange(1, 6) / np.maximum(n, 1), np.nan)
@@ -212,9 +207,11 @@ def wins(selection: Selection, votes: Sequence[Mapping[str, Any]], by: str = "mo
     `votes` are rows with `left`, `right` (ids) and `winner` (an id, None for a tie). n counts the votes between two of the
     selection that differ in `by`; missing are the others.
     """
-    frame, rows = selection.base.frame, selection.index()
-    ids = {vote[side] for vote in votes for side in ("left", "right")}
-    chosen = rows[frame["operation_id"].iloc[rows].isin(ids).to_numpy()] if ids else rows[:0]
+    frame = selection.base.frame
+    ids = frozenset(vote[side] for vote in votes for side in ("left", "right"))
+    # Looking for texts among a million takes a tenth of a second: once for the votes there are.
+    voted = selection.base.once(("rows of", ids), lambda: np.flatnonzero(frame["operation_id"].isin(ids).to_numpy()))
+    chosen = voted if selection.rows is None else voted[selection.rows[voted]]
     named = zip(frame["operation_id"].iloc[chosen], frame[by].iloc[chosen], strict=True)
     known = {str(key): str(name) for key, name in named if pd.notna(name)}
     pairs = [(known.get(vote["left"]), known.get(vote["right"])) for vote in votes]
@@ -233,15 +230,12 @@ KINDS = ("inputs", "intermediates", "images", "videos")
 
 def storage(selection: Selection) -> Tally:
     """Return per month (UTC): start, inputs, intermediates, images, videos (bytes, as sidecars say), and the total so far."""
-    seconds = selection.seconds()
-    said = [selection.number(name) for name in ("bytes_in", "bytes_between", "bytes_out")]
-    known = ~np.isnan(said[0]) | ~np.isnan(said[1]) | ~np.isnan(said[2])
-    there = known & (seconds > np.iinfo(np.int64).min)
-    video = selection.has("media", "video")[there]
-    inputs, between, out = (np.where(np.isnan(values), 0, values)[there] for values in said)
-    periods, places = periods_of(seconds[there], "month")
-    sums = [np.bincount(places, values, minlength=len(periods)) for values in (inputs, between, out * ~video, out * video)]
-    table = pd.DataFrame({"start": pd.to_datetime(periods, utc=True), **dict(zip(KINDS, sums, strict=True))})
+    axes = ("sized", "is_video")
+    counts = selection.count(*axes)
+    inputs, between, out = (selection.total(name, *axes) for name in ("bytes_in", "bytes_between", "bytes_out"))
+    cells = np.column_stack([inputs.sum(axis=1), between.sum(axis=1), out, counts.sum(axis=1)])
+    periods, sums = by_period(selection.base, cells, "month")
+    table = pd.DataFrame({"start": pd.to_datetime(periods, utc=True), **{kind: sums[:, at] for at, kind in enumerate(KINDS)}})
     table["total"] = table[list(KINDS)].sum(axis=1).cumsum()
-    n = int(np.count_nonzero(there))
+    n = int(counts.sum())
     return Tally(table, n, len(selection) - n)

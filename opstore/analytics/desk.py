@@ -1,7 +1,7 @@
 """What people ask of the frame of one data folder: a search of the library's language, and the rows it finds.
 
-The index answers the search, so that a chart counts exactly what the library shows; its answer is numbers of rows, which the
-snapshot knows too.
+A chart counts exactly what the library shows: what the index answers comes as numbers of rows, which the snapshot knows too, and
+what the columns say is compared by the index's rules (`finding`).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from opstore.index import Index
-from opstore.index.language import values, with_values
+from opstore.index.language import parse, values, with_values
 from opstore.index.terms import Span, days, value_of
 
 if TYPE_CHECKING:  # pandas and scipy take half a second: a server is up before anybody asks for a chart
     import pandas as pd
 
     from opstore.analytics.holder import Held, Holder
-    from opstore.analytics.selection import Base, Bools, Numbered, Selection, Whole
+    from opstore.analytics.selection import Base, Bools, Numbered, Selection
 
 #: Selections that are kept until something changes.
 KEPT = 24
@@ -73,8 +73,7 @@ class Analytics:
 
     def select(self, text: str = "", held: Held | None = None) -> Selection:
         """Return what a search finds; raise InvalidQuery that points at a mistake in it."""
-        import numpy as np
-
+        from opstore.analytics.finding import Finder
         from opstore.analytics.selection import Selection
 
         state = held or self.held()
@@ -84,11 +83,25 @@ class Analytics:
         key = (state.version, text, self.today())
         found = self._selections.get(key)
         if found is None:
-            found = Selection(base, _rows(state, np.frombuffer(self._index.numbers(text), np.int64)))
+            seconds = base.once("id seconds", lambda: state.snapshot.table["second"].to_numpy())
+            finder = Finder(base, seconds, self.today(), lambda asked: self._rows(state, asked))
+            found = Selection(base, finder.rows(parse(text)))
             if len(self._selections) >= KEPT:
                 self._selections.clear()
             self._selections[key] = found
         return found
+
+    def _rows(self, held: Held, text: str) -> Bools:
+        """Return which rows the index finds; those that the frame does not know yet are nobody's."""
+        import numpy as np
+
+        numbers = np.frombuffer(self._index.numbers(text), np.int64)
+        places = held.snapshot.table["at"].to_numpy()[::-1]
+        rows = np.zeros(len(places), bool)
+        if len(numbers) and len(places):
+            found = np.minimum(np.searchsorted(places, numbers), len(places) - 1)
+            rows[found[places[found] == numbers]] = True
+        return rows[::-1]
 
     def period(self, text: str) -> Period | None:
         """Return the days that a search asks for, None where it asks for none, for several spans or one without a beginning."""
@@ -149,15 +162,3 @@ def _words(held: Held) -> Numbered:
     vocabulary = held.snapshot.vocabulary
     numbers = column.values.to_numpy()
     return offsets, numbers, vocabulary["word"].to_pylist(), vocabulary["folded"].to_pylist()
-
-
-def _rows(held: Held, numbers: Whole) -> Bools:
-    """Return which rows have these numbers (ascending); numbers that the frame does not know yet are nobody's."""
-    import numpy as np
-
-    places = held.snapshot.table["at"].to_numpy()[::-1]
-    rows = np.zeros(len(places), bool)
-    if len(numbers) and len(places):
-        found = np.minimum(np.searchsorted(places, numbers), len(places) - 1)
-        rows[found[places[found] == numbers]] = True
-    return rows[::-1]

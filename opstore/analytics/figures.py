@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 from babel.dates import format_skeleton
 
 from opstore.analytics import numbers
@@ -15,14 +14,13 @@ from opstore.analytics.chart import (
     GREY,
     OUTCOME_COLOURS,
     OUTCOME_STATUSES,
-    SCALE,
     TYPES,
     VERMILLION,
     Chart,
+    Drawing,
     Search,
     bars_height,
     empty,
-    figure,
     intervals,
     legend,
     sentence,
@@ -70,21 +68,21 @@ def by_type(selection: Selection, search: Search, voice: Voice) -> Chart:
     if not tally:
         return empty("by-type", title, _("There are no operations here."), tally)
     rows = tally.table.head(GROUPS)
-    made = figure(bars_height(len(rows)))
-    made.add_bar(
+    made = Drawing(bars_height(len(rows)))
+    made.bar(
         y=_distinct([named(name, "operation_type", voice) for name in rows["operation_type"]]),
         x=rows["n"],
         orientation="h",
-        marker_color=[TYPES.get(name, GREY) for name in rows["operation_type"]],
+        marker={"color": [TYPES.get(name, GREY) for name in rows["operation_type"]]},
         text=[voice.number(n) for n in rows["n"]],
         textposition="auto",
         customdata=_searches(search, "operation_type", rows["operation_type"]),
         hovertemplate="%{y}: %{text}<extra></extra>",
     )
-    made.update_yaxes(autorange="reversed")
-    made.update_xaxes(visible=False, rangemode="tozero")
+    made.y(autorange="reversed")
+    made.x(visible=False, rangemode="tozero")
     return Chart(
-        "by-type", title, sentence(voice, tally, _("How often each type was asked for."), ""), made, tally.table, tally.n
+        "by-type", title, sentence(voice, tally, _("How often each type was asked for."), ""), made.figure(), tally.table, tally.n
     )
 
 
@@ -106,13 +104,12 @@ def over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
         "month": _("Operations a month, by how they ended. Months are those of UTC."),
     }[tally.extra["unit"]]
     lacking = _("{missing} have no time and are left out.")
-    return Chart("over-time", title, sentence(voice, tally, what, lacking), made, tally.table, tally.n)
+    return Chart("over-time", title, sentence(voice, tally, what, lacking), made.figure(), tally.table, tally.n)
 
 
-def _stacked(tally: numbers.Tally, search: Search, voice: Voice, totals: list[str], currency: str | None = None) -> go.Figure:
+def _stacked(tally: numbers.Tally, search: Search, voice: Voice, totals: list[str], currency: str | None = None) -> Drawing:
     unit = tally.extra["unit"]
-    made = figure(280, barmode="stack", legend=legend())
-    made.update_layout(showlegend=True, bargap=0.15)
+    made = Drawing(280, barmode="stack", legend=legend(), bargap=0.15)
     starts = [pd.Timestamp(start) for start in tally.table["start"]]
     labels = [f"{start:%H:%M}, {voice.day(start)}" if unit == "hour" else voice.day(start, unit) for start in starts]
     for outcome in OUTCOMES:
@@ -120,22 +117,22 @@ def _stacked(tally: numbers.Tally, search: Search, voice: Voice, totals: list[st
         if values.any():
             told = [voice.money(value, currency) if currency else voice.number(value) for value in values]
             name = outcome_name(outcome, voice)
-            made.add_bar(
+            made.bar(
                 x=tally.table["start"].dt.tz_localize(None),
                 y=values,
                 name=name,
-                marker_color=OUTCOME_COLOURS[outcome],
+                marker={"color": OUTCOME_COLOURS[outcome]},
                 customdata=[
                     [search.narrowed(**search.period(start, unit), status=OUTCOME_STATUSES[outcome]), label, said, total]
                     for start, label, said, total in zip(starts, labels, told, totals, strict=True)
                 ],
                 hovertemplate="%{customdata[1]}<br>" + name + ": %{customdata[2]}<extra></extra>",
             )
-    made.update_yaxes(rangemode="tozero")
+    made.y(rangemode="tozero")
     marked = range(0, len(starts), max(1, -(-len(starts) // 5)))
     hours = [f"{start:%H:%M}<br>" if unit == "hour" else "" for start in starts]
     ticks = [labels[at] if unit == "month" else f"{hours[at]}{short_day(starts[at], voice)}" for at in marked]
-    made.update_xaxes(tickvals=[starts[at].tz_localize(None) for at in marked], ticktext=ticks, tickangle=0)
+    made.x(tickvals=[starts[at].tz_localize(None) for at in marked], ticktext=ticks, tickangle=0)
     return made
 
 
@@ -161,7 +158,7 @@ def success(selection: Selection, search: Search, voice: Voice, by: str = "opera
         "Share with a result among those that nobody stopped, with its 95 % interval; of fewer than {few} only counts are told."
     )
     said = sentence(voice, tally, what.format(few=FEW), _lacking(by, voice))
-    return Chart(key, title, said, made, tally.table, tally.n)
+    return Chart(key, title, said, made.figure(), tally.table, tally.n)
 
 
 def _lacking(by: str, voice: Voice) -> str:
@@ -177,13 +174,13 @@ def errors(selection: Selection, search: Search, voice: Voice) -> Chart:
     if not tally:
         return empty("errors", title, _("Nothing has failed here."), tally)
     rows = tally.table.head(12)
-    made = figure(bars_height(len(rows)))
+    made = Drawing(bars_height(len(rows)))
     shares = [voice.rate(n, tally.extra["of"], *map(float, numbers.wilson(n, tally.extra["of"]))) for n in rows["n"]]
-    made.add_bar(
+    made.bar(
         y=_distinct([short(error_name(kind, voice)) for kind in rows["error_kind"]]),
         x=rows["n"],
         orientation="h",
-        marker_color=OUTCOME_COLOURS["failed"],
+        marker={"color": OUTCOME_COLOURS["failed"]},
         text=[voice.number(n) for n in rows["n"]],
         customdata=[
             [search.narrowed(error=[kind], status=OUTCOME_STATUSES["failed"]), share, short(example or "–", 90)]
@@ -191,11 +188,11 @@ def errors(selection: Selection, search: Search, voice: Voice) -> Chart:
         ],
         hovertemplate="%{y}: %{text}<br>%{customdata[1]}<br>%{customdata[2]}<extra></extra>",
     )
-    made.update_yaxes(autorange="reversed")
-    made.update_xaxes(visible=False, rangemode="tozero")
+    made.y(autorange="reversed")
+    made.x(visible=False, rangemode="tozero")
     what = _("Failures by cause, their texts sorted into kinds; what people stopped is not among them.")
     said = sentence(voice, tally, what, _("{missing} say no cause and are left out."))
-    return Chart("errors", title, said, made, tally.table, tally.n)
+    return Chart("errors", title, said, made.figure(), tally.table, tally.n)
 
 
 def error_name(kind: str, voice: Voice) -> str:
@@ -221,7 +218,7 @@ def times(
         )
         return empty(key, title, missing, tally)
     rows = tally.table.head(GROUPS)
-    made = figure(bars_height(len(rows)) + 20)
+    made = Drawing(bars_height(len(rows)) + 20, legend=legend())
     names = _distinct([named(name, by, voice) for name in rows[by]])
     cells = np.array(rows["bins"].tolist(), float)
     used = np.flatnonzero(cells.sum(axis=0))
@@ -229,12 +226,10 @@ def times(
     edges = np.concatenate([[numbers.TIME_EDGES[0] / 1.41], numbers.TIME_EDGES, [numbers.TIME_EDGES[-1] * 1.41]])
     places = np.arange(low, min(high, cells.shape[1] - 1) + 1)
     shares = cells[:, places] / cells.sum(axis=1, keepdims=True)
-    made.add_heatmap(
+    made.heat(
         x=np.log2(np.sqrt(edges[places] * edges[places + 1])),
         y=names,
         z=shares,
-        colorscale=SCALE,
-        showscale=False,
         ygap=6,
         customdata=[_bins(line, places, edges, voice) for line in cells],
         hovertemplate="%{y}<br>%{customdata}<extra></extra>",
@@ -242,7 +237,7 @@ def times(
     searches = _searches(search, by, rows[by])
     line = {"width": 3, "color": VERMILLION}
     for name, symbol, label in (("median", "circle", _("median")), ("p95", "line-ns-open", _("95 % within"))):
-        made.add_scatter(
+        made.points(
             x=np.log2(np.maximum(rows[name].to_numpy(float), edges[0])),
             y=names,
             mode="markers",
@@ -256,9 +251,8 @@ def times(
     ticks = [
         value for value in (0.1, 1, 5, 20, 60, 300, 1_200, 3_600, 14_400) if edges[places[0]] <= value <= edges[places[-1] + 1]
     ]
-    made.update_xaxes(tickvals=np.log2(ticks) if ticks else None, ticktext=[voice.seconds(value) for value in ticks])
-    made.update_yaxes(autorange="reversed")
-    made.update_layout(showlegend=True, legend=legend())
+    made.x(tickvals=np.log2(ticks) if ticks else None, ticktext=[voice.seconds(value) for value in ticks])
+    made.y(autorange="reversed")
     what = (
         _("Seconds from the request to the stored result; darker: more of them.")
         if waited
@@ -266,12 +260,13 @@ def times(
     )
     said = sentence(voice, tally, what, _("{missing} do not say it (or name no model) and are left out."))
     table = tally.table.drop(columns="bins")
-    return Chart(key, title, said, made, table, tally.n)
+    return Chart(key, title, said, made.figure(), table, tally.n)
 
 
 def _bins(line: Any, places: Any, edges: Any, voice: Voice) -> list[str]:
     """Return how many lie in each bin of times, in words."""
-    return [f"{voice.seconds(edges[at])} – {voice.seconds(edges[at + 1])}: {voice.number(line[at])}" for at in places]
+    ends = [voice.seconds(edge) for edge in edges[places[0] : places[-1] + 2]]
+    return [f"{low} – {high}: {voice.number(n)}" for low, high, n in zip(ends, ends[1:], line[places], strict=False)]
 
 
 # -- how dear ------------------------------------------------------------------------------------------------------------
@@ -299,7 +294,7 @@ def cost_over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
     currency = tally.extra["currency"]
     totals = [voice.money(value, currency) for value in tally.table[list(OUTCOMES)].sum(axis=1)]
     made = _stacked(tally, search, voice, totals, currency or " ")
-    made.update_yaxes(title=currency)
+    made.y(title={"text": currency})
     spent = float(tally.table[list(OUTCOMES)].to_numpy().sum())
     lost = float(tally.table["failed"].sum())
     what = _("{total} in all, {lost} of it on failures.").format(
@@ -307,7 +302,7 @@ def cost_over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
     )
     lacking = _("{missing} say no cost (or no time) and are left out.")
     said = " ".join(filter(None, (sentence(voice, tally, what, lacking), _about(tally, voice))))
-    return Chart("cost-over-time", title, said, made, tally.table, tally.n)
+    return Chart("cost-over-time", title, said, made.figure(), tally.table, tally.n)
 
 
 def cost_by_model(selection: Selection, search: Search, voice: Voice) -> Chart:
@@ -319,7 +314,7 @@ def cost_by_model(selection: Selection, search: Search, voice: Voice) -> Chart:
         return empty("cost-by-model", title, _("No operation here says what it cost, and by which model."), tally)
     currency = tally.extra["currency"]
     rows = tally.table.head(GROUPS)
-    made = figure(bars_height(len(rows)), barmode="stack", legend=legend())
+    made = Drawing(bars_height(len(rows)), barmode="stack", legend=legend())
     names = _distinct([short(name) for name in rows["model"]])
     searches = _searches(search, "model", rows["model"])
     parts = (
@@ -327,22 +322,23 @@ def cost_by_model(selection: Selection, search: Search, voice: Voice) -> Chart:
         (rows["on_failures"], _("on failures"), OUTCOME_COLOURS["failed"]),
     )
     for values, label, colour in parts:
-        made.add_bar(
+        made.bar(
             y=names,
             x=values,
             orientation="h",
             name=label,
-            marker_color=colour,
+            marker={"color": colour},
             customdata=[[q, voice.money(value, currency)] for q, value in zip(searches, values, strict=True)],
             hovertemplate="%{y}<br>" + label + ": %{customdata[1]}<extra></extra>",
         )
     for name, total, each in zip(names, rows["cost"], rows["per_success"], strict=True):
         per = _("{money} a result").format(money=voice.money(each, currency)) if each == each else _("no result")
         text = f"{voice.money(total, currency)} · {per}"
-        made.add_annotation(x=total, y=name, text=text, showarrow=False, xanchor="left", xshift=4)
-    made.update_layout(showlegend=True)
-    made.update_yaxes(autorange="reversed")
-    made.update_xaxes(rangemode="tozero", range=[0, float(rows["cost"].max()) * 1.9 or 1], visible=False)
+        made.note(x=total, y=name, text=text, xshift=4)
+    made.y(autorange="reversed")
+    made.x(rangemode="tozero", range=[0, float(rows["cost"].max()) * 1.9 or 1], visible=False)
     what = _("What was spent by model, and by result: failures are paid by the results.")
     said = sentence(voice, tally, what, _("{missing} say no cost or no model and are left out."))
-    return Chart("cost-by-model", title, " ".join(filter(None, (said, _about(tally, voice)))), made, tally.table, tally.n)
+    return Chart(
+        "cost-by-model", title, " ".join(filter(None, (said, _about(tally, voice)))), made.figure(), tally.table, tally.n
+    )

@@ -6,6 +6,7 @@ interval; success is counted among those that nobody stopped.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
@@ -15,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import ndtri
 
-from opstore.analytics.selection import OUTCOMES, Bools, Numbers, Selection, Whole, local_quarters
+from opstore.analytics.selection import OUTCOMES, QUARTER, Base, Numbers, Selection, Whole, local_quarters
 
 _Z = float(ndtri(0.975))
 #: Edges of the bins of times, in seconds: four to each doubling.
@@ -48,37 +49,24 @@ def wilson(successes: npt.ArrayLike, n: npt.ArrayLike) -> tuple[Numbers, Numbers
     return np.where(empty, np.nan, low), np.where(empty, np.nan, high)
 
 
-def counted(codes: Whole, size: int, weights: Numbers | None = None) -> npt.NDArray[Any]:
-    """Return how often each code from 0 to `size` - 1 occurs; -1 counts nowhere."""
-    return np.bincount(codes + 1, weights, minlength=size + 1)[1 : size + 1]
-
-
-def crossed(rows: Whole, n_rows: int, columns: Whole, n_columns: int) -> Whole:
-    """Return how often each pair of codes occurs; a missing one counts nowhere."""
-    cells = np.bincount((rows + 1) * (n_columns + 1) + columns + 1, minlength=(n_rows + 1) * (n_columns + 1))
-    return cells.reshape(n_rows + 1, n_columns + 1)[1:, 1:]
-
-
 # -- how much ------------------------------------------------------------------------------------------------------------
 
 
 def headline(selection: Selection) -> dict[str, Any]:
     """Return the figures at the top: operations, tried, succeeded, low, high, median_seconds, timed, cost, priced, currency."""
-    outcome = np.bincount(selection.outcome(), minlength=3) if len(selection) else np.zeros(3, int)
-    tried = int(outcome[0] + outcome[1])
-    low, high = wilson(outcome[0], tried)
-    timed = selection.ordered("elapsed_seconds")
-    elapsed = selection.base.number("elapsed_seconds")[timed]
+    good, bad, _stopped = map(int, selection.count("outcome"))
+    low, high = wilson(good, good + bad)
+    elapsed, _ = selection.ordered("elapsed_seconds")
     money = main_cost(selection)
     return {
         "operations": len(selection),
-        "tried": tried,
-        "succeeded": int(outcome[0]),
+        "tried": good + bad,
+        "succeeded": good,
         "low": float(low),
         "high": float(high),
         "median_seconds": quantile(elapsed, 0.5),
         "timed": len(elapsed),
-        "cost": float(np.nansum(money.values)) if money.n else None,
+        "cost": float(selection.total("cost", "currency")[money.code]) if money.n else None,
         "priced": money.n,
         "estimated": money.estimated,
         "other_currencies": money.others,
@@ -88,8 +76,7 @@ def headline(selection: Selection) -> dict[str, Any]:
 
 def by_category(selection: Selection, name: str) -> Tally:
     """Return per type (or model, provider, …): n, succeeded, failed, stopped, tried, share, low, high; most first."""
-    codes, names = selection.codes(name)
-    cells = crossed(codes, len(names), selection.outcome(), 3)
+    names, cells = selection.base.codes(name)[1], selection.count(name, "outcome")
     n = cells.sum(axis=1)
     tried = cells[:, 0] + cells[:, 1]
     low, high = wilson(cells[:, 0], tried)
@@ -128,35 +115,39 @@ def over_time(selection: Selection, unit: str | None = None) -> Tally:
 
     `extra["unit"]` says which. The days are those of UTC.
     """
-    seconds = selection.seconds()
-    there = seconds > np.iinfo(np.int64).min
-    seconds, outcome = seconds[there], selection.outcome()[there]
-    unit = unit or unit_for(float(seconds.max() - seconds.min()) if len(seconds) else 0.0)
-    periods, places = periods_of(seconds, unit)
-    cells = crossed(places, len(periods), outcome, 3)
-    table = _stacked(periods, cells)
-    table["n"] = cells.sum(axis=1)
-    return Tally(table, len(seconds), len(selection) - len(seconds), {"unit": unit})
+    cells = selection.count("quarter", "outcome")
+    unit = unit or _unit_of(selection)
+    table = _stacked(*by_period(selection.base, cells, unit))
+    table["n"] = table[list(OUTCOMES)].sum(axis=1)
+    n = int(cells.sum())
+    return Tally(table, n, len(selection) - n, {"unit": unit})
 
 
-def periods_of(seconds: Whole, unit: str) -> tuple[npt.NDArray[np.datetime64], Whole]:
-    """Return the periods from the first to the last, and of each moment its period; after 2,000 only those that hold anything."""
-    if not len(seconds):
-        return np.array([], "datetime64[s]"), np.array([], np.int64)
-    hours = seconds // 3_600
-    low = int(hours.min())
-    if int(hours.max()) - low > 5_000_000:
-        known, places = np.unique(starts(seconds, unit), return_inverse=True)
-        return known, places.astype(np.int64)
-    used = np.flatnonzero(np.bincount(hours - low))
-    known, of_hour = np.unique(starts((used + low) * 3_600, unit), return_inverse=True)
-    table = np.zeros(int(used[-1]) + 1, np.int64)
-    table[used] = of_hour
-    places = table[hours - low]
+def _unit_of(selection: Selection) -> str:
+    first, last = selection.ends() or (0, 0)
+    return unit_for(float(last - first))
+
+
+def by_period(base: Base, cells: npt.NDArray[Any], unit: str) -> tuple[npt.NDArray[np.datetime64], npt.NDArray[Any]]:
+    """Return the periods from the first to the last that count, and what their quarters of an hour (rows) add up to.
+
+    Where there would be more than 2,000, only those that hold anything.
+    """
+    held = np.flatnonzero(cells.any(axis=1))
+    if not len(held):
+        return np.array([], "datetime64[s]"), cells[:0]
+    begun = base.once(("starts", unit), lambda: np.unique(starts(base.quarters() * QUARTER, unit), return_inverse=True))
+    first, last = begun[1][held[0]], begun[1][held[-1]]
+    known, places = begun[0][first : last + 1], begun[1][held] - first
     every = _all_between(known[0], known[-1], unit)
     if len(every) > 2_000:
-        return known, places
-    return every, np.searchsorted(every, known)[places]
+        every = np.unique(known[places])
+    at = np.searchsorted(every, known)[places]
+    # Quarters ascend, so the quarters of a period follow each other.
+    beginnings = np.flatnonzero(np.diff(at, prepend=-1))
+    found = np.zeros((len(every), cells.shape[1]), cells.dtype)
+    found[at[beginnings]] = np.add.reduceat(cells[held], beginnings, axis=0)
+    return every, found
 
 
 def _stacked(periods: npt.NDArray[np.datetime64], cells: npt.NDArray[Any]) -> pd.DataFrame:
@@ -176,20 +167,32 @@ def _all_between(first: np.datetime64, last: np.datetime64, unit: str) -> npt.ND
 
 def errors(selection: Selection) -> Tally:
     """Return per cause of failure: n, example (its commonest text), of_them (how many say just that); most first."""
-    codes, names = selection.codes("error_kind")
-    failed = selection.outcome() == 1
-    codes = np.where(failed, codes, -1)
-    n = counted(codes, len(names))
-    rows = selection.index()
-    table = []
-    for code in np.argsort(-n, kind="stable"):
-        if n[code]:
-            texts = selection.base.frame["error"].take(rows[codes == code][:5_000]).value_counts()
-            table.append(
-                (names[code], int(n[code]), str(texts.index[0]) if len(texts) else None, int(texts.iloc[0]) if len(texts) else 0)
-            )
-    found = pd.DataFrame(table, columns=["error_kind", "n", "example", "of_them"])
-    return Tally(found, int(n.sum()), int(failed.sum()) - int(n.sum()), {"of": len(selection)})
+    base = selection.base
+    rows, pairs, texts = base.once("failures", lambda: _failures(base))
+    names = base.codes("error_kind")[1]
+    n = np.bincount(pairs if selection.rows is None else pairs[selection.rows[rows]], minlength=len(texts))
+    kinds = np.array([kind for kind, _ in texts], np.int64)
+    found = []
+    for kind in np.unique(kinds[n > 0]):
+        mine = np.flatnonzero(kinds == kind)
+        said = mine[[texts[pair][1] is not None for pair in mine]]
+        best = int(said[np.argmax(n[said])]) if len(said) and n[said].any() else None
+        example = (None, 0) if best is None else (texts[best][1], int(n[best]))
+        found.append((names[kind], int(n[mine].sum()), *example))
+    table = pd.DataFrame(found, columns=["error_kind", "n", "example", "of_them"])
+    table = table.sort_values("n", ascending=False, kind="stable", ignore_index=True)
+    counted = int(n.sum())
+    return Tally(table, counted, int(selection.count("outcome")[1]) - counted, {"of": len(selection)})
+
+
+def _failures(base: Base) -> tuple[Whole, Whole, list[tuple[int, str | None]]]:
+    """Return the rows that failed of a known cause, of each the number of its pair of cause and text, and the pairs."""
+    kinds, _names = base.codes("error_kind")
+    rows = np.flatnonzero((base.axis("outcome").codes == 1) & (kinds >= 0))
+    texts, known = pd.factorize(base.frame["error"].take(rows), use_na_sentinel=True)
+    pairs, places = np.unique(kinds[rows].astype(np.int64) * (len(known) + 1) + texts + 1, return_inverse=True)
+    told = [(int(pair) // (len(known) + 1), int(pair) % (len(known) + 1) - 1) for pair in pairs]
+    return rows, places, [(kind, None if text < 0 else str(known[text])) for kind, text in told]
 
 
 # -- how fast ------------------------------------------------------------------------------------------------------------
@@ -207,22 +210,18 @@ def quantile(ordered: Numbers, share: float) -> float | None:
 
 def times(selection: Selection, by: str, column: str = "elapsed_seconds") -> Tally:
     """Return per type or model: n, median, p95, and `bins`, how many lie in each of TIME_EDGES; most first."""
-    base = selection.base
-    order, (codes, names) = base.order(column), base.codes(by)
-    # Of all rows once: a filter then takes its part of what is sorted and binned already.
-    values = base.once(("sorted", column), lambda: base.number(column)[order])
-    bins = base.once(("bins", column), lambda: np.searchsorted(TIME_EDGES, values, side="right").astype(np.int64))
-    groups = base.once(("sorted", column, by), lambda: codes[order])
-    if selection.rows is not None:
-        taken = selection.rows[order]
-        values, bins, groups = values[taken], bins[taken], groups[taken]
-    cells = crossed(groups, len(names), bins, len(TIME_EDGES) + 1)
+    _base, names = selection.base, selection.base.codes(by)[1]
+    values, groups = selection.ordered(column, by)
+    # Group after group, each in order: quantiles and bins are places in it.
+    ends = np.searchsorted(groups, np.arange(-1, len(names)), side="right")
     table = []
-    for code in np.argsort(-cells.sum(axis=1), kind="stable"):
-        mine = values[groups == code] if cells[code].any() else values[:0]
+    for code, (start, end) in enumerate(itertools.pairwise(ends)):
+        mine = values[start:end]
         if len(mine):
-            table.append((names[code], len(mine), quantile(mine, 0.5), quantile(mine, 0.95), cells[code].tolist()))
+            bins = np.diff(np.searchsorted(mine, TIME_EDGES, side="left"), prepend=0, append=len(mine))
+            table.append((names[code], len(mine), quantile(mine, 0.5), quantile(mine, 0.95), bins.tolist()))
     found = pd.DataFrame(table, columns=[by, "n", "median", "p95", "bins"])
+    found = found.sort_values("n", ascending=False, kind="stable", ignore_index=True)
     n = int(found["n"].sum())
     return Tally(found, n, len(selection) - n)
 
@@ -232,9 +231,9 @@ def times(selection: Selection, by: str, column: str = "elapsed_seconds") -> Tal
 
 @dataclass(frozen=True)
 class Money:
-    """Costs in the commonest currency: a value a row (NaN: none), how many, how many estimates, how many in others."""
+    """The commonest currency: its place along the axis, how many cost something in it, how many estimates, how many others."""
 
-    values: Numbers
+    code: int
     currency: str | None
     n: int
     estimated: int
@@ -242,39 +241,23 @@ class Money:
 
 
 def main_cost(selection: Selection) -> Money:
-    """Return the costs in the commonest currency: amounts of different money are never added up."""
-    return selection.once("money", lambda: _main_cost(selection))
-
-
-def _main_cost(selection: Selection) -> Money:
-    cost = selection.number("cost")
-    codes, names = selection.codes("currency")
-    priced = ~np.isnan(cost)
-    n = counted(np.where(priced, codes, -1), len(names))
-    if not n.any():
-        return Money(np.where(priced, cost, np.nan), None, int(priced.sum()), _estimates(selection, priced), 0)
-    main = int(np.argmax(n))
-    mine = priced & (codes == main)
-    return Money(
-        np.where(mine, cost, np.nan), names[main], int(mine.sum()), _estimates(selection, mine), int(priced.sum() - mine.sum())
-    )
-
-
-def _estimates(selection: Selection, rows: Bools) -> int:
-    return int(np.count_nonzero(selection.number("cost_estimated")[rows] == 1))
+    """Return the commonest currency, which costs are told in: amounts of different money are never added up."""
+    names, n = selection.base.currencies(), selection.count("currency")
+    code = int(np.argmax(n[:-1])) if n[:-1].any() else len(names) - 1
+    estimated = int(selection.count("currency", "cost_estimated")[code, 1])
+    return Money(code, names[code], int(n[code]), estimated, int(n.sum() - n[code]))
 
 
 def cost_over_time(selection: Selection, unit: str | None = None) -> Tally:
     """Return per period: start, succeeded, failed, stopped: what was spent on each, in `extra["currency"]`."""
     money = main_cost(selection)
-    seconds = selection.seconds()
-    there = (seconds > np.iinfo(np.int64).min) & ~np.isnan(money.values)
-    times, outcome = seconds[there], selection.outcome()[there]
-    unit = unit or unit_for(float(times.max() - times.min()) if len(times) else 0.0)
-    periods, places = periods_of(times, unit)
-    sums = np.bincount(places * 3 + outcome, money.values[there], minlength=len(periods) * 3).reshape(-1, 3)
-    table = _stacked(periods, sums)
-    return Tally(table, len(times), len(selection) - len(times), {"unit": unit, **_spoken(money)})
+    counts = selection.count("quarter", "currency")[:, money.code]
+    sums = selection.total("cost", "quarter", "outcome", "currency")[:, :, money.code]
+    held = selection.base.quarters()[counts > 0]
+    unit = unit or unit_for(float((held[-1] - held[0]) * QUARTER) if len(held) else 0.0)
+    periods, cells = by_period(selection.base, np.column_stack([sums, counts]), unit)
+    n = int(counts.sum())
+    return Tally(_stacked(periods, cells), n, len(selection) - n, {"unit": unit, **_spoken(money)})
 
 
 def cost_by(selection: Selection, name: str = "model") -> Tally:
@@ -282,20 +265,15 @@ def cost_by(selection: Selection, name: str = "model") -> Tally:
 
     `per_success` is all that was spent, failures too, by the priced operations that have a result.
     """
-    money = main_cost(selection)
-    codes, names = selection.codes(name)
-    priced = ~np.isnan(money.values)
-    codes = np.where(priced, codes, -1)
-    outcome, values = selection.outcome(), np.where(priced, money.values, 0.0)
-    n, cost = counted(codes, len(names)), counted(codes, len(names), values)
-    lost = counted(np.where(outcome == 1, codes, -1), len(names), values)
-    good = counted(np.where(outcome == 0, codes, -1), len(names))
-    guessed = counted(np.where(selection.number("cost_estimated") == 1, codes, -1), len(names))
+    money, names = main_cost(selection), selection.base.codes(name)[1]
+    counts = selection.count(name, "outcome", "currency")[:, :, money.code]
+    sums = selection.total("cost", name, "outcome", "currency")[:, :, money.code]
+    guessed = selection.count(name, "currency", "cost_estimated")[:, money.code, 1]
+    n, cost, good = counts.sum(axis=1), sums.sum(axis=1), counts[:, 0]
     with np.errstate(divide="ignore", invalid="ignore"):
         each = np.where(good > 0, cost / np.maximum(good, 1), np.nan)
-    table = pd.DataFrame(
-        {name: names, "n": n, "cost": cost, "on_failures": lost, "succeeded": good, "per_success": each, "estimated": guessed}
-    )
+    columns = {"n": n, "cost": cost, "on_failures": sums[:, 1], "succeeded": good, "per_success": each, "estimated": guessed}
+    table = pd.DataFrame({name: names, **columns})
     table = table[table["n"] > 0].sort_values(["cost", name], ascending=[False, True], ignore_index=True)
     return Tally(table, int(n.sum()), len(selection) - int(n.sum()), _spoken(money))
 
@@ -309,20 +287,26 @@ def _spoken(money: Money) -> dict[str, Any]:
 
 def rhythm(selection: Selection, zone: tzinfo = UTC) -> Tally:
     """Return how many operations began in each hour (columns 0 to 23) of each weekday (rows, Monday first) of a zone."""
-    seconds = selection.seconds()
-    seconds = seconds[seconds > np.iinfo(np.int64).min]
-    cells = np.zeros((7, 24), np.int64)
-    if len(seconds):
-        weekdays, hours = local_quarters(seconds, zone)
-        cells = np.bincount(weekdays * 24 + hours, minlength=168).reshape(7, 24)
-    return Tally(pd.DataFrame(cells), len(seconds), len(selection) - len(seconds))
+    base, quarters = selection.base, selection.count("quarter")
+    slots = base.once(("slots", str(zone)), lambda: slots_of(base.quarters(), zone))
+    cells = np.bincount(slots, quarters, minlength=168).astype(np.int64).reshape(7, 24)
+    n = int(quarters.sum())
+    return Tally(pd.DataFrame(cells), n, len(selection) - n)
+
+
+def slots_of(quarters: Whole, zone: tzinfo) -> Whole:
+    """Return of each quarter of an hour (since 1970, UTC) its hour of the week in a zone: 0 is midnight to Monday."""
+    if not len(quarters):
+        return quarters
+    weekdays, hours = local_quarters(quarters, zone)
+    slots: Whole = weekdays * 24 + hours
+    return slots
 
 
 def span(selection: Selection) -> tuple[datetime, datetime] | None:
     """Return the first and the last moment, None of none."""
-    seconds = selection.seconds()
-    seconds = seconds[seconds > np.iinfo(np.int64).min]
-    if not len(seconds):
+    ends = selection.ends()
+    if ends is None:
         return None
     zero = datetime(1970, 1, 1, tzinfo=UTC)
-    return zero + timedelta(seconds=int(seconds.min())), zero + timedelta(seconds=int(seconds.max()))
+    return zero + timedelta(seconds=ends[0]), zero + timedelta(seconds=ends[1])

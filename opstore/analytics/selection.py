@@ -1,13 +1,14 @@
 """Some rows of a frame, as the arrays that numbers are told from; what all selections of a frame share is made once.
 
-A column is asked for by name and comes as numpy: categories as codes with their names, all else as doubles with NaN where it is
-missing. Nothing of the frame is copied that nobody asks for.
+Everything is counted along axes: an `Axis` gives each row a small whole number, made once for the whole frame, and a selection
+counts (or adds up) its rows at each combination of some of them in one pass. Nothing of the frame is copied that nobody asks for.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any, TypeVar
 
@@ -27,6 +28,16 @@ _T = TypeVar("_T")
 #: Zones differ from UTC by quarters of an hour.
 QUARTER = 900
 _NEVER = np.iinfo(np.int64).min
+#: Confidences are counted in tenths.
+TENTHS = 10
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A whole number from 0 to `size` - 1 for each row of a frame, -1 where it has none."""
+
+    codes: npt.NDArray[Any]
+    size: int
 
 
 class Base:
@@ -46,32 +57,64 @@ class Base:
             found: _T = self._made[key]
             return found
 
-    def codes(self, name: str) -> tuple[Whole, list[str]]:
+    # -- axes ------------------------------------------------------------------------------------------------------------
+
+    def axis(self, name: str) -> Axis:
+        """Return an axis: a column of categories by its name, or one of AXES."""
+
+        def make() -> Axis:
+            special = AXES.get(name)
+            return special(self) if special else Axis(self.codes(name)[0], len(self.codes(name)[1]))
+
+        return self.once(("axis", name), make)
+
+    def cells(self, names: Sequence[str]) -> npt.NDArray[np.int32]:
+        """Return the number of each row's combination of axes, the missing of each before its others."""
+
+        def make() -> npt.NDArray[np.int32]:
+            found = np.zeros(len(self.frame), np.int32)
+            for axis in map(self.axis, names):
+                found *= axis.size + 1
+                found += axis.codes.astype(np.int32) + 1
+            return found
+
+        return self.once(("cells", *names), make)
+
+    def codes(self, name: str) -> tuple[npt.NDArray[Any], list[str]]:
         """Return a category's codes (-1: missing) and their names."""
 
-        def make() -> tuple[Whole, list[str]]:
+        def make() -> tuple[npt.NDArray[Any], list[str]]:
             values = self.frame[name].astype("category").cat
-            return values.codes.to_numpy().astype(np.int64), [str(item) for item in values.categories]
+            return values.codes.to_numpy(), [str(item) for item in values.categories]
 
         return self.once(("codes", name), make)
+
+    def currencies(self) -> list[str | None]:
+        """Return the currencies along the axis `currency`; None last: a cost without one."""
+        return [*self.codes("currency")[1], None]
+
+    def quarters(self) -> Whole:
+        """Return the different quarters of an hour along the axis `quarter`, in quarters since 1970, ascending."""
+        return self.once("quarters", lambda: self._quarters())[0]
+
+    def _quarters(self) -> tuple[Whole, npt.NDArray[np.int32]]:
+        seconds = self.seconds()
+        there = seconds > _NEVER
+        quarters = np.floor_divide(seconds, QUARTER)
+        codes = np.full(len(seconds), -1, np.int32)
+        known, places = distinct(quarters[there])
+        codes[there] = places
+        return known, codes
+
+    # -- values ----------------------------------------------------------------------------------------------------------
 
     def number(self, name: str) -> Numbers:
         """Return a column as doubles, NaN where it is missing."""
         return self.once(("number", name), lambda: self.frame[name].to_numpy("float64", na_value=np.nan))
 
-    def keys(self) -> tuple[Whole, Whole]:
-        """Return each row's number among the different prompts (-1: none), and of each prompt its newest row."""
-
-        def make() -> tuple[Whole, Whole]:
-            keys = self.frame["prompt_key"]
-            codes, _ = pd.factorize(keys.array, use_na_sentinel=True)
-            codes = codes.astype(np.int64)
-            newest = np.full(int(codes.max(initial=-1)) + 1, -1, np.int64)
-            rows = np.flatnonzero(codes >= 0)[::-1]
-            newest[codes[rows]] = rows
-            return codes, newest
-
-        return self.once("keys", make)
+    def amount(self, name: str) -> Numbers:
+        """Return a column as doubles that can be added up: 0 where it is missing."""
+        return self.once(("amount", name), lambda: np.nan_to_num(self.number(name)))
 
     def seconds(self) -> Whole:
         """Return each row's moment in seconds of UTC, the least number where it is missing."""
@@ -83,15 +126,30 @@ class Base:
 
         return self.once("seconds", make)
 
-    def order(self, name: str) -> Whole:
-        """Return the rows that have a number, from the least to the greatest."""
+    def newest(self) -> Whole:
+        """Return of each different prompt, along the axis `prompt`, its newest row."""
 
         def make() -> Whole:
-            values = self.number(name)
-            rows = np.flatnonzero(~np.isnan(values))
-            return rows[np.argsort(values[rows], kind="stable")]
+            codes = self.axis("prompt").codes
+            newest = np.full(self.axis("prompt").size, -1, np.int64)
+            rows = np.flatnonzero(codes >= 0)[::-1]
+            newest[codes[rows]] = rows
+            return newest
 
-        return self.once(("order", name), make)
+        return self.once("newest", make)
+
+    def order(self, name: str, by: str | None = None) -> npt.NDArray[np.int32]:
+        """Return the rows that have a number, from the least to the greatest; with `by` one group of that axis after another."""
+
+        def make() -> npt.NDArray[np.int32]:
+            if by is not None:
+                rows = self.order(name)
+                return rows[np.argsort(self.axis(by).codes[rows], kind="stable")]
+            values = self.number(name)
+            found = np.flatnonzero(~np.isnan(values)).astype(np.int32)
+            return found[np.argsort(values[found], kind="stable")]
+
+        return self.once(("order", name, by), make)
 
     def words(self) -> Numbered:
         """Return the offsets and numbers of each row's words, the vocabulary, and its folded twin."""
@@ -131,52 +189,69 @@ class Selection:
         """Return those of the rows (of the whole frame) that are also selected here."""
         return Selection(self.base, rows if self.rows is None else rows & self.rows)
 
-    def codes(self, name: str) -> tuple[Whole, list[str]]:
+    def count(self, *axes: str) -> Whole:
+        """Return how many rows lie at each combination of axes, an array with as many dimensions; what one misses is in none."""
+        return self.once(("count", *axes), lambda: self._shaped(np.bincount(self._cells(axes), minlength=self._size(axes)), axes))
+
+    def total(self, column: str, *axes: str) -> Numbers:
+        """Return what a column adds up to at each combination of axes, as `count` does."""
+
+        def make() -> Numbers:
+            weights = self.of_rows(self.base.amount(column))
+            return self._shaped(np.bincount(self._cells(axes), weights, minlength=self._size(axes)).astype(float), axes)
+
+        return self.once(("total", column, *axes), make)
+
+    def _cells(self, axes: Sequence[str]) -> npt.NDArray[np.int32]:
+        return self.once(("cells", *axes), lambda: self.of_rows(self.base.cells(axes)))
+
+    def _size(self, axes: Sequence[str]) -> int:
+        return int(np.prod([self.base.axis(name).size + 1 for name in axes]))
+
+    def _shaped(self, flat: _T, axes: Sequence[str]) -> _T:
+        shape = [self.base.axis(name).size + 1 for name in axes]
+        return flat.reshape(shape)[(slice(1, None),) * len(axes)]  # type: ignore[attr-defined,no-any-return] # an array
+
+    def codes(self, name: str) -> tuple[npt.NDArray[Any], list[str]]:
         """Return a category's codes (-1: missing) and their names."""
         codes, names = self.base.codes(name)
-        return self.once(("codes", name), lambda: self._of(codes)), names
+        return self.of_rows(codes), names
 
     def number(self, name: str) -> Numbers:
         """Return a column as doubles, NaN where it is missing."""
-        return self.once(("number", name), lambda: self._of(self.base.number(name)))
+        return self.once(("number", name), lambda: self.of_rows(self.base.number(name)))
 
-    def has(self, name: str, value: str) -> Bools:
-        """Return where a category is `value`."""
-        codes, names = self.codes(name)
-        found: Bools = codes == (names.index(value) if value in names else -2)
-        return found
+    def ends(self) -> tuple[int, int] | None:
+        """Return the first and the last second of UTC, None where no row has a time."""
 
-    def seconds(self) -> Whole:
-        """Return each moment in seconds of UTC, the least number where it is missing."""
-        return self.once("seconds", lambda: self._of(self.base.seconds()))
+        def make() -> tuple[int, int] | None:
+            seconds = self.of_rows(self.base.seconds())
+            seconds = seconds if len(seconds) and seconds.min() > _NEVER else seconds[seconds > _NEVER]
+            return (int(seconds.min()), int(seconds.max())) if len(seconds) else None
 
-    def prompts(self) -> Whole:
-        """Return each row's number among the different prompts of the frame, -1 where there is none."""
-        return self.once("prompts", lambda: self._of(self.base.keys()[0]))
+        return self.once("ends", make)
 
-    def index(self) -> Whole:
+    def index(self) -> npt.NDArray[Any]:
         """Return the rows' places in the frame."""
         rows = self.rows
         return self.once("index", lambda: np.arange(len(self)) if rows is None else np.flatnonzero(rows))
 
-    def ordered(self, name: str) -> Whole:
-        """Return the places in the frame of the rows that have a number, from the least to the greatest."""
-        order = self.base.order(name)
-        return order if self.rows is None else order[self.rows[order]]
+    def ordered(self, name: str, by: str | None = None) -> tuple[Numbers, npt.NDArray[Any]]:
+        """Return the numbers of a column in order, and with `by` of each its group along that axis (-1 first), group by group."""
+        base = self.base
+        order = base.order(name, by)
+        values = base.once(("ordered", name, by), lambda: base.number(name)[order])
+        groups = base.once(("grouped", name, by), lambda: base.axis(by).codes[order] if by else order[:0])
+        if self.rows is None:
+            return values, groups
+        rows = self.rows
+        taken = self.once(("taken", name, by), lambda: np.flatnonzero(rows.take(order)))
+        return values.take(taken), groups.take(taken) if by else groups
 
-    def outcome(self) -> Whole:
-        """Return how each ended: 0 with a result, 1 failed, 2 stopped by somebody."""
-
-        def make() -> Whole:
-            codes, names = self.base.codes("status")
-            kinds = [OUTCOMES.index(outcome_of(name)) for name in names]
-            return np.array([*kinds, 1], np.int64)[codes]
-
-        base = self.base.once("outcome", make)
-        return self.once("outcome", lambda: self._of(base))
-
-    def _of(self, values: _T) -> _T:
-        return values if self.rows is None else values[self.rows]  # type: ignore[index] # an array
+    def of_rows(self, values: _T) -> _T:
+        """Return the values of these rows of an array that has one for each row of the frame."""
+        # By their places: where rows lie here and there, a mask takes ten times as long.
+        return values if self.rows is None else values.take(self.index())  # type: ignore[attr-defined] # an array
 
     def once(self, key: Any, make: Callable[[], _T]) -> _T:
         """Return what `make` made the first time: tables and figures of these rows are kept with them."""
@@ -185,6 +260,87 @@ class Selection:
         found: _T = self._taken[key]
         return found
 
+
+def distinct(values: Whole) -> tuple[Whole, Whole]:
+    """Return the different values, ascending, and of each its place among them; by counting where they lie close together."""
+    if not len(values):
+        return values, values
+    low, high = int(values.min()), int(values.max())
+    if high - low > 5_000_000:  # 140 years of quarters: some moments are nonsense
+        known, places = np.unique(values, return_inverse=True)
+        return known, places
+    used = np.bincount(values - low) > 0
+    known = np.flatnonzero(used) + low
+    return known, (np.cumsum(used) - 1)[values - low]
+
+
+# -- the axes that are no columns of categories --------------------------------------------------------------------------
+
+
+def _outcome(base: Base) -> Axis:
+    codes, names = base.codes("status")
+    kinds = np.array([*(OUTCOMES.index(outcome_of(name)) for name in names), 1], np.int8)
+    return Axis(kinds[codes], 3)
+
+
+def _currency(base: Base) -> Axis:
+    """Costs only: what has none has no currency here; a cost without a currency is the last."""
+    codes, names = base.codes("currency")
+    codes = np.where(codes < 0, len(names), codes)
+    return Axis(np.where(np.isnan(base.number("cost")), -1, codes).astype(np.int16), len(names) + 1)
+
+
+def _confidence(base: Base) -> Axis:
+    sure = base.number("confidence")
+    there = ~np.isnan(sure)
+    tenths = np.minimum((np.where(there, sure, 0) * TENTHS + 1e-9).astype(np.int8), TENTHS - 1)
+    return Axis(np.where(there, tenths, -1).astype(np.int8), TENTHS)
+
+
+def _whole(name: str, low: int, high: int) -> Callable[[Base], Axis]:
+    """Return the axis of a column of few whole numbers, or of a flag."""
+
+    def make(base: Base) -> Axis:
+        values = base.number(name)
+        there = (values >= low) & (values <= high)
+        return Axis(np.where(there, np.where(there, values, 0) - low, -1).astype(np.int8), high - low + 1)
+
+    return make
+
+
+def _quarter(base: Base) -> Axis:
+    return Axis(base.once("quarters", base._quarters)[1], len(base.quarters()))
+
+
+def _sized(base: Base) -> Axis:
+    """The quarters of those only that say how large any of their files are."""
+    quarter = base.axis("quarter")
+    said = [~np.isnan(base.number(name)) for name in ("bytes_in", "bytes_between", "bytes_out")]
+    return Axis(np.where(said[0] | said[1] | said[2], quarter.codes, -1), quarter.size)
+
+
+def _is_video(base: Base) -> Axis:
+    codes, names = base.codes("media")
+    return Axis((codes == (names.index("video") if "video" in names else -2)).astype(np.int8), 2)
+
+
+def _prompt(base: Base) -> Axis:
+    codes, known = pd.factorize(base.frame["prompt_key"].array, use_na_sentinel=True)
+    return Axis(codes.astype(np.int32), len(known))
+
+
+AXES: dict[str, Callable[[Base], Axis]] = {
+    "outcome": _outcome,
+    "currency": _currency,
+    "confidence": _confidence,
+    "overridden": _whole("overridden", 0, 1),
+    "cost_estimated": _whole("cost_estimated", 0, 1),
+    "rating": _whole("rating", 1, 5),
+    "quarter": _quarter,
+    "sized": _sized,
+    "is_video": _is_video,
+    "prompt": _prompt,
+}
 
 #: How operations end, in the order in which they are stacked.
 OUTCOMES = ("succeeded", "failed", "stopped")
@@ -197,21 +353,10 @@ def outcome_of(status: str) -> str:
     return "succeeded" if status == "stored" else "failed"
 
 
-def local_quarters(seconds: Whole, zone: tzinfo) -> tuple[Whole, Whole]:
-    """Return of moments their weekday (0 Monday) and hour in a zone; each quarter of an hour is looked up once."""
-    quarters = seconds // QUARTER
-    low, high = int(quarters.min()), int(quarters.max())
-    if high - low > 5_000_000:  # 140 years: some moments are nonsense, look up those that there are
-        known, places = np.unique(quarters, return_inverse=True)
-    else:
-        used = np.flatnonzero(np.bincount(quarters - low))
-        table = np.zeros(high - low + 1, np.int64)
-        table[used] = np.arange(len(used))
-        known, places = used + low, table[quarters - low]
-    offsets = _offsets(known, zone)
-    local = known * QUARTER + offsets
-    weekdays, hours = (local // 86_400 + 3) % 7, local // 3_600 % 24
-    return weekdays[places], hours[places]
+def local_quarters(quarters: Whole, zone: tzinfo) -> tuple[Whole, Whole]:
+    """Return of quarters of an hour since 1970, in UTC, their weekday (0 Monday) and hour in a zone."""
+    local = quarters * QUARTER + _offsets(quarters, zone)
+    return (local // 86_400 + 3) % 7, local // 3_600 % 24
 
 
 def _offsets(quarters: Whole, zone: tzinfo) -> Whole:

@@ -19,14 +19,13 @@ from opstore.analytics.chart import (
     GREY,
     ORANGE,
     PURPLE,
-    SCALE,
     SKY,
     VERMILLION,
     Chart,
+    Drawing,
     Search,
     bars_height,
     empty,
-    figure,
     intervals,
     legend,
     sentence,
@@ -46,21 +45,21 @@ def words(selection: Selection, search: Search, voice: Voice) -> Chart:
     title = _("Words of prompts")
     if not len(tally.table):
         return empty("words", title, _("No operation here has a prompt with words."), tally)
-    made = figure(bars_height(len(tally.table)) - 40)
-    made.add_bar(
+    made = Drawing(bars_height(len(tally.table)) - 40)
+    made.bar(
         y=tally.table["word"],
         x=tally.table["n"],
         orientation="h",
-        marker_color=BLUE,
+        marker={"color": BLUE},
         text=[voice.number(n) for n in tally.table["n"]],
         customdata=[f"{search.text} {word}".strip() for word in tally.table["word"]],
         hovertemplate="%{y}: %{text}<extra></extra>",
     )
-    made.update_yaxes(autorange="reversed", type="category")
-    made.update_xaxes(visible=False, rangemode="tozero")
+    made.y(autorange="reversed", type="category")
+    made.x(visible=False, rangemode="tozero")
     what = _("How many operations have the word in their prompt; accents do not count, small words are left out.")
     said = sentence(voice, tally, what, _("{missing} have no words."))
-    return Chart("words", title, said, made, tally.table, tally.n)
+    return Chart("words", title, said, made.figure(), tally.table, tally.n)
 
 
 def parameters(selection: Selection, search: Search, voice: Voice) -> Chart:
@@ -76,26 +75,26 @@ def parameters(selection: Selection, search: Search, voice: Voice) -> Chart:
     rows = rows.groupby("parameter", sort=False).head(4).head(14)
     shown = zip(rows["parameter"], rows["value"], strict=True)
     names = [f"{translations.parameter_name(name, voice.say)}: {_value(value, voice)}" for name, value in shown]
-    made = figure(bars_height(len(rows)) - 40)
+    made = Drawing(bars_height(len(rows)) - 40)
     colours = {
         name: colour
         for name, colour in zip(
             dict.fromkeys(rows["parameter"]), (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION) * 3, strict=False
         )
     }
-    made.add_bar(
+    made.bar(
         y=[short(name, 34) for name in names],
         x=rows["n"],
         orientation="h",
-        marker_color=[colours[name] for name in rows["parameter"]],
+        marker={"color": [colours[name] for name in rows["parameter"]]},
         text=[voice.number(n) for n in rows["n"]],
         hovertemplate="%{y}: %{text}<extra></extra>",
     )
-    made.update_yaxes(autorange="reversed", type="category")
-    made.update_xaxes(visible=False, rangemode="tozero")
+    made.y(autorange="reversed", type="category")
+    made.x(visible=False, rangemode="tozero")
     what = _("The commonest values of the commonest parameters; seeds and texts are not counted.")
     said = sentence(voice, tally, what, _("{missing} have none."))
-    return Chart("parameters", title, said, made, tally.table, tally.n)
+    return Chart("parameters", title, said, made.figure(), tally.table, tally.n)
 
 
 def _value(value: str, voice: Voice) -> str:
@@ -113,19 +112,19 @@ def rhythm(selection: Selection, search: Search, voice: Voice, zone: tzinfo = UT
     if not tally:
         return empty("rhythm", title, _("No operation here has a time."), tally)
     days = [format_date(_MONDAY + timedelta(day), "EEE", locale=voice.language) for day in range(7)]
-    made = figure(240)
-    made.add_heatmap(
-        x=list(range(24)), y=days, z=tally.table.to_numpy(), colorscale=SCALE, showscale=False, xgap=2, ygap=2,
+    made = Drawing(240)
+    made.heat(
+        x=list(range(24)), y=days, z=tally.table.to_numpy(), xgap=2, ygap=2,
         hovertemplate="%{y}, %{x}:00: %{z}<extra></extra>",
     )  # fmt: skip
-    made.update_yaxes(autorange="reversed", showgrid=False)
-    made.update_xaxes(tickvals=list(range(0, 24, 3)), ticktext=[f"{hour}:00" for hour in range(0, 24, 3)], showgrid=False)
+    made.y(autorange="reversed", showgrid=False)
+    made.x(tickvals=list(range(0, 24, 3)), ticktext=[f"{hour}:00" for hour in range(0, 24, 3)], showgrid=False)
     what = _("When operations were asked for, in the time zone {zone}; darker: more.").format(zone=str(zone))
     said = sentence(voice, tally, what, _("{missing} have no time and are left out."))
     table = pd.DataFrame(
         tally.table.to_numpy(), index=pd.Index(days, name="weekday"), columns=[f"{hour}:00" for hour in range(24)]
     )
-    return Chart("rhythm", title, said, made, table.reset_index(), tally.n)
+    return Chart("rhythm", title, said, made.figure(), table.reset_index(), tally.n)
 
 
 # -- routing -------------------------------------------------------------------------------------------------------------
@@ -142,13 +141,12 @@ def calibration(selection: Selection, search: Search, voice: Voice) -> Chart:
         )
     rows = tally.table[tally.table["n"] > 0]
     middle = rows["low_edge"] + 0.05
-    made = figure(300, legend=legend())
-    made.update_layout(showlegend=True)
+    made = Drawing(300, legend=legend())
     diagonal = {"dash": "dot", "color": GREY, "width": 1}
-    made.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=diagonal, name=_("as sure as right"), hoverinfo="skip")
+    made.points(x=[0, 1], y=[0, 1], mode="lines", line=diagonal, name=_("as sure as right"), hoverinfo="skip")
     told = [voice.rate(*values) for values in rows[["kept", "n", "low", "high"]].itertuples(index=False)]
     searches = [search.narrowed(confidence=[_tenth(low)]) for low in rows["low_edge"]]
-    made.add_scatter(
+    made.points(
         x=middle,
         y=rows["share"],
         mode="markers+lines",
@@ -163,7 +161,7 @@ def calibration(selection: Selection, search: Search, voice: Voice) -> Chart:
         hovertemplate=_("choice kept") + ": %{customdata[1]}, n = %{customdata[2]}<extra></extra>",
     )  # fmt: skip
     ended = zip(searches, rows["succeeded"], rows["tried"], strict=True)
-    made.add_scatter(
+    made.points(
         x=middle,
         y=rows["success"],
         mode="markers",
@@ -173,13 +171,13 @@ def calibration(selection: Selection, search: Search, voice: Voice) -> Chart:
         hovertemplate=_("with a result") + ": %{customdata[1]} / %{customdata[2]}<extra></extra>",
     )  # fmt: skip
     percent = {"tickvals": [0, 0.25, 0.5, 0.75, 1], "ticktext": [voice.share(value) for value in (0, 0.25, 0.5, 0.75, 1)]}
-    made.update_xaxes(range=[0, 1.02], title=_("how sure the analysis was"), **percent)
-    made.update_yaxes(range=[0, 1.05], **percent)
+    made.x(range=[0, 1.02], title={"text": _("how sure the analysis was")}, **percent)
+    made.y(range=[0, 1.05], **percent)
     what = _(
         "Share of proposals that people kept, by how sure they were, with its 95 % interval, and the share that gave a result."
     )
     said = sentence(voice, tally, what, _("{missing} have no such analysis."))
-    return Chart("calibration", title, said, made, tally.table, tally.n)
+    return Chart("calibration", title, said, made.figure(), tally.table, tally.n)
 
 
 def _tenth(low: float) -> str:
@@ -197,21 +195,21 @@ def workflows(selection: Selection, search: Search, voice: Voice) -> Chart:
         return empty("workflows", title, _("No operation here keeps which type was proposed."), tally)
     rows = tally.table.head(GROUPS)
     edges = [f"{at * 10}–{at * 10 + 10}" for at in range(10)]
-    made = figure(bars_height(len(rows)) + 30)
+    made = Drawing(bars_height(len(rows)) + 30)
     cells = rows.to_numpy()
     names = [short(voice.type_name(str(name))) for name in rows.index]
-    made.add_heatmap(
-        x=edges, y=names, z=cells, colorscale=SCALE, showscale=False, xgap=2, ygap=2,
+    made.heat(
+        x=edges, y=names, z=cells, xgap=2, ygap=2,
         text=np.where(cells > 0, cells.astype(str), ""), texttemplate="%{text}",
         hovertemplate="%{y}, %{x} %: %{z}<extra></extra>",
     )  # fmt: skip
-    made.update_yaxes(autorange="reversed", showgrid=False)
-    made.update_xaxes(title=_("how sure, in percent"), type="category", showgrid=False)
+    made.y(autorange="reversed", showgrid=False)
+    made.x(title={"text": _("how sure, in percent")}, type="category", showgrid=False)
     said = sentence(
         voice, tally, _("How often each type was proposed, by how sure the analysis was."), _("{missing} keep no proposal.")
     )
     table = tally.table.rename_axis("workflow_id").set_axis(edges, axis=1).reset_index()
-    return Chart("workflows", title, said, made, table, tally.n)
+    return Chart("workflows", title, said, made.figure(), table, tally.n)
 
 
 # -- opinions, storage ---------------------------------------------------------------------------------------------------
@@ -228,15 +226,14 @@ def ratings(selection: Selection, search: Search, voice: Voice) -> Chart:
         return empty("ratings", title, _("No operation here is rated."), tally)
     rows = tally.table.head(GROUPS)
     names = [short(name) for name in rows["model"]]
-    made = figure(bars_height(len(rows)), barmode="stack", legend=legend())
-    made.update_layout(showlegend=True)
+    made = Drawing(bars_height(len(rows)), barmode="stack", legend=legend())
     for star in range(1, 6):
-        made.add_bar(
+        made.bar(
             y=names,
             x=rows[f"stars_{star}"] / rows["n"],
             orientation="h",
             name="★" * star,
-            marker_color=STARS[star - 1],
+            marker={"color": STARS[star - 1]},
             customdata=[
                 [search.narrowed(model=[name], rating=[str(star)]), voice.number(n)]
                 for name, n in zip(rows["model"], rows[f"stars_{star}"], strict=True)
@@ -245,14 +242,14 @@ def ratings(selection: Selection, search: Search, voice: Voice) -> Chart:
         )
     for name, mean, n in zip(names, rows["mean"], rows["n"], strict=True):
         text = _("mean {mean}, n = {n}").format(mean=voice.number(mean, 1), n=voice.number(n))
-        made.add_annotation(x=1.02, xref="paper", y=name, text=text, showarrow=False, xanchor="left")
-    made.update_layout(margin={"r": 110})
-    made.update_yaxes(autorange="reversed")
-    made.update_xaxes(range=[0, 1], visible=False)
+        made.note(x=1.02, xref="paper", y=name, text=text)
+    made.room(110)
+    made.y(autorange="reversed")
+    made.x(range=[0, 1], visible=False)
     said = sentence(
         voice, tally, _("How the rated results of each model were rated."), _("{missing} are not rated or name no model.")
     )
-    return Chart("ratings", title, said, made, tally.table, tally.n)
+    return Chart("ratings", title, said, made.figure(), tally.table, tally.n)
 
 
 def win_rates(selection: Selection, search: Search, voice: Voice, votes: Sequence[Mapping[str, Any]] = ()) -> Chart:
@@ -277,7 +274,7 @@ def win_rates(selection: Selection, search: Search, voice: Voice, votes: Sequenc
         "How likely a result of each model wins a blind vote against another model's, with its 95 % interval; n counts votes."
     )
     said = sentence(voice, tally, what, _("{missing} votes are of others, or between two of one model."))
-    return Chart("wins", title, said, made, tally.table, tally.n)
+    return Chart("wins", title, said, made.figure(), tally.table, tally.n)
 
 
 def storage(selection: Selection, search: Search, voice: Voice) -> Chart:
@@ -293,17 +290,16 @@ def storage(selection: Selection, search: Search, voice: Voice) -> Chart:
         "images": _("images"),
         "videos": _("videos"),
     }
-    made = figure(280, barmode="stack", legend=legend())
-    made.update_layout(showlegend=True)
+    made = Drawing(280, barmode="stack", legend=legend())
     months = [voice.day(start, "month") for start in tally.table["start"]]
     for kind, colour in zip(content.KINDS, (GREY, SKY, BLUE, PURPLE), strict=True):
         values = tally.table[kind]
         if values.any():
-            made.add_bar(
+            made.bar(
                 x=months,
                 y=values,
                 name=names[kind],
-                marker_color=colour,
+                marker={"color": colour},
                 customdata=[
                     [search.narrowed(**search.period(pd.Timestamp(start), "month")), voice.size(value), voice.size(total)]
                     for start, value, total in zip(tally.table["start"], values, tally.table["total"], strict=True)
@@ -314,10 +310,10 @@ def storage(selection: Selection, search: Search, voice: Voice) -> Chart:
                 + _("so far")
                 + ": %{customdata[2]}<extra></extra>",
             )
-    made.update_yaxes(tickformat=".3s", ticksuffix="B", rangemode="tozero")
-    made.update_xaxes(type="category")
+    made.y(tickformat=".3s", ticksuffix="B", rangemode="tozero")
+    made.x(type="category")
     total = float(tally.table["total"].iloc[-1])
     last = float(tally.table[list(content.KINDS)].iloc[-1].sum())
     what = _("{total} in all, {last} of it in the last month.").format(total=voice.size(total), last=voice.size(last))
     said = sentence(voice, tally, what, _("{missing} do not say it (or have no time) and are left out."))
-    return Chart("storage", title, said, made, tally.table, tally.n)
+    return Chart("storage", title, said, made.figure(), tally.table, tally.n)

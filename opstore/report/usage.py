@@ -76,10 +76,7 @@ def mean_seconds(selection: Selection) -> float | None:
 def mean_times(selection: Selection) -> Tally:
     """Return per type: n, mean, median, p95 of the elapsed time; most first."""
     found = numbers.times(selection, "operation_type")
-    codes, names = selection.codes("operation_type")
-    values = selection.number("elapsed_seconds")
-    there = ~np.isnan(values)
-    sums = np.bincount(codes[there] + 1, values[there], minlength=len(names) + 1)[1:]
+    names, sums = selection.base.codes("operation_type")[1], selection.total("elapsed_seconds", "operation_type")
     table = found.table.drop(columns="bins")
     table.insert(2, "mean", [sums[names.index(name)] / n for name, n in zip(table["operation_type"], table["n"], strict=True)])
     return Tally(table, found.n, found.missing)

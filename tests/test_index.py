@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opstore.errors import DamagedOperation, InvalidQuery, InvalidRequest
+from opstore.errors import CreateUncertain, DamagedOperation, InvalidQuery, InvalidRequest
 from opstore.index import ORDERS, Count, Index, Row
 from opstore.index.errorkind import KINDS, error_kind
 from opstore.index.known import Known
@@ -28,6 +28,7 @@ from opstore.index.order import id_of, moment_of, second_of, short_key, spread, 
 from opstore.index.table import Entry, entry_of, read_entry, sidecar_of
 from opstore.names import time_of
 from opstore.operation import Operation, decode
+from opstore.providers.local.phrases import _PHRASES
 from opstore.store import Store
 from tests.index_samples import IDS, TODAY, Queries, all_rows, clock, folder_of, plant, random_sidecar, rows_of, settle
 from tests.search_oracle import found, ordered
@@ -127,6 +128,12 @@ def test_the_fast_decoder_refuses_what_the_careful_one_refuses(data: bytes) -> N
         ("ENOSPC: no space left on device", "failed", "storage"),
         ("Unexpected token < in JSON at position 0", "failed", "not understood"),
         ("Prediction was canceled by the user", "failed", "canceled"),
+        ("401 Unauthorized: no valid token", "failed", "access"),
+        ("404 model version not found", "failed", "not found"),
+        ("connect ENOTFOUND api.example.com", "failed", "network"),
+        ("list index out of range", "failed", "crash"),
+        ("RuntimeError: expected scalar type Half", "failed", "crash"),
+        (str(CreateUncertain(reason="the connection broke")), "unknown", "uncertain"),
         ("anything", "canceled", "canceled"),
         ("anything", "expired", "expired"),
         ("anything", "aborted", "aborted"),
@@ -139,6 +146,13 @@ def test_the_fast_decoder_refuses_what_the_careful_one_refuses(data: bytes) -> N
 def test_an_error_has_a_kind(text: str | None, status: str, kind: str | None) -> None:
     assert error_kind(text, status) == kind
     assert kind is None or kind in KINDS
+
+
+@pytest.mark.parametrize("key", _PHRASES)
+def test_what_the_local_engine_refuses_has_a_cause_in_both_languages(key: str) -> None:
+    details = dict.fromkeys(("value", "wanted", "given", "index", "megapixels", "limit", "width", "height", "name"), "3")
+    kinds = {error_kind(text.format(**details, list="…", allowed="1", reason="odd"), "failed") for text in _PHRASES[key]}
+    assert len(kinds) == 1 and "other" not in kinds, kinds
 
 
 # -- order ---------------------------------------------------------------------------------------------------------------

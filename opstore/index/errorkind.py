@@ -1,4 +1,4 @@
-"""Sorts error texts, ours and other people's, into a dozen kinds that can be counted; pure, and total: any text has a kind."""
+"""Sorts error texts, ours and other people's, into some kinds that can be counted; pure, and total: any text has a kind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             r"\b429\b|rate.?limit|too many requests|throttl|high demand|overloaded|asks to wait|\bE00[34]\b"
             r"|temporarily unavailable",
         ),
-        ("memory", r"out of memory|\bOOM\b|\bE1001\b|ran out of memory"),
+        ("access", r"\b40[13]\b|unauthenticated|unauthori[sz]ed|forbidden|authentication|api.?(?:token|key)"),
+        (
+            "needs a model",
+            r"(?:no|needs an) AI model|(?:pas de|demande un) modèle d.IA|know the operation type|le type d.opération",
+        ),
+        ("memory", r"out of memory|\bOOM\b|\bE1001\b|not enough memory|mémoire ne suffit pas"),
+        ("uncertain", r"whether the provider accepted|is not known: |unknown outcome"),
         ("interrupted", r"interrupted|code: PA\b|\bE(?:8367|8765|98\d\d|9243|6716)\b|unexpected error handling prediction"),
         ("expired", r"expired|data.?removed|no longer (?:available|there)|\b410\b"),
         (
@@ -35,9 +41,23 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         (
             "invalid input",
             r"\b4(?:00|15|22)\b|\bE006\b|invalid|validation|cannot identify image|unsupported|must be|could not use this input"
-            r"|is required|missing (?:image|prompt|parameter)|too large|cannot be run|not a picture",
+            r"|is required|missing (?:image|prompt|parameter)|too large|cannot be (?:run|used)|not a picture"
+            # What the local engine says, in both its languages.
+            r"|this needs \d+ image|il faut \d+ image|it is damaged or not|est illisible|million pixels|millions de pixels"
+            r"|too small to be cropped|petite pour ce recadrage|(?:prompt|demande) (?:is empty|est vide|speaks of|parle de)"
+            r"|parameter \w+ cannot|paramètre \w+ ne peut|is empty\. Choose|images were given|MB are accepted",
         ),
-        ("not understood", r"not understood|not understand|unexpected (?:answer|response|output)|JSON|parse|unexpected token"),
+        ("not found", r"\b404\b|not found|does not exist|there is no (?:file|operation|model)"),
+        (
+            "not understood",
+            r"not understood|not understand|unexpected (?:answer|response|output)|JSON|parse|unexpected token"
+            r"|result's address is not|result is larger",
+        ),
+        (
+            "crash",
+            r"CUDA|cuDNN|NCCL|traceback|\b[A-Z]\w*(?:Error|Exception)\b|segmentation fault|core dumped|exit (?:code|status)"
+            r"|list index|NoneType|tensor|could not make this|pas pu faire cela|could not make it",
+        ),
         ("canceled", r"cancell?ed|aborted|stopped by"),
     )
 )

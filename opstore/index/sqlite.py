@@ -56,7 +56,7 @@ CREATE VIRTUAL TABLE body USING fts5 (
 """
 
 #: Raise this when the same tables come to hold something else.
-_CONTENT = 2
+_CONTENT = 3
 #: A file of another number is replaced; it changes with the tables by itself.
 SCHEMA = zlib.crc32(f"{_CONTENT}{TABLES}".encode()) & 0x7FFFFFFF
 

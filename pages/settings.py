@@ -5,7 +5,8 @@ import streamlit as st
 from opstore.errors import OpstoreError
 from opstore.operation import OPERATION_TYPES
 from opstore.providers.replicate.language import LANGUAGE_MODELS
-from opstore.ui import export, parts, share, words
+from opstore.roles import LOCAL
+from opstore.ui import export, parts, share, signin, words
 from opstore.ui.state import opened
 from opstore.ui.words import _
 
@@ -17,6 +18,8 @@ mine = service.may("change_preferences")
 if done := st.session_state.pop("settings-saved", None):
     st.toast(done)
 
+if service.person != LOCAL:
+    signin.sign_out(service.person, "page")
 if not mine:
     parts.note(_("You see how opstore is set. To change that takes the role admin."))
 st.subheader(_("Provider"))

@@ -34,7 +34,7 @@ def bar(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
             running = {job.id for job in service.jobs()}
             st.fragment(_count, run_every=BUSY if running else IDLE)(service, running, page.url_path == "library")
         if service.person != LOCAL:
-            signin.sign_out(service.person)
+            signin.sign_out(service.person, "bar")
         st.caption(_("Local engine") if service.provider() == "local" else "Replicate", width="content")
         st.segmented_control(
             _("Language"),

@@ -62,12 +62,21 @@ def _book(settings: Settings) -> RoleBook | None:
 
 
 def _person(book: RoleBook, claims: Mapping[str, Any] | None) -> Person:
-    if not claims or claims.get("is_logged_in") is not True:
+    if not claims or claims.get("is_logged_in") is not True or not _made_out_to_us(claims):
         raise SignInWanted
     person = book.person(claims)
     if not person.roles:
         raise NoRole(name=str(claims.get("email") or person.name)[:200])
     return person
+
+
+def _made_out_to_us(claims: Mapping[str, Any]) -> bool:
+    """Say whether a token was meant for this program; Authlib checks its issuer, signature, nonce and age, but not that."""
+    auth, named = get_secrets_auth_section(), claims.get("provider")
+    part = auth.get(named) if isinstance(named, str) else None
+    ours = (part if isinstance(part, Mapping) else auth).get("client_id")
+    meant = claims.get("aud")
+    return isinstance(ours, str) and ours in (meant if isinstance(meant, list) else [meant])
 
 
 def person(settings: Settings) -> Person:
@@ -149,12 +158,13 @@ def _refuse(error: OpstoreError) -> None:
             _leave(_("Sign in as somebody else"))
 
 
-def sign_out(who: Person) -> None:
-    """Show who has signed in, and a way out."""
-    show(Markup('<span class="ops-person">{}</span>').format(who.name))
-    _leave(_("Sign out"))
+def sign_out(who: Person, place: str) -> None:
+    """Show who has signed in, and a way out; `place` is `bar` or `page`, the one that a phone shows."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"signed-in-{place}", width="content"):
+        show(Markup('<span class="ops-person">{}</span>').format(who.name))
+        _leave(_("Sign out"), place)
 
 
-def _leave(label: str) -> None:
-    if st.button(label, key="sign-out", type="tertiary", width="content"):
+def _leave(label: str, place: str = "door") -> None:
+    if st.button(label, key=f"sign-out-{place}", type="tertiary", width="content"):
         st.logout()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -13,17 +14,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from opstore.index import Index, follow, parallel, sqlite
+from opstore.errors import StorageError
+from opstore.index import Index, follow, parallel, sqlite, writer
 from opstore.index.reader import Reader
+from opstore.index.ready import Part
 from opstore.index.watch import Watch
 from opstore.store import Store
 from tests.index_samples import all_rows, folder_of, plant, random_sidecar, rows_of, settle
+from tests.search_oracle import ordered
 
 ID = "20251103143022_abc123de"
 #: Seconds within which the follower must have seen what happened; usually it takes about one.
@@ -193,23 +197,62 @@ def test_processes_that_read_are_a_help_and_no_more(tmp_path: Path, monkeypatch:
     plant(store, b"{", ID)
     monkeypatch.setattr(parallel, "WORTHWHILE", 100)
     monkeypatch.setattr(parallel, "CHUNK", 20)
+    monkeypatch.setattr(follow, "_BATCHES", (40, 40, 60))
     answers: list[int] = []
-    asked = parallel._asked
+    made: list[int] = []
+    ask = parallel._Process.ask
 
-    def counted(process: subprocess.Popen[bytes], ids: Any) -> Any:
-        if dies and len(answers) == 3:
-            process.kill()
-        found = asked(process, ids)
+    def counted(process: parallel._Process, ids: Sequence[str], names: parallel.Vocabulary) -> Part:
+        if dies and len(answers) >= 3:
+            process.popen.kill()
+        found = ask(process, ids, names)
         answers.append(len(found))
+        made.append(len(found.ready))
         return found
 
-    monkeypatch.setattr(parallel, "_asked", counted)
+    monkeypatch.setattr(parallel._Process, "ask", counted)
     index = Index(store)
     index.update()
     assert all_rows(index, size=200) == sorted(rows_of(store), key=lambda row: row.id, reverse=True)
     assert [problem.operation_id for problem in index.problems()] == [ID]
     assert (sum(answers) == 400) != dies
+    assert sum(made) > 100 or dies
     assert index.progress().ready
+
+
+def test_a_build_that_was_cut_off_is_used_and_made_up_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = folder_of(tmp_path, 300, 5)
+    ids = [ID, "20251399000000_abcdef", "00000000000000_00000000"]  # two of them with an impossible time
+    for number, name in enumerate(ids):
+        plant(store, {"operationId": name, "prompt": "x", "files": [{"role": "output", "sha256": f"{number + 1:02x}" * 32}]})
+    rows = rows_of(store)
+    dearest = [row.id for row in ordered(rows, "cost")]
+    for module, name, value in ((parallel, "WORTHWHILE", 100), (writer, "LISTED", 20), (follow, "_BATCHES", (40, 60))):
+        monkeypatch.setattr(module, name, value)
+
+    def is_right(index: Index) -> bool:
+        holders = [index.holding(f"{number + 1:02x}" * 32, made=True) for number in range(3)]
+        return [row.id for row in all_rows(index, order="cost")] == dearest and all(map(list.__contains__, holders, ids))
+
+    def left(index: Index) -> tuple[int, ...]:
+        with contextlib.closing(sqlite3.connect(index.path)) as connection:
+            questions = (
+                "SELECT count(*) FROM unsorted",
+                "SELECT count(*) FROM sqlite_master WHERE name = 'op_cost'",
+                "SELECT v FROM body_config WHERE k = 'automerge'",
+            )
+            return tuple(connection.execute(question).fetchone()[0] for question in questions)
+
+    def cut_off(connection: sqlite.Connection) -> bool:
+        raise StorageError(reason="the machine is switched off")
+
+    with monkeypatch.context() as changed, pytest.raises(StorageError):
+        changed.setattr(follow, "settled", cut_off)
+        Index(store).update()
+    assert is_right(Index(store)) and left(Index(store))[1:] == (0, 0)
+    index = Index(store)
+    index.update()
+    assert is_right(index) and left(index) == (0, 1, 4)
 
 
 def test_the_system_tells_of_changes(store: Store) -> None:

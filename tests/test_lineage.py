@@ -17,7 +17,8 @@ from PIL import Image
 from opstore.app import App, Settings
 from opstore.branches import Branches, plan
 from opstore.errors import InvalidRequest, OperationNotFound, OpstoreError, UnsupportedMedia
-from opstore.index.contents import code_of, id_of, key_of
+from opstore.index.contents import code_of, keys_from, keys_of, seconds_of
+from opstore.index.order import second_of
 from opstore.lineage import Family, Link, layout
 from opstore.operation import Operation
 from opstore.roles import Person
@@ -123,10 +124,14 @@ def test_the_layout_has_parents_left_of_children_and_no_two_in_one_place(data: s
     assert all(places[parent][0] < places[child][0] for parent, child in family.links)
 
 
-@given(st.from_regex(r"\A[0-9]{14}_[0-9a-f]{6,8}\Z"))
-def test_every_id_can_be_kept_as_a_number_or_a_text(operation_id: str) -> None:
-    key = key_of(operation_id)
-    assert id_of(key) == operation_id and (isinstance(key, str) or key < 2**63)
+@given(st.from_regex(r"\A[0-9]{14}_[0-9a-f]{6,8}\Z"), st.integers(-(2**31), 2**31 - 1))
+def test_the_key_of_a_content_tells_the_second_of_any_id(operation_id: str, code: int) -> None:
+    second = second_of(operation_id)
+    (key,) = keys_of([code], second)
+    first, last = keys_from(code)
+    assert -(2**63) <= first <= key <= last < 2**63
+    low, high = seconds_of(key)
+    assert low <= second <= high and (low == high or not 1952 < int(operation_id[:4]) < 2088)
 
 
 def test_a_content_fits_four_bytes_and_says_whether_it_was_made() -> None:

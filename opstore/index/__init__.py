@@ -22,13 +22,14 @@ from opstore.index.changes import Changes
 from opstore.index.compile import Plan, compiled
 from opstore.index.follow import Follower, Progress
 from opstore.index.language import parse
+from opstore.index.marks import parent_word
+from opstore.index.observed import reason_of
 from opstore.index.pages import EXACT, ORDERS, Pages, Place
-from opstore.index.rows import find
+from opstore.index.rows import find, ids_in
 from opstore.index.sqlite import Connection, Damaged, Database, make
 from opstore.index.stacks import STACKS, Stacks
 from opstore.index.table import Row
 from opstore.index.terms import Query
-from opstore.index.writer import parent_word, reason_of
 from opstore.names import sidecar_name
 from opstore.store import Store
 from opstore.verify import Problem
@@ -218,14 +219,19 @@ class Index:
     def holding(self, sha256: str, *, made: bool) -> list[str]:
         """Return operations that probably have a file of this content, as an input or, with `made`, as a result; oldest first.
 
-        One in a million is wrong (31 bits are compared), and some may be gone: whoever needs to know reads their sidecars.
+        Others of the same second are among them, one in a million is wrong (31 bits are compared), and some may be gone:
+        whoever needs to know reads their sidecars.
         """
-        code = contents.code_of(sha256, made)
+        first, last = contents.keys_from(contents.code_of(sha256, made))
 
         def ask() -> list[str]:
             with self._database.reading() as connection:
-                rows = connection.execute("SELECT op FROM content WHERE code = ? LIMIT ?", (code, MAX_PAGE))
-                return sorted(contents.id_of(key) for (key,) in rows)
+                keys = connection.execute(
+                    "SELECT key FROM content WHERE key BETWEEN ?1 AND ?2"
+                    " UNION SELECT key FROM unsorted WHERE key BETWEEN ?1 AND ?2 LIMIT ?3",
+                    (first, last, MAX_PAGE),
+                ).fetchall()
+                return sorted({name for (key,) in keys for name in ids_in(connection, *contents.seconds_of(key))})
 
         return self._ask(ask)
 

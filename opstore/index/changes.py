@@ -27,13 +27,13 @@ class Changes:
     ids: tuple[str, ...] | None
 
 
-def note(connection: Connection, ids: Sequence[str]) -> None:
-    """Add operations to the log, inside the transaction that changes them."""
-    if not ids:
+def note(connection: Connection, ids: Sequence[str], more: bool = False) -> None:
+    """Add operations to the log, inside the transaction that changes them; `more` says that very many others changed, too."""
+    if not ids and not more:
         return
     # The newest number goes on where the log was emptied: a cursor is never met twice.
     newest = connection.execute("SELECT coalesce(max(n), 0) FROM change").fetchone()[0]
-    if len(ids) > LISTED:
+    if more or len(ids) > LISTED:
         connection.execute("DELETE FROM change")
         connection.execute("INSERT INTO change VALUES (?, ?)", (newest + 1, _EVERYTHING))
         return

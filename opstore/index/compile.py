@@ -16,11 +16,11 @@ from fractions import Fraction
 
 from opstore.index import order
 from opstore.index.beginnings import SHORT, long_beginning
+from opstore.index.marks import batch_word, bucket, inputs_word, name_word, parent_word, plain
 from opstore.index.rows import boundary, find
 from opstore.index.sqlite import Connection
 from opstore.index.table import MILLION, THOUSAND
 from opstore.index.terms import FIELDS, And, Field, Node, Not, Or, Phrase, Query, Span, Text, Word, days, matches
-from opstore.index.writer import batch_word, bucket, inputs_word, name_word, parent_word, plain
 
 #: Numbers that are kept as whole multiples of a unit and compared in their column.
 UNITS = {"cost": MILLION, "elapsed": THOUSAND, "confidence": MILLION}

@@ -23,10 +23,13 @@ from opstore.errors import OpstoreError, StorageError, said
 from opstore.files import Folder
 from opstore.index import order, parallel
 from opstore.index.known import Known
-from opstore.index.reader import SETTLED, THREADS, UNSETTLED, Observed, Reader
-from opstore.index.sqlite import Damaged, Database
+from opstore.index.observed import UNSETTLED, Observed
+from opstore.index.reader import SETTLED, THREADS, Reader
+from opstore.index.ready import Part
+from opstore.index.settle import begun, settled
+from opstore.index.sqlite import Connection, Damaged, Database
 from opstore.index.watch import Watch
-from opstore.index.writer import put_all
+from opstore.index.writer import Written, put_all, put_parts
 from opstore.names import is_operation_id
 
 #: Seconds between two looks at the folder's time.
@@ -99,7 +102,10 @@ class Follower:
     def refresh(self, ids: Iterable[str]) -> int:
         """Read these operations anew, whatever has happened to them; return how many rows changed."""
         parts = _parts(list(dict.fromkeys(ids)), 200)
-        return sum(self._write(functools.partial(self._read, part)) for part in parts)
+        return sum(self._write(functools.partial(self._read_and_put, part)) for part in parts)
+
+    def _read_and_put(self, ids: Sequence[str], connection: Connection) -> Written:
+        return put_all(connection, self._read(ids))
 
     def _read(self, ids: Sequence[str]) -> dict[str, Observed | None]:
         try:
@@ -122,6 +128,7 @@ class Follower:
         changed += self._take_in(suspects, 0, None)
         total = self._count()
         changed += self._take_in(fresh, total, total + len(fresh))
+        self._settle()
         self._note({"complete": 1, "seen": before, "done": total + len(fresh), "total": total + len(fresh)})
         self._names_at, self._names_cost = time.monotonic(), time.monotonic() - started
         if stamps:
@@ -275,43 +282,47 @@ class Follower:
         with self._reading(ids) as read:
             batches = _batches(ids)
             ahead = read(next(batches, ()))
-            while found := dict(ahead):
+            while parts := list(ahead):
                 ahead = read(next(batches, ()))
-                done += len(found)
+                done += sum(map(len, parts))
                 state = {} if total is None else {"done": done, "total": total}
-                changed += self._write(functools.partial(dict, found), state, late=True)
+                changed += self._write(functools.partial(put_parts, parts=parts), state, relaxed=True)
                 self._breathe()
         return changed
 
     @contextlib.contextmanager
-    def _reading(self, ids: Sequence[str]) -> Iterator[Callable[[Sequence[str]], Iterable[tuple[str, Observed | None]]]]:
+    def _reading(self, ids: Sequence[str]) -> Iterator[Callable[[Sequence[str]], Iterable[Part]]]:
         """Lend what reads so many operations best: processes for very many, threads for some, neither for none."""
         if not ids:
             yield lambda batch: ()
             return
         with Reader(self._path) as reader, contextlib.ExitStack() as stack:
             if len(ids) > parallel.WORTHWHILE:
-                yield stack.enter_context(parallel.Processes(reader, self._path)).read_many
+                processes = stack.enter_context(parallel.Processes(reader, self._path))
+
+                def read(batch: Sequence[str]) -> Iterable[Part]:
+                    with self._database.reading() as connection:
+                        processes.learn(connection)
+                    return processes.read_many(batch)
+
+                self._settle(begin=True)
+                yield read
             else:
                 threads = stack.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="opstore-read"))
-                yield lambda batch: reader.read_many(batch, threads)
+                yield lambda batch: [Part(others=dict(reader.read_many(batch, threads)))] if batch else ()
 
     def _write(
-        self, read: Callable[[], Mapping[str, Observed | None]], state: Mapping[str, int] | None = None, late: bool = False
+        self, write: Callable[[Connection], Written], state: Mapping[str, int] | None = None, relaxed: bool = False
     ) -> int:
-        """Write what `read` returns, in one transaction.
+        """Let `write` do what it does in one transaction, and take care of what it leaves to do; return how many rows changed.
 
-        It reads inside the transaction, so that of two processes the one that has read later also writes later. Where it has
-        read before (`late`), what differs from a row that is there already is read again.
+        What it reads inside the transaction is right: of two processes the one that has read later also writes later.
         """
         for _ in range(3):
             try:
-                with self._database.writing(relaxed=late) as connection:
-                    found = read()
-                    gone = [operation_id for operation_id, observed in found.items() if observed is None]
-                    there = [observed for observed in found.values() if observed is not None]
-                    changed, doubtful = put_all(connection, there, () if late else gone, late)
-                    if changed:
+                with self._database.writing(relaxed) as connection:
+                    written = write(connection)
+                    if written.changed:
                         connection.execute("UPDATE state SET value = value + 1 WHERE key = 'changes'")
                     connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", (state or {}).items())
                 break
@@ -319,12 +330,19 @@ class Follower:
                 continue  # the file is a new one now; the follower will fill it
         else:
             raise StorageError(reason=said("the index was replaced again and again"))
-        self._look_again_at(item.id for item, stamp in there if stamp == UNSETTLED)
-        if changed:
+        self._look_again_at(written.unsettled)
+        if written.changed:
             self._changed()
-        if late and (doubtful or gone):
-            changed += self.refresh([*doubtful, *gone])
-        return changed
+        return written.changed + (self.refresh(written.doubtful) if written.doubtful else 0)
+
+    def _settle(self, begin: bool = False) -> None:
+        """Put in order what very many rows have left to do, a little at a time: who saves meanwhile does not wait."""
+        step = begun if begin else settled
+        while True:
+            with self._database.writing(relaxed=True) as connection:
+                if step(connection):
+                    return
+            self._breathe()
 
     def _look_again_at(self, ids: Iterable[str]) -> None:
         if self._thread is None:

@@ -16,10 +16,10 @@ from typing import Any
 
 from opstore.errors import InvalidRequest, said
 from opstore.index.compile import Check, Plan
+from opstore.index.marks import name_word, span
 from opstore.index.rows import COLUMNS, boundary, entry_of_row, find
 from opstore.index.sqlite import Connection
 from opstore.index.table import Entry
-from opstore.index.writer import name_word, span
 from opstore.names import is_operation_id
 
 ORDERS = ("newest", "oldest", "rating", "cost", "elapsed", "relevance")
@@ -265,9 +265,10 @@ class Pages:
             f"(type IN ({text}) OR model IN ({text}))" for text in (", ".join(map(str, names)) for names in self._plan.names)
         ]
         where = " AND ".join([f"{column} BETWEEN ? AND ?", *checks])
-        return (
-            self._db.execute(f"SELECT 1 FROM op INDEXED BY op_{column} WHERE {where} LIMIT 1", (low, high)).fetchone() is not None
-        )
+        return self._db.execute(f"SELECT 1 FROM op {self._by(column)} WHERE {where} LIMIT 1", (low, high)).fetchone() is not None
+
+    def _by(self, column: str) -> str:
+        return f"INDEXED BY op_{column}" if self._db.has_indexes() else ""
 
     # -- the walk --------------------------------------------------------------------------------------------------------
 
@@ -293,7 +294,7 @@ class Pages:
         if plan.nothing or plan.low >= plan.high:
             return []
         column = piece.column or "at"
-        if piece.column and plan.match is None and not self._is_short(plan):
+        if piece.column and plan.match is None and self._db.has_indexes() and not self._is_short(plan):
             column = f"by {column}"
         source, values = _source(plan, column)
         by = f"op.{piece.column} {way}, " if piece.column else ""

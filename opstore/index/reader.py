@@ -15,21 +15,17 @@ from typing import Self
 
 from opstore.errors import DamagedOperation, StorageError, UnsafeFile, said
 from opstore.files import is_passing, storage_errors
-from opstore.index.table import Entry, read_entry
-from opstore.index.writer import Broken, broken
+from opstore.index.observed import UNSETTLED, Broken, Observed, broken
+from opstore.index.table import read_entry
 from opstore.operation import MAX_SIDECAR_BYTES, OTHERS
 
 #: A file younger than this may be written again within one tick of its clock: its stamp says nothing yet.
 SETTLED = 2.0
-#: The stamp of a file that must be looked at again.
-UNSETTLED = 0
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 #: Threads that read: while one decodes the others wait for the disk (5 s against 13 s for 100,000 cold files).
 THREADS = 4
 
 _UNSAFE = UnsafeFile(name="", reason=said("not a plain file"))
-
-Observed = tuple[Entry | Broken, int]
 
 
 class Reader:

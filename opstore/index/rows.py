@@ -10,8 +10,8 @@ from opstore.index import order
 from opstore.index.table import Entry, output_of
 
 COLUMNS = (
-    "at, key, stamp, type, status, prompt, model, provider, output, inputs, rating, favorite, tags, batch, parents, elapsed, "
-    "cost, currency, error, confidence, source, overridden"
+    "at, key, stamp, type, status, model, provider, output, inputs, rating, favorite, tags, batch, parents, elapsed, cost, "
+    "currency, error, confidence, source, overridden, prompt"
 )
 
 
@@ -26,6 +26,14 @@ def find(connection: sqlite3.Connection, operation_id: str, has_strays: bool = T
     if row is None and has_strays:
         row = connection.execute("SELECT at FROM stray WHERE id = ?", (operation_id,)).fetchone()
     return row[0] if row else None
+
+
+def ids_in(connection: sqlite3.Connection, first: int, last: int) -> list[str]:
+    """Return the ids that belong to a second from `first` to `last`."""
+    between = (first * order.WIDTH, (last + 1) * order.WIDTH - 1)
+    rows = connection.execute("SELECT at, key FROM op WHERE at BETWEEN ? AND ?", between)
+    found = {order.id_of(at, key) for at, key in rows} | {name for (name,) in connection.execute("SELECT id FROM stray")}
+    return [name for name in found if first <= order.second_of(name) <= last]
 
 
 def neighbours(connection: sqlite3.Connection, operation_id: str, has_strays: bool = True) -> tuple[list[int], list[int]]:
@@ -84,20 +92,20 @@ def _entry_of_row(row: Any, names: Mapping[int, str]) -> Entry:
         type=names[row[3]],
         status=names[row[4]],
         prompt=row[22],
-        model=None if row[6] is None else names[row[6]],
-        provider=None if row[7] is None else names[row[7]],
-        output=output_of(row[8], operation_id),
-        inputs=row[9],
-        rating=row[10],
-        favorite=bool(row[11]),
-        tags=tuple(sorted(names[int(word)] for word in row[12].split())) if row[12] else (),
-        batch=row[13],
-        parents=tuple(row[14].split()) if row[14] else (),
-        elapsed=row[15],
-        cost=row[16],
-        currency=None if row[17] is None else names[row[17]],
-        error=None if row[18] is None else names[row[18]],
-        confidence=row[19],
-        source=row[20],
-        overridden=bool(row[21]),
+        model=None if row[5] is None else names[row[5]],
+        provider=None if row[6] is None else names[row[6]],
+        output=output_of(row[7], operation_id),
+        inputs=row[8],
+        rating=row[9],
+        favorite=bool(row[10]),
+        tags=tuple(sorted(names[int(word)] for word in row[11].split())) if row[11] else (),
+        batch=row[12],
+        parents=tuple(row[13].split()) if row[13] else (),
+        elapsed=row[14],
+        cost=row[15],
+        currency=None if row[16] is None else names[row[16]],
+        error=None if row[17] is None else names[row[17]],
+        confidence=row[18],
+        source=row[19],
+        overridden=bool(row[20]),
     )

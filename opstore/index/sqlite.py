@@ -40,10 +40,8 @@ CREATE TABLE op (
   favorite INTEGER NOT NULL, tags TEXT, batch TEXT, parents TEXT, elapsed INTEGER, cost INTEGER, currency INTEGER, error INTEGER,
   confidence INTEGER, source INTEGER, overridden INTEGER NOT NULL
 );
-CREATE INDEX op_cost ON op (cost);
-CREATE INDEX op_prompt ON op (prompt);
-CREATE INDEX op_elapsed ON op (elapsed);
-CREATE TABLE content (code INTEGER NOT NULL, op NOT NULL, PRIMARY KEY (code, op)) WITHOUT ROWID;
+CREATE TABLE content (key INTEGER PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE unsorted (key INTEGER NOT NULL);
 CREATE TABLE stray (id TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE problem (
   id TEXT PRIMARY KEY, kind TEXT NOT NULL, reason TEXT NOT NULL, stamp INTEGER NOT NULL
@@ -55,10 +53,15 @@ CREATE VIRTUAL TABLE body USING fts5 (
 );
 """
 
+#: What the full-text engine may hold before it writes a list in the middle of a transaction: all of one of 20,000 rows.
+_HASH_BYTES = 64 * 1024 * 1024
+#: Made when there are rows (`settle`).
+COLUMN_INDEXES = {f"op_{column}": f"CREATE INDEX op_{column} ON op ({column})" for column in ("cost", "prompt", "elapsed")}
+
 #: Raise this when the same tables come to hold something else.
 _CONTENT = 3
 #: A file of another number is replaced; it changes with the tables by itself.
-SCHEMA = zlib.crc32(f"{_CONTENT}{TABLES}".encode()) & 0x7FFFFFFF
+SCHEMA = zlib.crc32(f"{_CONTENT}{TABLES}{COLUMN_INDEXES}".encode()) & 0x7FFFFFFF
 
 # What says that the file is at fault; an error without a code is the driver's, who could not read what it got.
 _DAMAGE = (
@@ -90,6 +93,16 @@ class Connection(sqlite3.Connection):
         self.beginnings = Beginnings(self)
         self.words: dict[tuple[str, str], int] = {}
         self.names: dict[int, str] = {}
+        #: When the file was made: tells it from another one at the same path, whose numbers are others.
+        self.born = 0
+        self._has_indexes = False
+
+    def has_indexes(self) -> bool:
+        """Say whether the indexes of columns are there, which come at the end of a first build."""
+        if not self._has_indexes:
+            found = self.execute("SELECT count(*) FROM sqlite_master WHERE name IN ('op_cost', 'op_elapsed')").fetchone()[0]
+            self._has_indexes = found == 2
+        return self._has_indexes
 
     def learn(self) -> None:
         """Read the names that have been added."""
@@ -253,7 +266,8 @@ def make(path: Path) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(
             f"BEGIN; PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {SCHEMA}; {TABLES}"
-            f"INSERT INTO state VALUES ('born', {time.time_ns()}), ('changes', 0); COMMIT;"
+            f"INSERT INTO state VALUES ('born', {time.time_ns()}), ('changes', 0);"
+            f"INSERT INTO body (body, rank) VALUES ('hashsize', {_HASH_BYTES}); COMMIT;"
         )
     finally:
         connection.close()
@@ -272,6 +286,7 @@ def _connected(path: Path) -> Connection:
             "SELECT count(*) FROM sqlite_master WHERE name IN ('op', 'word', 'prompt', 'body')"
         ).fetchone()[0]
         if version == (_APPLICATION, SCHEMA) and mode == "wal" and count == 4:
+            connection.born = connection.execute("SELECT value FROM state WHERE key = 'born'").fetchone()[0]
             return connection
     except sqlite3.Error as error:
         connection.close()

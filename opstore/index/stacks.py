@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from opstore.errors import InvalidRequest, said
 from opstore.index.compile import Plan
+from opstore.index.marks import batch_word, inputs_word
 from opstore.index.pages import Pages, Place
 from opstore.index.rows import find
 from opstore.index.sqlite import Connection
 from opstore.index.table import Entry
-from opstore.index.writer import batch_word, inputs_word
 
 #: What can be stacked by, and in which column it stands.
 STACKS = {"batch": "batch", "prompt": "prompt", "inputs": "source"}

@@ -1,36 +1,29 @@
 """Writes operations into the index and takes them out, inside one transaction of the caller's.
 
-Every row has one text in the full-text table: the prompt, then a marked word for each thing that can be asked of it (type, tag,
-rating, parent, …), so that any mixture of words and fields is one walk through sorted lists. The text is a function of the row
-(`text_of`): taking a row out needs exactly the text it was put in with.
+What takes time and needs no database has been done before, by `ready`: for very many operations in the processes that read them.
+Many new rows go in at once (`put_ready`) where their seconds are free; what remains goes one by one.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-import math
-import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 
-from opstore.errors import OpstoreError, Said, said_again
 from opstore.index import contents, order
-from opstore.index.changes import note
+from opstore.index.changes import LISTED, note
+from opstore.index.marks import marks_of, names_of, text_of
+from opstore.index.observed import UNSETTLED, Broken, Observed
+from opstore.index.ready import Part, Ready, Tally, ready
 from opstore.index.rows import COLUMNS, entry_of_row, find, neighbours
 from opstore.index.sqlite import Connection
-from opstore.index.table import Entry, output_code
-from opstore.names import is_operation_id
+from opstore.index.table import Entry
 
-#: Characters for private use count as letters and are taken out of prompts and searches, so that no prompt can pretend to be a
-#: field. Each numbered name is one of them: a word of one letter costs nothing in the index of two-letter beginnings (12 bytes an
-#: operation less). Where there are more names, and before what is no number, stands the first one, twice: one such beginning.
-_FIRST, _LAST = 0xE000, 0xF8FF
-_PRIVATE = re.compile(f"[{chr(_FIRST)}-{chr(_LAST)}]")
-_MARK = chr(_FIRST) * 2
+#: Rows that stand in the way of new ones, and strays, up to which it is worth to go around them.
+_FEW = 2_000
 _INSERT_TEXT = "INSERT INTO body (rowid, text) VALUES (?, ?)"
 _INSERT = f"INSERT INTO op ({COLUMNS}) VALUES ({', '.join('?' * 22)})"
 
@@ -45,94 +38,8 @@ class Stored:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A sidecar that cannot be read: the kind of problem, and why."""
-
-    id: str
-    kind: str
-    reason: str
-
-
-def broken(operation_id: str, kind: str, error: OpstoreError) -> Broken:
-    """Return the problem of an operation, its reason kept so that a page can still translate it."""
-    reason = error.details.get("reason", str(error))
-    known = isinstance(reason, Said)
-    parts = [reason.template, reason.details] if isinstance(reason, Said) and known else [str(reason).replace("{", "{{"), {}]
-    return Broken(operation_id, kind, json.dumps(parts, default=str))
-
-
-def reason_of(text: str) -> Said:
-    """Return the sentence that `broken` kept."""
-    template, details = json.loads(text)
-    return said_again(template, details)
-
-
-def bucket(value: int) -> int:
-    """Return the coarse size of a number, four steps to each doubling; never less for a greater number."""
-    if value <= 0:
-        return -1 if value else 0
-    return 1 + math.floor(4 * math.log2(value))
-
-
-def span(size: int) -> tuple[int, int]:
-    """Return the least and the greatest number of a coarse size, or a little beyond."""
-    if size <= 0:
-        return (0, 0) if size == 0 else (-(2**62), -1)
-    return math.floor(2 ** ((size - 1) / 4)) - 1, math.ceil(2 ** (size / 4)) + 1
-
-
-def plain(text: str) -> str:
-    """Return a text without the mark: nobody's prompt can pretend to be a field."""
-    return text if text.isascii() else _PRIVATE.sub(" ", text)
-
-
-def name_word(number: int) -> str:
-    """Return the marked word of a numbered name."""
-    return chr(_FIRST + number) if number <= _LAST - _FIRST else f"{_MARK}{number}"
-
-
-def parent_word(operation_id: str) -> str:
-    """Return the marked word of an operation that is used as an input."""
-    return f"{_MARK}p{operation_id.replace('_', '')}"
-
-
-def batch_word(batch: str) -> str:
-    """Return the marked word of a batch."""
-    if is_operation_id(batch):
-        return f"{_MARK}b{batch.replace('_', '')}"
-    return f"{_MARK}h{blake2b(batch.encode(), digest_size=8).hexdigest()}"
-
-
-def inputs_word(source: int) -> str:
-    """Return the marked word of the operations that have the same inputs."""
-    return f"{_MARK}s{source:x}"
-
-
-def names_of(entry: Entry) -> list[tuple[str, str]]:
-    """Return the field and name of everything that is asked for by a number: what `word` holds."""
-    found = [("type", entry.type), ("status", entry.status), ("inputs", str(entry.inputs))]
-    found += [
-        (field, name) for field, name in (("model", entry.model), ("provider", entry.provider), ("error", entry.error)) if name
-    ]
-    if entry.rating is not None:
-        found.append(("rating", str(entry.rating)))
-    found += [(field, "yes") for field, said in (("favorite", entry.favorite), ("overridden", entry.overridden)) if said]
-    found += [("tag", tag) for tag in entry.tags]
-    sizes = (("cost", entry.cost), ("elapsed", entry.elapsed), ("confidence", entry.confidence))
-    found += [(field, str(bucket(value))) for field, value in sizes if value is not None]
-    return found
-
-
-def text_of(entry: Entry, words: Iterable[int]) -> str:
-    """Return what stands in the full-text table: the prompt, then a marked word for all that can be asked."""
-    marked = [name_word(word) for word in words]
-    marked += [parent_word(parent) for parent in entry.parents]
-    if entry.batch:
-        marked.append(batch_word(entry.batch))
-    if entry.source is not None:
-        marked.append(inputs_word(entry.source))
-    return f"{plain(entry.prompt)} {' '.join(marked)}"
+def _number(row: Ready) -> int:
+    return row[0][0]  # type: ignore[no-any-return] # by place: a million rows are sorted
 
 
 def _hash(text: str) -> int:
@@ -147,13 +54,14 @@ class Writer:
         self._db = connection
         connection.learn()
         self._words, self._names = connection.words, connection.names
-        self._counts: Counter[int] = Counter()
-        self._pairs: Counter[tuple[int, int]] = Counter()
+        self._tally = Tally()
         self._prompts: Counter[int] = Counter()
         self._prompt_ids: dict[str, int] = {}
         self._next_prompt: int = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM prompt").fetchone()[0]
         self._has_strays = bool(connection.execute("SELECT 1 FROM stray LIMIT 1").fetchone())
         self._touched: dict[str, None] = {}
+        self._are_many = False
+        self._has_problems = bool(connection.execute("SELECT 1 FROM problem LIMIT 1").fetchone())
         #: Operations that somebody else may have read later than the caller: to be read again.
         self.doubtful: list[str] = []
 
@@ -174,7 +82,7 @@ class Writer:
             if old.stamp != stamp or not stamp:
                 self._touched[entry.id] = None  # what the index does not keep may be another
             if old.stamp != stamp:
-                self._note_contents([entry])
+                self._note_contents(entry)
                 self._db.execute("UPDATE op SET stamp = ? WHERE at = ?", (stamp, at))
             return False
         if late:
@@ -196,15 +104,19 @@ class Writer:
         """Forget an operation that is no longer there; say whether it was known."""
         return bool(self._remove_row(operation_id) | self._forget_problem(operation_id))
 
+    def count(self, tally: Tally) -> None:
+        """Count rows that were made ready elsewhere."""
+        self._tally.join(tally)
+
     def finish(self) -> None:
         """Write what was counted."""
-        self._db.executemany("UPDATE word SET n = n + ? WHERE id = ?", [(n, key) for key, n in self._counts.items() if n])
-        pairs = [(*pair, n) for pair, n in self._pairs.items() if n]
+        self._db.executemany("UPDATE word SET n = n + ? WHERE id = ?", [(n, key) for key, n in self._tally.words.items() if n])
+        pairs = [(*pair, n) for pair, n in self._tally.pairs.items() if n]
         self._db.executemany("INSERT INTO pair VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n", pairs)
         changes = [(n, key) for key, n in self._prompts.items() if n]
         self._db.executemany("UPDATE prompt SET n = n + ? WHERE id = ?", changes)
         self._db.executemany("DELETE FROM prompt WHERE id = ? AND n = 0", [(key,) for n, key in changes if n < 0])
-        note(self._db, list(self._touched))
+        note(self._db, list(self._touched), self._are_many)
 
     def _forget_problem(self, operation_id: str) -> bool:
         return self._db.execute("DELETE FROM problem WHERE id = ?", (operation_id,)).rowcount > 0
@@ -217,90 +129,78 @@ class Writer:
 
     def _insert(self, at: int, entry: Entry, stamp: int) -> None:
         self._touched[entry.id] = None
-        values, text = self._row(at, entry, stamp)
-        self._db.execute(_INSERT, values)
-        self._db.execute(_INSERT_TEXT, (at, text))
-        self._note_contents([entry])
-
-    def _note_contents(self, entries: Iterable[Entry]) -> None:
-        rows: list[tuple[int, int | str]] = [(code, contents.key_of(entry.id)) for entry in entries for code in entry.contents]
-        if rows:  # in the order of the table: a batch touches each of its pages once
-            rows.sort(key=lambda row: row[0])
-            self._db.executemany("INSERT OR IGNORE INTO content VALUES (?, ?)", rows)
-
-    def _row(self, at: int, entry: Entry, stamp: int) -> tuple[tuple[object, ...], str]:
-        """Return a new row's values and its text; its names and its prompt are counted."""
-        key = order.short_key(entry.id, at)
-        if len(key) > 8:
+        row = self.ready(entry, stamp, at)
+        if len(row.values[1]) > 8:
             self._db.execute("INSERT OR REPLACE INTO stray VALUES (?, ?)", (entry.id, at))
             self._has_strays = True
-        words = [self._word(field, name) for field, name in names_of(entry)]
-        self._counts.update(words)
-        self._pairs.update(self._pairs_of(entry))
-        prompt = self._prompt(entry.prompt)
-        self._prompts[prompt] += 1
-        known = self._words
-        values = (
-            at,
-            key,
-            stamp,
-            known["type", entry.type],
-            known["status", entry.status],
-            prompt,
-            known["model", entry.model] if entry.model else None,
-            known["provider", entry.provider] if entry.provider else None,
-            output_code(entry.output, entry.id) if entry.output else None,
-            entry.inputs,
-            entry.rating,
-            int(entry.favorite),
-            " ".join(str(known["tag", tag]) for tag in entry.tags) or None,
-            entry.batch,
-            " ".join(entry.parents) or None,
-            entry.elapsed,
-            entry.cost,
-            self._word("currency", entry.currency) if entry.currency else None,
-            known["error", entry.error] if entry.error else None,
-            entry.confidence,
-            entry.source,
-            int(entry.overridden),
-        )
-        return values, text_of(entry, words)
+        self._db.execute(_INSERT, (*row.values, self._prompt(row.prompt)))
+        self._db.execute(_INSERT_TEXT, (at, text_of(row.prompt, row.marks)))
+        self._note_contents(entry)
 
-    def _pairs_of(self, entry: Entry) -> list[tuple[int, int]]:
-        known, values = self._words, (("cost", entry.cost), ("elapsed", entry.elapsed))
-        names = [known["type", entry.type], *([known["model", entry.model]] if entry.model else ())]
-        return [(known[field, str(bucket(value))], name) for field, value in values if value is not None for name in names]
+    def _note_contents(self, entry: Entry) -> None:
+        rows = [(key,) for key in contents.keys_of(entry.contents, order.second_of(entry.id))]
+        self._db.executemany("INSERT OR IGNORE INTO content VALUES (?)", rows)
 
-    def put_new(self, found: Sequence[tuple[Entry, int]]) -> list[tuple[Entry, int]]:
-        """Put in many operations of which most have a second to themselves, sorted by id; return those that have not.
+    def ready(self, entry: Entry, stamp: int, at: int | None = None) -> Ready:
+        """Make the row of an entry ready for the place `at`, or for the one it would like; its new names get numbers."""
+        for field, name in names_of(entry):
+            self._word(field, name)
+        if entry.currency:
+            self._word("currency", entry.currency)
+        return ready(entry, stamp, order.wanted(entry.id) if at is None else at, self._words, self._tally)
+
+    def put_new(self, rows: Sequence[Ready]) -> list[Ready]:
+        """Put in rows that were made ready, and return those whose seconds are not free, uncounted.
 
         A first build is such a case: no look for each whether it is there, no search for a free number.
         """
-        if self._has_strays or not found:
-            return list(found)
-        seconds = [order.second_of(entry.id) for entry, _ in found]
-        low, high = seconds[0] * order.WIDTH, (seconds[-1] + 1) * order.WIDTH
-        taken = self._db.execute("SELECT at FROM op WHERE at >= ? AND at < ? LIMIT 2000", (low, high)).fetchall()
-        if len(taken) == 2000:
-            return list(found)
-        busy = {at // order.WIDTH for (at,) in taken}
-        busy |= {one for one, other in itertools.pairwise(seconds) if one == other}
-        free = [(pair, second) for pair, second in zip(found, seconds, strict=True) if second not in busy]
-        texts = list({entry.prompt for (entry, _), _ in free})
-        for at in range(0, len(texts), 500):
-            self._know_prompts(set(texts[at : at + 500]))
-        self._touched |= dict.fromkeys(entry.id for (entry, _), _ in free)
-        rows = [self._row(order.wanted(entry.id), entry, stamp) for (entry, stamp), _ in free]
-        self._db.executemany(_INSERT, [values for values, _ in rows])
-        self._db.executemany(_INSERT_TEXT, [(values[0], text) for values, text in rows])
-        self._note_contents(entry for (entry, _), _ in free)
-        return [pair for pair, second in zip(found, seconds, strict=True) if second in busy]
+        rows = sorted(rows, key=_number)
+        busy = self._busy(rows)
+        free = [row for row in rows if busy is not None and row[0][0] // order.WIDTH not in busy and len(row[0][1]) <= 8]
+        self._know_prompts(Counter(row.prompt for row in free))
+        self._db.executemany(_INSERT, [(*row.values, self._prompt_ids[row.prompt]) for row in free])
+        # In the order of their numbers: the full-text engine starts a new list whenever a number is less than the one before.
+        self._db.executemany(_INSERT_TEXT, [(row.values[0], text_of(row.prompt, row.marks)) for row in free])
+        self._note_many(free)
+        if self._has_problems:
+            self._db.executemany("DELETE FROM problem WHERE id = ?", [(row.id,) for row in free])
+        if len(free) == len(rows):
+            return []
+        there = {row.at for row in free}
+        left = [row for row in rows if row.at not in there]
+        for row in left:
+            self._tally.take(row.entry(self._names), self._words)
+        return left
+
+    def _busy(self, rows: Sequence[Ready]) -> set[int] | None:
+        """Return the seconds in which a sorted row must look for its place, None where it is not worth to know them."""
+        seconds = [row[0][0] // order.WIDTH for row in rows]
+        busy = {one for one, other in itertools.pairwise(seconds) if one == other}
+        if seconds:
+            between = (seconds[0] * order.WIDTH, (seconds[-1] + 1) * order.WIDTH, _FEW + 1)
+            taken = self._db.execute("SELECT at FROM op WHERE at >= ? AND at < ? LIMIT ?", between).fetchall()
+            busy |= {at // order.WIDTH for (at,) in taken}
+            strays = self._db.execute("SELECT id, at FROM stray LIMIT ?", (_FEW + 1,)).fetchall()
+            if len(taken) > _FEW or len(strays) > _FEW:
+                return None
+            for name, at in strays:  # which stand in the way wherever they are between their second and their number's
+                ends = sorted((order.second_of(name), at // order.WIDTH))
+                busy |= {second for second in seconds if ends[0] <= second <= ends[1]}
+        return busy
+
+    def _note_many(self, rows: Sequence[Ready]) -> None:
+        """Note the contents of new rows and that they are new; very many keys are put in order later (`settle`)."""
+        keys = [(key,) for row in rows if row.contents for key in contents.keys_of(row.contents, row.at // order.WIDTH)]
+        self._are_many |= len(rows) > LISTED
+        if len(rows) > LISTED:
+            self._db.executemany("INSERT INTO unsorted VALUES (?)", keys)
+            return
+        self._touched |= dict.fromkeys(row.id for row in rows)
+        self._db.executemany("INSERT OR IGNORE INTO content VALUES (?)", sorted(keys))
 
     def _take_out(self, old: Stored) -> None:
         self._touched[old.entry.id] = None
-        for field, name in names_of(old.entry):
-            self._counts[self._words[field, name]] -= 1
-        self._pairs.subtract(self._pairs_of(old.entry))
+        self._tally.take(old.entry, self._words)
         row = self._db.execute("DELETE FROM op WHERE at = ? RETURNING prompt", (old.at,)).fetchone()
         self._prompts[row[0]] -= 1
         self._db.execute("INSERT INTO body (body, rowid, text) VALUES ('delete', ?, ?)", (old.at, old.text))
@@ -320,7 +220,7 @@ class Writer:
         ).fetchone()
         entry = entry_of_row(row, self._names)
         words = [self._words[name] for name in names_of(entry)]
-        return Stored(at, row[2], entry, text_of(entry, words))
+        return Stored(at, row[2], entry, text_of(entry.prompt, marks_of(entry, words)))
 
     def _word(self, field: str, text: str) -> int:
         number = self._words.get((field, text))
@@ -331,22 +231,28 @@ class Writer:
         return number
 
     def _prompt(self, text: str) -> int:
+        """Return the number of a prompt of one more row."""
         found = self._prompt_ids.get(text)
         if found is None:
-            self._know_prompts({text})
-            found = self._prompt_ids[text]
+            self._know_prompts({text: 1})
+            return self._prompt_ids[text]
+        self._prompts[found] += 1
         return found
 
-    def _know_prompts(self, texts: set[str]) -> None:
-        """Find the numbers of prompts, or give them new ones: one question for many."""
-        wanted = {_hash(text) for text in texts}
-        marks = ", ".join(map(str, wanted))
-        for number, text in self._db.execute(f"SELECT id, text FROM prompt WHERE hash IN ({marks})"):
-            self._prompt_ids[text] = number
-        fresh = [text for text in texts if text not in self._prompt_ids]
+    def _know_prompts(self, counts: Mapping[str, int]) -> None:
+        """Find the numbers of the prompts of so many more rows each, or give them new ones: one question for all."""
+        hashes = json.dumps([_hash(text) for text in counts])
+        for number, text in self._db.execute(
+            "SELECT id, text FROM prompt WHERE hash IN (SELECT value FROM json_each(?))", (hashes,)
+        ):
+            if text in counts:
+                self._prompt_ids[text] = number
+        fresh = [text for text in counts if text not in self._prompt_ids]
+        self._prompts.update({self._prompt_ids[text]: n for text, n in counts.items() if text in self._prompt_ids})
         numbers = range(self._next_prompt, self._next_prompt + len(fresh))
         self._db.executemany(
-            "INSERT INTO prompt VALUES (?, ?, 0, ?)", [(n, _hash(text), text) for n, text in zip(numbers, fresh, strict=True)]
+            "INSERT INTO prompt VALUES (?, ?, ?, ?)",
+            [(number, _hash(text), counts[text], text) for number, text in zip(numbers, fresh, strict=True)],
         )
         self._prompt_ids.update(zip(fresh, numbers, strict=True))
         self._next_prompt += len(fresh)
@@ -395,28 +301,44 @@ class Writer:
         return low, min(at for at in (above, high if greater else None, low + order.WIDTH) if at is not None)
 
 
-def put_all(
-    connection: Connection, found: Iterable[tuple[Entry | Broken, int]], gone: Iterable[str], late: bool = False
-) -> tuple[int, list[str]]:
-    """Write what was read and forget what is gone, in the caller's transaction.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How many operations changed, which must be read again now, and which soon, since their files were that young."""
 
-    Return how many changed, and which must be read again.
-    """
+    changed: int
+    doubtful: list[str]
+    unsettled: list[str]
+
+
+def put_all(connection: Connection, found: Mapping[str, Observed | None]) -> Written:
+    """Write what was read inside the caller's transaction, and forget what is gone."""
     writer = Writer(connection)
-    changed = sum(writer.remove(operation_id) for operation_id in gone)
-    # In the order of their numbers: the full-text engine starts a new list whenever a number is less than the one before.
-    rest = sorted(found, key=lambda pair: pair[0].id)
-    if late and not connection.execute("SELECT 1 FROM problem LIMIT 1").fetchone():
-        fresh = [(item, stamp) for item, stamp in rest if isinstance(item, Entry)]
-        left = writer.put_new(fresh)
-        changed += len(fresh) - len(left)
-        rest = [*left, *((item, stamp) for item, stamp in rest if isinstance(item, Broken))]
-    for item, stamp in rest:
-        if isinstance(item, Entry):
-            changed += writer.put(item, stamp, late)
-        elif late:
-            writer.doubtful.append(item.id)
-        else:
-            changed += writer.put_broken(item, stamp)
+    changed = sum(writer.remove(operation_id) for operation_id, observed in found.items() if observed is None)
+    there = sorted((observed for observed in found.values() if observed), key=lambda observed: observed[0].id)
+    for item, stamp in there:
+        changed += writer.put(item, stamp) if isinstance(item, Entry) else writer.put_broken(item, stamp)
     writer.finish()
-    return changed, writer.doubtful
+    return Written(changed, [], [item.id for item, stamp in there if stamp == UNSETTLED])
+
+
+def put_parts(connection: Connection, parts: Sequence[Part]) -> Written:
+    """Write what was read before the caller's transaction began; what another process may have read later is doubtful."""
+    writer = Writer(connection)
+    rows: list[Ready] = []
+    others: list[Observed] = []
+    for part in parts:
+        others += [observed for observed in part.others.values() if observed]
+        writer.doubtful += [operation_id for operation_id, observed in part.others.items() if not observed]
+        if part.born == connection.born:
+            rows += part.ready
+            writer.count(part.tally)
+        else:  # the file was replaced meanwhile, and numbers names anew
+            others += [(row.entry(part.names), row.stamp) for row in part.ready]
+    writer.doubtful += [item.id for item, _ in others if isinstance(item, Broken)]
+    rows += [writer.ready(item, stamp) for item, stamp in others if isinstance(item, Entry)]
+    left = writer.put_new(rows)
+    changed = len(rows) - len(left)
+    for row in left:
+        changed += writer.put(row.entry(connection.names), row.stamp, late=True)
+    writer.finish()
+    return Written(changed, writer.doubtful, [row.id for row in rows if row.stamp == UNSETTLED])

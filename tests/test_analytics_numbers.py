@@ -15,9 +15,12 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from opstore.analytics import content, numbers
+from opstore.analytics import content, numbers, topics
+from opstore.analytics.behind import Mark, behind, mark_of
+from opstore.analytics.chart import Search
 from opstore.analytics.desk import Analytics
 from opstore.analytics.selection import QUARTER, Selection, local_quarters, outcome_of
+from opstore.analytics.voice import Voice
 from opstore.errors import InvalidQuery
 from opstore.index import Index
 from opstore.index.language import parse
@@ -294,6 +297,43 @@ def test_ratings(told: Any) -> None:
         stars = [row["rating"] for row in rows if row["model"] == line["model"] and row["rating"] is not None]
         assert (line["n"], line["mean"]) == (len(stars), pytest.approx(sum(stars) / len(stars)))
         assert [line[f"stars_{star}"] for star in range(1, 6)] == [stars.count(star) for star in range(1, 6)]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu"])
+def test_behind_a_mark_are_just_the_operations_that_it_counts(told: Any, zone: str) -> None:
+    selection, rows = told
+    there = ZoneInfo(zone)
+    drawn = [topics.parameters(selection, Search(), Voice()), topics.workflows(selection, Search(), Voice())]
+    drawn.append(topics.rhythm(selection, Search(), Voice(), there))
+    met = 0
+    for made in drawn:
+        assert made.figure is not None
+        trace = made.figure.data[-1]
+        said = trace.text if made.key == "parameters" else [str(pair[1]) for pair in trace.customdata]
+        marks = trace.customdata if made.key == "parameters" else [pair[0] for pair in trace.customdata]
+        for mark, n in zip(map(mark_of, marks), said, strict=True):
+            assert mark is not None
+            ids = selection.base.frame["operation_id"].take(behind(selection, mark, there).index()).tolist()
+            assert ids == [row["operation_id"] for row in rows if counts(row, mark, there)]
+            assert str(len(ids)) == n
+            met += 1
+    assert met > 20
+
+
+def counts(row: dict[str, Any], mark: Mark, zone: ZoneInfo) -> bool:
+    """Say whether a mark counts a raw row."""
+    if mark.kind == "parameters":
+        given = json.loads(row["parameters"] or "{}")
+        return mark.name in given and json.dumps(given[mark.name], ensure_ascii=False) == mark.value
+    if mark.kind == "workflows":
+        return row["workflow_id"] == mark.name and row["confidence"] is not None and tenth(row["confidence"]) == int(mark.value)
+    moment = row["timestamp"].astimezone(zone) if row["timestamp"] and row["timestamp"].year > 1 else None
+    return moment is not None and (moment.weekday(), moment.hour) == (int(mark.name), int(mark.value))
+
+
+@pytest.mark.parametrize("text", ["", "cat", "mark:", "mark:[]", 'mark:["x","1","2"]', 'mark:["rhythm","7","2"]', 'mark:{"a":1}'])
+def test_what_is_no_mark_is_none(text: str) -> None:
+    assert mark_of(text) is None
 
 
 def test_storage(told: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from opstore.store import Store
 from tests.browser import Server, Theme, Visitor, Windows
@@ -65,45 +65,63 @@ def drawn(page: Page, key: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_what_is_drawn_is_what_the_files_say(measured: Server, windows: Windows) -> None:
+def test_what_is_drawn_is_what_the_files_say_and_each_mark_leads_to_its_operations(measured: Server, windows: Windows) -> None:
     with windows.visit(measured) as visitor:
         page = analytics(visitor)
         raw = sidecars(measured)
-        expect(page.get_by_test_id("stMetricValue").first).to_have_text(str(len(raw)))
-        types = drawn(page, "by-type")[0]
-        assert sorted(types["x"], reverse=True) == sorted(Counter(one["operationType"] for one in raw).values(), reverse=True)
-        ends = {trace["name"]: sum(trace["y"]) for trace in drawn(page, "over-time")}
-        good = sum(one["success"] for one in raw)
-        stopped = sum(one["status"] == "canceled" for one in raw)
-        assert ends == {"with a result": good, "failed": len(raw) - good - stopped, "stopped": stopped}
-        spent = sum(sum(trace["y"]) for trace in drawn(page, "cost-over-time"))
-        assert spent == pytest.approx(sum(one["cost"]["amount"] for one in raw if one.get("cost")))
-        stored = sum(sum(trace["y"]) for trace in drawn(page, "storage"))
-        assert stored == sum(item["bytes"] for one in raw for item in one.get("files", ()))
-        assert sum(sum(line) for line in drawn(page, "rhythm")[0]["z"]) == len(raw)
-        expect(page.locator(".st-key-chart-by-type .ops-small")).to_contain_text(f"n = {len(raw)}.")
-        # Prompts and models that mean harm are words: the window's guard would have seen any request elsewhere.
-        expect(page).not_to_have_title("taken")
-        assert page.locator(".st-key-chart-cost-by-model b").count() == 0
-
-
-def test_a_bar_leads_to_its_operations(measured: Server, windows: Windows) -> None:
-    with windows.visit(measured) as visitor:
-        page = analytics(visitor)
+        as_the_files_say(page, raw)
+        # A cell that no search can ask for opens a list; its marks are those of the biggest count.
+        hours = drawn(page, "rhythm")
+        most = max(n for line in hours[0]["z"] for n in line)
+        at = [n for line in hours[0]["z"] for n in line if n].index(most)
+        click(page, page.locator(".st-key-chart-rhythm .scatterlayer .point").nth(at))
+        listed = page.get_by_role("dialog")
+        expect(listed.get_by_text(re.compile(rf"^{most} operations?\.$"))).to_be_visible()
+        listed.get_by_role("button", name="Close").click()
+        expect(listed).to_have_count(0)
+        # What failed is shown in full.
+        said = Counter(one["error"] for one in raw if one.get("error") and one["status"] == "failed")
+        expect(page.locator(".ops-examples")).to_contain_text(said.most_common(1)[0][0])
         bar = page.locator(".st-key-chart-by-type .barlayer .point").first
-        bar.scroll_into_view_if_needed()
-        box = bar.bounding_box()
-        assert box
-        page.mouse.click(box["x"] + 20, box["y"] + box["height"] / 2)
+        click(page, bar)
         page.wait_for_url(re.compile("/library"))
         query = parse_qs(urlsplit(page.url).query)["q"][0]
         kind = query.removeprefix("type:")
-        count = sum(one["operationType"] == kind for one in sidecars(measured))
+        count = sum(one["operationType"] == kind for one in raw)
         assert count
         expect(page.get_by_text(re.compile(rf"^{count} operations")).first).to_be_visible()
 
 
-def test_a_period_narrows_all_charts_and_is_in_the_address(measured: Server, windows: Windows) -> None:
+def click(page: Page, mark: Locator) -> None:
+    """Click into a mark, as a person does: it lies in a drawing, where no element takes the click itself."""
+    mark.scroll_into_view_if_needed()
+    box = mark.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2 - 2, box["y"] + box["height"] / 2)
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+
+def as_the_files_say(page: Page, raw: list[dict[str, Any]]) -> None:
+    """Compare what is drawn with what the files say."""
+    expect(page.get_by_test_id("stMetricValue").first).to_have_text(str(len(raw)))
+    types = drawn(page, "by-type")[0]
+    assert sorted(types["x"], reverse=True) == sorted(Counter(one["operationType"] for one in raw).values(), reverse=True)
+    ends = {trace["name"]: sum(trace["y"]) for trace in drawn(page, "over-time")}
+    good = sum(one["success"] for one in raw)
+    stopped = sum(one["status"] == "canceled" for one in raw)
+    assert ends == {"with a result": good, "failed": len(raw) - good - stopped, "stopped": stopped}
+    spent = sum(sum(trace["y"]) for trace in drawn(page, "cost-over-time"))
+    assert spent == pytest.approx(sum(one["cost"]["amount"] for one in raw if one.get("cost")))
+    stored = sum(sum(trace["y"]) for trace in drawn(page, "storage"))
+    assert stored == sum(item["bytes"] for one in raw for item in one.get("files", ()))
+    assert sum(sum(line) for line in drawn(page, "rhythm")[0]["z"]) == len(raw)
+    expect(page.locator(".st-key-chart-by-type .ops-small")).to_contain_text(f"n = {len(raw)}.")
+    # Prompts and models that mean harm are words: the window's guard would have seen any request elsewhere.
+    expect(page).not_to_have_title("taken")
+    assert page.locator(".st-key-chart-cost-by-model b").count() == 0
+
+
+def test_a_period_narrows_all_charts_and_they_follow_what_others_write(measured: Server, windows: Windows) -> None:
     with windows.visit(measured) as visitor:
         page = analytics(visitor, "?q=date:2025-09")
         some = [one for one in sidecars(measured) if one["operationId"].startswith("202509")]
@@ -111,16 +129,10 @@ def test_a_period_narrows_all_charts_and_is_in_the_address(measured: Server, win
         assert sum(drawn(page, "by-type")[0]["x"]) == len(some)
         expect(page.get_by_test_id("stMetricDelta").first).to_be_visible()
         page.get_by_role("radio", name="All").or_(page.get_by_role("button", name="All", exact=True)).first.click()
-        expect(page.get_by_test_id("stMetricValue").first).to_have_text(str(len(sidecars(measured))))
-        page.wait_for_url(re.compile("/analytics$"))
-
-
-def test_it_follows_what_others_write(measured: Server, windows: Windows) -> None:
-    with windows.visit(measured) as visitor:
-        page = analytics(visitor)
         count = len(sidecars(measured))
-        chance = random.Random(77)
-        plant(Store(measured.data), usual(chance, "20251130120000_0123abcd"))
+        expect(page.get_by_test_id("stMetricValue").first).to_have_text(str(count))
+        page.wait_for_url(re.compile("/analytics$"))
+        plant(Store(measured.data), usual(random.Random(77), "20251130120000_0123abcd"))
         expect(page.get_by_test_id("stMetricValue").first).to_have_text(str(count + 1))
         assert sum(drawn(page, "by-type")[0]["x"]) == count + 1
 

@@ -123,6 +123,11 @@ class Drawing:
         """Add a field of cells, darker where there is more."""
         self._data.append({"type": "heatmap", "colorscale": SCALE, "showscale": False, **said})
 
+    def targets(self, **said: Any) -> None:
+        """Add places to click on, above cells, which Plotly does not let anybody choose."""
+        self._layout["hoverdistance"] = 40
+        self.points(mode="markers", marker={"symbol": "square", "size": 24, "opacity": 0, "color": BLUE}, **said)
+
     def note(self, **said: Any) -> None:
         """Add a text beside a mark."""
         self._notes.append({"showarrow": False, "xanchor": "left", **said})

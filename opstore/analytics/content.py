@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from opstore.analytics.behind import parameter_sets
 from opstore.analytics.numbers import SHOWN, Tally, by_period, main_cost, wilson
 from opstore.analytics.ranking import win_rates
 from opstore.analytics.selection import TENTHS, Base, Selection, Whole
@@ -134,8 +135,8 @@ def _groups(folded: list[str]) -> tuple[Whole, npt.NDArray[np.bool_]]:
 
 def parameters(selection: Selection) -> Tally:
     """Return how often each value of each parameter was asked for: parameter, value (JSON), n; the commonest first."""
-    names, n = selection.base.codes("parameters")[1], selection.count("parameters")
-    sets: list[dict[str, Any]] = selection.base.once("parameter sets", lambda: [json.loads(name) for name in names])
+    n = selection.count("parameters")
+    sets = selection.base.once("parameter sets", lambda: parameter_sets(selection.base))
     totals: Counter[str] = Counter()
     found: Counter[tuple[str, str]] = Counter()
     for place in np.flatnonzero(n):

@@ -13,6 +13,7 @@ from babel.dates import format_date
 
 from opstore import translations
 from opstore.analytics import content, numbers
+from opstore.analytics.behind import Mark
 from opstore.analytics.chart import (
     BLUE,
     GREEN,
@@ -32,7 +33,7 @@ from opstore.analytics.chart import (
     short,
 )  # fmt: skip
 from opstore.analytics.figures import GROUPS
-from opstore.analytics.selection import Selection
+from opstore.analytics.selection import TENTHS, Selection
 from opstore.analytics.voice import Voice
 
 _MONDAY = date(2024, 1, 1)
@@ -73,8 +74,7 @@ def parameters(selection: Selection, search: Search, voice: Voice) -> Chart:
     spread = tally.table.groupby("parameter")["value"].transform("size")
     rows = tally.table.assign(single=spread == 1).sort_values("single", kind="stable")
     rows = rows.groupby("parameter", sort=False).head(4).head(14)
-    shown = zip(rows["parameter"], rows["value"], strict=True)
-    names = [f"{translations.parameter_name(name, voice.say)}: {_value(value, voice)}" for name, value in shown]
+    names = [_asked(name, value, voice) for name, value in zip(rows["parameter"], rows["value"], strict=True)]
     made = Drawing(bars_height(len(rows)) - 40)
     colours = {
         name: colour
@@ -88,6 +88,7 @@ def parameters(selection: Selection, search: Search, voice: Voice) -> Chart:
         orientation="h",
         marker={"color": [colours[name] for name in rows["parameter"]]},
         text=[voice.number(n) for n in rows["n"]],
+        customdata=[str(Mark("parameters", *pair)) for pair in zip(rows["parameter"], rows["value"], strict=True)],
         hovertemplate="%{y}: %{text}<extra></extra>",
     )
     made.y(autorange="reversed", type="category")
@@ -97,11 +98,28 @@ def parameters(selection: Selection, search: Search, voice: Voice) -> Chart:
     return Chart("parameters", title, said, made.figure(), tally.table, tally.n)
 
 
+def _asked(name: str, value: str, voice: Voice) -> str:
+    return f"{translations.parameter_name(name, voice.say)}: {_value(value, voice)}"
+
+
 def _value(value: str, voice: Voice) -> str:
     found = json.loads(value)
     if isinstance(found, bool):
         return voice.say("yes") if found else voice.say("no")
     return voice.number(found, 3) if isinstance(found, int | float) else translations.choice_name(found, voice.say)
+
+
+def mark_name(mark: Mark, voice: Voice) -> str:
+    """Return what is behind a mark, as a heading."""
+    if mark.kind == "parameters":
+        return short(_asked(mark.name, mark.value, voice), 60)
+    if mark.kind == "rhythm":
+        return f"{format_date(_MONDAY + timedelta(int(mark.name)), 'EEEE', locale=voice.language)}, {mark.value}:00"
+    return f"{short(voice.type_name(mark.name))}, {_edges()[int(mark.value)]} %"
+
+
+def _edges() -> list[str]:
+    return [f"{at * 10}–{at * 10 + 10}" for at in range(TENTHS)]
 
 
 def rhythm(selection: Selection, search: Search, voice: Voice, zone: tzinfo = UTC) -> Chart:
@@ -114,9 +132,15 @@ def rhythm(selection: Selection, search: Search, voice: Voice, zone: tzinfo = UT
     days = [format_date(_MONDAY + timedelta(day), "EEE", locale=voice.language) for day in range(7)]
     made = Drawing(240)
     made.heat(
-        x=list(range(24)), y=days, z=tally.table.to_numpy(), xgap=2, ygap=2,
-        hovertemplate="%{y}, %{x}:00: %{z}<extra></extra>",
+        x=list(range(24)), y=days, z=tally.table.to_numpy(), xgap=2, ygap=2, hoverinfo="skip",
     )  # fmt: skip
+    held = [(day, hour, n) for day, line in enumerate(tally.table.to_numpy().tolist()) for hour, n in enumerate(line) if n]
+    made.targets(
+        x=[hour for _day, hour, _n in held],
+        y=[days[day] for day, _hour, _n in held],
+        customdata=[[str(Mark("rhythm", str(day), str(hour))), voice.number(n)] for day, hour, n in held],
+        hovertemplate="%{y}, %{x}:00: %{customdata[1]}<extra></extra>",
+    )
     made.y(autorange="reversed", showgrid=False)
     made.x(tickvals=list(range(0, 24, 3)), ticktext=[f"{hour}:00" for hour in range(0, 24, 3)], showgrid=False)
     what = _("When operations were asked for, in the time zone {zone}; darker: more.").format(zone=str(zone))
@@ -194,15 +218,21 @@ def workflows(selection: Selection, search: Search, voice: Voice) -> Chart:
     if not tally:
         return empty("workflows", title, _("No operation here keeps which type was proposed."), tally)
     rows = tally.table.head(GROUPS)
-    edges = [f"{at * 10}–{at * 10 + 10}" for at in range(10)]
+    edges = _edges()
     made = Drawing(bars_height(len(rows)) + 30)
     cells = rows.to_numpy()
     names = [short(voice.type_name(str(name))) for name in rows.index]
     made.heat(
         x=edges, y=names, z=cells, xgap=2, ygap=2,
-        text=np.where(cells > 0, cells.astype(str), ""), texttemplate="%{text}",
-        hovertemplate="%{y}, %{x} %: %{z}<extra></extra>",
+        text=np.where(cells > 0, cells.astype(str), ""), texttemplate="%{text}", hoverinfo="skip",
     )  # fmt: skip
+    held = [(at, tenth, n) for at, line in enumerate(cells.tolist()) for tenth, n in enumerate(line) if n]
+    made.targets(
+        x=[edges[tenth] for _at, tenth, _n in held],
+        y=[names[at] for at, _tenth, _n in held],
+        customdata=[[str(Mark("workflows", str(rows.index[at]), str(tenth))), voice.number(n)] for at, tenth, n in held],
+        hovertemplate="%{y}, %{x} %: %{customdata[1]}<extra></extra>",
+    )
     made.y(autorange="reversed", showgrid=False)
     made.x(title={"text": _("how sure, in percent")}, type="category", showgrid=False)
     said = sentence(

@@ -7,7 +7,7 @@ of a page count different operations; what was drawn is kept with the rows it wa
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,13 +16,14 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from opstore import translations
 from opstore.errors import OpstoreError
 from opstore.exports.cells import guarded
 from opstore.index.language import values, with_values
 from opstore.service import Service
-from opstore.ui import export, library, parts, words
+from opstore.ui import behind, export, library, parts, words
 from opstore.ui.library import View
-from opstore.ui.markup import css
+from opstore.ui.markup import Markup, css, show
 from opstore.ui.words import _
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ STYLE = Path(__file__).with_name("analytics.css")
 LOOK = 2.0
 #: Seconds that a page waits for the frame before it shows how far it is.
 PATIENCE = 2.0
+#: Causes of which an example is shown, and how much of it.
+EXAMPLES, LONGEST_EXAMPLE = 5, 240
 PRESETS = ("today", "7d", "30d", "90d", "365d", "")
 
 
@@ -254,11 +257,12 @@ def charts(service: Service, shown: Told) -> None:
     """Show the charts in the order of the questions: how much, how well, how fast, how dear, what for, which way, where to."""
     from opstore.analytics import figures, topics
 
+    behind.follow_mark(service, shown.selection, shown.voice)
     section(_("How much"))
     _pair(shown, figures.over_time, figures.by_type)
     section(_("How well"))
     by = _by("success-by")
-    _pair(shown, partial(figures.success, by=by), figures.errors)
+    _pair(shown, partial(figures.success, by=by), figures.errors, after=_examples)
     section(_("How fast"))
     by = _by("times-by")
     _pair(shown, partial(figures.times, by=by), partial(figures.times, by=by, column="predict_seconds"))
@@ -295,11 +299,32 @@ def _by(key: str) -> str:
     return str(chosen or "operation_type")
 
 
-def _pair(shown: Told, *makers: Callable[..., Chart]) -> None:
+def _pair(shown: Told, *makers: Callable[..., Chart], after: Callable[[Chart], None] = lambda made: None) -> None:
+    """Show two charts beside each other; `after` adds something under the last one."""
     columns = st.columns(2, gap="large")
     for column, make in zip(columns, makers, strict=False):
         with column:
-            chart(shown, _made(shown, make))
+            made = _made(shown, make)
+            chart(shown, made)
+            if make is makers[-1]:
+                after(made)
+
+
+def _examples(made: Chart) -> None:
+    """Show what the commonest failures of each cause say, in full."""
+    line = Markup("<li><b>{}</b> <span>{}</span><q>{}</q></li>")
+    told = made.table[made.table["example"].notna()].head(EXAMPLES)
+    lines = Markup("").join(
+        line.format(translations.error_kind_name(kind, _), words.number(n), _cut(words.stored(str(text))))
+        for kind, n, text in told[["error_kind", "of_them", "example"]].itertuples(index=False)
+    )
+    if lines:
+        show(Markup('<ul class="ops-examples" aria-label="{}">{}</ul>').format(_("What the commonest say"), lines))
+
+
+def _cut(text: str) -> str:
+    plain = " ".join(text.split())
+    return plain if len(plain) <= LONGEST_EXAMPLE else f"{plain[: LONGEST_EXAMPLE - 1]}…"
 
 
 def _made(shown: Told, make: Callable[..., Chart]) -> Chart:
@@ -316,30 +341,19 @@ def chart(shown: Told, made: Chart) -> None:
         if made.figure is None:
             parts.note(made.sentence)
             return
-        picked = st.plotly_chart(
+        counter = f"plots-{made.key}"
+        key = f"plot-{made.key}-{shown.version}-{st.session_state.get(counter, 0)}"
+        st.plotly_chart(
             made.figure,
-            key=f"plot-{made.key}-{shown.version}-{st.session_state.get('plots', 0)}",
-            on_select="rerun",
+            key=key,
+            on_select=partial(behind.pick, key, counter),
             selection_mode="points",
             config={"displayModeBar": False, "scrollZoom": False},
             alt=f"{made.title}. {made.sentence}",
         )
-        _go(picked)
         with st.container(horizontal=True, vertical_alignment="top", wrap=False, gap="small"):
             parts.small(made.sentence)
             _data(made)
-
-
-def _go(picked: Any) -> None:
-    """Open the library on the operations behind the mark that was clicked."""
-    points: Sequence[Any] = picked.get("selection", {}).get("points", ()) if picked else ()
-    for point in points[:1]:
-        behind = point.get("customdata")
-        query = behind[0] if isinstance(behind, list | tuple) and behind else behind
-        if isinstance(query, str) and query:
-            # A key of its own at the next visit: what was clicked then is no choice of now.
-            st.session_state["plots"] = st.session_state.get("plots", 0) + 1
-            st.switch_page(parts.LIBRARY, query_params={"q": query})
 
 
 def _data(made: Chart) -> None:

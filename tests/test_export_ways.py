@@ -138,6 +138,11 @@ def test_a_search_and_a_selection_over_http(client: TestClient) -> None:
     assert ids("/api/export?q=sea") == [ID] and ids("/api/export?order=oldest") == [ID, LATER]
     assert ids(f"/api/export?ids={ID}") == [ID] and ids(f"/api/export?ids={LATER},{ID}") == [LATER, ID]
     assert ids("/api/export?ids=") == [], "a selection of none is none, not everything"
+    # As a form: more ids than an address holds.
+    many = [f"20251103{n:06}_abc12345" for n in range(5_000)]
+    answer = client.post("/api/export?format=jsonl", data={"ids": ",".join([ID, *many, LATER])})
+    assert [json.loads(line)["operationId"] for line in answer.text.splitlines()] == [ID, LATER]
+    assert client.post("/api/export?format=jsonl", data={"ids": "../x"}).status_code == 400
 
 
 def test_what_is_wrong_is_said_before_anything_is_sent(client: TestClient) -> None:
@@ -151,7 +156,7 @@ def test_what_is_wrong_is_said_before_anything_is_sent(client: TestClient) -> No
     ):
         answer = client.get(f"/api/export{path}")
         assert answer.status_code == status and answer.json()["success"] is False and answer.json()["error"], path
-    assert client.post("/api/export").status_code == 405
+    assert client.put("/api/export").status_code == 405
 
 
 def test_nobody_else_exports(app: App) -> None:

@@ -7,6 +7,7 @@ import csv
 import errno
 import io
 import json
+import tracemalloc
 import zipfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -277,6 +278,32 @@ def test_zip_takes_no_name_from_a_sidecar_that_is_not_its_own(tmp_path: Path) ->
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert set(archive.namelist()) == {f"operations/{ID}.json", "metadata.csv", "left_out.csv"}
         assert not any(secret.read_bytes() in archive.read(name) for name in archive.namelist())
+
+
+# -- memory --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_memory_does_not_grow_with_what_is_exported(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 3,000 operations as of 500: what a zip's directory holds of each, 1 kB, would be seen, and any row that is kept."""
+    monkeypatch.setattr("opstore.exports.parquet.GROUP", 250)
+    for module in ("work", "texts", "excel", "archive"):
+        monkeypatch.setattr(f"opstore.exports.{module}.PART", 16_384)
+    store = Store(tmp_path / "data")
+    store.initialize_storage()
+
+    def peak(count: int) -> int:
+        told = ({"operationId": f"20251103{n:06}_abc12345", "prompt": f"a {n}th sea", "success": False} for n in range(count))
+        parts = FORMATS[name].parts(work.Work(store, told))
+        tracemalloc.start()
+        try:
+            assert sum(map(len, parts)) > 10 * count
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(10)  # what is loaded once
+    assert peak(3_000) - peak(500) < 300_000
 
 
 # -- what is asked for ---------------------------------------------------------------------------------------------------

@@ -34,9 +34,11 @@ class Api:
     def routes(self) -> list[Route]:
         """Return the routes; the last two catch every other path of /api, which the pages' server would answer with 200."""
         guard = Guard(self._app, self._identify)
-        groups = (Look(guard.acting), Compare(guard.acting), Exporting(guard.acting))
+        exporting = Exporting(guard.acting)
+        groups = (Look(guard.acting), Compare(guard.acting), exporting)
         return [
             *(Route(path, guard.endpoint(answer)) for group in groups for path, answer in group.answers().items()),
+            exporting.route(guard),
             *ShareRoutes(self._app).routes(guard),
             Route("/api/{rest:path}", guard.endpoint(_nothing, ())),
             Route("/api", guard.endpoint(_nothing, ())),

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from datetime import UTC, date, datetime, tzinfo
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from anyio import from_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
+from starlette.routing import Route
 
-from opstore.api.guard import Answer
+from opstore.api.guard import READING, Answer, Guard
 from opstore.errors import InvalidRequest, said, shown
 from opstore.translations import LANGUAGES
 
 if TYPE_CHECKING:
     from opstore.app import Acting
+
+#: A million ids, with their commas encoded.
+MAX_FORM = 32 * 1024 * 1024
 
 
 class Exporting:
@@ -28,7 +34,11 @@ class Exporting:
 
     def answers(self) -> dict[str, Answer]:
         """Return the answer of each address."""
-        return {"/api/export": self._export, "/api/report": self._report}
+        return {"/api/report": self._report}
+
+    def route(self, guard: Guard) -> Route:
+        """Return the route of exports, which also takes a form: a selection may be longer than an address."""
+        return Route("/api/export", guard.endpoint(self._export, (*READING, "POST")))
 
     def _report(self, request: Request) -> Response:
         from opstore.report import Speech, html, usage  # pandas: half a second that no other answer pays
@@ -51,6 +61,9 @@ class Exporting:
     def _export(self, request: Request) -> Response:
         asked = request.query_params
         ids = asked.get("ids")
+        if request.method == "POST":
+            form = parse_qs(from_thread.run(_body, request).decode("ascii", "replace"))
+            ids = form["ids"][0] if "ids" in form else ids
         export = self._app().service.exports.prepare(
             asked.get("format", "csv"),
             query=asked.get("q", ""),
@@ -62,6 +75,16 @@ class Exporting:
         if request.method == "HEAD":
             return Response(headers=headers, media_type=export.format.media_type)
         return StreamingResponse(_streamed(export.parts()), headers=headers, media_type=export.format.media_type)
+
+
+async def _body(request: Request) -> bytes:
+    """Return the body of a form; raise InvalidRequest for one that is too large."""
+    found = bytearray()
+    async for part in request.stream():
+        found += part
+        if len(found) > MAX_FORM:
+            raise InvalidRequest(reason=said("the list of ids is too long; export what a search finds"))
+    return bytes(found)
 
 
 def _day(asked: Mapping[str, str], name: str) -> date | None:

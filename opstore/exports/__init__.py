@@ -1,4 +1,4 @@
-"""Exports: a selection, what a search finds, or everything, in one of five formats, streamed; only a zip's directory grows.
+"""Exports: a selection, what a search finds, or everything, in one of five formats, streamed: memory does not grow.
 
 The columns are those of the analytics frame, made from each sidecar by the same function. What cannot be read is left out and
 told, never a reason to stop. Whatever ends an export early leaves nothing behind.

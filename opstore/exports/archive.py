@@ -2,12 +2,14 @@
 
 `operations/…` holds sidecars and files, `metadata.csv` the table of them, `left_out.csv` what could not be read, if anything.
 Media are stored, not packed: they are compressed already. A file that ends early has no directory: no reader takes it for whole.
+The directory, which `zipfile` would hold in memory (1 kB a file), is kept on disk until it is written.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import zipfile
 from collections.abc import Generator, Iterator
 from datetime import datetime
@@ -31,12 +33,69 @@ _FIRST, _LAST = (1980, 1, 1, 0, 0, 0), (2107, 12, 31, 23, 59, 58)
 def zip_parts(work: Work) -> Generator[bytes]:
     """Yield a zip archive, as it is made."""
     sink = Sink()
-    with work.folder() as folder, zipfile.ZipFile(sink, "w", allowZip64=True) as archive:
-        yield from _members(work, archive, sink, folder / "metadata.csv")
-        if work.left_out:
-            archive.writestr(_info("left_out.csv", None, packed=True), _left_out(work))
-        archive.close()  # the directory
-        yield sink.taken()
+    with work.folder() as folder, Directory(folder / "directory") as directory:
+        archive = zipfile.ZipFile(sink, "w", allowZip64=True)
+        archive.filelist, archive.NameToInfo = directory, _Forgetful()  # type: ignore[assignment] # as far as a writer needs them
+        try:
+            yield from _members(work, archive, sink, folder / "metadata.csv")
+            if work.left_out:
+                archive.writestr(_info("left_out.csv", None, packed=True), _left_out(work))
+            with storage_errors(), (folder / "end").open("w+b") as end:
+                sink.divert(end)
+                archive.close()  # writes the directory
+                end.seek(0)
+                while part := end.read(PART):
+                    yield part
+        finally:
+            archive.fp = None  # given up: there is no directory to be written
+
+
+class Directory:
+    """The entries of a zip in their order, on disk: all that `zipfile` asks of its list while it writes."""
+
+    _KEPT = (
+        *("filename", "date_time", "compress_type", "create_system", "create_version", "extract_version", "flag_bits"),
+        *("external_attr", "header_offset", "CRC", "compress_size", "file_size"),
+    )
+
+    def __init__(self, path: Path) -> None:
+        """Keep them in a new file."""
+        self._file = path.open("w+", encoding="utf-8")
+        self._count = 0
+
+    def __enter__(self) -> Directory:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_ended: object) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def append(self, info: zipfile.ZipInfo) -> None:
+        """Keep an entry, which is not changed any more."""
+        with storage_errors():
+            self._file.write(json.dumps([getattr(info, name) for name in self._KEPT]) + "\n")
+        self._count += 1
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return self._count
+
+    def __iter__(self) -> Iterator[zipfile.ZipInfo]:
+        """Read them back."""
+        self._file.seek(0)
+        for line in self._file:
+            info = zipfile.ZipInfo()
+            for name, value in zip(self._KEPT, json.loads(line), strict=True):
+                setattr(info, name, tuple(value) if isinstance(value, list) else value)
+            yield info
+
+
+class _Forgetful(dict[str, zipfile.ZipInfo]):
+    """Names that are in the archive already; ours come once each, by the folder that they are from."""
+
+    def __setitem__(self, name: str, info: zipfile.ZipInfo) -> None:
+        """Remember nothing."""
 
 
 def _members(work: Work, archive: zipfile.ZipFile, sink: Sink, table: Path) -> Iterator[bytes]:

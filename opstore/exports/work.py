@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from opstore.analytics.rows import Row, row_of
 from opstore.files import storage_errors
@@ -83,6 +83,12 @@ class Sink(io.RawIOBase):
         self._parts: list[bytes] = []
         self._held = 0
         self._at = 0
+        self._file: BinaryIO | None = None
+
+    def divert(self, file: BinaryIO) -> None:
+        """Write to `file` from now on, what is held first."""
+        file.write(self.taken())
+        self._file = file
 
     def writable(self) -> bool:
         """Say that it can be written."""
@@ -95,9 +101,11 @@ class Sink(io.RawIOBase):
     def write(self, data: Any) -> int:
         """Take bytes."""
         part = bytes(data)
+        self._at += len(part)
+        if self._file:
+            return self._file.write(part)
         self._parts.append(part)
         self._held += len(part)
-        self._at += len(part)
         return len(part)
 
     def full(self) -> bool:

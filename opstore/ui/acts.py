@@ -183,7 +183,6 @@ def spoken(service: Service, types: Sequence[str] = tuple(OPERATION_TYPES)) -> d
         "clear": _("Clear the selection"),
         "restore": _("Restore"),
         "export": _("Export"),
-        "exportlimit": _("These are the first 2,000 of the selection. For more, export what a search finds."),
         "formats": export.links("ids={ids}"),
         "remove": _("Remove for good"),
         "trash": _("Move to trash"),

@@ -93,18 +93,25 @@ function help(grid) {
   dialog.querySelector("button").focus();
 }
 
-/* Links, so that the browser itself saves what is streamed. An address holds as many ids as servers read of one: 2,000. */
+/* Links, so that the browser itself saves what is streamed. More ids than an address holds (2,000) go as a form. */
 function exporting(grid) {
-  const { words, selection } = grid, ids = [...selection].slice(0, 2000);
+  const { words, selection } = grid, ids = [...selection], few = ids.length <= 2000;
   const dialog = over(grid, "card", words.say("export"));
   const links = words.words.formats.map(([address, name, what]) => el("a", {
-    href: address.replace("{ids}", ids.join(",")), download: "", onclick: () => dialog.close(),
+    href: address.replace("{ids}", few ? ids.join(",") : ""), download: "",
+    onclick: event => { if (!few) { event.preventDefault(); send(event.currentTarget.href, ids); } dialog.close(); },
   }, el("b", { textContent: name }), el("span", { textContent: what })));
   const title = el("h2", { textContent: words.count("exporting", ids.length) });
-  const cut = ids.length < selection.size ? [el("p", { textContent: words.say("exportlimit") })] : [];
-  dialog.append(closer(grid, dialog), title, ...cut, el("div", { className: "formats" }, ...links));
+  dialog.append(closer(grid, dialog), title, el("div", { className: "formats" }, ...links));
   dialog.onkeydown = event => event.stopPropagation();
   links[0].focus();
+}
+
+function send(action, ids) {
+  const form = el("form", { method: "post", action }, el("input", { type: "hidden", name: "ids", value: ids.join(",") }));
+  document.body.append(form);
+  form.submit();
+  form.remove();
 }
 
 function tags(grid) {

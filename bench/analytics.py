@@ -106,7 +106,7 @@ def run() -> Iterable[Table]:
         where = f"{count:,} operations, {file_system(folder)}"
         index = Index(store)
         try:
-            index.update()
+            index.catch_up()
             yield making(store, count, where)
             yield filtering(index, where)
         finally:

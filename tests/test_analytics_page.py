@@ -104,7 +104,7 @@ def test_shares_of_few_are_counts() -> None:
     assert voice.rate(3, 9, 0.1, 0.7) == "3 of 9"
     assert voice.rate(90, 100, 0.825, 0.945) == "90% (82–94%)"
     assert Voice("fr").rate(90, 100, 0.825, 0.945) == "90\u00a0% (82–94\u00a0%)"
-    assert [voice.seconds(value) for value in (0.25, 12, 90, 1200, 7200)] == ["0.2 s", "12 s", "1.5 min", "20 min", "2 h"]
+    assert [voice.seconds(value) for value in (0.25, 12, 90, 1200, 7200)] == ["0.25 s", "12 s", "1 min 30 s", "20 min", "2 h"]
     assert [voice.money(value, "USD") for value in (0, 0.00312, 12.5, 1234)] == ["$0.00", "$0.0031", "$12.50", "$1,234.00"]
 
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("operation", "job", "names", "media", "files", "translations", "roles"),
-    ("fetch", "store", "verify", "preferences", "people"),
+    ("fetch", "store", "verify", "preferences", "people", "spoken"),
     ("index", "providers", "workflows", "thumbnails", "trash", "comparing"),
     ("jobs", "lineage", "analytics", "demo", "smart"),
     ("budget", "curation", "branches", "reviews", "exports", "report", "shares"),

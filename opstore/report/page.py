@@ -65,7 +65,7 @@ class _Report:
         self._found = found
         self._chosen = found.selection
         self._say = speech
-        self._ = speech._
+        self._ = speech.say
 
     def page(self) -> Markup:
         title = self._("Usage report")
@@ -174,7 +174,7 @@ class _Report:
     def _by_type(self) -> Markup:
         tally = numbers.by_category(self._chosen, "operation_type")
         title = self._("Operations by type")
-        items = [svg.Bar(self._say.type(row.operation_type), row.n, self._say.number(row.n)) for row in rows_of(tally)]
+        items = [svg.Bar(self._say.type_name(row.operation_type), row.n, self._say.number(row.n)) for row in rows_of(tally)]
         return self._section(title, self._("How many operations of each type were asked for."), tally, svg.bars(title, items))
 
     def _over_time(self) -> Markup:
@@ -196,7 +196,7 @@ class _Report:
         rows = [row for row in rows_of(tally) if row.tried]
         items = [
             svg.Share(
-                self._say.type(row.operation_type),
+                self._say.type_name(row.operation_type),
                 row.share,
                 row.low,
                 row.high,
@@ -211,11 +211,11 @@ class _Report:
         tally = mean_times(self._chosen)
         title = self._("Mean time per operation")
         found = rows_of(tally)
-        items = [svg.Bar(self._say.type(row.operation_type), row.mean, self._say.seconds(row.mean)) for row in found]
+        items = [svg.Bar(self._say.type_name(row.operation_type), row.mean, self._say.seconds(row.mean)) for row in found]
         names = (self._("Type"), self._("Operations"), self._("Mean"), self._("Median"), self._("95 of 100 within"))
         lines = [
             (
-                self._say.type(row.operation_type),
+                self._say.type_name(row.operation_type),
                 self._say.number(row.n),
                 self._say.seconds(row.mean),
                 self._say.seconds(row.median),

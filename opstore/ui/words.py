@@ -15,14 +15,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 from babel.dates import format_datetime, format_timedelta
-from babel.numbers import format_currency, format_decimal, get_decimal_symbol
+from babel.numbers import get_decimal_symbol
 
 from opstore import translations
 from opstore.errors import OpstoreError, Said
+from opstore.spoken import Spoken
 from opstore.translations import LANGUAGES
 
-#: The largest number that is written out; no stored one means more.
-_LARGEST = 1e15
 #: Stored sentences longer than this are a foreign program's: shown as they are.
 LONGEST = 2_000
 #: A template must say this much itself to be recognised in a stored sentence: "{host} is empty" would fit too many.
@@ -124,37 +123,29 @@ def _spoken(name: str, value: Any) -> Any:
 # -- numbers and times ---------------------------------------------------------------------------------------------------
 
 
+def spoken() -> Spoken:
+    """Return the viewer's language, as everything is told in it."""
+    return Spoken(language())
+
+
 def number(value: float, digits: int = 0) -> str:
     """Return a number with at most `digits` decimals, as the viewer's language writes it."""
-    return format_decimal(round(_sayable(value), digits), locale=language())
-
-
-def _sayable(value: float) -> float:
-    """Return a stored number as one that can be written: the formatter fails beyond 28 digits, and on true."""
-    return min(max(+value, -_LARGEST), _LARGEST)
+    return spoken().number(value, digits)
 
 
 def money(amount: float, currency: str = "USD") -> str:
     """Return an amount with its currency; small amounts keep the digits that count."""
-    pattern = "¤0.00##" if language() == "en" else "0.00##\u00a0¤"
-    return format_currency(_sayable(amount), currency, pattern, locale=language(), currency_digits=False)
+    return spoken().money(amount, currency)
 
 
 def seconds(value: float) -> str:
     """Return a length of time short enough for a table."""
-    if value < 60:
-        return _("{seconds} s").format(seconds=number(value, 1 if value < 10 else 0))
-    minutes, rest = divmod(round(_sayable(value)), 60)
-    return _("{minutes} min {seconds} s").format(minutes=number(minutes), seconds=rest)
+    return spoken().seconds(value)
 
 
 def size(count: float) -> str:
     """Return a number of bytes in the unit that fits."""
-    for unit in (_("bytes"), _("kB"), _("MB"), _("GB")):
-        if count < 1000 or unit == _("GB"):
-            return f"{number(count, 0 if unit == _('bytes') else 1)}\u00a0{unit}"
-        count /= 1000
-    raise AssertionError("the last unit takes every size")
+    return spoken().size(count)
 
 
 def zone() -> tzinfo:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from opstore.ui import parts, storage
+from opstore.ui import importing, parts, storage
 from opstore.ui.state import opened
 from opstore.ui.words import _
 
@@ -36,7 +36,7 @@ with left:
         storage.trash(service, look, busy)
     with st.container(border=True):
         st.subheader(_("Import"), anchor=False)
-        storage.importing(service, busy)
+        importing.importing(service, busy)
 with right:
     with st.container(border=True):
         st.subheader(_("Backups"), anchor=False)

@@ -13,6 +13,7 @@ from pathlib import Path
 from opstore.care.backup import Backup, Taken, check_apart
 from opstore.care.cleanup import Cleaned, Cleanup, Plan, Rule
 from opstore.care.desk import Desk
+from opstore.care.history import KEPT_DAYS, HistoryImport, since_of
 from opstore.care.importing import Import, Imported, source_of
 from opstore.care.remote import RemoteVault, is_remote
 from opstore.care.repair import Remedy, Repair
@@ -70,6 +71,8 @@ class Care:
         self.repair = Repair(store, trash, providers, policy, clock=clock)
         self.desk = Desk(self)
         self._preferences = preferences
+        self._providers = providers
+        self._policy = policy
         self._clock = clock
 
     def retain(self) -> Cleaned | None:
@@ -116,3 +119,12 @@ class Care:
         if place == root or root in place.parents or place in root.parents:
             raise InvalidInput(reason=said("this is the data folder itself; name another one"))
         return Import(self.store, source_of(source), report, dry=dry).run()
+
+    def take_history(self, days: int = KEPT_DAYS, report: Report = quiet, *, dry: bool = False) -> Imported:
+        """Import what the account at Replicate made in the last days; raise InvalidInput without a token, else ProviderError."""
+        from opstore.providers.replicate import Replicate
+
+        since, provider = since_of(days), self._providers().get("replicate")
+        if not isinstance(provider, Replicate):
+            raise InvalidInput(reason=said("no Replicate token is set; start with the variable REPLICATE_API_TOKEN"))
+        return HistoryImport(self.store, self.trash, provider.table, self._policy, report, dry=dry).run(provider, since)

@@ -126,6 +126,16 @@ class Desk:
 
         self.acts.start("import", work)
 
+    def take_history(self, days: int, *, dry: bool) -> None:
+        """Import what the account at Replicate made in the last days, or say what would come in."""
+
+        def work(report: Report) -> Mapping[str, Any]:
+            done = self._care.take_history(days, report, dry=dry)
+            counts = {"operations": len(done.operations), "same": done.same, "left": len(done.left), "without": done.without}
+            return counts | {"dry": dry, "rows": list(done.left.items())[:_SHOWN]}
+
+        self.acts.start("history", work)
+
     def empty_trash(self) -> None:
         """Remove for good what is in the trash now."""
 

@@ -146,11 +146,12 @@ def source_of(path: str) -> Source:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What came in, by id; how many were there already; and what was left, by path, and why."""
+    """What came in, by id; how many were there already; what was left, by path, and why; how many came `without` a result."""
 
     operations: tuple[str, ...]
     same: int
     left: Mapping[str, str] = field(default_factory=dict)
+    without: int = 0
 
 
 class Import:

@@ -1,4 +1,4 @@
-"""The command that takes in what was made elsewhere: import."""
+"""The command that takes in what was made elsewhere: import. It reads, and never asks anybody to make anything."""
 
 from __future__ import annotations
 
@@ -7,21 +7,31 @@ from dataclasses import asdict
 from typing import Any
 
 from opstore.cli.care import care_for
-from opstore.cli.common import meter, print_json, printable, verb
+from opstore.cli.common import count, meter, print_json, printable, verb
+
+#: The source that is no path; a folder of that name is `./replicate`.
+PROVIDER = "replicate"
 
 
 def add(verbs: Any) -> None:
     """Add this command to the parser."""
-    what = "take in a folder of the original backend, a folder of pictures made elsewhere, or a zip of either (docs/care.md)"
+    what = "take in a folder of the original backend, pictures made elsewhere, or an account's history (docs/care.md)"
     importing = verb(verbs, "import", _import, what)
-    importing.add_argument("source", metavar="SOURCE", help="a folder or a zip archive; it is only read")
+    source = "a folder or a zip archive; it is only read. Or the word replicate: what the account of the token has made"
+    importing.add_argument("source", metavar="SOURCE", help=source)
+    kept = "of replicate, from the last DAYS (default 14, as long as its web site keeps results)"
+    importing.add_argument("--days", type=count, default=14, metavar="DAYS", help=kept)
     importing.add_argument("--dry-run", action="store_true", help="only say what would come in")
 
 
 def _import(options: argparse.Namespace) -> int:
     care = care_for(options)
+    history = options.source == PROVIDER
     with meter(options) as report:
-        done = care.take_in(options.source, report, dry=options.dry_run)
+        if history:
+            done = care.take_history(options.days, report, dry=options.dry_run)
+        else:
+            done = care.take_in(options.source, report, dry=options.dry_run)
     if options.json:
         told = {"success": not done.left, "dryRun": options.dry_run, "count": len(done.operations)}
         print_json(told | asdict(done))
@@ -29,5 +39,8 @@ def _import(options: argparse.Namespace) -> int:
         for path, reason in done.left.items():
             print(f"left: {printable(path)}: {printable(reason)}")
         would = "would come in" if options.dry_run else "came in"
-        print(f"{len(done.operations):,} operations {would}; {done.same:,} were there already; {len(done.left):,} files left.")
+        what = "predictions" if history else "files"
+        without = f", {done.without:,} of them without a result" if done.without else ""
+        there = f"{done.same:,} were there already; {len(done.left):,} {what} left."
+        print(f"{len(done.operations):,} operations {would}{without}; {there}")
     return 1 if done.left else 0

@@ -64,6 +64,16 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """A prediction in an account's history, and what it was asked: fields by the provider's names, images as addresses."""
+
+    prediction: Prediction
+    model: str
+    input: Mapping[str, Any]
+    removed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Search:
     """The answer to "was this request accepted?": the prediction, or None; `complete` says that None is certain."""
 

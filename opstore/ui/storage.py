@@ -65,7 +65,7 @@ def act_name(kind: str) -> str:
         "restore": _("Restoring"),
         "empty": _("Emptying the trash"),
         "rebuild": _("Building the index"),
-        "import": _("Importing"),
+        **dict.fromkeys(("import", "history"), _("Importing")),
     }
     return names.get(kind, kind)
 
@@ -430,29 +430,6 @@ def _restored(result: Mapping[str, Any]) -> str:
     if result["dry"]:
         template = _("{count} would come back; {differs} differ and stay.")
     return template.format(count=count, differs=words.number(result["conflicts"]))
-
-
-def importing(service: Service, busy: bool) -> None:
-    """Take in what was made elsewhere, from a folder or an archive of the machine that opstore runs on."""
-    desk = service.care.desk
-    source = st.text_input(_("A folder or a zip archive on this machine"), max_chars=1_000, key="import-source").strip()
-    with st.container(horizontal=True):
-        for dry, label in ((True, _("See what would come in")), (False, _("Import"))):
-            if parts.button(label, disabled=busy or not source, key=f"import-{dry}"):
-                begin(lambda dry=dry: desk.take_in(source, dry=dry))  # type: ignore[misc] # mypy infers no default
-    last = desk.last("import")
-    outcome(last, _taken_in)
-    if last and last.state == "done" and last.result.get("rows"):
-        rows = [{_("File"): path, _("Why it is left"): words.stored(reason)} for path, reason in last.result["rows"]]
-        st.dataframe(rows, hide_index=True, width="stretch")
-
-
-def _taken_in(result: Mapping[str, Any]) -> str:
-    count = ngettext("{count} operation", "{count} operations", result["operations"])
-    template = _("{count} came in; {same} were there already; {left} files left.")
-    if result["dry"]:
-        template = _("{count} would come in; {same} were there already; {left} files left.")
-    return template.format(count=count, same=words.number(result["same"]), left=words.number(result["left"]))
 
 
 def index(service: Service, busy: bool) -> None:

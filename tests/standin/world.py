@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 SCHEMAS: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data" / "replicate_schemas.json").read_text())["models"]
 RETENTION = 3600.0  # an hour after its creation a prediction forgets input, output and logs
+WEB_RETENTION = 14 * 24 * 3600.0  # one that was made on the web site
 FILE_LIFE = 24 * 3600.0
 NEVER = 1e12
 
@@ -52,6 +53,12 @@ class Plan:
     start: float | None = None  # seconds; below zero: it never starts
     run: float | None = None
     count: int = 1
+    source: str = "api"  # or web
+
+    @property
+    def life(self) -> float:
+        """Return how many seconds its content is kept."""
+        return WEB_RETENTION if self.source == "web" else RETENTION
 
 
 @dataclass
@@ -307,7 +314,7 @@ class World:
     def show(self, record: Record) -> dict[str, Any]:
         """Return a prediction's JSON: keys are left out where the real API has nothing to say."""
         status, started, ended = record.state(self.now())
-        removed = self.now() - record.created > RETENTION
+        removed = self.now() - record.created > record.plan.life
         address = f"{self.settings.api}/v1/predictions/{record.id}"
         shown: dict[str, Any] = {
             "id": record.id,
@@ -318,7 +325,7 @@ class World:
             "output": self._output(record) if status == "succeeded" and not removed else None,
             "data_removed": removed,
             "error": (record.plan.error or "The model failed.") if status == "failed" else None,
-            "source": "api",
+            "source": record.plan.source,
             "status": status,
             "created_at": stamp(record.created),
             "urls": {"get": address, "cancel": f"{address}/cancel", "web": f"https://replicate.com/p/{record.id}"},
@@ -396,7 +403,7 @@ class World:
         parts = path.strip("/").split("/")
         with self.lock:
             record = self.records.get(parts[1]) if len(parts) == 3 else None
-            if record is None or record.state(self.now())[0] != "succeeded" or self.now() - record.created > RETENTION:
+            if record is None or record.state(self.now())[0] != "succeeded" or self.now() - record.created > record.plan.life:
                 raise Refused(404, "Not found")
         return sample(record.extension), CONTENT_TYPES[record.extension]
 

@@ -27,10 +27,10 @@ from opstore.errors import (
     ProviderUnavailable,
     RateLimited,
 )
-from opstore.providers import Prediction, Report, Search, StepRequest
+from opstore.providers import Past, Prediction, Report, Search, StepRequest
 from opstore.providers.models import Model, ModelTable
 from opstore.providers.replicate.pace import Polled, RateLimiter, poll_delay
-from opstore.providers.replicate.records import prediction
+from opstore.providers.replicate.records import past, prediction
 from opstore.providers.replicate.search import CLOCK_SKEW, is_recent, search
 
 if TYPE_CHECKING:
@@ -160,10 +160,14 @@ class Replicate:
 
     def recent(self, since: datetime) -> Iterator[Prediction]:
         """Yield the account's predictions made at or after `since`, newest first."""
+        return (past.prediction for past in self.history(since))
+
+    def history(self, since: datetime) -> Iterator[Past]:
+        """Yield the account's predictions made at or after `since`, newest first, with what they were asked."""
         for record in self._records(since):
             if not is_recent(record, since):
                 return
-            yield prediction(record)
+            yield past(record)
 
     # -- requests --------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
-from opstore.providers import Prediction, Status
+from opstore.providers import Past, Prediction, Status
 
 _STATUSES: tuple[str, ...] = get_args(Status)
 #: A model that writes each step to its log fills megabytes; what is shown is the end.
@@ -41,6 +41,12 @@ def prediction(record: Mapping[str, Any]) -> Prediction:
         web_url=_text(urls.get("web")) or None,
         raw=slim(record),
     )
+
+
+def past(record: Mapping[str, Any]) -> Past:
+    """Return what `record` says of a prediction that this program need not have made."""
+    removed = record.get("data_removed") is True
+    return Past(prediction(record), _text(record.get("model")), _mapping(record.get("input")), removed)
 
 
 def _outputs(value: Any) -> Iterator[str]:

@@ -1,0 +1,272 @@
+"""Import of an account's own history at Replicate: what was made on its web site, or by other programs, becomes operations here.
+
+Nothing is ever asked to be made. A prediction that an operation here names, also one in the trash or under way, is passed over;
+the others get ids that follow from their own, so that importing twice, or from two processes at once, makes nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from opstore import media
+from opstore.care.importing import Imported
+from opstore.care.report import Report, quiet
+from opstore.errors import FetchError, FetchTimeout, FetchUnavailable, InvalidInput, OpstoreError, said
+from opstore.fetch import FetchPolicy, fetch
+from opstore.files import digest, is_passing
+from opstore.job import Step
+from opstore.jobs import JobFolder
+from opstore.jobs.ending import clean, cost_of, step_record
+from opstore.jobs.lookup import LOOK_BACK
+from opstore.jobs.results import is_whole
+from opstore.operation import OPERATION_TYPES, parse_time, timestamp
+from opstore.providers.models import Model, ModelTable
+from opstore.store import MAX_INPUT_BYTES, MAX_INPUTS, Store
+from opstore.trash import Trash
+
+if TYPE_CHECKING:
+    from opstore.providers import Past, Prediction
+    from opstore.providers.replicate import Replicate
+
+#: What is made on Replicate's web site is kept there for so many days, its API's results for an hour.
+KEPT_DAYS, MOST_DAYS = 14, 365
+#: Longer texts among the fields of a request are no settings.
+_MAX_TEXT, _MAX_PROMPT = 2_000, 100_000
+
+
+class HistoryImport:
+    """One import from an account into a store."""
+
+    def __init__(
+        self,
+        store: Store,
+        trash: Trash,
+        table: ModelTable,
+        policy: FetchPolicy,
+        report: Report = quiet,
+        *,
+        dry: bool = False,
+    ) -> None:
+        """Take into `store` what `policy` lets be fetched; `table` says what models make; where `dry` only look."""
+        self._store = store
+        self._trash = trash
+        self._table = table
+        self._policy = policy
+        self._report = report
+        self._dry = dry
+        self._new: list[str] = []
+        self._same = 0
+        self._without = 0
+        self._left: dict[str, str] = {}
+
+    def run(self, provider: Replicate, since: datetime) -> Imported:
+        """Import every prediction made at or after `since`; raise ProviderError where the list cannot be had."""
+        from opstore.providers.replicate.language import LANGUAGE_MODELS
+
+        known, unsure = self._known(since)
+        for number, past in enumerate(provider.history(since)):
+            self._report(number, None, said("importing"))
+            name = past.prediction.id
+            if name is None or name in known or past.model in LANGUAGE_MODELS:  # questions about prompts make no operation
+                self._same += name in known
+                continue
+            try:
+                self._take(name, past, unsure)
+            except OpstoreError as error:
+                if is_passing(error):
+                    raise
+                self._left[name] = error.details.get("reason") or str(error)
+        return Imported(tuple(self._new), self._same, self._left, self._without)
+
+    def _known(self, since: datetime) -> tuple[set[str], datetime | None]:
+        """Return the predictions that operations here name, and since when one of a job may be that does not know its own."""
+        # Records before sidecars: one that ends meanwhile is then seen in either.
+        jobs = JobFolder(self._store.pending, self._store.cache / "progress").all()
+        known = {step.prediction_id for job in jobs for step in job.steps if step.prediction_id}
+        sent = (parse_time(job.step.creating_at) for job in jobs if job.step.creating_at and not job.step.prediction_id)
+        unsure = min((moment for moment in sent if moment), default=None)
+        oldest = f"{since - LOOK_BACK:%Y%m%d%H%M%S}"
+        for sidecar in self._store.iterate():
+            if sidecar["operationId"] < oldest:
+                break
+            known.update(_predictions(sidecar))
+        for trashed in self._trash.all():
+            known.update(_predictions(trashed.sidecar or {}))
+        return known, unsure
+
+    # -- one prediction --------------------------------------------------------------------------------------------------
+
+    def _take(self, name: str, past: Past, unsure: datetime | None) -> None:
+        made, created = past.prediction, parse_time(past.prediction.created_at)
+        known = self._table.by_name
+        model = known.get(past.model) or known.get(f"{past.model}:{made.raw.get('version')}")
+        if not made.ended:
+            raise _Left(reason=said("it is not done yet; import again later"))
+        if created is None:
+            raise _Left(reason=said("it does not say when it was made"))
+        if unsure and created >= unsure - timedelta(minutes=15):
+            raise _Left(reason=said("it may belong to an operation under way here; import again later"))
+        if model is None and past.removed:
+            raise _Left(reason=said("nothing is known of it any more"))
+        if model is None and made.status == "succeeded" and not made.outputs:
+            raise _Left(reason=said("its result is no picture or video"))
+        operation_id = f"{created:%Y%m%d%H%M%S}_{digest(name.encode())[:8]}"
+        if not self._dry:
+            outputs, status, error = self._outputs(past)
+            inputs, missing = self._inputs(past, model)
+            about = self._metadata(past, model, created, status, error, outputs, len(inputs) + missing)
+            about["imported"] = {"from": "replicate", "predictionId": name, "inputsMissing": missing}
+            self._store.save(operation_id, about, inputs=inputs, outputs=outputs)
+            self._without += not outputs
+        self._new.append(operation_id)
+
+    def _outputs(self, past: Past) -> tuple[list[bytes], str, str | None]:
+        """Return the results, how the operation ended, and why without them; raise _Left for what a later import may get."""
+        made = past.prediction
+        if made.status != "succeeded":
+            return [], made.status, clean(made.error)
+        if not made.outputs:
+            gone = said("Replicate had removed the result before it was imported; it keeps those of its API for an hour.")
+            lost = said("Replicate says that it succeeded, and names no result.")
+            return [], "expired" if past.removed else "failed", gone if past.removed else lost
+        found: list[bytes] = []
+        for output in made.outputs:
+            try:
+                data = output if isinstance(output, bytes) else fetch(output, self._policy)
+            except (FetchUnavailable, FetchTimeout) as error:
+                raise _Left(reason=str(error)) from None
+            except FetchError as error:
+                return [], "expired", str(error)
+            kind = media.sniff(data)
+            if kind is None:
+                raise _Left(reason=said("its result is no picture or video"))
+            if not is_whole(data, kind.kind):
+                raise _Left(reason=said("its result came cut short; import again later"))
+            found.append(data)
+        return found, "stored", None
+
+    def _inputs(self, past: Past, model: Model | None) -> tuple[list[bytes], int]:
+        """Return the images that it was made from, and how many cannot be had any more."""
+        found: list[bytes] = []
+        addresses = list(_addresses(_images(past, model)))[:MAX_INPUTS]
+        for address in addresses:
+            try:
+                data = fetch(address, self._policy)
+            except FetchError:
+                continue
+            kind = media.sniff(data)
+            if kind and kind.kind == "image" and len(data) <= MAX_INPUT_BYTES:
+                found.append(data)
+        return found, len(addresses) - len(found)
+
+    def _metadata(
+        self,
+        past: Past,
+        model: Model | None,
+        created: datetime,
+        status: str,
+        error: str | None,
+        outputs: list[bytes],
+        images: int,
+    ) -> dict[str, Any]:
+        made = past.prediction
+        kind = media.sniff(outputs[0]) if outputs else None
+        result = kind.kind if kind else model.output if model else "both"
+        operation_type = _type_of(model, result, None if past.removed else images)
+        asked = past.input.get(model.prompt_field if model else "prompt")
+        prompt = clean(asked, _MAX_PROMPT) or "" if isinstance(asked, str) else ""
+        parameters = _parameters(past, model)
+        step = Step(operation_type, prompt, "replicate", model.name if model else past.model, parameters)
+        cost = cost_of(self._table, step, made)
+        record = step_record(step) | {
+            "predictionId": made.id,
+            "status": made.status,
+            "startedAt": made.started_at,
+            "completedAt": made.completed_at,
+            "predictSeconds": made.predict_seconds,
+            "cost": cost,
+            "webUrl": made.web_url,
+            "error": error,
+        }
+        return {
+            "timestamp": timestamp(created),
+            "completedAt": timestamp(parse_time(made.completed_at) or created),
+            "elapsedSeconds": _elapsed(made, created),
+            "operationType": operation_type,
+            "prompt": prompt,
+            "parameters": parameters,
+            "provider": "replicate",
+            "model": step.model,
+            "status": status,
+            "success": status == "stored",
+            "error": error,
+            "steps": [record],
+            "cost": cost,
+        }
+
+
+class _Left(InvalidInput):
+    """A prediction that is not taken in: {reason}"""
+
+
+def since_of(days: int) -> datetime:
+    """Return the moment so many days ago; raise InvalidInput for a number of days that makes no sense."""
+    if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= MOST_DAYS:
+        raise InvalidInput(reason=said("the days must be a number from 1 to {most}", most=MOST_DAYS))
+    return datetime.now(UTC) - timedelta(days=days)
+
+
+def _predictions(sidecar: Mapping[str, Any]) -> Iterator[str]:
+    steps = sidecar.get("steps")
+    for step in steps if isinstance(steps, list) else ():
+        if isinstance(step, Mapping) and isinstance(step.get("predictionId"), str):
+            yield step["predictionId"]
+
+
+def _elapsed(made: Prediction, created: datetime) -> float | None:
+    ended = parse_time(made.completed_at)
+    return round((ended - created).total_seconds(), 3) if ended and ended >= created else None
+
+
+def _type_of(model: Model | None, result: str, images: int | None) -> str:
+    """Return the one type that fits: what the model makes, the kind of the result, and how many images were given."""
+    types = model.types if model else tuple(name for name in OPERATION_TYPES if name != "edit_then_video")
+    rows = [OPERATION_TYPES[name] for name in types if name in OPERATION_TYPES]
+    fitting = [
+        row.name for row in rows if result in ("both", row.result) and (images is None or row.minimum <= images <= row.maximum)
+    ]
+    # A model that takes several pictures makes an edit of one, too; of first and last frame only its own table tells.
+    return fitting[0] if len(fitting) == 1 or (model and fitting and images is not None) else "unknown"
+
+
+def _images(past: Past, model: Model | None) -> list[Any]:
+    """Return the fields that hold images: those that the table names, else every one."""
+    if model and model.inputs.field:
+        names = [model.inputs.field, *([model.inputs.last_field] if model.inputs.last_field else [])]
+        return [past.input.get(name) for name in names]
+    return [] if model else list(past.input.values())
+
+
+def _addresses(value: Any) -> Iterator[str]:
+    if isinstance(value, str) and value.startswith(("https://", "http://", "data:image/")):
+        yield value
+    elif isinstance(value, list):
+        for part in value:
+            yield from _addresses(part)
+
+
+def _parameters(past: Past, model: Model | None) -> dict[str, Any]:
+    """Return the settings of a request, by opstore's names where the table has them, else by the model's own."""
+    names = {item.field: item for item in model.parameters if not item.frames} if model else {}
+    found: dict[str, Any] = {}
+    for name, value in past.input.items():
+        plain = isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= _MAX_TEXT)
+        if not plain or name == (model.prompt_field if model else "prompt") or any(_addresses(value)):
+            continue
+        own = names.get(name)
+        told = {spoken: chosen for chosen, spoken in own.values.items()} if own else {}
+        value = told.get(value, value)
+        found[own.name if own else str(name)] = clean(value) if isinstance(value, str) else value
+    return found

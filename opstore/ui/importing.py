@@ -1,0 +1,70 @@
+"""The part of the Storage page that takes in what was made elsewhere: a folder, an archive, an account's history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import streamlit as st
+
+from opstore.care.acts import Act
+from opstore.care.history import KEPT_DAYS, MOST_DAYS
+from opstore.service import Service
+from opstore.ui import parts, words
+from opstore.ui.state import opened
+from opstore.ui.storage import begin, outcome
+from opstore.ui.words import _, ngettext
+
+
+def importing(service: Service, busy: bool) -> None:
+    """Take in what was made elsewhere, from a folder or an archive of the machine that opstore runs on."""
+    desk = service.care.desk
+    source = st.text_input(_("A folder or a zip archive on this machine"), max_chars=1_000, key="import-source").strip()
+    with st.container(horizontal=True):
+        for dry, label in ((True, _("See what would come in")), (False, _("Import"))):
+            if parts.button(label, disabled=busy or not source, key=f"import-{dry}"):
+                begin(lambda dry=dry: desk.take_in(source, dry=dry))  # type: ignore[misc] # mypy infers no default
+    _left_out(desk.last("import"), _taken_in, _("File"))
+    _history(service, busy)
+
+
+def _history(service: Service, busy: bool) -> None:
+    """Take in what the account of the token has made elsewhere."""
+    if not opened().settings.token:
+        st.caption(_("With a Replicate token, what was made on its web site in the last 14 days can be imported here."))
+        return
+    st.caption(
+        _("What was made with your Replicate account elsewhere: its web site keeps results for 14 days, its API for an hour.")
+    )
+    desk = service.care.desk
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        days = int(st.number_input(_("Days"), 1, MOST_DAYS, KEPT_DAYS, key="history-days", width=140))
+        for dry, label in ((True, _("See what would come in")), (False, _("Import from Replicate"))):
+            if parts.button(label, disabled=busy, key=f"history-{dry}"):
+                begin(lambda dry=dry: desk.take_history(days, dry=dry))  # type: ignore[misc] # mypy infers no default
+    _left_out(desk.last("history"), _history_told, _("Prediction"))
+
+
+def _left_out(last: Act | None, told: Callable[[Mapping[str, Any]], str], name: str) -> None:
+    """Show what an import came to, and what it left and why."""
+    outcome(last, told)
+    if last and last.state == "done" and last.result.get("rows"):
+        rows = [{name: path, _("Why it is left"): words.stored(reason)} for path, reason in last.result["rows"]]
+        st.dataframe(rows, hide_index=True, width="stretch")
+
+
+def _taken_in(result: Mapping[str, Any]) -> str:
+    count = ngettext("{count} operation", "{count} operations", result["operations"])
+    template = _("{count} came in; {same} were there already; {left} files left.")
+    if result["dry"]:
+        template = _("{count} would come in; {same} were there already; {left} files left.")
+    return template.format(count=count, same=words.number(result["same"]), left=words.number(result["left"]))
+
+
+def _history_told(result: Mapping[str, Any]) -> str:
+    count = ngettext("{count} operation", "{count} operations", result["operations"])
+    template = _("{count} came in, {without} of them without a result; {same} were there already; {left} predictions left.")
+    if result["dry"]:
+        template = _("{count} would come in; {same} were there already; {left} predictions left.")
+    counts = {name: words.number(result[name]) for name in ("without", "same", "left")}
+    return template.format(count=count, **counts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ log = logging.getLogger("opstore.app")
 
 DAY_SECONDS = 24 * 3600.0
 PROVIDERS = ("local", "replicate")
+#: A hundred a second for a minute: a person who scrolls through a library as fast as it goes asks for fewer.
+API_RATE = "6000/minute"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class Settings:
     api_token: str | None = field(default=None, repr=False)
     share_url: str | None = None
     roles: Path | None = None
+    #: Requests that one caller of the HTTP interface may make; empty: as many as it likes.
+    api_rate: str = API_RATE
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, data: str | None = None) -> Settings:
@@ -71,6 +76,7 @@ class Settings:
             api_token=env.get("OPSTORE_API_TOKEN") or None,
             share_url=_origin(env.get("OPSTORE_SHARE_URL") or ""),
             roles=Path(env["OPSTORE_ROLES"]) if env.get("OPSTORE_ROLES") else None,
+            api_rate=_rate(env.get("OPSTORE_API_RATE") or API_RATE),
         )
 
 
@@ -78,6 +84,15 @@ def _port(text: str) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536:
         return int(text)
     raise InvalidSetting(name="PORT", reason=said("it must be a number from 1 to 65535"))
+
+
+def _rate(text: str) -> str:
+    plain = "".join(text.lower().split())
+    if plain == "off":
+        return ""
+    if re.fullmatch(r"[1-9][0-9]{0,7}/(second|minute|hour|day)", plain):
+        return plain
+    raise InvalidSetting(name="OPSTORE_API_RATE", reason=said("it must be a number a time, such as 6000/minute, or off"))
 
 
 def _origin(text: str) -> str | None:
@@ -154,6 +169,7 @@ class App:
         from opstore.jobs import JobFolder, Runner
         from opstore.jobs.machine import Surroundings
         from opstore.lineage import Lineage
+        from opstore.once import Once
         from opstore.preferences import PreferenceFile
         from opstore.reviews import Reviews
         from opstore.service import Service
@@ -206,6 +222,7 @@ class App:
             shares=Shares(self.store, self.thumbnails),
             lineage=lineage,
             reviews=Reviews(self.store, self.index),
+            once=Once(self.store),
             branches=Branches(self.store, self.index, lineage, jobs, lambda *given: self.service.again(*given)),
             provider=self.provider,
             available=tuple(self._providers),

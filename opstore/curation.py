@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from opstore.errors import FileMissing, InvalidInput, OperationBusy, OperationExists, OpstoreError, UnsafeFile, said
+from opstore.errors import (
+    FileMissing,
+    InvalidInput,
+    OperationBusy,
+    OperationChanged,
+    OperationExists,
+    OpstoreError,
+    UnsafeFile,
+    said,
+)
 from opstore.files import Folder, digest
 from opstore.index import Index
 from opstore.index.language import parse
@@ -76,13 +85,16 @@ class Curation:
 
     # -- annotations -----------------------------------------------------------------------------------------------------
 
-    def annotate(self, ids: Sequence[str], edit: Edit) -> Change:
-        """Apply one edit to several operations; raise InvalidInput, with nothing changed, for an edit that makes no sense."""
+    def annotate(self, ids: Sequence[str], edit: Edit, versions: Collection[str] | None = None) -> Change:
+        """Apply one edit to several operations; raise InvalidInput, with nothing changed, for an edit that makes no sense.
+
+        With `versions` only an operation whose state is one of them (`version_of`) is changed; another fails: OperationChanged.
+        """
         wanted = _checked(edit)
         inverse: dict[str, Inverse] = {}
 
         def annotate(operation_id: str) -> None:
-            found = self._annotate(operation_id, wanted)
+            found = self._annotate(operation_id, wanted, versions=versions)
             if found:
                 inverse[operation_id] = found
 
@@ -103,12 +115,16 @@ class Curation:
 
         return replace(_each(change.done, take_back), inverse=again)
 
-    def _annotate(self, operation_id: str, edit: Edit, made: Mapping[str, Any] | None = None) -> Inverse | None:
+    def _annotate(
+        self, operation_id: str, edit: Edit, made: Mapping[str, Any] | None = None, versions: Collection[str] | None = None
+    ) -> Inverse | None:
         """Change one operation and return what takes it back, None where it was so already."""
         inverse: Inverse | None = None
 
         def change(sidecar: dict[str, Any]) -> None:
             nonlocal inverse
+            if versions is not None and version_of(sidecar) not in versions:
+                raise OperationChanged(operation_id=operation_id)
             before = annotations_of(sidecar)
             after = _edited(before, edit if made is None else _still(edit, before, made))
             if after == before:
@@ -126,6 +142,8 @@ class Curation:
                     return inverse
                 except _Unchanged:
                     return None
+                except OperationChanged:
+                    raise
                 except OperationBusy:
                     continue
         raise OperationBusy(operation_id=operation_id)
@@ -214,6 +232,11 @@ class Curation:
             except (OperationBusy, OperationExists, FileMissing):
                 continue  # somebody else's change came between: ours goes on top of it
         raise InvalidInput(reason=said("the saved searches are being changed by others without end; try again"))
+
+
+def version_of(sidecar: Mapping[str, Any]) -> str:
+    """Return a text that names this state of a sidecar: any other state of it has another (128 bits of SHA-256)."""
+    return digest(json.dumps(sidecar, sort_keys=True).encode())[:32]
 
 
 def annotations_of(sidecar: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ OpstoreError
 │   └── FileMissing
 ├── OperationExists              the id is taken by other content
 ├── OperationBusy                somebody else changed it first
+│   └── OperationChanged         and whoever asks had seen it before
 ├── StorageError                 the disk or the folder said no
 │   └── UnsafeFile
 ├── DamagedOperation             stored data that cannot be read
@@ -212,6 +213,12 @@ class OperationBusy(OpstoreError):
     """The operation {operation_id} was changed by somebody else meanwhile. Look at it again, then repeat your change."""
 
     status = 409
+
+
+class OperationChanged(OperationBusy):
+    """The operation {operation_id} is not as you have seen it any more: somebody changed it. Nothing was changed; look again."""
+
+    status = 412
 
 
 class StorageError(OpstoreError):

@@ -27,6 +27,7 @@ from opstore.index.language import with_values
 from opstore.jobs import Job, JobFolder, Progress, Step
 from opstore.lineage import Lineage
 from opstore.names import check_operation_id, generate_operation_id, is_operation_id, parse_name
+from opstore.once import Once
 from opstore.operation import MAX_SIDECAR_BYTES, Operation, parse_time, timestamp
 from opstore.preferences import PreferenceFile, Preferences
 from opstore.providers.models import Cost, Model, ModelTable
@@ -47,7 +48,7 @@ class NewOperation:
     """A request for an operation. `images` are whole files; `parents` the operations whose outputs are among them.
 
     `models` chooses a model by name for a step's type; `retry_of` names the operation that is run again; `batch_index` counts the
-    operations of one batch from 1.
+    operations of one batch from 1; `operation_id` is a new one that somebody has chosen already.
     """
 
     operation_type: str
@@ -61,6 +62,7 @@ class NewOperation:
     batch_index: int | None = None
     retry_of: str | None = None
     workflow_analysis: Mapping[str, Any] | None = None
+    operation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class JobView:
     parameters: Mapping[str, Any]
     batch_id: str | None
     batch_index: int
+    analysis: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,7 @@ class Service:
         lineage: Lineage,
         reviews: Reviews,
         branches: Branches,
+        once: Once,
         provider: Callable[[], str],
         available: Collection[str] = ("local", "replicate"),
         wake: Callable[[], None] = lambda: None,
@@ -134,6 +138,7 @@ class Service:
         self.lineage = lineage
         self.reviews = reviews
         self.branches = branches
+        self.once = once
         self._jobs = jobs
         self._preferences = preferences
         self._budget = budget
@@ -193,7 +198,7 @@ class Service:
             check_image(image, number)
         self.afford(self.estimate(steps))
         now = self._clock()
-        operation_id = generate_operation_id(now)
+        operation_id = check_operation_id(request.operation_id or generate_operation_id(now))
         job = Job(operation_id, "queued", timestamp(now), self._known(request), tuple(_step(item) for item in steps))
         if len(job.encode()) > MAX_JOB_BYTES:
             raise InvalidRequest(reason=said("prompt, parameters and analysis together are too long; shorten them"))
@@ -300,6 +305,7 @@ class Service:
         began = parse_time(job.created_at) or self._clock()
         named, batch = job.operation.get("inputFiles"), job.operation.get("batchId")
         parameters, place = job.operation.get("parameters"), job.operation.get("batchIndex")
+        analysis = job.operation.get("workflowAnalysis")
         return JobView(
             id=job.operation_id,
             type=str(job.operation.get("operationType", "unknown")),
@@ -314,6 +320,7 @@ class Service:
             parameters=parameters if isinstance(parameters, Mapping) else {},
             batch_id=batch if isinstance(batch, str) else None,
             batch_index=place if isinstance(place, int) else 0,
+            analysis=analysis if isinstance(analysis, Mapping) else None,
         )
 
     # -- looking ---------------------------------------------------------------------------------------------------------

@@ -310,7 +310,7 @@ def test_an_unknown_address_is_404_for_every_method(empty: TestClient, method: s
 
 
 @pytest.mark.parametrize("method", METHODS[1:], ids=lambda method: method[:10])
-@pytest.mark.parametrize("path", ["/api/health", "/api/history", f"/api/history/{ID}", f"/api/files/{ID}_out.png"])
+@pytest.mark.parametrize("path", ["/api/health", "/api/history", "/api/problems", f"/api/files/{ID}_out.png"])
 def test_a_method_that_an_address_does_not_have_is_405(empty: TestClient, method: str, path: str) -> None:
     answer = empty.request(method, path)
     refused(answer, 405)

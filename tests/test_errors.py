@@ -64,7 +64,7 @@ def test_each_error_has_a_sentence_that_its_details_fill(kind: type[OpstoreError
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_each_error_has_a_fitting_status_and_exit_code(kind: type[OpstoreError]) -> None:
-    assert kind.status in (400, 401, 402, 403, 404, 409, 410, 413, 415, 422, 429, 500, 502, 503, 507)
+    assert kind.status in (400, 401, 402, 403, 404, 409, 410, 412, 413, 415, 422, 429, 500, 502, 503, 507)
     assert kind.exit_code == (2 if issubclass(kind, InvalidInput) else 1)
     assert (kind.status < 500) or not issubclass(kind, InvalidInput), "what was asked cannot be our fault"
 

@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("fetch", "store", "verify", "preferences", "people", "spoken"),
     ("index", "providers", "workflows", "thumbnails", "trash", "comparing"),
     ("jobs", "lineage", "analytics", "demo", "smart"),
-    ("budget", "curation", "branches", "reviews", "exports", "report", "shares"),
+    ("budget", "curation", "once", "branches", "reviews", "exports", "report", "shares"),
     ("care",),
     ("service",),
     ("generation",),

@@ -6,21 +6,27 @@ also one that is not there; below /s, what was handed on to others, a page.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from opstore.api.act import Changing
+from opstore.api.body import Bodies
 from opstore.api.compare import Compare
+from opstore.api.events import Events
 from opstore.api.export import Exporting
-from opstore.api.guard import Guard, Identify, NotAdmitted, SecurityHeaders, error_answer, middleware, no_sign_in
+from opstore.api.guard import READING, Guard, Identify, NotAdmitted, SecurityHeaders, error_answer, middleware, no_sign_in
 from opstore.api.look import MAX_CARD_PROMPT, Look, card
+from opstore.api.make import Making
+from opstore.api.openapi import Describing
 from opstore.api.share import ShareRoutes
+from opstore.api.table import Answer, Call
 
 if TYPE_CHECKING:
-    from opstore.app import App
+    from opstore.app import Acting, App
 
 
 class Api:
@@ -31,18 +37,47 @@ class Api:
         self._app = app
         self._identify = identify
 
+    @staticmethod
+    def calls(acting: Callable[[], Acting]) -> tuple[Call, ...]:
+        """Return every call of /api over what `acting` returns: the one table from which they are mounted and described."""
+        bodies = Bodies()
+        groups = (
+            Look(acting),
+            Making(acting, bodies),
+            Changing(acting, bodies),
+            Events(acting),
+            Compare(acting),
+            Exporting(acting, bodies),
+            Describing(lambda: found),
+        )
+        found = tuple(call for group in groups for call in group.calls())
+        return found
+
     def routes(self) -> list[Route]:
         """Return the routes; the last two catch every other path of /api, which the pages' server would answer with 200."""
         guard = Guard(self._app, self._identify)
-        exporting = Exporting(guard.acting)
-        groups = (Look(guard.acting), Compare(guard.acting), exporting)
+        by_path: dict[str, list[Call]] = {}
+        for call in self.calls(guard.acting):
+            by_path.setdefault(call.path, []).append(call)
         return [
-            *(Route(path, guard.endpoint(answer)) for group in groups for path, answer in group.answers().items()),
-            exporting.route(guard),
+            *(Route(path, guard.endpoint(_by_method(calls), _methods(calls))) for path, calls in by_path.items()),
             *ShareRoutes(self._app).routes(guard),
             Route("/api/{rest:path}", guard.endpoint(_nothing, ())),
             Route("/api", guard.endpoint(_nothing, ())),
         ]
+
+
+def _methods(calls: Sequence[Call]) -> tuple[str, ...]:
+    return tuple(method for call in calls for method in (READING if call.method == "GET" else (call.method,)))
+
+
+def _by_method(calls: Sequence[Call]) -> Answer:
+    answers: dict[str, Answer] = {call.method: call.answer for call in calls}
+
+    def answer(request: Request) -> Response | Awaitable[Response]:
+        return answers["GET" if request.method == "HEAD" else request.method](request)
+
+    return answer
 
 
 def _nothing(request: Request) -> Response:

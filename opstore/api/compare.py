@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from opstore.api.guard import Answer
 from opstore.api.look import file_answer, unless_known
+from opstore.api.table import SUBJECT, TEXT, Call, Parameter, Told, done
 from opstore.comparing.align import FITS, Fit
 from opstore.comparing.subjects import Subject
 from opstore.errors import InvalidRequest, said
@@ -30,13 +30,34 @@ class Compare:
         """Answer from what `app` returns."""
         self._app = app
 
-    def answers(self) -> dict[str, Answer]:
-        """Return the answer of each address."""
-        return {
-            "/api/frames/{subject}": self._frame,
-            "/api/compare/{first}/{second}": self._figures,
-            "/api/compare/{first}/{second}/heat.png": self._heat,
-        }
+    def calls(self) -> tuple[Call, ...]:
+        """Return the routes."""
+        picture = {200: Told("the picture", None, ("image/png",)), 304: Told("the caller has it already", None, ())}
+        fit = Parameter("fit", "how to lay them on each other; without it, as fits best", {"enum": ["", *FITS]})
+        two = (_subject("first"), _subject("second"), fit)
+        found = done(alignment={"type": "object"}, figures={"type": "object"}, heat=TEXT)
+        pair = "/api/compare/{first}/{second}"
+        return (
+            Call(
+                "GET",
+                "/api/frames/{subject}",
+                self._frame,
+                "A frame of a video",
+                picture,
+                (_subject("subject"),),
+                errors=(404, 422),
+            ),
+            Call(
+                "GET",
+                pair,
+                self._figures,
+                "How two pictures differ, in figures",
+                {200: Told("the figures", found)},
+                two,
+                errors=(404, 422),
+            ),
+            Call("GET", f"{pair}/heat.png", self._heat, "Where two pictures differ", picture, two, errors=(404, 422)),
+        )
 
     def _frame(self, request: Request) -> Response:
         path = self._app().service.comparisons.frame(Subject.read(request.path_params["subject"]))
@@ -52,6 +73,10 @@ class Compare:
     def _heat(self, request: Request) -> Response:
         _, _, path = self._app().service.comparisons.difference(*_asked(request))
         return unless_known(file_answer(path, "image/png"), request)
+
+
+def _subject(name: str) -> Parameter:
+    return Parameter(name, "a stored file, or a frame of a video as {name}@first, @last or @{milliseconds}", SUBJECT, "path")
 
 
 def _asked(request: Request) -> tuple[Subject, Subject, Fit | None]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from datetime import UTC, date, datetime, tzinfo
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from anyio import from_thread
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
-from opstore.api.guard import READING, Answer, Guard
+from opstore.api.body import Bodies
+from opstore.api.shapes import QUERY, STATS
+from opstore.api.table import DAY, FLAG, TEXT, Body, Call, Parameter, Told, flag
 from opstore.errors import InvalidRequest, said, shown
+from opstore.exports import FORMATS
+from opstore.index import ORDERS
 from opstore.translations import LANGUAGES
 
 if TYPE_CHECKING:
@@ -28,17 +29,59 @@ MAX_FORM = 32 * 1024 * 1024
 class Exporting:
     """The answers over one opened app."""
 
-    def __init__(self, app: Callable[[], Acting]) -> None:
+    def __init__(self, app: Callable[[], Acting], bodies: Bodies) -> None:
         """Export what `app` returns."""
         self._app = app
+        self._bodies = bodies
 
-    def answers(self) -> dict[str, Answer]:
-        """Return the answer of each address."""
-        return {"/api/report": self._report}
+    def calls(self) -> tuple[Call, ...]:
+        """Return the routes."""
+        period = (Parameter("since", "from this day on", DAY), Parameter("until", "to this day, which is included", DAY))
+        language = Parameter("language", "of the report", {"enum": list(LANGUAGES)})
+        report = (QUERY, *period, language, Parameter("zone", "a time zone such as Europe/Paris; UTC by default"))
+        export = (
+            Parameter("format", "csv by default", {"enum": list(FORMATS)}),
+            QUERY,
+            Parameter("ids", "these operations, with commas between, instead of a search"),
+            Parameter("order", "newest by default", {"enum": [name for name in ORDERS if name != "relevance"]}),
+            Parameter("thumbnails", "with small pictures, in xlsx", FLAG),
+        )
+        kinds = tuple(dict.fromkeys(kind.media_type for kind in FORMATS.values()))
+        file = {200: Told("the file", None, kinds)}
+        what = "A selection as a file: as a form it may be longer than an address"
+        ids = Body(
+            "application/x-www-form-urlencoded", {"type": "object", "properties": {"ids": TEXT}, "additionalProperties": False}
+        )
+        return (
+            Call("GET", "/api/export", self._export, "Operations as a file", file, export, errors=(404, 422)),
+            Call("POST", "/api/export", self._posted, what, file, export, ids, errors=(404, 408, 413, 415, 422, 503)),
+            Call(
+                "GET",
+                "/api/report",
+                self._report,
+                "A usage report",
+                {200: Told("one page", None, ("text/html",))},
+                report,
+                errors=(422,),
+            ),
+            Call(
+                "GET",
+                "/api/stats",
+                self._stats,
+                "The numbers of a search and a period",
+                {200: Told("the numbers", STATS)},
+                (QUERY, *period),
+                errors=(422,),
+            ),
+        )
 
-    def route(self, guard: Guard) -> Route:
-        """Return the route of exports, which also takes a form: a selection may be longer than an address."""
-        return Route("/api/export", guard.endpoint(self._export, (*READING, "POST")))
+    def _stats(self, request: Request) -> Response:
+        from opstore.report import document, usage  # pandas, as below
+
+        asked = request.query_params
+        days = {"since": _day(asked, "since"), "until": _day(asked, "until")}
+        found = usage(self._app().service.analytics, asked.get("q", ""), **days, now=datetime.now(UTC))
+        return JSONResponse({"success": True, **document(found)}, headers={"Cache-Control": "no-store"})
 
     def _report(self, request: Request) -> Response:
         from opstore.report import Speech, html, usage  # pandas: half a second that no other answer pays
@@ -58,33 +101,24 @@ class Exporting:
         }
         return HTMLResponse(html(found, speech), headers=headers)
 
-    def _export(self, request: Request) -> Response:
+    async def _posted(self, request: Request) -> Response:
+        form = await self._bodies.texts(request, ("ids",), MAX_FORM)
+        return await run_in_threadpool(self._export, request, form.get("ids"))
+
+    def _export(self, request: Request, given: str | None = None) -> Response:
         asked = request.query_params
-        ids = asked.get("ids")
-        if request.method == "POST":
-            form = parse_qs(from_thread.run(_body, request).decode("ascii", "replace"))
-            ids = form["ids"][0] if "ids" in form else ids
+        ids = asked.get("ids") if given is None else given
         export = self._app().service.exports.prepare(
             asked.get("format", "csv"),
             query=asked.get("q", ""),
             ids=None if ids is None else [name for name in ids.split(",") if name],
             order=asked.get("order") or "newest",
-            thumbnails=asked.get("thumbnails") in ("1", "yes", "true"),
+            thumbnails=flag(request, "thumbnails"),
         )
         headers = {"Content-Disposition": f'attachment; filename="{export.filename}"', "Cache-Control": "no-store"}
         if request.method == "HEAD":
             return Response(headers=headers, media_type=export.format.media_type)
         return StreamingResponse(_streamed(export.parts()), headers=headers, media_type=export.format.media_type)
-
-
-async def _body(request: Request) -> bytes:
-    """Return the body of a form; raise InvalidRequest for one that is too large."""
-    found = bytearray()
-    async for part in request.stream():
-        found += part
-        if len(found) > MAX_FORM:
-            raise InvalidRequest(reason=said("the list of ids is too long; export what a search finds"))
-    return bytes(found)
 
 
 def _day(asked: Mapping[str, str], name: str) -> date | None:

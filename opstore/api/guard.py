@@ -8,9 +8,10 @@ from __future__ import annotations
 import ipaddress
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
@@ -19,7 +20,9 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from opstore.errors import InvalidQuery, InvalidRequest, OpstoreError, said, shown
+from opstore.api.rates import Rates, caller_at, caller_with
+from opstore.api.table import Answer
+from opstore.errors import ForeignOrigin, InvalidQuery, InvalidRequest, OpstoreError, said, shown
 from opstore.roles import LOCAL, PROGRAM, Person
 
 if TYPE_CHECKING:
@@ -32,7 +35,6 @@ log = logging.getLogger("opstore.api")
 #: What a browser on this machine calls it; any other Host is a name that somebody pointed here (DNS rebinding).
 HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 READING = ("GET", "HEAD")
-Answer = Callable[[Request], Response]
 #: How a caller is told of an error; None is a fault of the program itself.
 Telling = Callable[[Request, OpstoreError | None], Response]
 #: Says who has signed in, None where no sign-in is set up; raises SignInWanted or NoRole.
@@ -56,6 +58,7 @@ class Guard:
         """Guard answers of what `app` returns; `identify` says who has signed in."""
         self._app = app
         self._identify = identify
+        self._rates = Rates()
 
     def acting(self) -> Acting:
         """Return what whoever was let in to the answer under way may use; raise LookupError outside of one."""
@@ -77,7 +80,10 @@ class Guard:
                     _admitted.set(self._admit(request))
                 if methods and request.method not in methods:
                     raise MethodNotAllowed(method=shown(request.method))
-                response = await run_in_threadpool(answer, request)
+                if not everyone and request.method not in READING:
+                    _check_origin(request)
+                found = await run_in_threadpool(answer, request)  # of an async answer this is only its beginning
+                response = await found if isinstance(found, Awaitable) else found
             except OpstoreError as error:
                 response = (telling or _in_json)(request, error)
             except Exception:  # a fault of the program itself: the caller gets an answer all the same, the log the details
@@ -90,18 +96,36 @@ class Guard:
         return _Endpoint(handle)
 
     def _admit(self, request: Request) -> Person:
-        """Let in whoever holds the token, has signed in, or, where no sign-in is set up, sits at this machine."""
-        token = self._app().settings.api_token
+        """Let in whoever holds the token, has signed in, or, where no sign-in is set up, sits at this machine; only so often."""
+        settings = self._app().settings
+        token, address = settings.api_token, request.client.host if request.client else ""
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        # Header bytes are read as Latin-1: encoded back they are what was sent, a token in UTF-8 too.
-        if token and scheme.lower() == "bearer" and secrets.compare_digest(given.strip().encode("latin-1"), token.encode()):
-            return PROGRAM
+        if token and scheme.lower() == "bearer":
+            self._rates.check_tries(address)
+            # Header bytes are read as Latin-1: encoded back they are what was sent, a token in UTF-8 too.
+            if secrets.compare_digest(given.strip().encode("latin-1"), token.encode()):
+                self._rates.count(settings.api_rate, caller_with(token))
+                return PROGRAM
+            self._rates.wrong(address)
         person = self._identify(request)
-        if person is not None:
-            return person
-        if request.client is None or not _is_loopback(request.client.host):
-            raise NotAdmitted
-        return LOCAL
+        if person is None:
+            if not _is_loopback(address):
+                raise NotAdmitted
+            person = LOCAL
+        self._rates.count(settings.api_rate, person.email or caller_at(address))
+        return person
+
+
+def _check_origin(request: Request) -> None:
+    """Refuse what another site's page sends: a form posts to any address without asking, with this machine's standing here.
+
+    Browsers say where a request comes from, and no page can make them lie; programs say nothing.
+    """
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise ForeignOrigin
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower():
+        raise ForeignOrigin
 
 
 class _Endpoint:
@@ -120,7 +144,12 @@ def _in_json(request: Request, error: OpstoreError | None) -> Response:
     if isinstance(error, InvalidQuery):
         place = {key: error.details[key] for key in ("position", "length")}
         return JSONResponse({"success": False, "error": str(error), **place}, status_code=error.status)
-    return error_answer(str(error), error.status)
+    answer = error_answer(str(error), error.status)
+    if error.status == 429 and "seconds" in error.details:
+        answer.headers["Retry-After"] = str(error.details["seconds"])
+    if isinstance(error, NotAdmitted):
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
 
 
 def _told_path(path: str) -> str:
@@ -176,6 +205,7 @@ class SecurityHeaders:
         ]
         if scope["path"].startswith("/api/"):
             extra.append((b"content-security-policy", b"default-src 'none'; sandbox"))
+            extra.append((b"cross-origin-resource-policy", b"same-origin"))  # no other site may show, or guess at, what is here
 
         async def complete(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -6,20 +6,26 @@ Media types come from the bytes, never from a name or a sidecar.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from opstore.api.guard import Answer
-from opstore.errors import FileMissing, InvalidRequest, UnsafeFile
+from opstore.api.guard import error_answer
+from opstore.api.shapes import ERROR, FILES, HEALTH, JOB, LIMIT, NUMBER, PAGE, SEARCH, SIDECAR, job_record
+from opstore.api.table import FILE_NAME, FLAG, OPERATION_ID, SHOWN, Call, Parameter, Told, by_id, done, flag, listed
+from opstore.curation import version_of
+from opstore.errors import FileMissing, InvalidRequest, OperationNotFound, UnsafeFile
 from opstore.index import MAX_PAGE, Row
 from opstore.names import is_operation_id, parse_name
 from opstore.operation import Operation, timestamp
 
 if TYPE_CHECKING:
+    from starlette.types import Message, Receive, Scope, Send
+
     from opstore.app import Acting
 
 #: A stored file never changes under its name.
@@ -36,16 +42,58 @@ class Look:
         """Answer from what `app` returns."""
         self._app = app
 
-    def answers(self) -> dict[str, Answer]:
-        """Return the answer of each address."""
-        return {
-            "/api/health": self._health,
-            "/api/search": self._search,
-            "/api/history": self._history,
-            "/api/history/{operation_id}": self._item,
-            "/api/files/{name}": self._file,
-            "/api/thumbnails/{name}": self._thumbnail,
-        }
+    def calls(self) -> tuple[Call, ...]:
+        """Return the routes."""
+        file = (Parameter("name", "a stored file's name", FILE_NAME, "path"),)
+        return (
+            Call("GET", "/api/health", self._health, "Whether the server works, and on how much", {200: Told("it does", HEALTH)}),
+            Call(
+                "GET", "/api/search", self._search, "Search, a page at a time", {200: Told("a page", PAGE)}, SEARCH, errors=(422,)
+            ),
+            Call(
+                "GET",
+                "/api/history",
+                self._history,
+                "The newest operations",
+                {200: Told("their sidecars, newest first", done(count=NUMBER, operations=listed(SIDECAR)))},
+                (LIMIT,),
+            ),
+            Call(
+                "GET",
+                "/api/history/{operation_id}",
+                self._item,
+                "One operation",
+                {
+                    200: Told("its sidecar", done(operation=SIDECAR), headers={"ETag": "names this state of it, for If-Match"}),
+                    202: Told("it is under way", done(operationId=OPERATION_ID, job=JOB), headers={"Retry-After": "seconds"}),
+                },
+                (by_id(),),
+                errors=(404, 422),
+            ),
+            Call(
+                "GET",
+                "/api/files/{name}",
+                self._file,
+                "A stored file, or parts of it",
+                {
+                    200: Told("the file", None, FILES, {"ETag": "names these bytes"}),
+                    206: Told("the part that Range named", None, (*FILES, "multipart/byteranges")),
+                    304: Told("the caller has it already", None, ()),
+                    416: Told("there is no such part", ERROR),
+                },
+                (*file, Parameter("download", "as a file to save", FLAG)),
+                errors=(404,),
+            ),
+            Call(
+                "GET",
+                "/api/thumbnails/{name}",
+                self._thumbnail,
+                "A small picture of a stored file, or of an operation",
+                {200: Told("the picture", None, ("image/jpeg", "image/png", "image/webp")), 304: Told("known", None, ())},
+                (Parameter("name", "a stored file's name, or an operation's id", SHOWN, "path"),),
+                errors=(404, 422),
+            ),
+        )
 
     def _health(self, request: Request) -> Response:
         service = self._app().service
@@ -82,14 +130,23 @@ class Look:
         return JSONResponse({"success": True, "count": len(operations), "operations": operations})
 
     def _item(self, request: Request) -> Response:
-        operation = self._app().service.store.get_operation_metadata(request.path_params["operation_id"])
-        return JSONResponse({"success": True, "operation": operation})
+        operation_id, service = request.path_params["operation_id"], self._app().service
+        try:
+            operation = service.store.get_operation_metadata(operation_id)
+        except OperationNotFound:
+            job = service.job(operation_id)
+            if job is None:
+                raise
+            return JSONResponse(
+                {"success": True, "operationId": operation_id, "job": job_record(job)}, 202, headers={"Retry-After": "1"}
+            )
+        return JSONResponse({"success": True, "operation": operation}, headers={"ETag": etag_of(operation)})
 
     def _file(self, request: Request) -> Response:
         path, kind = self._app().service.media(request.path_params["name"])
         name = kind.name if kind else "application/octet-stream"
         # What cannot be recognised is handed over as a file to save, never shown.
-        inline = kind is not None and request.query_params.get("download") is None
+        inline = kind is not None and not flag(request, "download")
         answer = file_answer(path, name)
         parts = parse_name(path.name)
         stem = path.name.rsplit(".", 1)[0]
@@ -126,13 +183,41 @@ def thumbnail_file(path: Path, keep: str = FOREVER) -> FileResponse:
     return file_answer(path, kind, keep)
 
 
+class StoredFile(FileResponse):
+    """A file, or parts of it, as RFC 9110 wants them: parts are for GET only (14.2), and a refusal is told as every error is."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["method"] != "GET":
+            scope = {**scope, "headers": [header for header in scope["headers"] if header[0] != b"range"]}
+        refusal: JSONResponse | None = None
+
+        async def told(message: Message) -> None:
+            nonlocal refusal
+            if message["type"] == "http.response.start" and message["status"] in (400, 416):
+                size = {"Content-Range": f"bytes */{self.headers['content-length']}"} if message["status"] == 416 else {}
+                refusal = error_answer("There is no such part of this file.", message["status"])
+                refusal.headers.update(size)
+            elif refusal is None:
+                await send(message)
+
+        await super().__call__(scope, receive, told)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+
+
+def etag_of(operation: Mapping[str, Any]) -> str:
+    """Return what names this state of a sidecar."""
+    return f'"{version_of(operation)}"'
+
+
 def file_answer(path: Path, media_type: str, keep: str = FOREVER) -> FileResponse:
     """Return a file, which a browser may `keep` as Cache-Control says; raise FileMissing where it has gone meanwhile."""
     try:
         found = path.lstat()
     except FileNotFoundError:  # deleted since it was looked at
         raise FileMissing(name=path.name) from None
-    return FileResponse(path, media_type=media_type, headers={"Cache-Control": keep}, stat_result=found)
+    return StoredFile(path, media_type=media_type, headers={"Cache-Control": keep}, stat_result=found)
 
 
 def unless_known(answer: FileResponse, request: Request) -> Response:
@@ -141,11 +226,19 @@ def unless_known(answer: FileResponse, request: Request) -> Response:
     if tags is not None:
         known = tags.strip() == "*" or answer.headers["etag"] in [tag.strip().removeprefix("W/") for tag in tags.split(",")]
     else:
-        known = since is not None and since == answer.headers["last-modified"]
+        known = since is not None and _is_not_after(answer.headers["last-modified"], since)
     if not known:
         return answer
     kept = {name: answer.headers[name] for name in ("cache-control", "etag", "last-modified")}
     return Response(status_code=304, headers=kept)
+
+
+def _is_not_after(modified: str, since: str) -> bool:
+    """Compare two HTTP dates; one that is none says nothing (RFC 9110, 13.1.3)."""
+    try:
+        return parsedate_to_datetime(modified) <= parsedate_to_datetime(since)
+    except (ValueError, TypeError, OverflowError):  # TypeError: without a zone
+        return False
 
 
 def card(row: Row, stack: int = 1) -> dict[str, Any]:

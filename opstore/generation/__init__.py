@@ -121,7 +121,7 @@ class Generation:
         )
         made = varied(self.service, base, request.variants, request.axes)
         if len(made) == 1:
-            return made
+            return [replace(made[0], operation_id=request.operation_id)]
         batch_id = generate_operation_id(self._clock())
         # What the analysis cost was paid once: the first one carries it, or a budget would count it with each.
         free = {key: value for key, value in analysis.record().items() if key != "cost"}
@@ -166,7 +166,7 @@ class Generation:
 
     def record_failure(self, request: SmartRequest, analysis: WorkflowAnalysis | None, error: OpstoreError) -> str:
         """Store a request that could not be run as an operation with its error; return the operation's id."""
-        operation_id = generate_operation_id(self._clock())
+        operation_id = request.operation_id or generate_operation_id(self._clock())
         chosen = analysis.chosen if analysis else request.workflow
         workflow = chosen if chosen and chosen in OPERATION_TYPES else "unknown"
         metadata = {

@@ -158,7 +158,7 @@ class Index:
             with self._database.reading() as connection:
                 plan = self._plan(connection, query)
                 found, further = Stacks(connection, plan, str(stack)).page(place, size)
-                total = self._total(Pages(connection, plan, "newest"), text)
+                total = self._total(Pages(connection, plan, order), text)
             rows = tuple(Row.of(entry) for entry, _ in found)
             return Found(rows, str(further) if further else None, total, {entry.id: n for entry, n in found})
 

@@ -22,6 +22,7 @@ OpstoreError
 │   └── OperationChanged         and whoever asks had seen it before
 ├── StorageError                 the disk or the folder said no
 │   └── UnsafeFile
+│       └── DamagedPack          what a packed month holds cannot be read
 ├── DamagedOperation             stored data that cannot be read
 ├── FetchError                   a result could not be downloaded
 │   ├── FetchRefused
@@ -231,6 +232,10 @@ class UnsafeFile(StorageError):
     """{name} is not a plain file (a link, a pipe or a folder), so it is not opened."""
 
     status = 404
+
+
+class DamagedPack(UnsafeFile):
+    """{name} cannot be read from its packed month: {reason}. The pack is left as it is; `verify` lists it."""
 
 
 class DamagedOperation(OpstoreError):

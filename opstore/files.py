@@ -16,19 +16,14 @@ import fcntl
 import hashlib
 import itertools
 import os
-import secrets
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from opstore.errors import FileMissing, OperationBusy, OperationExists, StorageError, UnsafeFile, said
-
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-# O_NONBLOCK: opening a planted FIFO must not hang; O_NOFOLLOW: a planted link must not lead out of the folder.
-_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+from opstore import disk
+from opstore.errors import FileMissing, OperationBusy, OperationExists, StorageError, said
 
 _REASONS = {
     errno.ENOSPC: said("the disk is full; free some space and try again"),
@@ -38,6 +33,7 @@ _REASONS = {
     errno.EROFS: said("the folder is on a read-only disk"),
     errno.EACCES: said("this program may not write or read there; check the folder's permissions"),
     errno.EPERM: said("this program may not write or read there; check the folder's permissions"),
+    errno.EBUSY: said("somebody else changes it at this moment; try again in a moment"),
     errno.EMFILE: said("too many files are open; try again in a moment"),
     errno.ENFILE: said("too many files are open on this machine; try again in a moment"),
     errno.ENOENT: said("the folder is not there; check that its disk is connected"),
@@ -46,10 +42,8 @@ _REASONS = {
 }
 
 
-#: Bytes read at a time where two files are compared.
-_PART = 1024 * 1024
 #: What passes without anybody mending the disk: it says nothing of the file that was asked for.
-_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EBUSY)
 
 
 def is_passing(error: BaseException) -> bool:
@@ -85,7 +79,7 @@ class Folder:
             missing = [path for path in (self.path, *self.path.parents) if not path.is_dir()]
             for path in reversed(missing):
                 path.mkdir(exist_ok=True)
-                with _opened(path.parent) as parent:
+                with disk.opened(path.parent) as parent:
                     os.fsync(parent)
 
     @contextlib.contextmanager
@@ -93,8 +87,8 @@ class Folder:
         """Let only one caller at a time into the block, across threads and processes; one that dies lets the next in."""
         with contextlib.ExitStack() as held:
             with storage_errors():
-                folder = held.enter_context(_opened(self.path))
-                held.enter_context(_locked(folder, key))
+                folder = held.enter_context(disk.opened(self.path))
+                held.enter_context(disk.locked(folder, key))
             yield
 
     # -- writing ---------------------------------------------------------------------------------------------------------
@@ -108,49 +102,51 @@ class Folder:
         OperationExists(`key`) and nothing changes, and so does any file of the names `rivals`. Only one caller at a time works
         under one `key`, across processes. A `private` file can be read by this program's user only.
         """
-        with storage_errors(), _opened(self.path) as folder, _locked(folder, key):
-            if _present(folder, rivals):
+        with storage_errors(), disk.opened(self.path) as folder, disk.locked(folder, key):
+            self._ready(folder, key, (*itertools.chain(*stages), *rivals))
+            if disk.present(folder, rivals):
                 raise OperationExists(operation_id=key)
             fresh = [{n: d for n, d in stage.items() if not self._accepted(folder, key, n, d)} for stage in stages]
             temps: dict[str, str] = {}
             try:
                 for name, data in ((name, data) for stage in fresh for name, data in stage.items()):
-                    temps[name] = temp = _temp_name(name)
-                    _write(folder, temp, data, private)
+                    temps[name] = temp = disk.temp_name(name)
+                    disk.write(folder, temp, data, private)
                 for temp in temps.values():
-                    _sync(folder, temp)
+                    disk.sync(folder, temp)
                 for stage in fresh:
                     for name in stage:
-                        _link(folder, key, temps[name], name)
+                        disk.link(folder, key, temps[name], name)
                     os.fsync(folder)
             except BaseException:
-                _withdraw(folder, temps)
+                disk.withdraw(folder, temps)
                 raise
-            _discard(folder, temps.values())
+            disk.discard(folder, temps.values())
 
     def replace(self, key: str, name: str, data: bytes, expected: str | None, *, private: bool = False) -> str:
         """Put `data` in the place of the file whose digest is `expected` (None: whatever is there); return the new digest.
 
         Raise OperationBusy(`key`) if somebody changed the file meanwhile: a compare-and-swap across processes.
         """
-        with storage_errors(), _opened(self.path) as folder, _locked(folder, key):
+        with storage_errors(), disk.opened(self.path) as folder, disk.locked(folder, key):
+            self._ready(folder, key, [name])
             if expected is not None and digest(self._read(folder, name, None)) != expected:
                 raise OperationBusy(operation_id=key)
-            temp = _temp_name(name)
+            temp = disk.temp_name(name)
             try:
-                _write(folder, temp, data, private)
-                _sync(folder, temp)
+                disk.write(folder, temp, data, private)
+                disk.sync(folder, temp)
                 os.rename(temp, name, src_dir_fd=folder, dst_dir_fd=folder)
             except BaseException:
-                _discard(folder, [temp])
+                disk.discard(folder, [temp])
                 raise
             os.fsync(folder)
         return digest(data)
 
     def append(self, name: str, line: bytes) -> None:
         """Add a line to a log, in one write that no other's falls into; it outlives a kill, but waits for no disk."""
-        with storage_errors(), _opened(self.path) as folder:
-            file = os.open(name, _APPEND, 0o644, dir_fd=folder)
+        with storage_errors(), disk.opened(self.path) as folder:
+            file = os.open(name, disk.APPEND, 0o644, dir_fd=folder)
             try:
                 os.write(file, line)
             finally:
@@ -158,9 +154,9 @@ class Folder:
 
     def settle(self, name: str) -> None:
         """Make sure that a file survives a power cut: whoever wrote it may have died before the sync; or raise FileMissing."""
-        with storage_errors(), _opened(self.path) as folder:
+        with storage_errors(), disk.opened(self.path) as folder:
             try:
-                _sync(folder, name)
+                disk.sync(folder, name)
             except FileNotFoundError:
                 raise FileMissing(name=name) from None
             os.fsync(folder)
@@ -174,18 +170,27 @@ class Folder:
         where `unless` is in `source`.
         """
         first, second = sorted((self, source), key=lambda folder: str(folder.path))
-        with first.locked(key), second.locked(key), storage_errors(), _opened(self.path) as here, _opened(source.path) as there:
-            if unless is not None and _present(there, [unless]):
+        with (
+            first.locked(key),
+            second.locked(key),
+            storage_errors(),
+            disk.opened(self.path) as here,
+            disk.opened(source.path) as there,
+        ):
+            names = [name for stage in stages for name in stage]
+            self._ready(here, key, names)
+            source._ready(there, key, [*names, *([unless] if unless else ())])
+            if unless is not None and disk.present(there, [unless]):
                 return
             arrived: list[str] = []
             try:
                 for stage in stages:
                     for name in stage:
-                        if _carry(there, here, key, name):
+                        if disk.carry(there, here, key, name):
                             arrived.append(name)
                     os.fsync(here)
             except BaseException:
-                _discard(here, reversed(arrived))
+                disk.discard(here, reversed(arrived))
                 raise
             for stage in reversed(stages):
                 for name in stage:
@@ -195,7 +200,8 @@ class Folder:
 
     def remove(self, key: str, names: Sequence[str]) -> None:
         """Remove `names` durably and in order; those already gone are passed over."""
-        with storage_errors(), _opened(self.path) as folder, _locked(folder, key):
+        with storage_errors(), disk.opened(self.path) as folder, disk.locked(folder, key):
+            self._ready(folder, key, names)
             for name in names:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=folder)
@@ -207,10 +213,10 @@ class Folder:
         Nothing is written over: where `new_name` is taken there, a number is added to it. Raise FileMissing.
         """
         target.make()
-        with target.locked(new_name), storage_errors(), _opened(self.path) as here, _opened(target.path) as there:
+        with target.locked(new_name), storage_errors(), disk.opened(self.path) as here, disk.opened(target.path) as there:
             free = new_name
             for number in itertools.count(2):
-                if not _present(there, [free]):
+                if not disk.present(there, [free]):
                     break
                 free = f"{new_name}.{number}"
             try:
@@ -221,6 +227,9 @@ class Folder:
             os.fsync(here)
         return free
 
+    def _ready(self, folder: int, key: str, names: Iterable[str]) -> None:
+        """Bring here what these names have elsewhere before any of them is changed; `key` is locked. Here is all there is."""
+
     def _accepted(self, folder: int, key: str, name: str, data: bytes) -> bool:
         try:
             existing = self._read(folder, name, len(data))
@@ -228,7 +237,7 @@ class Folder:
             return False
         if existing != data:
             raise OperationExists(operation_id=key)
-        _sync(folder, name)  # another program may have written it without
+        disk.sync(folder, name)  # another program may have written it without
         return True
 
     # -- reading ---------------------------------------------------------------------------------------------------------
@@ -237,8 +246,8 @@ class Folder:
         """Open a regular file for reading; raise FileMissing, or UnsafeFile for a link, a pipe or a folder."""
         with storage_errors():
             try:
-                with _opened(self.path) as folder:
-                    return _open_regular(folder, name)
+                with disk.opened(self.path) as folder:
+                    return disk.open_regular(folder, name)
             except (FileNotFoundError, NotADirectoryError):
                 raise FileMissing(name=name) from None
 
@@ -261,8 +270,8 @@ class Folder:
         """Return those of `names` that are in the folder, of whatever kind (1.3 µs a name)."""
         with storage_errors():
             try:
-                with _opened(self.path) as folder:
-                    return _present(folder, names)
+                with disk.opened(self.path) as folder:
+                    return disk.present(folder, names)
             except FileNotFoundError:
                 return []
 
@@ -318,8 +327,8 @@ class Folder:
         """Say whether somebody writes under `key` at this moment."""
         with storage_errors():
             try:
-                with _opened(self.path) as folder:
-                    lock = os.open(_lock_name(key), _READ, dir_fd=folder)
+                with disk.opened(self.path) as folder:
+                    lock = os.open(disk.lock_name(key), disk.READ, dir_fd=folder)
             except OSError as error:
                 if is_passing(error):
                     raise
@@ -334,7 +343,7 @@ class Folder:
 
     def _read(self, folder: int, name: str, limit: int | None) -> bytes:
         try:
-            with _open_regular(folder, name) as file:
+            with disk.open_regular(folder, name) as file:
                 return file.read(-1 if limit is None else limit + 1)
         except FileNotFoundError:
             raise FileMissing(name=name) from None
@@ -345,147 +354,3 @@ def leftover_of(name: str) -> str | None:
     if name.startswith(".") and name.endswith((".tmp", ".lock")):
         return name[1:].split(".", 1)[0].split("_in", 1)[0].split("_out", 1)[0]
     return None
-
-
-def _temp_name(name: str) -> str:
-    return f".{name}.{secrets.token_hex(4)}.tmp"
-
-
-def _lock_name(key: str) -> str:
-    return f".{key}.lock"
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield folder
-    finally:
-        os.close(folder)
-
-
-@contextlib.contextmanager
-def _locked(folder: int, key: str) -> Iterator[None]:
-    name = _lock_name(key)
-    while True:
-        lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644, dir_fd=folder)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            # The holder before us unlinked the file it had locked: only the lock that still has its name counts.
-            if _is_named(folder, name, os.fstat(lock)):
-                break
-        except BaseException:
-            os.close(lock)
-            raise
-        os.close(lock)
-    try:
-        yield
-    finally:
-        _discard(folder, [name])
-        with contextlib.suppress(OSError):  # closing alone does not unlock while a child of fork() holds a copy
-            fcntl.flock(lock, fcntl.LOCK_UN)
-        os.close(lock)
-
-
-def _present(folder: int, names: Iterable[str]) -> list[str]:
-    found = []
-    for name in names:
-        with contextlib.suppress(FileNotFoundError):
-            os.stat(name, dir_fd=folder, follow_symlinks=False)
-            found.append(name)
-    return found
-
-
-def _is_named(folder: int, name: str, file: os.stat_result) -> bool:
-    try:
-        return os.path.samestat(file, os.stat(name, dir_fd=folder, follow_symlinks=False))
-    except FileNotFoundError:
-        return False
-
-
-def _open_regular(folder: int, name: str) -> BinaryIO:
-    try:
-        file = os.open(name, _READ, dir_fd=folder)
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link, a socket
-            raise UnsafeFile(name=name) from None
-        raise
-    if not stat.S_ISREG(os.fstat(file).st_mode):
-        os.close(file)
-        raise UnsafeFile(name=name)
-    return os.fdopen(file, "rb")
-
-
-def _write(folder: int, name: str, data: bytes, private: bool) -> None:
-    file = os.open(name, _WRITE, 0o600 if private else 0o644, dir_fd=folder)
-    try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(file, rest) :]
-        # Starts writing back without waiting, so that the syncs of several files overlap (479 against 321 saves/s measured).
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
-    finally:
-        os.close(file)
-
-
-def _sync(folder: int, name: str) -> None:
-    file = os.open(name, _READ, dir_fd=folder)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
-
-
-def _link(folder: int, key: str, temp: str, name: str) -> None:
-    try:
-        os.link(temp, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-    except FileExistsError:  # made by another program, which does not know the lock
-        raise OperationExists(operation_id=key) from None
-
-
-def _withdraw(folder: int, temps: dict[str, str]) -> None:
-    """Take back what a failed create has made, the sidecar first; where that cannot be done, its media stay with it."""
-    with contextlib.suppress(OSError):
-        for name, temp in reversed(temps.items()):
-            # The disk is asked: a note of what was linked may lack the last one, whatever interrupted us before it was made.
-            with contextlib.suppress(FileNotFoundError):
-                if _is_named(folder, name, os.stat(temp, dir_fd=folder, follow_symlinks=False)):
-                    os.unlink(name, dir_fd=folder)
-    _discard(folder, temps.values())
-
-
-def _carry(there: int, here: int, key: str, name: str) -> bool:
-    """Link a file here; say whether that was still to do."""
-    try:
-        os.link(name, name, src_dir_fd=there, dst_dir_fd=here, follow_symlinks=False)
-        return True
-    except FileNotFoundError:
-        if not _present(here, [name]):  # neither here nor moved by a call that was interrupted
-            raise FileMissing(name=name) from None
-    except FileExistsError:
-        if not _is_same(there, here, name):
-            raise OperationExists(operation_id=key) from None
-    return False
-
-
-def _is_same(there: int, here: int, name: str) -> bool:
-    """Say whether a name is one file in both folders, or two of the same bytes; these are then durable here."""
-    if os.path.samestat(_stat(there, name), _stat(here, name)):
-        return True
-    with _open_regular(there, name) as first, _open_regular(here, name) as second:
-        while (part := first.read(_PART)) == second.read(_PART):
-            if not part:
-                os.fsync(second.fileno())
-                return True
-    return False
-
-
-def _stat(folder: int, name: str) -> os.stat_result:
-    return os.stat(name, dir_fd=folder, follow_symlinks=False)
-
-
-def _discard(folder: int, names: Iterable[str]) -> None:
-    for name in names:
-        with contextlib.suppress(OSError):
-            os.unlink(name, dir_fd=folder)

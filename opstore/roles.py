@@ -42,7 +42,7 @@ ACTS: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("index.version", "index.changes_since", "index.used_as_input", "index.holding", "index.makeshift"), LOOK),
     **dict.fromkeys(("store.read_file", "store.open_file", "store.iterate", "store.media_names"), LOOK),
     **dict.fromkeys(("store.list_operations", "store.get_operation_metadata"), LOOK),
-    **dict.fromkeys(("store.operations.has", "store.operations.path"), LOOK),
+    **dict.fromkeys(("store.operations.has", "store.operations.path", "store.operations.is_empty"), LOOK),
     # saying what one thinks of it
     **dict.fromkeys(("curation.annotate", "curation.undo", "curation.put_in_trash", "curation.restore"), _MARK),
     **dict.fromkeys(("curation.trashed", "curation.used_by"), LOOK),

@@ -352,13 +352,16 @@ class Service:
         return found
 
     def media(self, name: str) -> tuple[Path, media.MediaType | None]:
-        """Return a stored media file's path and what its bytes are; raise InvalidFileName, FileMissing or UnsafeFile."""
+        """Return a path of a stored media file and what its bytes are; raise InvalidFileName, FileMissing or UnsafeFile."""
+        path = self.store.file_path(name)
         parts = parse_name(name)
-        with self.store.open_file(name) as file:
-            head = file.read(4096)
         if parts is None or parts.role == "sidecar":
             raise FileMissing(name=name)
-        return self.store.operations.path / name, media.sniff(head)
+        try:
+            with path.open("rb") as file:
+                return path, media.sniff(file.read(4096))
+        except FileNotFoundError:  # removed at this very moment
+            raise FileMissing(name=name) from None
 
     def problems(self, *, deep: bool = False) -> list[Problem]:
         """Return everything that is wrong in the data folder."""

@@ -17,19 +17,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from opstore import media, verify
+from opstore import verify
 from opstore.errors import (
     DamagedOperation,
-    EmptyFile,
     FetchError,
     FileMissing,
-    InputTooLarge,
     InvalidMetadata,
     InvalidSetting,
     OperationExists,
     OperationNotFound,
     OpstoreError,
-    TooManyInputs,
     UnsafeFile,
     said,
 )
@@ -47,14 +44,26 @@ from opstore.names import (
     parse_name,
     sidecar_name,
 )
-from opstore.operation import MAX_SIDECAR_BYTES, Operation, checked, complete, decode, encode, fallback_extension
+from opstore.operation import MAX_SIDECAR_BYTES, Operation, checked, decode, encode
+from opstore.packs import Library
+from opstore.saving import (
+    MAX_INPUT_BYTES,
+    MAX_INPUTS,
+    describe,
+    input_bytes,
+    input_extension,
+    many,
+    named_files,
+    output_bytes,
+    output_extension,
+    receipt,
+    would_mix,
+)
+
+__all__ = ["FOLDERS", "MAX_INPUTS", "MAX_INPUT_BYTES", "Store"]
 
 #: The folders of a data folder.
 FOLDERS = ("operations", "pending", "branches", "trash", "shares", "reviews", "cache")
-#: The specification's limit for an uploaded file.
-MAX_INPUT_BYTES = 10 * 1024 * 1024
-#: The specification's limit for a smart request; an edit's own limit of 5 is in the table of operation types.
-MAX_INPUTS = 10
 # What follows the id in the name of every possible input: the grammar builds them once, not at every save.
 _INPUT_ENDINGS = tuple(
     input_name("00000000000000_00000000", number, extension)[23:]
@@ -75,7 +84,8 @@ class Store:
     ) -> None:
         """Speak of the data folder at `root`, made on the first write; results are fetched under `policy`."""
         self.root = _folder(root)
-        self.operations = Folder(self.root / "operations")
+        #: The operations, loose or packed.
+        self.operations = Library(self.root)
         self.pending = Folder(self.root / "pending")
         self.cache = self.root / "cache"
         #: Called with the id of each operation written, after it is durable. A listener must not raise.
@@ -96,8 +106,8 @@ class Store:
         operation_id = check_operation_id(operation_id)
         if isinstance(index, bool) or not isinstance(index, int) or not 1 <= index <= MAX_INPUTS:
             raise InvalidMetadata(reason=said("an input's number runs from 1 to {limit}", limit=MAX_INPUTS))
-        content = _input(data, index)
-        return self._add(operation_id, input_name(operation_id, index, _input_extension(content)), content)
+        content = input_bytes(data, index)
+        return self._add(operation_id, input_name(operation_id, index, input_extension(content)), content)
 
     def save_output_file(self, operation_id: str, data: bytes, operation_type: str, index: int = 1) -> Path:
         """Save output `index` (from 1) and return its path; the extension is what the bytes are, else what the type makes."""
@@ -106,8 +116,8 @@ class Store:
             raise InvalidMetadata(reason=said("an output's number runs from 1 to {limit}", limit=MAX_NUMBER))
         if not isinstance(operation_type, str):
             raise InvalidMetadata(reason=said("{key} must be {wanted}", key="operationType", wanted=said("text")))
-        content = _output(data)
-        return self._add(operation_id, output_name(operation_id, index, _output_extension(content, operation_type)), content)
+        content = output_bytes(data)
+        return self._add(operation_id, output_name(operation_id, index, output_extension(content, operation_type)), content)
 
     def save_operation_metadata(self, operation_id: str, metadata: Mapping[str, Any]) -> Path:
         """Save the sidecar and return its path; `metadata` has the sidecar's keys, those left out are filled in.
@@ -127,15 +137,17 @@ class Store:
         if not isinstance(operation, Mapping):
             raise InvalidMetadata(reason=said("it is not a mapping of keys to values"))
         metadata = dict(operation)
-        inputs = _many(metadata.pop("inputImages", None), "inputImages")
-        outputs = _many(metadata.pop("outputs", None), "outputs")
+        inputs = many(metadata.pop("inputImages", None), "inputImages")
+        outputs = many(metadata.pop("outputs", None), "outputs")
         named = metadata.pop("operationId", None)
         operation_id = check_operation_id(generate_operation_id(self._clock()) if named is None else named)
         url = metadata.get("resultUrl")
         if _is_data_uri(url):
             metadata["resultUrl"] = None  # the result itself, megabytes of it: stored as the output, not in the sidecar
         given = checked(operation_id, metadata)
-        files = _named(operation_id, "unknown", inputs, (), None)  # what cannot be saved is refused before anything is fetched
+        files = named_files(
+            operation_id, "unknown", inputs, (), None
+        )  # what cannot be saved is refused before anything is fetched
         if url is None or outputs or (not _is_data_uri(url) and self._repeated(given, files)):
             return self.save(operation_id, metadata, inputs=inputs, outputs=outputs)
         try:
@@ -159,15 +171,15 @@ class Store:
         """
         operation_id = check_operation_id(operation_id)
         given = checked(operation_id, metadata)
-        inputs, outputs = _many(inputs, "inputs"), _many(outputs, "outputs")
-        files = _named(operation_id, given.get("operationType", "unknown"), inputs, outputs, intermediate)
+        inputs, outputs = many(inputs, "inputs"), many(outputs, "outputs")
+        files = named_files(operation_id, given.get("operationType", "unknown"), inputs, outputs, intermediate)
         repeated = self._repeated(given, files)
         if repeated is None:
             stored = self._stored_media(operation_id)
             whole = stored | files
-            sidecar = _describe(operation_id, given, whole, self._clock())
+            sidecar = describe(operation_id, given, whole, self._clock())
             try:
-                if _would_mix(stored, files, given):
+                if would_mix(stored, files, given):
                     raise OperationExists(operation_id=operation_id)
                 # What was stored before is named again: under the lock it must still be there, and it must survive a power cut.
                 self._create(operation_id, [dict(sorted(whole.items())), {sidecar_name(operation_id): encode(sidecar)}])
@@ -176,7 +188,7 @@ class Store:
                 if repeated is None:
                     raise
         self.changed(operation_id)
-        return _receipt(repeated or sidecar)
+        return receipt(repeated or sidecar)
 
     def rewrite(self, operation_id: str, change: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         """Change a stored sidecar by compare-and-swap and return it; unknown keys stay where they are.
@@ -224,6 +236,10 @@ class Store:
     def open_file(self, name: str) -> Any:
         """Open a stored media file for reading, a binary file; raise InvalidFileName, FileMissing or UnsafeFile."""
         return self.operations.open(str(check_name(name)))
+
+    def file_path(self, name: str) -> Path:
+        """Return a path where a stored file can be read now, for who needs one; raise as `open_file` does."""
+        return self.operations.place(str(check_name(name)))
 
     def read_file(self, name: str) -> bytes:
         """Return a stored file's bytes; raise as `open_file` does."""
@@ -373,127 +389,3 @@ def _is_sidecar(name: str) -> bool:
 
 def _is_data_uri(url: object) -> bool:
     return isinstance(url, str) and url[:5].lower() == "data:"
-
-
-def _many(value: object, what: str) -> list[bytes]:
-    if value is None:
-        return []
-    if isinstance(value, bytes | bytearray | memoryview):
-        return [value]  # type: ignore[list-item] # made bytes, or refused, with the others
-    if isinstance(value, list | tuple):
-        return list(value)
-    raise InvalidMetadata(reason=said("{what} must be a list of bytes", what=what))
-
-
-def _named(
-    operation_id: str, operation_type: str, inputs: Sequence[bytes], outputs: Sequence[bytes], intermediate: bytes | None
-) -> dict[str, bytes]:
-    """Return the checked files of a save by their names."""
-    if len(inputs) > MAX_INPUTS:
-        raise TooManyInputs(count=len(inputs), limit=MAX_INPUTS)
-    files: dict[str, bytes] = {}
-    for number, data in enumerate(inputs, 1):
-        content = _input(data, number)
-        files[input_name(operation_id, number, _input_extension(content))] = content
-    for number, data in enumerate(outputs, 1):
-        content = _output(data)
-        files[output_name(operation_id, number, _output_extension(content, operation_type))] = content
-    if intermediate is not None:
-        content = _output(intermediate)
-        name = output_name(operation_id, 1, _output_extension(content, "text_to_image"))
-        if files.setdefault(name, content) != content:
-            raise InvalidMetadata(reason=said("the picture between the steps and the result would have the same name"))
-    return files
-
-
-def _would_mix(stored: Mapping[str, bytes], files: Mapping[str, bytes], given: Mapping[str, Any]) -> bool:
-    """Say whether files of an earlier attempt with other content would be taken for inputs or outputs that are given whole."""
-    whole = {check_name(name).role for name in files}
-    if given.get("operationType") == "edit_then_video":
-        whole -= {"output"}  # the picture may have been saved before the video
-    return any(name not in files and check_name(name).role in whole for name in stored)
-
-
-def _input(data: object, index: int) -> bytes:
-    content = _bytes(data, said("image {index}", index=index))
-    if len(content) > MAX_INPUT_BYTES:
-        raise InputTooLarge(index=index, megabytes=f"{len(content) / 1024 / 1024:.1f}", limit=MAX_INPUT_BYTES // 1024 // 1024)
-    return content
-
-
-def _output(data: object) -> bytes:
-    return _bytes(data, said("result"))
-
-
-def _bytes(data: object, what: str) -> bytes:
-    if not isinstance(data, bytes | bytearray | memoryview):
-        reason = said("the {what} must be given as bytes, not as a {kind}", what=what, kind=type(data).__name__)
-        raise InvalidMetadata(reason=reason)
-    try:
-        content = bytes(data)
-    except ValueError:  # a memoryview that was released
-        reason = said("the {what} was given as a view of memory that is no longer there", what=what)
-        raise InvalidMetadata(reason=reason) from None
-    if not content:
-        raise EmptyFile(what=what)
-    return content
-
-
-def _input_extension(data: bytes) -> str:
-    found = media.sniff(data)
-    return found.extension if found else "jpg"
-
-
-def _output_extension(data: bytes, operation_type: str) -> str:
-    found = media.sniff(data)
-    return found.extension if found else fallback_extension(operation_type)
-
-
-def _describe(operation_id: str, given: Mapping[str, Any], media_of: Mapping[str, bytes], now: datetime) -> dict[str, Any]:
-    """Return the whole sidecar of an operation with these media (name → bytes)."""
-    names = {name: check_name(name) for name in media_of}
-    inputs = sorted((name for name, part in names.items() if part.role == "input"), key=lambda name: names[name].order)
-    outputs = sorted((name for name, part in names.items() if part.role == "output"), key=lambda name: names[name].order)
-    between = _intermediate(given, outputs)
-    main = given.get("outputFile")
-    if outputs and main not in outputs:
-        main = next((name for name in outputs if name != between), None)
-    files = [described(name, media_of[name], "input") for name in inputs]
-    files += [described(name, media_of[name], "intermediate" if name == between else "output") for name in outputs]
-    # What lies in the folder wins over what the caller says of it; names without files are taken as they are given.
-    derived = {"outputFile": main} | ({"inputFiles": inputs, "inputCount": len(inputs)} if inputs else {})
-    return complete(operation_id, dict(given) | derived | ({"files": files} if files else {}), now)
-
-
-def _intermediate(given: Mapping[str, Any], outputs: Sequence[str]) -> str | None:
-    """Return the picture of `edit_then_video` beside its video; a picture alone is the intermediate of a failed chain."""
-    if given.get("operationType") != "edit_then_video":
-        return None
-    pictures = [name for name in outputs if not name.endswith((".mp4", ".webm"))]
-    failed = given.get("success", given.get("error") is None) is False
-    return pictures[0] if pictures and (len(outputs) > 1 or failed) else None
-
-
-def described(name: str, data: bytes, role: str) -> dict[str, Any]:
-    """Return what a sidecar says of a stored file in `files`."""
-    facts = media.facts(data)
-    return {
-        "name": name,
-        "role": role,
-        "mediaType": facts.media_type,
-        "bytes": len(data),
-        "sha256": digest(data),
-        "width": facts.width,
-        "height": facts.height,
-        "seconds": facts.seconds,
-    }
-
-
-def _receipt(sidecar: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "operationId": sidecar["operationId"],
-        "success": sidecar.get("success"),
-        "inputFiles": sidecar.get("inputFiles"),
-        "outputFile": sidecar.get("outputFile"),
-        "metadataFile": sidecar_name(sidecar["operationId"]),
-    }

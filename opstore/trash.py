@@ -189,6 +189,7 @@ class Trash:
         for path in (self._store.cache / "thumbnails" / operation_id[:8]).glob(f"{operation_id}_*"):
             with contextlib.suppress(OSError):
                 path.unlink()
+        self._library.copies.forget(operation_id)
 
 
 def _usual(operation_id: str) -> Iterator[str]:

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from opstore import operation
-from opstore.errors import DamagedOperation, FileMissing, OpstoreError, UnsafeFile, said
+from opstore.errors import DamagedOperation, DamagedPack, FileMissing, OpstoreError, UnsafeFile, said, shown
 from opstore.files import Folder, digest, is_passing, leftover_of
 from opstore.job import Job
 from opstore.names import is_operation_id, own_name, parse_name, sidecar_name
+from opstore.packs import Library, Packs
 
 Kind = Literal["leftover", "orphan", "missing", "truncated", "changed", "unparsable", "mismatch", "unsafe", "foreign name"]
 
@@ -33,7 +34,7 @@ class Problem:
     name: str
     operation_id: str | None
     detail: str
-    folder: Literal["operations", "pending"] = "operations"
+    folder: Literal["operations", "pending", "packed"] = "operations"
 
 
 def verify(operations: Folder, pending: Folder, *, deep: bool = False) -> list[Problem]:
@@ -56,6 +57,8 @@ def verify(operations: Folder, pending: Folder, *, deep: bool = False) -> list[P
     for operation_id, orphans in media.items():
         if operation_id not in underway and _settled(operations, operation_id):
             problems += [_orphan(name, operation_id) for name in orphans]
+    if isinstance(operations, Library):
+        problems += [replace(problem, folder="packed") for problem in _of_packs(operations.packs, deep)]
     return sorted(problems, key=lambda problem: (problem.name, problem.kind))
 
 
@@ -102,11 +105,31 @@ def _broken_pending(pending: Folder) -> Iterator[Problem]:
             yield Problem("unparsable", name, parts.operation_id, detail)
 
 
+def _of_packs(packs: Packs, deep: bool) -> Iterator[Problem]:
+    """Yield what is wrong with the files of packed months themselves; what they hold is looked at with the operations."""
+    yield from _leftovers(packs.folder, packs.folder.names())
+    for month in packs.months():
+        name = packs.path(month).name
+        try:
+            pack = packs.pack(month)
+            if pack is None:
+                continue  # unpacked at this moment
+            if deep:
+                pack.check()
+            for stranger in pack.strangers():
+                yield Problem("foreign name", name, None, said("it names {name}, not a file of its own", name=shown(stranger)))
+        except DamagedPack as error:
+            yield Problem("unparsable", name, None, str(error))
+
+
 def _operation_problems(operations: Folder, operation_id: str, present: set[str], deep: bool) -> Iterator[Problem]:
     name = sidecar_name(operation_id)
     try:
         sidecar = operation.decode(operations.read(name, operation.MAX_SIDECAR_BYTES), operation_id)
     except FileMissing:
+        return
+    except DamagedPack as error:
+        yield Problem("unparsable", name, operation_id, str(error))
         return
     except UnsafeFile:
         yield Problem("unsafe", name, operation_id, said("not a plain file"))
@@ -158,6 +181,8 @@ def _file_problems(folder: Folder, name: str, operation_id: str, entry: Mapping[
             folder.read(name)
     except FileMissing:
         yield Problem("missing", name, operation_id, said("the sidecar names it and it is not there"))
+    except DamagedPack as error:
+        yield Problem("changed", name, operation_id, str(error))
     except UnsafeFile:
         yield Problem("unsafe", name, operation_id, said("not a plain file"))
     except OpstoreError as error:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from opstore.ui import importing, parts, storage
+from opstore.ui import importing, packing, parts, storage
 from opstore.ui.state import opened
 from opstore.ui.words import _
 
@@ -31,6 +31,9 @@ with left:
     with st.container(border=True):
         st.subheader(_("Clean-up"), anchor=False)
         storage.cleanup(service, look, busy)
+    with st.container(border=True):
+        st.subheader(_("Packed months"), anchor=False)
+        packing.packing(service, busy)
     with st.container(border=True):
         st.subheader(_("Trash"), anchor=False)
         storage.trash(service, look, busy)

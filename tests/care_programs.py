@@ -1,7 +1,7 @@
 """What the tests of care run as child processes, to be killed: each does one act over a data folder and says `ACK`.
 
 `python -S -E -B -m tests.care_programs PROGRAM DATA [ARGUMENT …]`, from the project's folder; nothing but the standard library is
-loaded.
+loaded, but by `pack` and `unpack`.
 """
 
 from __future__ import annotations
@@ -44,6 +44,18 @@ def repair(data: str) -> None:
     _say("ACK repair")
 
 
+def pack(data: str) -> None:
+    """Pack every month that ended 60 days ago."""
+    care_of(opstore.Store(data)).compression.apply(60)
+    _say("ACK pack")
+
+
+def unpack(data: str) -> None:
+    """Bring back what is packed."""
+    care_of(opstore.Store(data)).compression.unpack()
+    _say("ACK unpack")
+
+
 def write(data: str, letter: str) -> None:
     """Save, annotate, trash and restore until standard input ends."""
     store = opstore.Store(data)
@@ -69,7 +81,9 @@ def _tag(sidecar: dict[str, Any]) -> None:
     sidecar["annotations"]["tags"] = [*sidecar["annotations"]["tags"][-5:], str(len(sidecar["annotations"]["tags"]))]
 
 
-PROGRAMS: dict[str, Callable[..., None]] = {program.__name__: program for program in (cleanup, backup, restore, repair, write)}
+PROGRAMS: dict[str, Callable[..., None]] = {
+    program.__name__: program for program in (cleanup, backup, restore, repair, pack, unpack, write)
+}
 
 if __name__ == "__main__":
     PROGRAMS[sys.argv[1]](*sys.argv[2:])

@@ -60,10 +60,21 @@ def run(command_line: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command_line, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
-def faults(strace: str, command_line: list[str], place: Path, log: Path) -> list[Fault]:
-    """Run the command once, unharmed, and return every call of CALLS that it makes from the first mention of `place` on."""
+def faults(strace: str, command_line: list[str], place: Path, log: Path, also: Iterable[str] = ()) -> list[Fault]:
+    """Run the command once, unharmed, and return every call of CALLS and `also` from the first mention of `place` on."""
     place.mkdir(exist_ok=True)
-    done = run([strace, "-f", "-qq", "-o", str(log), "-e", f"trace={','.join(CALLS)}", *command_line])
+    done = run(
+        [
+            strace,
+            "-f",
+            "-qq",
+            "-o",
+            str(log),
+            "-e",
+            f"trace={','.join(dict.fromkeys((*CALLS, *(f'?{name}' for name in also))))}",
+            *command_line,
+        ]
+    )
     assert done.returncode == 0, done.stderr
     assert "ACK" in done.stdout, done.stdout
     count: Counter[str] = Counter()

@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 #: From the ground up; a room imports from lower floors only. A new room needs a floor here, and a line in docs/architecture.md.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("operation", "job", "names", "media", "files", "translations", "roles"),
-    ("fetch", "store", "verify", "preferences", "people", "spoken"),
+    ("operation", "job", "names", "media", "disk", "files", "translations", "roles"),
+    ("fetch", "saving", "packs", "store", "verify", "preferences", "people", "spoken"),
     ("index", "providers", "workflows", "thumbnails", "trash", "comparing"),
     ("jobs", "lineage", "analytics", "demo", "smart"),
     ("budget", "curation", "once", "branches", "reviews", "exports", "report", "shares"),
@@ -38,7 +38,11 @@ ALLOWED = {
     ("operation", "names"),
     ("job", "operation"),
     ("job", "names"),
+    ("files", "disk"),
     ("store", "fetch"),
+    ("store", "packs"),
+    ("store", "saving"),
+    ("verify", "packs"),
     ("store", "verify"),
     ("workflows", "providers"),
     ("__init__", "app"),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from opstore.care.backup import Backup, Taken, check_apart
 from opstore.care.cleanup import Cleaned, Cleanup, Plan, Rule
+from opstore.care.compression import Compressed, Compression
 from opstore.care.desk import Desk
 from opstore.care.history import KEPT_DAYS, HistoryImport, since_of
 from opstore.care.importing import Import, Imported, source_of
@@ -34,6 +35,8 @@ __all__ = [
     "Care",
     "Cleaned",
     "Cleanup",
+    "Compressed",
+    "Compression",
     "Fact",
     "Imported",
     "Plan",
@@ -69,6 +72,7 @@ class Care:
         self.trash = trash
         self.cleanup = Cleanup(store, index, trash, clock=clock)
         self.repair = Repair(store, trash, providers, policy, clock=clock)
+        self.compression = Compression(store, clock=clock)
         self.desk = Desk(self)
         self._preferences = preferences
         self._providers = providers

@@ -17,17 +17,19 @@ from pathlib import Path
 from opstore.care.hashes import Hashes
 from opstore.care.report import Report, quiet
 from opstore.care.vault import Snapshot, Vault, is_safe
-from opstore.errors import DamagedOperation, FileMissing, InvalidInput, OpstoreError, UnsafeFile, said
+from opstore.errors import DamagedOperation, DamagedPack, FileMissing, InvalidInput, OpstoreError, UnsafeFile, said
 from opstore.files import Folder, digest, is_passing, leftover_of
 from opstore.names import parse_name, sidecar_name
 from opstore.operation import Operation, decode
+from opstore.packs import FOLDER
 from opstore.store import Store
 
 #: Contents are handed on together: a folder's sync then serves many files, and as much is held in memory.
 BATCH_FILES, BATCH_BYTES = 64, 32 * 1024 * 1024
 #: An operation that moves between library and trash is looked for this often.
 _PASSES = 5
-_OWN = ("operations", "trash", "pending")
+#: Packed operations are read as if they were loose, and are in a backup as plain files.
+_OWN = ("operations", "trash", "pending", FOLDER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Backup:
             self._take_rest(Folder(self._store.root), ())
             self._take_pending()
             self._take_operations()
+            self._note_packs()
             self._take_alone()
             self._flush()
         finally:
@@ -93,6 +96,15 @@ class Backup:
                 self._take_rest(Folder(below), path)
             else:
                 self._take_file(folder, name, "/".join(path))
+
+    def _note_packs(self) -> None:
+        """Note packs that cannot be read: what they hold is in no backup."""
+        packs = self._store.operations.packs
+        for month in packs.months():
+            try:
+                packs.pack(month)
+            except DamagedPack as error:
+                self._left_out[f"{FOLDER}/{packs.path(month).name}"] = str(error)
 
     def _take_pending(self, only: Iterable[str] | None = None) -> None:
         """Take the records of what is under way, and the files that belong to them."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from opstore.care.acts import Act, Acts
 from opstore.care.cleanup import Rule
+from opstore.care.compression import Compressed
 from opstore.care.repair import Remedy
 from opstore.care.report import Report
 from opstore.care.survey import survey
@@ -136,6 +137,18 @@ class Desk:
 
         self.acts.start("history", work)
 
+    def plan_packing(self, days: int) -> None:
+        """Say what packing the months that ended so many days ago would save."""
+        self.acts.start("packable", lambda report: _months(self._care.compression.plan(days, report=report)) | {"days": days})
+
+    def pack(self, days: int) -> None:
+        """Pack them."""
+        self.acts.start("pack", lambda report: _months(self._care.compression.apply(days, report=report)) | {"days": days})
+
+    def unpack(self, month: str | None) -> None:
+        """Bring a packed month back as plain files, or all."""
+        self.acts.start("unpack", lambda report: _months(self._care.compression.unpack(month, report)))
+
     def empty_trash(self) -> None:
         """Remove for good what is in the trash now."""
 
@@ -159,3 +172,9 @@ class Desk:
 def _remedies(found: Sequence[Remedy]) -> dict[str, Any]:
     rows = [[remedy.problem.kind, remedy.problem.name, remedy.step, remedy.detail] for remedy in found[:_SHOWN]]
     return {"count": len(found), "kinds": dict(Counter(remedy.problem.kind for remedy in found)), "rows": rows}
+
+
+def _months(found: Compressed) -> dict[str, Any]:
+    rows = [[month.month, month.operations, month.before, month.after] for month in found.months]
+    left = list(found.left.items())[:_SHOWN]
+    return {"count": found.operations, "saved": found.saved, "months": rows, "left": len(found.left), "rows": left}

@@ -7,6 +7,7 @@
 | missing, truncated, changed | the result is fetched again where the provider still has it; it must have the hash that is known |
 | truncated, changed | what is there goes to `quarantine/` |
 | unparsable, mismatch, unsafe | the file goes to `quarantine/`; media that are alone by that are adopted |
+| a pack that is unparsable | what can be read of it comes back as loose files, then it goes to `quarantine/` |
 | foreign name | left as it is: readers pass over such names |
 
 Every step is one durable act, and decided anew from what is there: a repair that was killed is repeated. Of what goes to
@@ -30,7 +31,8 @@ from opstore.jobs.results import is_whole
 from opstore.names import EXTENSIONS, FileName, output_name, own_name, parse_name, sidecar_name, time_of
 from opstore.operation import OPERATION_TYPES, Operation, timestamp
 from opstore.providers import Provider
-from opstore.store import Store, described
+from opstore.saving import described
+from opstore.store import Store
 from opstore.trash import Trash
 from opstore.verify import Problem
 
@@ -134,6 +136,8 @@ class Repair:
 
     def _set_aside(self, problem: Problem) -> str:
         folder = self._folder_of(problem)
+        if problem.folder == "packed":
+            self._store.operations.rescue(problem.name)
         name = folder.set_aside(problem.name, self.quarantine, problem.name)
         if problem.operation_id:
             self._store.changed(problem.operation_id)
@@ -264,7 +268,8 @@ class Repair:
         raise _Cannot(reason)
 
     def _folder_of(self, problem: Problem) -> Folder:
-        return self._store.pending if problem.folder == "pending" else self._store.operations
+        folders = {"pending": self._store.pending, "packed": self._store.operations.packs.folder}
+        return folders.get(problem.folder, self._store.operations)
 
 
 class _Cannot(Exception):

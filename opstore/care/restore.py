@@ -232,7 +232,11 @@ class Restore:
             self._create(folder, "restoring", [contents], {name: path}, private=path in _PRIVATE)
 
     def _prepare(self, snapshot: Snapshot, paths: Iterable[str]) -> None:
-        self._vault.prepare({snapshot.files[path] for path in paths if not (self._store.root / path).exists()})
+        self._vault.prepare({snapshot.files[path] for path in paths if not self._has(path)})
+
+    def _has(self, path: str) -> bool:
+        above, _, name = path.rpartition("/")
+        return self._store.operations.has(name) if above == "operations" else (self._store.root / path).exists()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ import sys
 from collections.abc import Sequence
 
 import opstore
-from opstore.cli import backup, care, demo, export, importing, look, repair, serve, share, stats
+from opstore.cli import backup, care, compress, demo, export, importing, look, repair, serve, share, stats
 from opstore.errors import OpstoreError
 
 #: Each adds its commands, in the order of the help.
-GROUPS = (serve, look, share, care, stats, export, demo, backup, repair, importing)
+GROUPS = (serve, look, share, care, compress, stats, export, demo, backup, repair, importing)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -31,6 +31,7 @@ from opstore.index.sqlite import Connection, Damaged, Database
 from opstore.index.watch import Watch
 from opstore.index.writer import Written, put_all, put_parts
 from opstore.names import is_operation_id
+from opstore.packs import FOLDER
 
 #: Seconds between two looks at the folder's time.
 TICK = 1.0
@@ -257,11 +258,12 @@ class Follower:
         suspects: list[str] = []
         try:
             with Reader(self._path) as reader:
-                for count, operation_id in enumerate(_ids(self._path)):
+                loose = ((operation_id, None) for operation_id in _ids(self._path))
+                for count, (operation_id, packed) in enumerate(itertools.chain(loose, reader.packed())):
                     stamp = known.take(operation_id)
                     if stamp is None:
                         fresh.append(operation_id)
-                    elif stamp == UNSETTLED or (stamps and reader.stamp(operation_id) != stamp):
+                    elif stamp == UNSETTLED or (stamps and (packed or reader.stamp(operation_id)) != stamp):
                         suspects.append(operation_id)
                     if count % 1000 == 999:
                         self._breathe()
@@ -387,7 +389,9 @@ def _parts(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 
 
 def _time_of(path: Path) -> int:
-    """Return when the folder's list of names last changed, 0 where there is no folder."""
-    with contextlib.suppress(OSError):
-        return os.stat(path).st_mtime_ns
-    return 0
+    """Return when the folder's list of names, or that of packed months beside it, last changed; 0 where there is none."""
+    found = [0]
+    for folder in (path, path.parent / FOLDER):
+        with contextlib.suppress(OSError):
+            found.append(os.stat(folder).st_mtime_ns)
+    return max(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -13,11 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from opstore.errors import DamagedOperation, StorageError, UnsafeFile, said
+from opstore.errors import DamagedOperation, DamagedPack, StorageError, UnsafeFile, said
 from opstore.files import is_passing, storage_errors
 from opstore.index.observed import UNSETTLED, Broken, Observed, broken
 from opstore.index.table import read_entry
 from opstore.operation import MAX_SIDECAR_BYTES, OTHERS
+from opstore.packs import FOLDER, Packs
 
 #: A file younger than this may be written again within one tick of its clock: its stamp says nothing yet.
 SETTLED = 2.0
@@ -32,9 +34,10 @@ class Reader:
     """The folder of operations, opened once for many files."""
 
     def __init__(self, path: Path) -> None:
-        """Read from the folder at `path`, inside a `with`."""
+        """Read from the folder at `path` and what is packed beside it, inside a `with`."""
         self._path = path
         self._folder = -1
+        self._packs = Packs(path.parent / FOLDER)
 
     def __enter__(self) -> Self:
         """Open the folder; raise StorageError where there is none."""
@@ -45,6 +48,7 @@ class Reader:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Close the folder."""
         os.close(self._folder)
+        self._packs.close()
 
     def read(self, operation_id: str) -> Observed | None:
         """Return what the index keeps of an operation and its file's stamp, None where there is no file.
@@ -69,13 +73,14 @@ class Reader:
         try:
             file = os.open(name, _READ, dir_fd=self._folder)
         except FileNotFoundError:
-            return None
+            # Packed; or, where it is not, it came back between the two looks.
+            return self._packed(name, operation_id) or (self.data(operation_id) if self._is_loose(name) else None)
         except OSError as error:
             return self._unopened(operation_id, error), self.stamp(operation_id) or UNSETTLED
         try:
             before = os.fstat(file)
             if not stat.S_ISREG(before.st_mode):
-                return broken(operation_id, "unsafe", _UNSAFE), _stamp(before)
+                return broken(operation_id, "unsafe", _UNSAFE), _stamp(before.st_size, before.st_mtime_ns)
             # One read and one byte more than there is, as a rule: it shows that the end was reached.
             data = os.read(file, min(before.st_size, MAX_SIDECAR_BYTES) + 1)
             while len(data) <= MAX_SIDECAR_BYTES and (more := os.read(file, MAX_SIDECAR_BYTES)):
@@ -84,14 +89,43 @@ class Reader:
             return self._unopened(operation_id, error), UNSETTLED
         finally:
             os.close(file)
-        return data, _stamp(before)
+        return data, _stamp(before.st_size, before.st_mtime_ns)
 
     def stamp(self, operation_id: str) -> int | None:
         """Return a file's stamp without reading it, None where there is no file."""
         try:
-            return _stamp(os.stat(f"{operation_id}.json", dir_fd=self._folder, follow_symlinks=False))
+            file = os.stat(f"{operation_id}.json", dir_fd=self._folder, follow_symlinks=False)
         except OSError:
+            entry = self._packs.entry(f"{operation_id}.json")
+            return None if entry is None else _stamp(entry.size, entry.modified)
+        return _stamp(file.st_size, file.st_mtime_ns)
+
+    def packed(self) -> Iterator[tuple[str, int]]:
+        """Yield the id of every packed operation that is not loose as well, and its stamp."""
+        for pack in self._packs.readable():
+            with contextlib.suppress(DamagedPack):
+                for operation_id, size, modified in pack.sidecars():
+                    if not self._is_loose(f"{operation_id}.json"):
+                        yield operation_id, _stamp(size, modified)
+
+    def _is_loose(self, name: str) -> bool:
+        try:
+            os.stat(name, dir_fd=self._folder, follow_symlinks=False)
+        except OSError:
+            return False
+        return True
+
+    def _packed(self, name: str, operation_id: str) -> tuple[bytes | Broken, int] | None:
+        """Return a packed sidecar's bytes and its stamp, the same that it had as a loose file."""
+        entry = self._packs.entry(name)
+        if entry is None:
             return None
+        stamp = _stamp(entry.size, entry.modified)
+        try:
+            data = self._packs.read(name)
+        except DamagedPack as error:
+            return broken(operation_id, "unparsable", DamagedOperation(operation_id=operation_id, reason=str(error))), stamp
+        return None if data is None else (data, stamp)
 
     def read_many(self, ids: Sequence[str], threads: ThreadPoolExecutor) -> Iterator[tuple[str, Observed | None]]:
         """Begin to read in parallel, and return an iterator of every id with what was read, in the order given."""
@@ -119,8 +153,8 @@ def unreadable(error: DamagedOperation) -> Broken:
     return broken(error.details["operation_id"], kind, error)
 
 
-def _stamp(file: os.stat_result) -> int:
-    """Return a number for size and time of a file: four bytes an operation."""
-    if -SETTLED < time.time() - file.st_mtime < SETTLED:
+def _stamp(size: int, modified: int) -> int:
+    """Return a number for size and time (nanoseconds) of a file: four bytes an operation."""
+    if -SETTLED < time.time() - modified / 1e9 < SETTLED:
         return UNSETTLED
-    return (zlib.crc32(b"%d:%d" % (file.st_size, file.st_mtime_ns)) & 0x7FFFFFFF) or 1
+    return (zlib.crc32(b"%d:%d" % (size, modified)) & 0x7FFFFFFF) or 1

@@ -6,7 +6,6 @@ it, and none remembers anything of its own.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -402,9 +401,7 @@ def _span(service: Service, query: str) -> str:
 def _nothing(service: Service) -> None:
     newest = service.index.search(size=1).rows
     if not newest:
-        with os.scandir(service.store.operations.path) as files:
-            empty = next(files, None) is None
-        if empty or service.index.progress().ready:
+        if service.store.operations.is_empty() or service.index.progress().ready:
             if service.may("create"):
                 parts.note(_("The library is empty. Make the first one."))
                 st.page_link(parts.CREATE, label=_("Create"))

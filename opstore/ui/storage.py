@@ -66,6 +66,9 @@ def act_name(kind: str) -> str:
         "empty": _("Emptying the trash"),
         "rebuild": _("Building the index"),
         **dict.fromkeys(("import", "history"), _("Importing")),
+        "packable": _("Looking what packing saves"),
+        "pack": _("Packing"),
+        "unpack": _("Unpacking"),
     }
     return names.get(kind, kind)
 

@@ -1,0 +1,425 @@
+"""Compression: whole months of old operations go into packs (docs/format.md), and come back, with the same bytes.
+
+Of every batch: its files are read, encoded, added to the pack in one durable transaction, read back from it through another
+connection and compared bit for bit with what was read first; only then the loose files go, one operation after the other under
+its lock, and only where none of them has changed since. A kill or a power cut at any moment leaves every operation whole, loose
+or packed or both, where the loose one counts; begun again it goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from opstore import disk
+from opstore.care.report import Report, quiet
+from opstore.errors import DamagedPack, InvalidInput, OpstoreError, StorageError, said, shown
+from opstore.files import Folder, digest, is_passing, storage_errors
+from opstore.names import parse_name, sidecar_name, time_of
+from opstore.operation import MAX_SIDECAR_BYTES, decode
+from opstore.packs.codecs import MAX_BYTES, MAX_SAMPLES, Codec, dictionary_of
+from opstore.packs.pack import Pack
+from opstore.store import Store
+
+#: Months that ended longer ago than this many days are packed.
+DAYS = 90
+_MAX_DAYS = 100_000
+#: What is packed or unpacked together: as much is held in memory, and shares the syncs.
+_BATCH_FILES, _BATCH_BYTES = 1_000, 32 * 1024 * 1024
+#: Files looked into for an estimate: sidecars (0.1 ms each) and JPEGs (60 ms each) of a month.
+_SAMPLED_SIDECARS, _SAMPLED_JPEGS = 400, 6
+#: Bytes of a pack's tables for each file.
+_ROW = 190
+_MONTH = re.compile(r"\A(?P<year>[0-9]{4})-?(?P<month>0[1-9]|1[0-2])\Z")
+_KEY = "compress"
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """What of a month (`2025-11`) is, or would be, packed: `bytes` of its files, what they took of the disk, what they take now.
+
+    Where it was only estimated, `after` is about right, and `bytes` and `before` are exact.
+    """
+
+    month: str
+    operations: int
+    files: int
+    bytes: int
+    before: int
+    after: int
+
+    @property
+    def saved(self) -> int:
+        """Return the bytes of the disk that are free now; fewer than none where packing does not pay."""
+        return self.before - self.after
+
+
+@dataclass(frozen=True, slots=True)
+class Compressed:
+    """What an act came to, the oldest month first, and what it left loose, or packed: by operation or pack, why."""
+
+    months: tuple[Month, ...]
+    left: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def operations(self) -> int:
+        """Return how many operations moved."""
+        return sum(month.operations for month in self.months)
+
+    @property
+    def saved(self) -> int:
+        """Return the bytes of the disk that it freed."""
+        return sum(month.saved for month in self.months)
+
+
+@dataclass(frozen=True, slots=True)
+class _Loose:
+    """A loose file as it was looked at: its bytes, and what it takes of the disk."""
+
+    name: str
+    bytes: int
+    taken: int
+
+
+_Operations = dict[str, list[_Loose]]
+
+
+class Compression:
+    """The packing of one store's months."""
+
+    def __init__(self, store: Store, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        """Pack the operations of `store`."""
+        self._store = store
+        self._library = store.operations
+        self._clock = clock
+
+    # -- what is there ---------------------------------------------------------------------------------------------------
+
+    def months(self) -> dict[str, int]:
+        """Return the packed months (`2025-11`), the oldest first, and what their packs take of the disk."""
+        found = {}
+        for month in self._library.packs.months():
+            with contextlib.suppress(OSError):
+                found[_told(month)] = self._library.packs.path(month).stat().st_blocks * 512
+        return found
+
+    def packed(self) -> Compressed:
+        """Return what is packed now: `bytes` of the files, and in `after` what the pack takes of the disk."""
+        found, left = [], {}
+        for month in self._library.packs.months():
+            path = self._library.packs.path(month)
+            try:
+                pack = self._library.packs.pack(month)
+                entries = pack.entries() if pack else []
+                taken = path.stat().st_blocks * 512
+            except DamagedPack as error:
+                left[path.name] = str(error)
+                continue
+            except OSError:  # unpacked meanwhile
+                continue
+            count = len({parts.operation_id for entry in entries if (parts := parse_name(entry.name))})
+            size = sum(entry.size for entry in entries)
+            before = sum(-(-entry.size // 4096) * 4096 for entry in entries)
+            found.append(Month(_told(month), count, len(entries), size, before, taken))
+        return Compressed(tuple(found), left)
+
+    def plan(self, days: int = DAYS, month: str | None = None, report: Report = quiet) -> Compressed:
+        """Say what packing would save, from samples of each month; nothing changes. Raise InvalidInput for no month."""
+        found = self._due(days, month)
+        months = []
+        for number, (key, operations) in enumerate(sorted(found.items())):
+            report(number, len(found), said("estimating what packing saves"))
+            months.append(self._estimate(key, operations))
+        return Compressed(tuple(months))
+
+    # -- packing ---------------------------------------------------------------------------------------------------------
+
+    def apply(self, days: int = DAYS, month: str | None = None, report: Report = quiet) -> Compressed:
+        """Pack the months that ended more than `days` ago, or one (`2025-11`) however old; raise InvalidInput for no month."""
+        left: dict[str, str] = {}
+        months = []
+        with Folder(self._store.root).locked(_KEY):
+            found = self._due(days, month)
+            total, done = sum(map(len, found.values())), 0
+            for key, operations in sorted(found.items()):
+                try:
+                    months.append(self._pack(key, operations, left, _shifted(report, done, total, said("packing"))))
+                except DamagedPack as error:
+                    left[self._library.packs.path(key).name] = str(error)
+                done += len(operations)
+        return Compressed(tuple(months), left)
+
+    def _pack(self, key: str, operations: _Operations, left: dict[str, str], report: Callable[[int], None]) -> Month:
+        pack = self._library.packs.begin(key, self._samples(operations, MAX_SAMPLES))
+        path = self._library.packs.path(key)
+        empty = path.stat().st_blocks * 512 if not pack.is_empty() else 0
+        gone: list[str] = []
+        with contextlib.closing(Pack(path, key)) as again, ThreadPoolExecutor(2, thread_name_prefix="opstore-pack") as pool:
+            done = 0
+            for batch in _batches(operations):
+                report(done)
+                done += len(batch)
+                gone += self._pack_batch(pack, again, batch, left, pool)
+        pack.shrink()
+        self._library.packs.discard(key)  # where all that was to be packed has changed meanwhile
+        files = [file for operation_id in gone for file in operations[operation_id]]
+        after = path.stat().st_blocks * 512 if path.exists() else 0
+        sizes = sum(file.bytes for file in files), sum(file.taken for file in files)
+        return Month(_told(key), len(gone), len(files), *sizes, after - empty)
+
+    def _pack_batch(
+        self, pack: Pack, again: Pack, batch: _Operations, left: dict[str, str], pool: ThreadPoolExecutor
+    ) -> list[str]:
+        """Pack some operations, and return those whose loose files are gone."""
+        read: dict[str, dict[str, tuple[str, bytes]]] = {}
+        for operation_id, files in batch.items():
+            try:
+                read[operation_id] = self._read(operation_id, files)
+            except OpstoreError as error:
+                if is_passing(error):
+                    raise
+                left[operation_id] = str(error)
+        contents = {name: found for files in read.values() for name, found in files.items()}
+        names = sorted(contents, key=lambda name: name.endswith(".json"))  # pictures begin in their threads, sidecars here
+        coded = {name: pool.submit(pack.encode, name, contents[name][1]) for name in names if not name.endswith(".json")}
+        encoded = {name: coded[name].result() if name in coded else pack.encode(name, contents[name][1]) for name in names}
+        pack.add({name: (_modified(contents[name][0]), encoded[name]) for name in names})
+        for name, (_, data) in contents.items():
+            if again.read(name) != data:
+                raise StorageError(reason=said("{name} was not written as it was given", name=name))
+        gone = []
+        for operation_id, known in read.items():
+            taken = {name: (stamp, encoded[name].sha256) for name, (stamp, _) in known.items()}
+            if self._library.let_go(operation_id, taken):
+                gone.append(operation_id)
+            else:
+                left[operation_id] = said("it was changed meanwhile")
+        with storage_errors(), disk.opened(self._library.path) as folder:
+            os.fsync(folder)
+        return gone
+
+    def _read(self, operation_id: str, files: Sequence[_Loose]) -> dict[str, tuple[str, bytes]]:
+        """Return the stamp and the bytes of an operation's loose files; raise for one that cannot be read, or is no operation."""
+        found = {}
+        for file in files:
+            stamp = self._library.loose.stamp(file.name)  # before the bytes: a change in between is seen when they are to go
+            data = self._library.loose.read(file.name, MAX_BYTES)
+            if stamp is None or len(data) > MAX_BYTES:
+                raise StorageError(reason=said("{name} is too large to be packed", name=file.name))
+            found[file.name] = stamp, data
+        if sidecar_name(operation_id) in found:
+            decode(found[sidecar_name(operation_id)][1], operation_id)
+        return found
+
+    # -- unpacking -------------------------------------------------------------------------------------------------------
+
+    def unpack(self, month: str | None = None, report: Report = quiet) -> Compressed:
+        """Bring all packed months back as loose files, or one; raise StorageError, with nothing done, where they have no room."""
+        left: dict[str, str] = {}
+        months = []
+        packs, only = self._library.packs, None if month is None else _key(month)
+        with Folder(self._store.root).locked(_KEY):
+            wanted = [key for key in packs.months() if only in (None, key)]
+            found = {}
+            for key in wanted:
+                try:
+                    found[key] = packs.pack(key)
+                except DamagedPack as error:
+                    left[packs.path(key).name] = str(error)
+            whole = {key: pack for key, pack in found.items() if pack is not None}
+            self._check_room(sum(entry.size for pack in whole.values() for entry in pack.entries()))
+            total, done = sum(len(pack.sidecars()) for pack in whole.values()), 0
+            for key, pack in whole.items():
+                months.append(self._unpack(key, pack, left, _shifted(report, done, total, said("unpacking"))))
+                done += months[-1].operations
+        return Compressed(tuple(months), left)
+
+    def _unpack(self, key: str, pack: Pack, left: dict[str, str], report: Callable[[int], None]) -> Month:
+        packs = self._library.packs
+        before = packs.path(key).stat().st_blocks * 512
+        operations: _Operations = defaultdict(list)
+        for entry in pack.entries():
+            parts = parse_name(entry.name)
+            if parts:
+                operations[parts.operation_id].append(_Loose(entry.name, entry.size, -(-entry.size // 4096) * 4096))
+        back: list[str] = []
+        for batch in _batches(operations):
+            report(len(back))
+            try:
+                self._library.unpack(list(batch))
+                back += batch
+            except DamagedPack:
+                back += [operation_id for operation_id in batch if self._unpack_one(operation_id, left)]
+        if not packs.discard(key):
+            pack.shrink()
+        files = [file for operation_id in back for file in operations[operation_id]]
+        rest = packs.path(key).stat().st_blocks * 512 if packs.path(key).exists() else 0
+        sizes = sum(file.bytes for file in files), before - rest, sum(file.taken for file in files)
+        return Month(_told(key), len(back), len(files), *sizes)
+
+    def _unpack_one(self, operation_id: str, left: dict[str, str]) -> bool:
+        try:
+            self._library.unpack([operation_id])
+        except DamagedPack as error:
+            left[operation_id] = str(error)
+        return operation_id not in left
+
+    def _check_room(self, wanted: int) -> None:
+        with storage_errors():
+            free = shutil.disk_usage(self._store.root).free
+        if wanted > free:
+            told = said(
+                "unpacked, the files take {wanted} MB, and {free} MB are free", wanted=wanted // 10**6, free=free // 10**6
+            )
+            raise StorageError(reason=told)
+
+    # -- what may be packed ----------------------------------------------------------------------------------------------
+
+    def _due(self, days: int, month: str | None) -> dict[str, _Operations]:
+        """Return the whole loose operations of the months that are wanted, by month (`202511`) and id."""
+        if isinstance(days, bool) or not isinstance(days, int) or not 0 <= days <= _MAX_DAYS:
+            raise InvalidInput(reason=said("an age is a whole number of days from 0 to {limit}", limit=_MAX_DAYS))
+        only = None if month is None else _key(month)
+        limit = f"{self._clock() - timedelta(days=days):%Y%m}"
+        underway = {name.removesuffix(".json") for name in self._store.pending.names()}
+        found: dict[str, _Operations] = defaultdict(lambda: defaultdict(list))
+        odd = set()
+        with storage_errors():
+            for name, state in _files(self._library.loose):
+                parts = parse_name(name)
+                key = name[:6]
+                if parts is None or (key != only if only else key >= limit) or time_of(parts.operation_id) is None:
+                    continue
+                found[key][parts.operation_id].append(_Loose(name, state.st_size, state.st_blocks * 512))
+                if state.st_size > (MAX_SIDECAR_BYTES if parts.role == "sidecar" else MAX_BYTES):
+                    odd.add(parts.operation_id)
+        for operations in found.values():
+            for operation_id, files in list(operations.items()):
+                sidecar = sidecar_name(operation_id)
+                # A power cut may have left media whose sidecar is in the pack already.
+                exists = any(file.name == sidecar for file in files) or self._library.packs.entry(sidecar) is not None
+                if not exists or operation_id in odd or operation_id in underway:
+                    del operations[operation_id]
+        return {key: dict(sorted(operations.items())) for key, operations in found.items() if operations}
+
+    def _samples(self, operations: _Operations, most: int) -> list[bytes]:
+        """Return the sidecars of some operations from all of the month."""
+        ids = list(operations)[:: max(1, len(operations) // most)][:most]
+        found = []
+        for operation_id in ids:
+            with contextlib.suppress(OpstoreError):
+                found.append(self._library.loose.read(sidecar_name(operation_id), MAX_SIDECAR_BYTES))
+        return found
+
+    def _estimate(self, key: str, operations: _Operations) -> Month:
+        files = [file for found in operations.values() for file in found]
+        sidecars = [file for file in files if file.name.endswith(".json")]
+        once = self._distinct(operations)
+        jpegs = [file for file in once if file.name.endswith(".jpg")]
+        others = [file for file in once if not file.name.endswith(".jpg")]
+        text = self._text_ratio(operations, sum(file.bytes for file in sidecars))
+        pictures = self._jpeg_ratio(jpegs)
+        after = sum(file.bytes for file in sidecars) * text + sum(_paged(file.bytes * pictures) for file in jpegs)
+        after += sum(_paged(file.bytes) for file in others) + _ROW * len(files)
+        sizes = sum(file.bytes for file in files), sum(file.taken for file in files)
+        return Month(_told(key), len(operations), len(files), *sizes, round(after))
+
+    def _distinct(self, operations: _Operations) -> list[_Loose]:
+        """Return the media of different contents; where no sidecar has the hash, those of the same size are read."""
+        sizes = Counter(file.bytes for files in operations.values() for file in files)
+        seen: set[str] = set()
+        found = []
+        for operation_id, files in operations.items():
+            hashes: dict[object, object] = {}
+            with contextlib.suppress(OpstoreError):
+                listed = self._store.get_operation_metadata(operation_id).get("files")
+                entries = [entry for entry in listed if isinstance(entry, Mapping)] if isinstance(listed, list) else []
+                hashes = {entry.get("name"): entry.get("sha256") for entry in entries}
+            for file in files:
+                content = hashes.get(file.name)
+                if not isinstance(content, str) and sizes[file.bytes] > 1:
+                    with contextlib.suppress(OpstoreError):
+                        content = digest(self._library.loose.read(file.name, MAX_BYTES))
+                if not file.name.endswith(".json") and content not in seen:
+                    found.append(file)
+                if isinstance(content, str):
+                    seen.add(content)
+        return found
+
+    def _text_ratio(self, operations: _Operations, total: int) -> float:
+        """Return what share of their bytes sidecars take when packed: every second of a sample with what the others share."""
+        sample = self._samples(operations, _SAMPLED_SIDECARS)
+        dictionary = dictionary_of(sample[::2])
+        codec, tried = Codec(dictionary), sample[1::2] or sample
+        size = sum(map(len, tried))
+        packed = sum(len(codec.encode(data, text=True).data) for data in tried)
+        return (packed / size if size else 1.0) + (len(dictionary) / total if dictionary and total else 0.0)
+
+    def _jpeg_ratio(self, files: Sequence[_Loose]) -> float:
+        before = after = 0
+        codec = Codec(None)
+        for file in files[:: max(1, len(files) // _SAMPLED_JPEGS)][:_SAMPLED_JPEGS]:
+            with contextlib.suppress(OpstoreError):
+                data = self._library.loose.read(file.name, MAX_BYTES)
+                before += len(data)
+                after += len(codec.encode(data, text=False).data)
+        return after / before if before else 1.0
+
+
+def _files(folder: Folder) -> Iterator[tuple[str, os.stat_result]]:
+    try:
+        found = os.scandir(folder.path)
+    except FileNotFoundError:
+        return
+    with found:
+        for entry in found:
+            with contextlib.suppress(FileNotFoundError):
+                if entry.is_file(follow_symlinks=False):
+                    yield entry.name, entry.stat(follow_symlinks=False)
+
+
+def _batches(operations: _Operations) -> Iterator[_Operations]:
+    """Yield the operations, some at a time."""
+    batch: _Operations = {}
+    files = size = 0
+    for operation_id, found in operations.items():
+        batch[operation_id] = found
+        files += len(found)
+        size += sum(file.bytes for file in found)
+        if files >= _BATCH_FILES or size >= _BATCH_BYTES:
+            yield batch
+            batch, files, size = {}, 0, 0
+    if batch:
+        yield batch
+
+
+def _shifted(report: Report, done: int, total: int, what: str) -> Callable[[int], None]:
+    return lambda more: report(done + more, total, what)
+
+
+def _modified(stamp: str) -> int:
+    """Return the time in a file's stamp (inode:size:mtime:ctime)."""
+    return int(stamp.split(":")[2])
+
+
+def _paged(size: float) -> float:
+    """Return what a content takes in a pack: whole pages, once it does not fit beside others."""
+    return -(-size // 4092) * 4096 if size > 1024 else size
+
+
+def _key(month: str) -> str:
+    found = _MONTH.match(month)
+    if found is None:
+        raise InvalidInput(reason=said("{month} is no month; write it as 2025-11", month=shown(month)))
+    return found["year"] + found["month"]
+
+
+def _told(key: str) -> str:
+    return f"{key[:4]}-{key[4:]}"

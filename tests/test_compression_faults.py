@@ -1,0 +1,118 @@
+"""What a kill -9 and a power cut leave at every call of packing and unpacking: every operation, byte for byte, loose or packed.
+
+The tables of what was seen are printed (`-rP`).
+"""
+
+from __future__ import annotations
+
+import gc
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from opstore import Store
+from tests.care_samples import care_of, old
+from tests.fault_tools import CHANGES, Fault, blank_image, cut, faults, killed, mounted, system, two_at_a_time
+from tests.samples import PNG
+from tests.test_faults import desk as desk
+from tests.test_trash_faults import show
+
+Program = Callable[[str], str]
+#: A database writes at places, and cuts and syncs its files by other calls than we do.
+WRITES = CHANGES | {"pwrite64", "fdatasync", "ftruncate"}
+CONTENTS = (b"no media " * 900, b"RIFF of its own" * 500)
+
+
+def command(program: str, data: Path) -> list[str]:
+    """Return the line of a program with the installed packages: packing needs them."""
+    return [sys.executable, "-B", "-m", "tests.care_programs", program, str(data)]
+
+
+def everything(store: Store) -> dict[str, bytes]:
+    """Return every file of the library as it is read, wherever it lies."""
+    return {name: store.operations.read(name) for name in store.operations.names() if not name.startswith(".")}
+
+
+def filled(data: Path) -> tuple[Store, dict[str, bytes]]:
+    store = Store(data)
+    for number, content in enumerate(CONTENTS, 1):
+        # No JPEG: the picture library takes longer to load than all the rest.
+        store.save(old(number), {"prompt": f"number {number}"}, inputs=[PNG], outputs=[content])
+    return store, everything(store)
+
+
+def seen(data: Path, whole: dict[str, bytes], said: str, act: str) -> str:
+    """Look whether everything is there, wherever; complete the act, and undo it; return where the operations were."""
+    store = Store(data)
+    loose = {path.name for path in store.operations.path.iterdir() if not path.name.startswith(".")}
+    held = {name for pack in store.operations.packs.readable() for name in pack.names()}
+    assert everything(store) == whole, "bytes are others, or gone"
+    assert all((store.operations.path / name).read_bytes() == whole[name] for name in loose), "a torn file"
+    assert "ACK" not in said or not (loose if act == "pack" else held)
+    assert {problem.kind for problem in store.verify(deep=True)} <= {"leftover"}
+    compression = care_of(store).compression
+    if act == "pack":
+        assert not compression.apply(60).left and not {path.name for path in store.operations.path.iterdir()} & whole.keys()
+        assert everything(store) == whole
+    assert not compression.unpack().left
+    assert {name: (store.operations.path / name).read_bytes() for name in whole} == whole
+    assert [name for name in store.operations.packs.folder.names() if not name.startswith(".")] == []
+    store.operations.packs.close()
+    gc.collect()  # a pack that was removed is still open, and its disk could not be taken away
+    return f"{len(loose & whole.keys())} loose, {len(held)} packed{', acknowledged' if 'ACK' in said else ''}"
+
+
+def swept(strace: str, desk: Path, act: str, before: Path, whole: dict[str, bytes]) -> set[str]:
+    """Kill an act at every call that changes something, each time on a fresh copy of `before`."""
+    first = desk / "first"
+    system("cp", "-a", before, first)
+    calls = [fault for fault in faults(strace, command(act, first / "data"), first, desk / "log", WRITES) if fault.call in WRITES]
+
+    def case(fault: Fault) -> tuple[Fault, str]:
+        place = desk / f"{act}-{fault}"
+        system("cp", "-a", before, place)
+        state = seen(place / "data", whole, killed(strace, fault, command(act, place / "data")), act)
+        shutil.rmtree(place)
+        return fault, state
+
+    rows = two_at_a_time(case, calls)
+    show(f"kill -9, {act}", rows)
+    return {state for _, state in rows}
+
+
+def test_killed_at_every_call_packing_leaves_every_operation_whole(program: Program, desk: Path) -> None:
+    whole = filled(desk / "before" / "data")[1]
+    states = swept(program("strace"), desk, "pack", desk / "before", whole)
+    assert states >= {"6 loose, 0 packed", "6 loose, 6 packed", "3 loose, 6 packed", "0 loose, 6 packed, acknowledged"}
+
+
+def test_killed_at_every_call_unpacking_leaves_every_operation_whole(program: Program, desk: Path) -> None:
+    store, whole = filled(desk / "before" / "data")
+    care_of(store).compression.apply(60)
+    store.operations.packs.close()
+    states = swept(program("strace"), desk, "unpack", desk / "before", whole)
+    assert states >= {"0 loose, 6 packed", "6 loose, 6 packed", "6 loose, 0 packed", "6 loose, 0 packed, acknowledged"}
+
+
+def test_a_power_cut_while_packing_loses_nothing(program: Program, desk: Path) -> None:
+    strace, blank = program("strace"), blank_image(desk, program("mkfs.ext4"))
+    with mounted(desk / "before", "-o", "loop", blank) as place:
+        whole = filled(place / "data")[1]
+        first = desk / "first"
+        system("cp", "-a", place, first)
+    calls = faults(strace, command("pack", first / "data"), first, desk / "log", WRITES)
+    # At every sync, and at what makes a name come or go: in between nothing can have reached the disk in another order.
+    chosen = [
+        fault for fault in calls if fault.call in ("fsync", "fdatasync", "link", "linkat", "unlink", "unlinkat", "exit_group")
+    ]
+    rows = []
+    for fault in chosen:
+        here = desk / str(fault)
+        here.mkdir()
+        said, after = cut(blank, here, strace, fault, lambda data: command("pack", data))
+        with mounted(here / "after", "-o", "loop", after) as place:
+            rows.append((fault, seen(place / "data", whole, said, "pack")))
+        shutil.rmtree(here)
+    show("power cut, pack", rows)
+    assert {state for _, state in rows} >= {"6 loose, 0 packed", "6 loose, 6 packed", "0 loose, 6 packed, acknowledged"}

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from opstore import roles
+from opstore.api import Api
 from opstore.app import App, Settings
 from opstore.curation import Curation, Edit, annotations_of
 from opstore.errors import InvalidSetting, NotAllowed
@@ -109,6 +113,36 @@ def test_a_misspelt_act_is_a_fault_of_the_program(app: App, act: str) -> None:
     for service in (app.service, app.service.acting_as(EACH["admin"])):
         with pytest.raises(LookupError):
             service.may(act)
+
+
+#: Answers that say nothing of what is stored.
+OPEN = {"/api/openapi.json", "/api/docs"}
+FILLED = {"operation_id": ID, "id": ID, "name": f"{ID}_out.png", "subject": f"{ID}_out.png", "format": "csv", "rest": "x"}
+
+
+def test_no_http_answer_is_given_past_the_table(app: App) -> None:
+    """Whoever has no role at all is let in here: every answer must still refuse, or it uses more than `guard.acting` gives."""
+    served = TestClient(Starlette(routes=Api(lambda: app, lambda request: NOBODY).routes()), raise_server_exceptions=False)
+    seen = 0
+    for route in Api(lambda: app).routes():
+        if not route.path.startswith("/api") or route.path in OPEN:
+            continue
+        path = re.sub(r"\{(\w+)[^}]*\}", lambda found: FILLED.get(found[1], ID), route.path)
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+            status = served.request(method, path).status_code
+            assert 400 <= status < 500, f"{method} {path} answers {status} to somebody without a role"
+            seen += status == 403
+    assert seen >= 8, "they were refused for that, and not all for something else"
+
+
+def test_pages_never_see_the_whole_app() -> None:
+    """`running()` gives everything to anybody: only the launcher, and the main script for the settings, may ask for it."""
+    root = Path(roles.__file__).parent
+    asking = re.compile(r"ui\.state import .*\brunning\b|def running\(\) -> App")
+    users = {
+        path.name for path in (*root.rglob("*.py"), *(root.parent / "pages").glob("*.py")) if asking.search(path.read_text())
+    }
+    assert users == {"main.py", "state.py"}
 
 
 # -- who may what --------------------------------------------------------------------------------------------------------

@@ -55,8 +55,7 @@ def _strip(service: Service, operation: Operation, query: str, order: str) -> No
                 st.rerun()
         if operation.outputs:
             zoom(key="zoom", compare=bool(operation.inputs))
-        if service.may("shares.create"):
-            share.button(service, [operation.id], "operation", f"drawer-{operation.id}")
+        share.button(service, [operation.id], "operation", f"drawer-{operation.id}")
         curate.trash(service, operation)
 
 

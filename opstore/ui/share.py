@@ -23,7 +23,9 @@ LISTED = 100
 
 
 def button(service: Service, ids: Sequence[str], kind: Kind, place: str) -> None:
-    """Show the button that opens the form; `place` tells it from others on the page."""
+    """Show the button that opens the form, to whoever may share; `place` tells it from others on the page."""
+    if not service.may("shares.create"):
+        return
     with st.popover(_("Share")):
         form(service, ids, kind, place)
 
@@ -31,7 +33,7 @@ def button(service: Service, ids: Sequence[str], kind: Kind, place: str) -> None
 def asked(service: Service) -> bool:
     """Open the form for what was just chosen in the grid; say whether something was."""
     ids = st.session_state.pop("sharing", None)
-    if not ids:
+    if not ids or not service.may("shares.create"):
         return False
 
     @st.dialog(ngettext("Share {count} operation", "Share {count} operations", len(ids)), width=560)

@@ -309,3 +309,32 @@ def test_listeners_that_go_away_are_let_go_and_an_end_is_not_held_up(tmp_path: P
 def threads_of(pid: int) -> int:
     """Return how many threads a process has."""
     return len(list(Path(f"/proc/{pid}/task").iterdir()))
+
+
+def test_the_server_listens_on_this_machine_only(server: Server) -> None:
+    lines = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
+    listening = {
+        fields[1].split(":")[0] for fields in lines if fields[3] == "0A" and int(fields[1].split(":")[1], 16) == server.port
+    }
+    assert listening == {"0100007F"}, "127.0.0.1, and no other address"
+
+
+def test_a_foreign_name_reaches_neither_pages_nor_their_lines(server: Server) -> None:
+    """A name that somebody pointed here, and a page of another site, for pages, their files and their WebSocket."""
+
+    def status(path: str, host: str, *more: str) -> bytes:
+        request = "\r\n".join([f"GET {path} HTTP/1.1", f"Host: {host}", "Connection: close", *more, "", ""])
+        return raw(server, request.encode()).split(b"\r\n")[0].split(b" ")[1]
+
+    here = f"127.0.0.1:{server.port}"
+    line = (
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    )
+    for path in ("/", "/library", "/api/health", "/_stcore/health", "/_stcore/host-config"):
+        assert status(path, here) == b"200", path
+        assert status(path, "evil.example") == status(path, f"evil.example:{server.port}") == b"400", path
+    for host, origin in (("evil.example", "http://evil.example"), (here, "http://evil.example")):
+        assert status("/_stcore/stream", host, *line, f"Origin: {origin}") in (b"400", b"403"), (host, origin)

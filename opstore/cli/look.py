@@ -63,8 +63,7 @@ def _search(options: argparse.Namespace) -> int:
         parse(query)  # a mistake is told at once, not after a first look at a million files
         rows, total = _answered(index, query, options.order, options.limit)
     except InvalidQuery as error:
-        if not options.json:
-            print(_pointed(query, error.details["position"], error.details["length"]), file=sys.stderr)
+        print(_pointed(query, error.details["position"], error.details["length"]), file=sys.stderr)
         raise
     if options.json:
         sidecars = list(_readable(index.store, [row.id for row in rows]))

@@ -9,6 +9,7 @@ import argparse
 import getpass
 import locale
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,8 +42,10 @@ def add(verbs: Any) -> None:
     ):
         ending = verb(acts, name, run, what)
         ending.add_argument("link", metavar="LINK", help="the link's address, or its id")
+        ending.add_argument("--dry-run", action="store_true", help="only say which link that is")
     rotating = verb(acts, "rotate", _rotate, "sign links with a new key from now on")
     rotating.add_argument("--end-old", action="store_true", help="end every link that was handed out so far")
+    rotating.add_argument("--dry-run", action="store_true", help="only say how many links there are")
     bundling = verb(acts, "bundle", _bundle, "write operations as a folder, or a zip, that needs no network")
     _chosen(bundling)
     bundling.add_argument("--to", required=True, type=Path, metavar="PATH", help="a folder to make, or a file ending in .zip")
@@ -167,19 +170,37 @@ def _line(item: Listed) -> str:
 
 
 def _revoke(options: argparse.Namespace) -> int:
+    if options.dry_run:
+        return _looked(options, [_shares(options).named(options.link)], "would open nothing any more")
     share = _shares(options).revoke(options.link)
     return _done(options, share.id, "It opens nothing any more.")
 
 
 def _forget(options: argparse.Namespace) -> int:
+    if options.dry_run:
+        return _looked(options, [_shares(options).named(options.link)], "would be gone, its visits too")
     _shares(options).forget(options.link)
     return _done(options, None, "It is gone.")
 
 
 def _rotate(options: argparse.Namespace) -> int:
+    if options.dry_run:
+        return _looked(options, _shares(options).all(), "would end" if options.end_old else "would still open")
     _shares(options).rotate(end_old=options.end_old)
     told = "Every link made before has ended: `share list --json` has the new addresses." if options.end_old else None
     return _done(options, None, told or "Links are signed with a new key; those made before still open.")
+
+
+def _looked(options: argparse.Namespace, found: Sequence[Listed], what: str) -> int:
+    """Say what would happen to links, and do nothing."""
+    if options.json:
+        told = [_told(options, _shares(options), item) for item in found]
+        print_json({"success": True, "dryRun": True, "count": len(told), "shares": told})
+        return 0
+    for item in found:
+        print(_line(item))
+    print(f"{len(found)} {what}.")
+    return 0
 
 
 def _done(options: argparse.Namespace, share_id: str | None, told: str) -> int:

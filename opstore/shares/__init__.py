@@ -138,6 +138,12 @@ class Shares:
         self._read(share_id)
         self._folder.remove(share_id, [f"{share_id}.json", log_name(share_id)])
 
+    def named(self, named: str) -> Listed:
+        """Return a link by its id, token or address, one that has ended or is damaged too; raise ShareNotFound."""
+        share_id = self._named(named)
+        self._read(share_id)
+        return Listed(share_id, self._readable(share_id), self._log.visits(share_id))
+
     def rotate(self, *, end_old: bool = False) -> None:
         """Sign links with a new key; `end_old` ends every link made before, whose addresses change with it."""
         self._keys.rotate(end_old=end_old)

@@ -48,5 +48,7 @@ if not who.may("create"):
     BESIDES.append(st.Page(_home, url_path="home", default=True, visibility="hidden"))
 
 page = st.navigation([*PAGES, *BESIDES], position="top")
+if not who.may("create") and not page.url_path:
+    page.run()  # before anything is drawn that the next page draws again
 panel.bar(page, PAGES)
 page.run()

@@ -61,6 +61,7 @@ class Events:
         return (Call("GET", "/api/events", self._listen, "What happens, as it happens", told, (last,), errors=(503,)),)
 
     async def _listen(self, request: Request) -> Response:
+        self._app().service.person.check("jobs")  # here, where a refusal is still an answer
         if self._listeners >= MAX_LISTENERS:
             raise TooManyListeners
         last = request.headers.get("last-event-id", "")

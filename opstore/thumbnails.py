@@ -7,6 +7,7 @@ file: a broken picture costs one attempt, not one a visit.
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import secrets
@@ -27,6 +28,21 @@ log = logging.getLogger("opstore.thumbnails")
 
 #: Longest side in pixels: a card of the library is at most 320 CSS pixels wide.
 SIDE = 480
+
+
+def small_jpeg(path: Path, side: int) -> bytes | None:
+    """Return a small picture as a JPEG of at most `side` pixels, which every program shows; None where it cannot be read."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            small = picture.convert("RGB")
+            small.thumbnail((side, side))
+            data = io.BytesIO()
+            small.save(data, "JPEG", quality=80)
+            return data.getvalue()
+    except (OSError, ValueError, SyntaxError):
+        return None
 
 
 class Copies:

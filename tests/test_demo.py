@@ -15,11 +15,15 @@ import pytest
 from opstore import Operation, Store
 from opstore.cli import main
 from opstore.demo import MARK, fill
+from opstore.demo.making import DRAFT, MODEL
 from opstore.demo.plan import Planned, planned
+from opstore.demo.voting import TITLE
 from opstore.errors import NotADemo
+from opstore.index import Index
 from opstore.index.errorkind import error_kind
 from opstore.names import sidecar_name
 from opstore.operation import OPERATION_TYPES, SPECIFIED
+from opstore.reviews import Reviews
 from tests.samples import ID, PNG, tree
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -87,13 +91,27 @@ def test_everything_is_whole_and_says_that_it_is_a_demo(demo: Store) -> None:
         assert sidecar["demo"]["by"] == "opstore demo" and "timestamp" in sidecar["demo"]["invented"]
         assert "demo" in sidecar["annotations"]["tags"]
         if "schema" in sidecar:
-            assert (operation.provider, operation.model) == ("local", "opstore/local")
+            assert operation.provider == "local" and operation.model in (MODEL, DRAFT)
             cost = operation.cost
             assert cost is None or (cost["estimated"] and "nothing was paid" in cost["basis"])
         else:  # as the original backend wrote it
             assert list(sidecar)[: len(SPECIFIED)] == list(SPECIFIED) and operation.model is None
         if operation.succeeded:
             assert demo.read_file(str(operation.output))[:4] in (b"RIFF", b"\x89PNG") or str(operation.output).endswith(".mp4")
+
+
+def test_its_people_have_voted_between_two_models(demo: Store) -> None:
+    from opstore.analytics import content, load_frame
+    from opstore.analytics.selection import Selection
+
+    reviews = Reviews(demo, Index(demo))
+    (review,) = reviews.all()
+    votes = reviews.rows()
+    assert review.title == TITLE and len(votes) == len({vote["voter"] for vote in votes}) * len(review.ids) // 2 > 0
+    tally = content.wins(Selection.of(load_frame(demo)), votes)
+    assert tally.n == len(votes) and tally.missing == 0
+    assert set(tally.table["model"]) == {MODEL, DRAFT} and tally.table["model"][0] == MODEL, "drafts lose more often"
+    assert fill(demo).made == 0 and len(reviews.rows()) == len(votes)
 
 
 def test_a_second_run_changes_nothing_and_an_interrupted_one_is_completed(demo: Store) -> None:

@@ -22,9 +22,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("operation", "job", "names", "media", "disk", "files", "translations", "roles"),
     ("fetch", "saving", "packs", "store", "verify", "preferences", "people", "spoken"),
     ("index", "providers", "workflows", "thumbnails", "trash", "comparing"),
-    ("jobs", "lineage", "analytics", "demo", "smart"),
+    ("jobs", "lineage", "analytics", "smart"),
     ("budget", "curation", "once", "branches", "reviews", "exports", "report", "shares"),
-    ("care",),
+    ("care", "demo"),
     ("service",),
     ("generation",),
     ("app", "__init__"),  # __init__ is the front door: what programs import, and the rooms below it never do

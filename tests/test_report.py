@@ -30,6 +30,7 @@ from opstore.report import Speech, Usage, document, html, usage
 from tests import index_samples
 from tests.browser import ROOT, Server, Windows
 from tests.browser_library import fill, small
+from tests.samples import PNG
 
 pytest_plugins = ("tests.browser_fixtures",)
 
@@ -139,7 +140,7 @@ def test_the_file_opens_without_a_request_and_prints(
     assert page.title().startswith(title) and page.locator("html").get_attribute("lang") == language
     assert page.locator("h1").inner_text() == title
     assert page.locator("script, iframe, img, link, object, form").count() == 0
-    assert page.locator("svg").count() >= 9
+    assert page.locator("svg").count() >= 12
     assert page.locator("h1").evaluate("node => getComputedStyle(node).fontSize") == "30px", "its own style is let in"
     assert EVIL[0][:20] in page.locator("body").inner_text(), "markup is shown as the text it is"
     bars = page.locator("section").first.locator("svg .value").all_text_contents()
@@ -160,7 +161,7 @@ def test_the_file_opens_without_a_request_and_prints(
 
 def test_the_policy_forbids_everything_but_its_style(odd: Store) -> None:
     text = html(told(odd), Speech())
-    assert """content="default-src 'none'; style-src 'unsafe-inline'\"""" in text
+    assert """content="default-src 'none'; style-src 'unsafe-inline'; img-src data:\"""" in text
     assert text.count("<style>") == text.count("</style>") == 1 and "<script" not in text and "@import" not in text
     assert not re.search(r"url\(|(?:src|href)=", text.replace("src=http", "").replace("src=//", "")), "nothing is loaded"
 
@@ -211,6 +212,8 @@ def test_stats_wrong_usage(odd: Store) -> None:
 
 
 def test_the_report_over_http(odd: Store) -> None:
+    # A small picture of a result is in the file, unless it is asked for without.
+    odd.save("20251103143024_abc123e0", {"operationType": "text_to_image", "prompt": "a sea"}, outputs=[PNG])
     app = App(Settings(data=odd.root))
     app.index.update()
     served = Starlette(routes=Api(lambda: app).routes(), middleware=middleware())
@@ -218,7 +221,18 @@ def test_the_report_over_http(odd: Store) -> None:
         answer = client.get("/api/report?language=fr&zone=Europe/Paris&since=2025-11-01")
         assert answer.status_code == 200 and "Europe/Paris" in answer.text and 'lang="fr"' in answer.text
         assert answer.headers["content-disposition"].startswith('attachment; filename="opstore-report-')
-        for wrong in ("language=xx", "zone=Mars", "zone=Europe", "since=x", "q=rating:x", "since=2025-02-01&until=2025-01-01"):
+        one = "/api/report?q=id:20251103143024_abc123e0"
+        assert client.get(one).text.count("data:image/jpeg;base64,") == 1
+        assert "data:image/jpeg" not in client.get(f"{one}&plain=1").text
+        for wrong in (
+            "plain=x",
+            "language=xx",
+            "zone=Mars",
+            "zone=Europe",
+            "since=x",
+            "q=rating:x",
+            "since=2025-02-01&until=2025-01-01",
+        ):
             assert client.get(f"/api/report?{wrong}").status_code in (400, 422), wrong
 
 

@@ -119,6 +119,8 @@ class Holder:
         places = {operation_id: at for operation_id, at, _ in listing}
         gone = known.keys() - places.keys()
         if not wanted and not gone:
+            # To be kept: otherwise every process after this one would compare everything again.
+            self._unsaved, self._is_kept = self._unsaved + 1, False
             return old.moved(places, cursor)
         self._unsaved += len(wanted) + len(gone)
         found = old.changed(self._read(wanted), {*wanted, *gone}, places, cursor)

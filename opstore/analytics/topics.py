@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, timedelta, tzinfo
 from typing import Any
@@ -11,7 +10,6 @@ import numpy as np
 import pandas as pd
 from babel.dates import format_date
 
-from opstore import translations
 from opstore.analytics import content, numbers
 from opstore.analytics.behind import Mark
 from opstore.analytics.chart import (
@@ -74,7 +72,7 @@ def parameters(selection: Selection, search: Search, voice: Voice) -> Chart:
     spread = tally.table.groupby("parameter")["value"].transform("size")
     rows = tally.table.assign(single=spread == 1).sort_values("single", kind="stable")
     rows = rows.groupby("parameter", sort=False).head(4).head(14)
-    names = [_asked(name, value, voice) for name, value in zip(rows["parameter"], rows["value"], strict=True)]
+    names = [voice.parameter(name, value) for name, value in zip(rows["parameter"], rows["value"], strict=True)]
     made = Drawing(bars_height(len(rows)) - 40)
     colours = {
         name: colour
@@ -98,21 +96,10 @@ def parameters(selection: Selection, search: Search, voice: Voice) -> Chart:
     return Chart("parameters", title, said, made.figure(), tally.table, tally.n)
 
 
-def _asked(name: str, value: str, voice: Voice) -> str:
-    return f"{translations.parameter_name(name, voice.say)}: {_value(value, voice)}"
-
-
-def _value(value: str, voice: Voice) -> str:
-    found = json.loads(value)
-    if isinstance(found, bool):
-        return voice.say("yes") if found else voice.say("no")
-    return voice.number(found, 3) if isinstance(found, int | float) else translations.choice_name(found, voice.say)
-
-
 def mark_name(mark: Mark, voice: Voice) -> str:
     """Return what is behind a mark, as a heading."""
     if mark.kind == "parameters":
-        return short(_asked(mark.name, mark.value, voice), 60)
+        return short(voice.parameter(mark.name, mark.value), 60)
     if mark.kind == "rhythm":
         return f"{format_date(_MONDAY + timedelta(int(mark.name)), 'EEEE', locale=voice.language)}, {mark.value}:00"
     return f"{short(voice.type_name(mark.name))}, {_edges()[int(mark.value)]} %"

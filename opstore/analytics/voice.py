@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from typing import Any
 
+from opstore import translations
 from opstore.spoken import Spoken
 
 #: Of fewer than these no share is told, only counts.
@@ -20,3 +23,13 @@ class Voice(Spoken):
             _ = self.say
             return _("{k} of {n}").format(k=self.number(k), n=self.number(n))
         return f"{self.share(k / n)} ({self.number(low * 100)}–{self.share(high)})"
+
+    def parameter(self, name: str, value: str) -> str:
+        """Return a parameter with its value, which is JSON."""
+        return f"{translations.parameter_name(name, self.say)}: {self._value(json.loads(value))}"
+
+    def _value(self, value: Any) -> str:
+        _ = self.say
+        if isinstance(value, bool):
+            return _("yes") if value else _("no")
+        return self.number(value, 3) if isinstance(value, int | float) else translations.choice_name(value, self.say)

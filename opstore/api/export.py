@@ -38,7 +38,8 @@ class Exporting:
         """Return the routes."""
         period = (Parameter("since", "from this day on", DAY), Parameter("until", "to this day, which is included", DAY))
         language = Parameter("language", "of the report", {"enum": list(LANGUAGES)})
-        report = (QUERY, *period, language, Parameter("zone", "a time zone such as Europe/Paris; UTC by default"))
+        zone = Parameter("zone", "a time zone such as Europe/Paris; UTC by default")
+        report = (QUERY, *period, language, zone, Parameter("plain", "without small pictures of results", FLAG))
         export = (
             Parameter("format", "csv by default", {"enum": list(FORMATS)}),
             QUERY,
@@ -79,12 +80,19 @@ class Exporting:
         from opstore.report import document, usage  # pandas, as below
 
         asked = request.query_params
-        days = {"since": _day(asked, "since"), "until": _day(asked, "until")}
-        found = usage(self._app().service.analytics, asked.get("q", ""), **days, now=datetime.now(UTC))
+        service = self._app().service
+        found = usage(
+            service.analytics,
+            asked.get("q", ""),
+            since=_day(asked, "since"),
+            until=_day(asked, "until"),
+            now=datetime.now(UTC),
+            votes=service.reviews.rows(),
+        )
         return JSONResponse({"success": True, **document(found)}, headers={"Cache-Control": "no-store"})
 
     def _report(self, request: Request) -> Response:
-        from opstore.report import Speech, html, usage  # pandas: half a second that no other answer pays
+        from opstore.report import Speech, html, pictures, usage  # pandas: half a second that no other answer pays
 
         asked, app = request.query_params, self._app()
         language, now = asked.get("language", "en"), datetime.now(UTC)
@@ -93,7 +101,15 @@ class Exporting:
                 reason=said("there is no language {value}; use one of {names}", value=shown(language), names=tuple(LANGUAGES))
             )
         speech = Speech(language, _zone(asked.get("zone") or "UTC"))
-        found = usage(app.service.analytics, asked.get("q", ""), since=_day(asked, "since"), until=_day(asked, "until"), now=now)
+        found = usage(
+            app.service.analytics,
+            asked.get("q", ""),
+            since=_day(asked, "since"),
+            until=_day(asked, "until"),
+            now=now,
+            votes=app.service.reviews.rows(),
+            picture=None if flag(request, "plain") else pictures(app.service.store),
+        )
         # To save, not to show: nothing of /api may run as a page, and the report brings its own policy along.
         headers = {
             "Content-Disposition": f'attachment; filename="opstore-report-{now:%Y-%m-%d}.html"',

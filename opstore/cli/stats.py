@@ -22,6 +22,7 @@ def add(verbs: Any) -> None:
     telling.add_argument("--until", type=_day, metavar="DAY", help="to this day, which is included")
     telling.add_argument("--report", metavar="FILE", help="write a report instead: one HTML file, to look at, send or print")
     telling.add_argument("--language", choices=("en", "fr"), default="en", help="of the report (default en)")
+    telling.add_argument("--no-pictures", action="store_true", help="leave the small pictures of results out of the report")
     telling.add_argument("--force", action="store_true", help="write over a report that exists")
 
 
@@ -50,14 +51,23 @@ def _usage(options: argparse.Namespace) -> Usage:
     from opstore.analytics.desk import Analytics
     from opstore.index import Index
     from opstore.index.language import parse
-    from opstore.report import usage
+    from opstore.report import pictures, usage
+    from opstore.reviews import Reviews
 
     query = " ".join(options.query)
     parse(query)  # a mistake is told at once, not after a first look at a million files
     index = Index(store_of(options))
     caught_up(index)
     analytics = Analytics(index)
-    found = usage(analytics, query, since=options.since, until=options.until, now=datetime.now(UTC))
+    found = usage(
+        analytics,
+        query,
+        since=options.since,
+        until=options.until,
+        now=datetime.now(UTC),
+        votes=Reviews(index.store, index).rows(),
+        picture=pictures(index.store) if options.report and not options.no_pictures else None,
+    )
     analytics.save()
     return found
 

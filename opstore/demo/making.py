@@ -26,6 +26,8 @@ from opstore.workflows import plan
 #: Longest side of a composed picture: a quarter of the engine's usual area, and of its time.
 SIDE = 512
 MODEL = "opstore/local"
+#: The same engine, at half the side: what people compare it with in the demo's votes.
+DRAFT, DRAFT_SIDE = "opstore/local-draft", SIDE // 2
 #: What of a sidecar is not true to life.
 INVENTED = ("timestamp", "annotations", "workflowAnalysis", "cost")
 #: Steps of the original backend were called otherwise.
@@ -90,7 +92,9 @@ class _Maker:
         parameters = {key: value for key, value in item.parameters.items() if key != "aspectRatio" or not inputs}
         for step in plan(item.type, item.prompt, parameters, len(inputs), provider="local", table=self._table):
             began = time.monotonic()
-            request = StepRequest(item.id, step.operation_type, step.prompt, step.parameters, given, step.model.name)
+            request = StepRequest(
+                item.id, step.operation_type, step.prompt, step.parameters, given, DRAFT if item.draft else step.model.name
+            )
             result, error = self._step(request)
             records.append(_record(item, step.operation_type, step.prompt, round(time.monotonic() - began, 3), error))
             if result is None:
@@ -101,7 +105,10 @@ class _Maker:
 
     def _step(self, request: StepRequest) -> tuple[bytes | None, str | None]:
         if request.operation_type == "text_to_image":
-            return _scene(request.prompt, request.parameters.get("seed"), "webp", request.parameters.get("aspectRatio")), None
+            side = DRAFT_SIDE if request.model == DRAFT else SIDE
+            return _scene(
+                request.prompt, request.parameters.get("seed"), "webp", request.parameters.get("aspectRatio"), side
+            ), None
         try:
             made = self._engine.create(request, lambda share, what: None)
         except ProviderError as error:
@@ -124,7 +131,7 @@ class _Maker:
             "success": error is None,
             "status": status,
             "provider": "local",
-            "model": MODEL,
+            "model": _model(item),
             "cost": self._price(item, status),
             "parents": list(item.parents),
             "batchId": item.batch,
@@ -185,7 +192,7 @@ def _record(item: Planned, kind: str, prompt: str, seconds: float, error: str | 
         "operationType": kind,
         "prompt": prompt,
         "provider": "local",
-        "model": MODEL,
+        "model": _model(item),
         "predictionId": None,
         "status": "failed" if error else "succeeded",
         "startedAt": timestamp(item.moment),
@@ -196,11 +203,15 @@ def _record(item: Planned, kind: str, prompt: str, seconds: float, error: str | 
     }
 
 
+def _model(item: Planned) -> str:
+    return DRAFT if item.draft else MODEL
+
+
 def _annotations(item: Planned) -> dict[str, Any]:
     return {"tags": ["demo", *item.tags], "favorite": item.favorite, "rating": item.rating, "note": item.note}
 
 
-def _scene(prompt: str, seed: object, extension: str, ratio: object = "3:2") -> bytes:
+def _scene(prompt: str, seed: object, extension: str, ratio: object = "3:2", side: int = SIDE) -> bytes:
     """Return a composed picture: what the engine's own text_to_image paints, smaller."""
     from opstore.providers.local.parameters import RATIOS, read_parameters
     from opstore.providers.local.pictures import written
@@ -209,7 +220,7 @@ def _scene(prompt: str, seed: object, extension: str, ratio: object = "3:2") -> 
     from opstore.providers.local.words import language_of
 
     wide, high = RATIOS.get(str(ratio), (16, 9))
-    scale = SIDE / max(wide, high)
+    scale = side / max(wide, high)
     size = (round(wide * scale / 2) * 2, round(high * scale / 2) * 2)
     number = seed if isinstance(seed, int) else 0
     picture = compose_scene(brief_of(prompt), size, _seed(prompt, number)).frame(0.0)

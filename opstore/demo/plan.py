@@ -53,7 +53,8 @@ class Planned:
     are operations of the same session whose outputs are inputs.
 
     `error` is an invented end; None leaves the end to the engine, which refuses by itself what it cannot do. `old` is an entry as
-    the original backend wrote it; `lost` one whose result it failed to download, and called a success all the same.
+    the original backend wrote it; `lost` one whose result it failed to download, and called a success all the same. `draft` is
+    painted small and fast, under a model's name of its own.
     """
 
     id: str
@@ -74,6 +75,7 @@ class Planned:
     priced: bool = True
     old: bool = False
     lost: bool = False
+    draft: bool = False
 
 
 Session = tuple[Planned, ...]
@@ -120,7 +122,7 @@ class _Teller:
         first = self._scene()
         batch = first.id
         variants = [replace(self._scene(), prompt=first.prompt, parameters=self._picture_parameters()) for _ in range(2)]
-        variants = [replace(item, batch=batch) for item in (first, *variants)]
+        variants = [replace(item, batch=batch, draft=item is variants[-1]) for item in (first, *variants)]
         yield from variants
         best = self._chance.choice([item for item in variants if item.error is None] or variants)
         if best.error:
@@ -229,6 +231,7 @@ class _Teller:
                 yield item
                 continue
             rating = chance.choices((1, 2, 3, 4, 5), (1, 2, 5, 6, 3) if "video" not in item.type else (2, 4, 5, 3, 1))[0]
+            rating = max(1, rating - 1) if item.draft else rating
             favorite = rating == 5 and chance.random() < 0.7
             note = chance.choice(themes.NOTES) if chance.random() < 0.06 else ""
             yield replace(item, rating=rating, favorite=favorite, note=note)

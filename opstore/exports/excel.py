@@ -23,6 +23,7 @@ from opstore.exports.cells import cells, is_dangerous
 from opstore.exports.work import PART, Work
 from opstore.files import storage_errors
 from opstore.operation import Operation
+from opstore.thumbnails import small_jpeg
 
 #: Rows of a sheet, the header included.
 SHEET_ROWS = 1_048_576
@@ -159,7 +160,7 @@ class _Book:
                 "an Excel file takes pictures of {limit} operations at most; export fewer, or without", limit=MOST_PICTURES
             )
             raise InvalidRequest(reason=reason)
-        data = _small(path)
+        data = small_jpeg(path, SIDE)
         if data:
             options = {"image_data": io.BytesIO(data), "x_offset": 2, "y_offset": 2, "object_position": 1, "decorative": True}
             self._sheet.insert_image(self._row, 0, f"{self._pictures}.jpg", options)
@@ -177,18 +178,3 @@ class _Book:
             for place, text in enumerate(texts):
                 kind = self._head if at == 0 else self._guarded if is_dangerous(text) else self._plain
                 sheet.write_string(at, place, text[:MAX_TEXT], kind)
-
-
-def _small(path: Path) -> bytes | None:
-    """Return a thumbnail as a small JPEG, which every version of Excel shows; None where it cannot be read."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:
-            small = picture.convert("RGB")
-            small.thumbnail((SIDE, SIDE))
-            data = io.BytesIO()
-            small.save(data, "JPEG", quality=80)
-            return data.getvalue()
-    except (OSError, ValueError, SyntaxError):
-        return None

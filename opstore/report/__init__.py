@@ -2,6 +2,6 @@
 
 from opstore.report.page import document as html
 from opstore.report.speech import Speech
-from opstore.report.usage import Usage, document, usage
+from opstore.report.usage import Usage, document, pictures, usage
 
-__all__ = ["Speech", "Usage", "document", "html", "usage"]
+__all__ = ["Speech", "Usage", "document", "html", "pictures", "usage"]

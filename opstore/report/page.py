@@ -6,6 +6,7 @@ everything but its own style.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +18,13 @@ from opstore.analytics import content, numbers
 from opstore.analytics.numbers import Tally
 from opstore.report import svg
 from opstore.report.speech import Speech
-from opstore.report.usage import Usage, mean_seconds, mean_times, rows_of
+from opstore.report.usage import Usage, computed, mean_seconds, mean_times, rows_of
 
 STYLE = Path(__file__).with_name("report.css").read_text("utf-8")
 MOST_ROWS = 15
 _PAGE = Markup(
     '<!doctype html>\n<html lang="{}"><head><meta charset="utf-8">'
-    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
+    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">"
     '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="referrer" content="no-referrer">'
     "<title>{}</title><style>{}</style></head>\n<body><main>{}</main></body></html>\n"
 )
@@ -33,6 +34,7 @@ _FIGURE = Markup('<div class="figure"><span>{}</span><b>{}</b><small>{}</small><
 _CELL, _NUMBER, _HEAD = Markup("<td>{}</td>"), Markup('<td class="number">{}</td>'), Markup('<th scope="col" class="{}">{}</th>')
 _TABLE = Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>")
 _ROW = Markup("<tr>{}</tr>")
+_PICTURE = Markup('<img alt="" src="data:image/jpeg;base64,{}">')
 
 
 def document(found: Usage, speech: Speech) -> str:
@@ -48,8 +50,8 @@ class Column:
     number: bool = True
 
 
-def table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Markup:
-    """Return a table of texts."""
+def table(columns: Sequence[Column], rows: Sequence[Sequence[str | Markup]]) -> Markup:
+    """Return a table of texts, and of markup of ours."""
     head = Markup("").join(_HEAD.format("number" if column.number else "", column.name) for column in columns)
     lines = (
         Markup("").join((_NUMBER if column.number else _CELL).format(text) for column, text in zip(columns, row, strict=True))
@@ -152,14 +154,18 @@ class _Report:
         yield self._over_time()
         yield self._success()
         yield self._times()
+        yield self._computed()
         yield self._cost()
         yield self._cost_time()
         yield self._prompts()
         yield self._words()
+        yield self._parameters()
         yield self._errors()
         yield self._rhythm()
         yield self._routing()
+        yield self._proposals()
         yield self._ratings()
+        yield self._wins()
         yield self._storage()
 
     def _section(self, title: str, says: str, tally: Tally, chart: Markup, rows: Markup | None = None) -> Markup:
@@ -280,7 +286,13 @@ class _Report:
         says = self._("Prompts that differ in case, accents or punctuation only count as one; {count} different ones.").format(
             count=self._say.number(tally.extra["different"])
         )
-        return self._section(title, says, tally, table(_columns(names), lines))
+        if self._found.picture is None:
+            return self._section(title, says, tally, table(_columns(names), lines))
+        pictures = [self._picture(row.example) for row in rows_of(tally)]
+        columns = [Column("", False), *_columns(names)]
+        return self._section(
+            title, says, tally, table(columns, [(one, *line) for one, line in zip(pictures, lines, strict=True)])
+        )
 
     def _words(self) -> Markup:
         tally = content.top_words(self._chosen, MOST_ROWS)
@@ -338,6 +350,67 @@ class _Report:
             for row in rows_of(tally)[:MOST_ROWS]
         ]
         return self._section(title, self._("The mean of the stars, and how many were given."), tally, svg.bars(title, items))
+
+    def _computed(self) -> Markup:
+        tally = computed(self._chosen)
+        title = self._("Median computing time")
+        found = rows_of(tally)
+        items = [
+            svg.Bar(
+                self._say.type_name(row.operation_type),
+                row.median,
+                self._("{median}; 95 of 100 within {p95}").format(
+                    median=self._say.seconds(row.median), p95=self._say.seconds(row.p95)
+                ),
+            )
+            for row in found
+        ]
+        says = self._("Time that the providers say they computed, all steps together; what is waited beside it is not in it.")
+        return self._section(title, says, tally, svg.bars(title, items))
+
+    def _parameters(self) -> Markup:
+        tally = content.parameters(self._chosen)
+        title = self._("Parameters used")
+        items = [
+            svg.Bar(self._say.parameter(row.parameter, row.value), row.n, self._say.number(row.n))
+            for row in rows_of(tally)[:MOST_ROWS]
+        ]
+        says = self._("The commonest values of the commonest parameters; seeds and texts are not counted.")
+        return self._section(title, says, tally, svg.bars(title, items))
+
+    def _proposals(self) -> Markup:
+        tally = content.workflows(self._chosen)
+        title = self._("What was proposed, and how surely")
+        rows = tally.table.head(MOST_ROWS)
+        names = [svg.cut(self._say.type_name(str(name)), 28) for name in rows.index]
+        edges = [f"{at * 10}–{at * 10 + 10}" for at in range(10)]
+        cells = [[int(value) for value in row] for row in rows.to_numpy()]
+        says = self._("How often each type was proposed, by how sure the analysis was, in percent.")
+        return self._section(title, says, tally, svg.heat(title, names, edges, cells, svg.LABEL))
+
+    def _wins(self) -> Markup:
+        tally = content.wins(self._chosen, self._found.votes)
+        title = self._("Win rates by model")
+        items = [
+            svg.Share(
+                str(row.model),
+                row.rate,
+                row.low,
+                row.high,
+                self._("{share}, n = {count}").format(share=self._say.share(row.rate), count=self._say.number(row.votes)),
+            )
+            for row in rows_of(tally)[:MOST_ROWS]
+        ]
+        says = self._(
+            "How likely a result of each model wins a blind vote against another model's, with its 95 % interval; n counts votes."
+        )
+        if not tally:
+            return _SECTION.format(title, says, _NOTHING.format(self._("No blind vote was between two models here.")), "")
+        return _SECTION.format(title, says, svg.shares(title, items), "")
+
+    def _picture(self, operation_id: str | None) -> Markup | str:
+        data = self._found.picture(operation_id) if self._found.picture and operation_id else None
+        return _PICTURE.format(base64.b64encode(data).decode()) if data else ""
 
     def _storage(self) -> Markup:
         tally = content.storage(self._chosen)

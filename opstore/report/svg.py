@@ -112,10 +112,10 @@ def columns(
     return _FRAME.format(WIDTH, top + height + 26, title, Markup("").join(parts))
 
 
-def heat(title: str, rows: Sequence[str], names: Sequence[str], cells: Sequence[Sequence[int]]) -> Markup:
-    """Return a table of counts as squares of more or less ink."""
+def heat(title: str, rows: Sequence[str], names: Sequence[str], cells: Sequence[Sequence[int]], left: int = 64) -> Markup:
+    """Return a table of counts as squares of more or less ink, with `left` pixels for the names of the rows."""
     most = max((max(row, default=0) for row in cells), default=0) or 1
-    left, side = 64, (WIDTH - 72) / max(len(names), 1)
+    side = (WIDTH - left - 8) / max(len(names), 1)
     square = Markup(
         '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="20" class="bar" fill-opacity="{:.2f}"><title>{}</title></rect>'
     )
@@ -126,6 +126,7 @@ def heat(title: str, rows: Sequence[str], names: Sequence[str], cells: Sequence[
             count = cells[down][across]
             ink = 0.04 + 0.96 * count / most
             parts.append(square.format(left + across * side + 1, down * 22, side - 2, ink, f"{row} {name}: {count}"))
+    every = 3 if len(names) > 12 else 1
     bottom = len(rows) * 22 + 16
-    parts += [_TEXT.format(left + (at + 0.5) * side, bottom, "tick", name) for at, name in enumerate(names) if at % 3 == 0]
+    parts += [_TEXT.format(left + (at + 0.5) * side, bottom, "tick", name) for at, name in enumerate(names) if at % every == 0]
     return _FRAME.format(WIDTH, bottom + 6, title, Markup("").join(parts))

@@ -6,9 +6,10 @@ most used prompts, rates of success and failure, and the report itself.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -19,8 +20,14 @@ from opstore.analytics import content, numbers
 from opstore.analytics.desk import Analytics, Period
 from opstore.analytics.numbers import Tally
 from opstore.analytics.selection import Selection
-from opstore.errors import InvalidRequest, said
+from opstore.errors import InvalidRequest, OpstoreError, said
 from opstore.index.language import parse, with_values
+from opstore.operation import Operation
+from opstore.store import Store
+from opstore.thumbnails import Thumbnails, small_jpeg
+
+#: Longest side of a picture in a report, in pixels: about 3 kB each.
+SIDE = 96
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,8 @@ class Usage:
     """What a search finds. `before` is the same search in the period of the same length before, None where it has no beginning.
 
     `period` are the days that the search asks for (UTC), None where it asks for none; `problems` counts sidecars that could not
-    be read.
+    be read; `votes` are rows of blind reviews; `picture` returns a small JPEG of an operation's result, None where no pictures
+    are wanted.
     """
 
     selection: Selection
@@ -37,9 +45,20 @@ class Usage:
     query: str
     problems: int
     now: datetime
+    votes: Sequence[Mapping[str, Any]] = ()
+    picture: Callable[[str], bytes | None] | None = None
 
 
-def usage(analytics: Analytics, query: str = "", *, since: date | None = None, until: date | None = None, now: datetime) -> Usage:
+def usage(
+    analytics: Analytics,
+    query: str = "",
+    *,
+    since: date | None = None,
+    until: date | None = None,
+    now: datetime,
+    votes: Sequence[Mapping[str, Any]] = (),
+    picture: Callable[[str], bytes | None] | None = None,
+) -> Usage:
     """Return the usage that a search of the library's language finds, in the days from `since` to `until` where given.
 
     Raise InvalidQuery that points at a mistake in the search, InvalidRequest for a period that ends before it begins.
@@ -58,7 +77,23 @@ def usage(analytics: Analytics, query: str = "", *, since: date | None = None, u
         query=query,
         problems=held.problems,
         now=now,
+        votes=votes,
+        picture=picture,
     )
+
+
+def pictures(store: Store) -> Callable[[str], bytes | None]:
+    """Return what finds the small picture of an operation's result; what is in the trash, or cannot be read, has none."""
+    thumbnails = Thumbnails(store)
+
+    def small(operation_id: str) -> bytes | None:
+        with contextlib.suppress(OpstoreError):
+            name = Operation.of(store.get_operation_metadata(operation_id)).output
+            path = thumbnails.path(name) if name else None
+            return small_jpeg(path, SIDE) if path else None
+        return None
+
+    return small
 
 
 def rows_of(tally: Tally) -> list[Any]:
@@ -82,6 +117,19 @@ def mean_times(selection: Selection) -> Tally:
     return Tally(table, found.n, found.missing)
 
 
+def computed(selection: Selection) -> Tally:
+    """Return per type: n, median, p95 of the computing time that providers reported; most first."""
+    found = numbers.times(selection, "operation_type", "predict_seconds")
+    return Tally(found.table.drop(columns="bins"), found.n, found.missing)
+
+
+def proposals(selection: Selection) -> Tally:
+    """Return per proposed type how often it was proposed with each tenth of confidence: workflow_id, tenth_0 … tenth_9."""
+    found = content.workflows(selection)
+    table = found.table.add_prefix("tenth_").rename_axis("workflow_id").reset_index()
+    return Tally(table, found.n, found.missing)
+
+
 #: What a report, and `stats --json`, tell beside the headline: name in the JSON, and the table.
 TABLES: dict[str, Callable[[Selection], Tally]] = {
     "operationsByType": lambda chosen: numbers.by_category(chosen, "operation_type"),
@@ -96,6 +144,8 @@ TABLES: dict[str, Callable[[Selection], Tally]] = {
     "ratingsByModel": content.ratings,
     "calibration": content.calibration,
     "parameters": content.parameters,
+    "computedByType": lambda chosen: computed(chosen),
+    "confidenceByProposal": lambda chosen: proposals(chosen),
     "storageByMonth": content.storage,
 }
 
@@ -121,6 +171,8 @@ def document(found: Usage) -> dict[str, Any]:
         tally = make(found.selection)
         rows = json.loads(tally.table.to_json(orient="records", date_format="iso"))
         told[name] = {"rows": rows, "n": tally.n, "missing": tally.missing} | tally.extra
+    wins = content.wins(found.selection, found.votes)
+    told["winRatesByModel"] = {"rows": wins.table.to_dict("records"), "n": wins.n, "missing": wins.missing}
     plain: dict[str, Any] = _plain(told)
     return plain
 

@@ -10,13 +10,7 @@ from opstore.ui.words import _
 service = opened().service
 view = library.view()
 
-with st.sidebar, st.container(key="filter-panel"):
-    if view.trash:
-        st.button(_("Back to the library"), width="stretch", on_click=library.go, kwargs={"view": None})
-    else:
-        library.filters(service, view)
-        st.button(_("Trash"), width="stretch", on_click=library.go, kwargs={"view": "trash", "operation": None})
-
+panel = st.sidebar.container(key="filter-panel")
 if view.trash:
     st.subheader(_("Trash"), anchor=False)
     library.trash(service)
@@ -28,6 +22,16 @@ else:
     chosen = library.results(service, view)
     if chosen:
         library.go(operation=chosen)
+
+# What is found is on its way to the screen while the filters are made.
+with panel:
+    if view.trash:
+        st.button(_("Back to the library"), width="stretch", on_click=library.go, kwargs={"view": None})
+    else:
+        library.filters(service, view)
+        st.button(_("Trash"), width="stretch", on_click=library.go, kwargs={"view": "trash", "operation": None})
+
+if not view.trash:
     operation_id = chosen or view.operation
     if not share.asked(service) and operation_id:
         try:

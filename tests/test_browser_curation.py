@@ -173,3 +173,30 @@ def test_the_drawer_stores_at_once_and_overwrites_nothing_of_others(few: Server,
         expect(drawer.get_by_role("alert")).to_contain_text("Somebody else has changed this note")
         expect(note).to_have_value("by somebody else")
         assert judged(few, 57) == {"tags": ["poster"], "favorite": True, "rating": 4, "note": "by somebody else"}
+
+
+def test_the_keys_of_the_grid_work_in_the_drawer(few: Server, windows: Windows) -> None:
+    with windows.visit(few) as visitor:
+        page = library(visitor)
+        drawer = page.get_by_role("dialog")
+        tile(page, 57).click()
+        expect(page.locator(f'[data-listens="{name_of(57)}"]')).to_have_count(1)
+        was = judged(few, 57).get("favorite", False)
+        page.keyboard.press("4")
+        eventually(page, lambda: judged(few, 57).get("rating"), 4)
+        page.keyboard.press("f")
+        eventually(page, lambda: judged(few, 57).get("favorite"), not was)
+        expect(drawer.get_by_role("switch", name="Favorite")).to_be_checked(checked=not was)
+        page.keyboard.press("t")  # leads to the tags, where keys write
+        page.keyboard.type("dusk 5")
+        page.keyboard.press("Enter")
+        eventually(page, lambda: judged(few, 57).get("tags"), ["dusk 5"])
+        assert judged(few, 57)["rating"] == 4
+        page.locator(".st-key-opened .ops-prompt").click()  # out of the box
+        page.keyboard.press("ArrowRight")
+        expect(page.locator(f'[data-listens="{name_of(56)}"]')).to_have_count(1)
+        page.keyboard.press("Delete")
+        expect(drawer).to_have_count(0)
+        eventually(page, lambda: (few.data / "operations" / f"{name_of(56)}.json").exists(), False)
+        expect(tile(page, 56)).to_have_count(0)
+        expect(tile(page, 57)).to_be_visible()

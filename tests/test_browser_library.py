@@ -253,6 +253,23 @@ def test_query_chips_filters_and_address_are_one_state(served: Server, windows: 
         assert ids == sorted(ids) and len(ids) > 3
 
 
+def test_the_grid_looks_at_once_for_what_was_asked_and_keeps_what_it_has_where_that_is_a_mistake(
+    served: Server, windows: Windows
+) -> None:
+    asked = "query => dispatchEvent(new CustomEvent('opstore-source', {detail: `/api/search?q=${query}&order=newest&group=`}))"
+    with windows.visit(served) as visitor:
+        page = library(visitor)
+        expect(tile(page, COUNT - 1)).to_be_visible()
+        page.evaluate(asked, "harbour")  # as a chip does, before the page's script knows of it
+        expect(tile(page, COUNT - 1)).to_have_count(0)
+        expect(tile(page, COUNT - 2)).to_be_visible()
+        expect(page.locator(".count")).to_have_text("300 operations")
+        page.evaluate(asked, "rating:")
+        page.wait_for_timeout(500)
+        expect(page.locator(".count")).to_have_text("300 operations")
+        expect(page.locator(".notice")).to_be_hidden()
+
+
 def test_variants_are_shown_as_one_and_taken_apart(few: Server, windows: Windows) -> None:
     store = Store(few.data)
     for number in range(90, 93):

@@ -11,6 +11,7 @@ from opstore.errors import OpstoreError
 from opstore.operation import Operation
 from opstore.service import Service
 from opstore.ui import acts, parts, words
+from opstore.ui.components.keys import keys as drawer_keys
 from opstore.ui.words import _, ngettext
 
 
@@ -82,6 +83,36 @@ def _changed(service: Service, operation_id: str, keys: dict[str, str]) -> None:
     if wrong:
         st.session_state[f"wrong-{operation_id}"] = wrong
         st.session_state.pop(f"seen-{operation_id}")  # show what is stored
+
+
+def keys(service: Service, operation: Operation) -> None:
+    """Take the keys that the grid has, too: 1 to 5 and 0 rate, F favorite, T tags, Delete to the trash."""
+    kinds = [*(("rate", "favorite") if service.may("curation.annotate") else ())]
+    kinds += ["trash"] if service.may("curation.put_in_trash") else []
+
+    def press(kind: str, value: Any) -> None:
+        if kind == "trash":
+            parts.press(f"trash-{operation.id}")
+        else:
+            _pressed(service, operation.id, kind, value)
+
+    tags = f"tags-{operation.id}"
+    drawer_keys(key=f"keys-{operation.id}", operation_id=operation.id, tags=tags, kinds=kinds, on_press=press)
+
+
+def _pressed(service: Service, operation_id: str, kind: str, value: Any) -> None:
+    """Store what a key asks for; the controls follow what is stored."""
+    try:
+        if kind == "rate":
+            edit = Edit(rating=value if isinstance(value, int) and 0 <= value <= 5 else None)
+        else:
+            edit = Edit(favorite=not annotations_of(service.operation(operation_id).sidecar)["favorite"])
+        change = acts.acts().keep(service.curation.annotate([operation_id], edit))
+        wrong = [words.told(error) for error in change.failed.values()]
+    except OpstoreError as error:
+        wrong = [words.told(error)]
+    if wrong:
+        st.session_state[f"wrong-{operation_id}"] = wrong
 
 
 def _written_since(service: Service, operation_id: str, seen: str, wanted: str) -> bool:

@@ -56,6 +56,7 @@ def _strip(service: Service, operation: Operation, query: str, order: str) -> No
         if operation.outputs:
             zoom(key="zoom", compare=bool(operation.inputs))
         share.button(service, [operation.id], "operation", f"drawer-{operation.id}")
+        curate.keys(service, operation)
         curate.trash(service, operation)
 
 

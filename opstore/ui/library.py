@@ -223,7 +223,9 @@ def chip_row(found: View) -> None:
     """Show every part of the search, each to be taken away."""
     offered = [(label, _("Take away {part}").format(part=label), rest) for label, rest in chips(found.query)]
     if offered and not found.mistake:
-        choices(offered, key="chips", on_choice=lambda rest: go(q=rest))
+        choices(
+            offered, key="chips", on_choice=lambda rest: go(q=rest), source=lambda rest: _source(rest, found.order, found.group)
+        )
 
 
 # -- filters -------------------------------------------------------------------------------------------------------------
@@ -345,7 +347,7 @@ def results(service: Service, found: View) -> str | None:
         key=GRID,
         words={**acts.spoken(service), "notes": _notes(found)},
         on_act=lambda: acts.take(service, GRID),
-        source="/api/search?" + urlencode({"q": found.query, "order": found.order, "group": found.group}),
+        source=_source(found.query, found.order, found.group),
         total={"n": total.n, "exact": total.exact},
         span=_span(service, found.query),
         open=found.operation,
@@ -358,6 +360,11 @@ def results(service: Service, found: View) -> str | None:
     if away:
         leave(service, *away, found.query, found.order)
     return opened
+
+
+def _source(query: str, order: str, group: str) -> str:
+    """Return the address where the grid finds what a search finds."""
+    return "/api/search?" + urlencode({"q": query, "order": order, "group": group})
 
 
 def _notes(found: View) -> dict[str, str]:

@@ -36,12 +36,13 @@ def button(label: str, *, key: str, disabled: bool = False, **options: Any) -> b
     Streamlit tells a script of a press once, and a rerun that is asked for meanwhile (a field that is left, a component's value)
     ends that script before it gets here. A callback runs before the script: it notes the press, which is taken here.
     """
-    st.button(label, key=key, disabled=disabled, on_click=_press, args=(key,), **options)
+    st.button(label, key=key, disabled=disabled, on_click=press, args=(key,), **options)
     pressed: float | None = st.session_state.pop(f"pressed {key}", None)
     return pressed is not None and not disabled and time.monotonic() - pressed < PRESS_SECONDS
 
 
-def _press(key: str) -> None:
+def press(key: str) -> None:
+    """Press a button of the next run."""
     st.session_state[f"pressed {key}"] = time.monotonic()
 
 

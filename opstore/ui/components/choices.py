@@ -20,7 +20,7 @@ button:focus-visible { outline: 2px solid currentColor; outline-offset: 2px; }
 _JS = """
 export default function ({ data, parentElement, setTriggerValue }) {
   const row = parentElement.querySelector(".row");
-  const places = data.choices.map(({ label, name, value }) => {
+  const places = data.choices.map(({ label, name, value, source }) => {
     const place = document.createElement("div"), button = document.createElement("button"), text = document.createElement("span");
     place.setAttribute("role", "listitem"); place.style.maxWidth = "100%";
     text.textContent = label; button.type = "button"; button.append(text);
@@ -29,7 +29,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
       sign.textContent = "✕"; sign.setAttribute("aria-hidden", "true");
       button.append(sign); button.setAttribute("aria-label", name); button.title = name;
     }
-    button.onclick = () => setTriggerValue("chosen", { value });
+    button.onclick = () => {
+      if (source) dispatchEvent(new CustomEvent("opstore-source", { detail: source }));
+      setTriggerValue("chosen", { value });
+    };
     place.append(button);
     return place;
   });
@@ -40,12 +43,22 @@ export default function ({ data, parentElement, setTriggerValue }) {
 _mount = st.components.v2.component("opstore_choices", html=_HTML, css=_CSS, js=_JS)
 
 
-def choices(offered: Sequence[tuple[str, str, str]], *, key: str, on_choice: Callable[[str], None] | None = None) -> str | None:
+def choices(
+    offered: Sequence[tuple[str, str, str]],
+    *,
+    key: str,
+    on_choice: Callable[[str], None] | None = None,
+    source: Callable[[str], str] | None = None,
+) -> str | None:
     """Show (label, name of the click, value) as small buttons, those with a name with a ✕; return the value just chosen.
 
-    With `on_choice` that is called with it before the page is run: one run of the page instead of two.
+    With `on_choice` that is called with it before the page is run: one run of the page instead of two. `source` says where the
+    grid finds what a choice leads to: it looks there at once, while the page is run.
     """
-    shown = [{"label": label, "name": name, "value": value} for label, name, value in offered]
+    shown = [
+        {"label": label, "name": name, "value": value, "source": source(value) if source else None}
+        for label, name, value in offered
+    ]
     values = [choice[2] for choice in offered]
 
     def chosen() -> None:

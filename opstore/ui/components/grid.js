@@ -1,7 +1,7 @@
 /* The grid of the library. Rows come from our own HTTP interface, so that scrolling runs no script of the page; tiles exist near
    the screen only. What a person does is shown at once, handed to the page one act at a time, and taken back where it fails. */
 
-const GAP = 12, CAPTION = 36, POLL = 2500, AGAIN = 3000, PATIENCE = 120000;
+const GAP = 12, CAPTION = 36, POLL = 2500, AGAIN = 3000, PATIENCE = 120000, TYPING = 60;
 const grids = new WeakMap();
 const stored = { get: (box, name) => { try { return JSON.parse(box.getItem(name)); } catch { return null; } },
   set: (box, name, value) => { try { box.setItem(name, JSON.stringify(value)); } catch { /* full, or not allowed: not kept */ } } };
@@ -34,6 +34,8 @@ class Grid {
     document.addEventListener("keydown", event => this.keyAnywhere(event), on);
     document.addEventListener("visibilitychange", () => this.poll(), on);
     addEventListener("popstate", () => { this.wentBack = Date.now(); }, on);
+    addEventListener("opstore-source", event => this.ahead(event.detail), on);
+    document.addEventListener("input", event => this.typed(event), on);
     addEventListener("opstore-acts", () => { this.queue.push(...unsent()); this.flush(); }, on);
     addEventListener("pagehide", () => { this.save(); this.keep(this.queue); }, on);
     this.scroller.addEventListener("scroll", () => this.scrolled(), { ...on, passive: true });
@@ -60,7 +62,7 @@ class Grid {
   }
 
   /* Show another search, from its top or, on the way back, from where it was. */
-  begin(data, back) {
+  begin(data, back, answer = null) {
     const again = this.pages && !this.source && !data.source;  // the rows of the same list, some of them others
     this.pages?.close();
     for (const section of [...this.list.children]) { this.near.unobserve(section); section.remove(); }
@@ -68,6 +70,7 @@ class Grid {
     const place = back && this.source ? stored.get(sessionStorage, "opstore-place:" + this.source) : null;
     this.pages = new Pages({ source: data.source, rows: data.rows, total: data.total, saved: place?.pages,
       lost: error => notice(this, this.words.say("lost", { reason: error.message })) });
+    if (answer) this.pages.take(answer);
     const chosen = again ? [...this.selection] : [], current = again ? this.current : null;
     this.selection.clear(); this.current = place?.current ?? null; this.at = place?.at ?? 0; this.version = null;
     if (again) this.resume(chosen, current);
@@ -76,6 +79,29 @@ class Grid {
     this.arrange();
     if (this.returning) this.comeBack();
     else if (!back) this.toTop();
+  }
+
+  /* Another search was asked for, and the page's script is told of it: look for it now. Until its rows are here, or where it is none
+     that can be read, the present ones stay. */
+  async ahead(source) {
+    if (!this.source || this.trash || asked(source) === asked(this.source)) return;
+    const turn = this.turn = {}, left = this.source;
+    try {
+      const answer = await (await fetch(`${source}&limit=${LIMIT}`, { signal: this.ended.signal })).json();
+      if (!answer.success || turn !== this.turn || this.source !== left) return;
+      this.save();
+      this.left = { source: left, until: Date.now() + AGAIN };
+      this.data = { ...this.data, source, span: "" };
+      this.begin(this.data, false, answer);
+    } catch { /* the page's script will tell */ }
+  }
+
+  typed(event) {
+    if (!event.target.closest?.(".st-key-search") || !this.source) return;
+    clearTimeout(this.typing);
+    const query = new URLSearchParams(this.source.split("?")[1]);
+    query.set("q", event.target.value);
+    this.typing = setTimeout(() => this.ahead("/api/search?" + query), TYPING);
   }
 
   /* What was chosen stays chosen, and what was just taken away stays away, whatever list came in between. */
@@ -90,7 +116,11 @@ class Grid {
     this.trigger = setTriggerValue;
     const was = this.data;
     this.data = data;
-    if (JSON.stringify([data.source, data.rows]) !== this.print) this.begin(data, Date.now() - (this.wentBack ?? 0) < 3000);
+    // A run of the page's script that began before the person asked for what is shown: the next one follows.
+    if (this.left && data.source === this.left.source && Date.now() < this.left.until) this.data = { ...data, source: this.source, span: "" };
+    else if (data.source && asked(data.source) === asked(this.source)) this.source = this.pages.source = data.source;
+    else if (JSON.stringify([data.source, data.rows]) !== this.print) this.begin(data, Date.now() - (this.wentBack ?? 0) < 3000);
+    this.tell();
     if (data.outcome && data.outcome.id === this.sent?.id) this.settle(data.outcome);
     // Done, and another since: what came of it was told to a grid that is gone.
     else if (this.sent && data.outcome?.done.includes(this.sent.id)) this.settle({});
@@ -475,6 +505,9 @@ class Grid {
     this.fresh.hidden = false;
   }
 }
+
+/* What an address asks for, however it is written. */
+const asked = source => source && String(new URLSearchParams(source.split("?")[1]));
 
 function unsent() {
   const acts = stored.get(sessionStorage, "opstore-acts") ?? [];

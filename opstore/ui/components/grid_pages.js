@@ -81,11 +81,15 @@ class Pages {
       throw new Error(answer.error);
     }
     const before = JSON.stringify([this.total, page.rows]);
+    this.take(answer, page);
+    return JSON.stringify([this.total, page.rows]) !== before;
+  }
+
+  /* Put an answer into its page. */
+  take(answer, page = this.list[0]) {
     this.total = answer.total;
     const number = this.list.indexOf(page);
-    if (number < 0) return true;
-    this.fill(page, this.joined(number, answer));
-    return JSON.stringify([this.total, page.rows]) !== before;
+    if (number >= 0) this.fill(page, this.joined(number, answer));
   }
 
   /* The rows of a page up to where the next one begins; where that is no longer known, the next one is fetched anew. */

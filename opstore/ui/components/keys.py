@@ -1,0 +1,62 @@
+"""The grid's keys in the drawer: what is pressed there arrives here as an act, unless somebody is writing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+#: What a key can ask for; anything else that arrives is nobody's key.
+KINDS = ("rate", "favorite", "trash")
+
+_HTML = "<span hidden></span>"
+_JS = """
+const listening = new WeakMap();
+
+/* A box to write in, and a window of ours over the drawer, have their keys for themselves. */
+function isTaken(event) {
+  const path = event.composedPath(), at = path[0], free = ["checkbox", "radio", "range", "button"];
+  if (at.isContentEditable || path.some(item => item.localName === "dialog")) return true;
+  return /^(textarea|select)$/.test(at.localName ?? "") || (at.localName === "input" && !free.includes(at.type));
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const told = (kind, value = null) => {
+    if (data.kinds.includes(kind)) setTriggerValue("pressed", { id: data.id, kind, value, turn: Date.now() });
+  };
+  const press = event => {
+    if (event.defaultPrevented || event.repeat || event.altKey || event.ctrlKey || event.metaKey || isTaken(event)) return;
+    const name = event.key.toLowerCase(), tags = document.querySelector(data.tags + " input");
+    if (/^[0-5]$/.test(name)) told("rate", Number(name));
+    else if (name === "f") told("favorite");
+    else if (name === "delete") told("trash");
+    else if (name === "t" && tags) { tags.scrollIntoView({ block: "nearest" }); tags.focus(); }
+    else return;
+    event.preventDefault();
+  };
+  // On the way down: the drawer lets no key rise out of it.
+  document.removeEventListener("keydown", listening.get(parentElement), true);
+  listening.set(parentElement, press);
+  document.addEventListener("keydown", press, true);
+  parentElement.querySelector("span").dataset.listens = data.id;
+  return () => document.removeEventListener("keydown", listening.get(parentElement), true);
+}
+"""
+
+_mount = st.components.v2.component("opstore_keys", html=_HTML, js=_JS)
+
+
+def keys(*, key: str, operation_id: str, tags: str, kinds: Sequence[str], on_press: Callable[[str, Any], None]) -> None:
+    """Listen to the keys of KINDS that are among `kinds`, and to T, which leads to the field with the key `tags`.
+
+    `on_press` is called before the script runs, with the kind and its value (a rating, 0 to take it away).
+    """
+
+    def pressed() -> None:
+        sent = (st.session_state.get(key) or {}).get("pressed")
+        if isinstance(sent, Mapping) and sent.get("id") == operation_id and sent.get("kind") in kinds:
+            on_press(str(sent["kind"]), sent.get("value"))
+
+    given = {"id": operation_id, "kinds": list(kinds), "tags": f".st-key-{tags}"}
+    _mount(key=key, data=given, on_pressed_change=pressed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 import streamlit as st
@@ -18,23 +19,27 @@ from opstore.ui.words import _, ngettext
 def opinion(service: Service, operation: Operation) -> None:
     """Show what people said about an operation, to be changed; every change is stored at once."""
     stored = annotations_of(operation.sidecar)
-    keys = {name: f"{name}-{operation.id}" for name in ("rating", "favorite", "tags", "note")}
+    keys = {name: f"{name}-{operation.id}" for name in ("tags", "note")}
+    # A control that a key has changed is a new one: of the old one a browser may still tell what it was before.
+    keys |= {name: f"{name}-{operation.id}{st.session_state.get(f'turn-{operation.id}', '')}" for name in ("rating", "favorite")}
     _align(operation.id, stored, keys)
-    change: dict[str, Any] = {"on_change": _changed, "args": (service, operation.id, keys)}
-    change["disabled"] = not service.may("curation.annotate")
+
+    def change(name: str) -> dict[str, Any]:
+        args = (service, operation.id, name, keys[name])
+        return {"key": keys[name], "on_change": _changed, "args": args, "disabled": not service.may("curation.annotate")}
+
     with st.container(horizontal=True, vertical_alignment="center", key="opinion"):
-        st.feedback(options="stars", key=keys["rating"], **change)
-        st.toggle(_("Favorite"), key=keys["favorite"], **change)
+        st.feedback(options="stars", **change("rating"))
+        st.toggle(_("Favorite"), **change("favorite"))
     known = list(dict.fromkeys([*service.index.facets().get("tag", ()), *st.session_state[keys["tags"]]]))
     st.multiselect(
         _("Tags and collections"),
         known,
-        key=keys["tags"],
         accept_new_options=True,
         placeholder=_("Choose a tag, or write a new one"),
-        **change,
+        **change("tags"),
     )
-    st.text_area(_("Note"), key=keys["note"], height=72, max_chars=MAX_NOTE, **change)
+    st.text_area(_("Note"), height=72, max_chars=MAX_NOTE, **change("note"))
     for text in st.session_state.pop(f"wrong-{operation.id}", ()):
         parts.note(text, bad=True)
 
@@ -43,7 +48,7 @@ def _align(operation_id: str, stored: dict[str, Any], keys: dict[str, str]) -> N
     """Bring the controls into line with what is stored, whoever stored it."""
     seen = st.session_state.get(f"seen-{operation_id}")
     shown = {
-        "rating": (stored["rating"] or 0) - 1 if stored["rating"] else None,
+        "rating": stored["rating"] - 1 if stored["rating"] else None,
         **{k: stored[k] for k in ("favorite", "tags", "note")},
     }
     for name, key in keys.items():
@@ -52,37 +57,46 @@ def _align(operation_id: str, stored: dict[str, Any], keys: dict[str, str]) -> N
     st.session_state[f"seen-{operation_id}"] = stored
 
 
-def _changed(service: Service, operation_id: str, keys: dict[str, str]) -> None:
-    """Store what differs from what was shown, and only that."""
+def _changed(service: Service, operation_id: str, name: str, key: str) -> None:
+    """Store what a control was changed to, and only that: what the others show may be older than what is stored."""
     seen: dict[str, Any] = st.session_state[f"seen-{operation_id}"]
-    given = {name: st.session_state[key] for name, key in keys.items()}
-    rating = 0 if given["rating"] is None else given["rating"] + 1
-    note = given["note"] if given["note"] != seen["note"] else None
+    given = st.session_state[key]
     wrong: list[str] = []
     try:
-        if note is not None and _written_since(service, operation_id, seen["note"], note):
+        if name == "note" and _written_since(service, operation_id, seen["note"], given):
             wrong.append(
-                _("Somebody else has changed this note meanwhile. Yours, which is not stored: “{note}”").format(note=note)
+                _("Somebody else has changed this note meanwhile. Yours, which is not stored: “{note}”").format(note=given)
             )
-            note = None
-        edit = Edit(
-            rating=rating if rating != (seen["rating"] or 0) else None,
-            favorite=given["favorite"] if given["favorite"] != seen["favorite"] else None,
-            add_tags=tuple(tag for tag in given["tags"] if tag not in seen["tags"]),
-            remove_tags=tuple(tag for tag in seen["tags"] if tag not in given["tags"]),
-            note=note,
-        )
-        known = acts.acts()
-        known.refused = None
-        change = known.keep(service.curation.annotate([operation_id], edit)) if edit != Edit() else None
-        wrong += [words.told(error) for error in (change.failed.values() if change else ())]
+        else:
+            known = acts.acts()
+            known.refused = None
+            change = known.keep(service.curation.annotate([operation_id], _edit(name, given, seen)))
+            wrong += [words.told(error) for error in change.failed.values()]
     except OpstoreError as error:
         wrong.append(words.told(error))
     # Known to be stored: setting the control again would take away what is typed into it meanwhile.
-    st.session_state[f"seen-{operation_id}"] = {**given, "rating": rating or None}
+    st.session_state[f"seen-{operation_id}"] = {**seen, name: _stars(given) if name == "rating" else given}
     if wrong:
         st.session_state[f"wrong-{operation_id}"] = wrong
         st.session_state.pop(f"seen-{operation_id}")  # show what is stored
+
+
+def _edit(name: str, given: Any, seen: dict[str, Any]) -> Edit:
+    """Return the change that a control asks for."""
+    if name == "rating":
+        return Edit(rating=_stars(given) or 0)
+    if name == "favorite":
+        return Edit(favorite=given)
+    if name == "note":
+        return Edit(note=given)
+    added, removed = (
+        tuple(tag for tag in some if tag not in other) for some, other in ((given, seen["tags"]), (seen["tags"], given))
+    )
+    return Edit(add_tags=added, remove_tags=removed)
+
+
+def _stars(given: int | None) -> int | None:
+    return None if given is None else given + 1
 
 
 def keys(service: Service, operation: Operation) -> None:
@@ -102,6 +116,7 @@ def keys(service: Service, operation: Operation) -> None:
 
 def _pressed(service: Service, operation_id: str, kind: str, value: Any) -> None:
     """Store what a key asks for; the controls follow what is stored."""
+    st.session_state[f"turn-{operation_id}"] = f"-{secrets.token_hex(4)}"
     try:
         if kind == "rate":
             edit = Edit(rating=value if isinstance(value, int) and 0 <= value <= 5 else None)

@@ -133,6 +133,20 @@ THREATS: Mapping[str, tuple[str, ...]] = {
         "test_api_rates.py::test_a_caller_is_told_to_wait_and_may_go_on_afterwards",
         "test_api_act.py::test_listeners_are_few_and_hold_no_thread",
     ),
+    # OWASP Authorization, Session Management; OpenID Connect Core 3.1.3.7
+    "somebody who has not signed in, or may less than they ask for": (
+        "test_browser_signin.py::test_nothing_is_shown_or_answered_before_sign_in",
+        "test_browser_signin.py::test_only_a_cookie_that_is_wholly_right_counts",
+        "test_browser_signin.py::test_a_token_with_a_fault_lets_nobody_in",
+        "test_browser_signin.py::test_who_loses_a_role_or_signs_out_is_out",
+        "test_browser_signin.py::test_a_reviewer_may_review_and_no_more",
+        "test_roles.py::test_every_public_act_has_an_entry",
+        "test_roles.py::test_no_http_answer_is_given_past_the_table",
+        "test_roles.py::test_the_service_itself_refuses",
+        "test_roles.py::test_an_address_that_is_not_verified_gives_nothing",
+        "test_signin_pages.py::test_what_is_set_up_by_half_lets_nobody_in",
+        "test_signin_pages.py::test_whoever_is_not_let_in_sees_the_door_and_nothing_behind_it",
+    ),
     # OWASP File Upload (zip)
     "an archive that writes elsewhere, or swells": (
         "test_import.py::test_names_in_an_archive_never_become_paths",

@@ -178,6 +178,9 @@ def test_a_reviewer_may_review_and_no_more(windows: Windows, served: Guarded) ->
         visitor.pictures_loaded()
         for refused in ("Run again", "Use these settings", "Edit this", "Share"):
             expect(drawer.get_by_role("button", name=refused)).to_have_count(0)
+        with page.expect_download(timeout=PATIENCE) as saved:
+            drawer.get_by_role("button", name="Download").click()
+        assert saved.value.path().read_bytes() == served.call("GET", f"/api/files/{ID}_out.jpg", Cookie=cookie(visitor))[1]
         drawer.locator('[data-testid="stFeedback"] button').nth(3).click()
         until_rated(served, 4)
         held = {"Cookie": cookie(visitor)}
@@ -196,13 +199,14 @@ def until_rated(served: Guarded, stars: int) -> None:
     until(lambda: (served.get(f"/api/history/{ID}")["operation"].get("annotations") or {}).get("rating") == stars)
 
 
-def test_what_a_creator_makes_says_who_asked_for_it(windows: Windows, served: Guarded) -> None:
+def test_what_a_creator_makes_says_who_asked_for_it(windows: Windows, served: Guarded, photo: Callable[..., bytes]) -> None:
     with signed_in(windows, served, "Cleo") as visitor:
         assert pages(visitor) == ["Create", "Library", "Compare", "Settings"]
         expect(visitor.page.locator(".ops-person")).to_have_text("Cleo <b>Creator</b>")  # as text, whatever it is
-        visitor.ask("Snowy mountains at night")
-        made = served.stored("Snowy mountains at night")
-        assert made["createdBy"] == "Cleo <b>Creator</b>"
+        visitor.upload(("cat.jpg", photo("chelsea", size=(200, 150))))
+        visitor.ask("sepia")
+        made = served.stored("sepia")
+        assert made["createdBy"] == "Cleo <b>Creator</b>" and made["inputCount"] == 1
         visitor.open(f"/library?operation={made['operationId']}")
         expect(visitor.dialog.get_by_text("Cleo <b>Creator</b>").first).to_be_visible(timeout=PATIENCE)
 

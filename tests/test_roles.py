@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from opstore import roles
-from opstore.api import Api
+from opstore.api import Api, middleware
 from opstore.app import App, Settings
 from opstore.curation import Curation, Edit, annotations_of
 from opstore.errors import InvalidSetting, NotAllowed
@@ -133,6 +133,16 @@ def test_no_http_answer_is_given_past_the_table(app: App) -> None:
             assert 400 <= status < 500, f"{method} {path} answers {status} to somebody without a role"
             seen += status == 403
     assert seen >= 8, "they were refused for that, and not all for something else"
+
+
+def test_the_app_answers_at_the_name_where_people_sign_in_and_at_no_other(app: App) -> None:
+    def status(name: str, own: str | None) -> int:
+        served = Starlette(routes=Api(lambda: app, lambda request: EACH["analyst"]).routes(), middleware=middleware(own=own))
+        return TestClient(served, base_url=f"https://{name}", client=("127.0.0.1", 50_000)).get("/api/history").status_code
+
+    assert status("opstore.example.org", "opstore.example.org") == 200
+    assert status("opstore.example.org", None) == status("evil.example.org", "opstore.example.org") == 400
+    assert status("127.0.0.1:8501", "opstore.example.org") == 200
 
 
 def test_pages_never_see_the_whole_app() -> None:

@@ -212,6 +212,27 @@ def test_head_says_what_get_would(app: App, client: TestClient) -> None:
     assert client.head(f"/api/files/{LATER}_out.png").status_code == 404
 
 
+def test_parts_and_conditions_are_as_rfc_9110_says(app: App, client: TestClient) -> None:
+    plant(app.store, f"{ID}_out.mp4", MP4)
+    url = f"/api/files/{ID}_out.mp4"
+    whole = client.get(url)
+    etag, modified = whole.headers["etag"], whole.headers["last-modified"]
+    # 14.2: parts are for GET; 15.5.17: a refusal says how long it is, and 15.5: in words
+    assert client.head(url, headers={"Range": "bytes=0-9"}).status_code == 200
+    beyond = client.get(url, headers={"Range": f"bytes={len(MP4)}-"})
+    assert "part" in refused(beyond, 416) and beyond.headers["content-range"] == f"bytes */{len(MP4)}"
+    refused(client.get(url, headers={"Range": "bytes=x"}), 400)
+    # 13.1.3: a date is compared, not spelt; 13.2.2: what is known already is not given in parts
+    for later in ("Fri, 01 Jan 2100 00:00:00 GMT", "Friday, 01-Jan-68 00:00:00 GMT"):
+        assert client.get(url, headers={"If-Modified-Since": later}).status_code == 304
+    for nothing in ("yesterday", "Fri, 99 Jan 2100 00:00:00 GMT", "2100-01-01", ""):
+        assert client.get(url, headers={"If-Modified-Since": nothing}).status_code == 200
+    assert client.get(url, headers={"Range": "bytes=0-9", "If-None-Match": etag}).status_code == 304
+    # 13.1.5: a part only of these very bytes; a weak tag names none
+    for tag, status in ((etag, 206), (modified, 206), (f"W/{etag}", 200), ('"x"', 200), ("Thu, 01 Jan 1970 00:00:00 GMT", 200)):
+        assert client.get(url, headers={"Range": "bytes=0-9", "If-Range": tag}).status_code == status, tag
+
+
 def test_sidecars_are_no_files(app: App, client: TestClient) -> None:
     save(app)
     for route in ("files", "thumbnails"):

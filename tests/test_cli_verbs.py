@@ -154,15 +154,12 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 LINES = [
     ("opstore sea", {"search"}),
-    ("opstore trash p", {"put", "purge"}),
     ("opstore list --js", {"--json"}),
     ("opstore completion ", {"bash", "zsh", "fish"}),
     ("opstore show 2025", {ID, LATER}),
     (f"opstore show {LATER[:14]}", {LATER}),
-    ("opstore trash put 9", set()),
     ("opstore search ra", {"rating:"}),
     ("opstore search tag:", {"beach"}),
-    ("opstore search tag:be", {"beach"}),
     ("opstore show ../../etc/pa", set()),
 ]
 

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import http.server
 import json
+import os
 import re
 import socket
 import subprocess
@@ -125,9 +126,9 @@ def test_everything_that_the_document_allows_and_forbids_is_answered_as_it_says(
         pytest.skip("nothing can be wrong with it")
     session = requests.Session()
 
-    @seed(20251103)
+    @seed(int(os.environ.get("FUZZ_SEED", "20251103")))
     @settings(
-        max_examples=12,
+        max_examples=int(os.environ.get("FUZZ_EXAMPLES", "8")),
         deadline=None,
         derandomize=False,
         database=None,

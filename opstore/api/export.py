@@ -44,7 +44,7 @@ class Exporting:
             Parameter("format", "csv by default", {"enum": list(FORMATS)}),
             QUERY,
             Parameter("ids", "these operations, with commas between, instead of a search"),
-            Parameter("order", "newest by default", {"enum": [name for name in ORDERS if name != "relevance"]}),
+            Parameter("order", "newest by default", {"enum": ["", *(name for name in ORDERS if name != "relevance")]}),
             Parameter("thumbnails", "with small pictures, in xlsx", FLAG),
         )
         kinds = tuple(dict.fromkeys(kind.media_type for kind in FORMATS.values()))

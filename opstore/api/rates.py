@@ -6,6 +6,7 @@ this process only: a restart forgives.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import ipaddress
 import math
@@ -31,7 +32,7 @@ class Rates:
     def count(self, rate: str, caller: str) -> None:
         """Count one request of a caller; raise TooManyRequests where that is more than `rate` allows (empty: no limit)."""
         if rate:
-            self._hit(parse(rate), caller)
+            self._hit(_parsed(rate), caller)
 
     def check_tries(self, address: str) -> None:
         """Raise TooManyRequests where an address has sent too many wrong tokens."""
@@ -49,6 +50,11 @@ class Rates:
     def _too_many(self, rate: RateLimitItem, *caller: str) -> TooManyRequests:
         until = self._window.get_window_stats(rate, *caller).reset_time
         return TooManyRequests(seconds=max(1, math.ceil(until - time.time())))
+
+
+@functools.cache
+def _parsed(rate: str) -> RateLimitItem:
+    return parse(rate)
 
 
 def caller_at(address: str) -> str:

@@ -78,12 +78,14 @@ QUERY = Parameter("q", "a search (docs/search.md); without it everything")
 LIMIT = Parameter("limit", "how many at most; 50 by default", {"type": "integer", "minimum": 0, "maximum": 10_000})
 SEARCH = (
     QUERY,
-    Parameter("order", "newest by default", {"enum": list(ORDERS)}),
+    Parameter("order", "newest by default", {"enum": ["", *ORDERS]}),
     Parameter("limit", f"how many; 100 by default, at most {MAX_PAGE}", LIMIT.schema),
     Parameter(
-        "cursor", "`next` of the page before", {"type": "string", "pattern": r"^\d{1,9}~\d{1,18}~[0-9]{14}_[0-9a-f]{6,8}$"}
+        "cursor",
+        "`next` of the page before",
+        {"type": "string", "pattern": r"^([0-9]{1,9}~[0-9]{1,18}~[0-9]{14}_[0-9a-f]{6,8})?$"},
     ),
-    Parameter("group", "one row a stack", {"enum": list(STACKS)}),
+    Parameter("group", "one row a stack", {"enum": ["", *STACKS]}),
 )
 
 

@@ -140,8 +140,10 @@ class Exports:
             parse(query)
             count = self._index.count(query)
             total = count.n if count.exact else None
-            self._index.search(query, order=order, size=1)  # an order that there is none of is told now
             names = self._found(query, order)
+        self._index.search(
+            query, order=order, size=1
+        )  # an order that there is none of is told now, also where ids have their own
         now = self._clock()
         work = Work(self._store, iter(()), self._about(query, total, now), self._thumbnail if thumbnails else None)
         if ids is None and not query.strip():

@@ -124,9 +124,9 @@ class Drawing:
         self._data.append({"type": "heatmap", "colorscale": SCALE, "showscale": False, **said})
 
     def targets(self, **said: Any) -> None:
-        """Add places to click on, above cells, which Plotly does not let anybody choose."""
+        """Add places to click on, with texts, above cells: Plotly lets nobody choose those, and writes dark on dark in them."""
         self._layout["hoverdistance"] = 40
-        self.points(mode="markers", marker={"symbol": "square", "size": 24, "opacity": 0, "color": BLUE}, **said)
+        self.points(mode="markers+text", marker={"symbol": "square", "size": 24, "opacity": 0, "color": BLUE}, **said)
 
     def note(self, **said: Any) -> None:
         """Add a text beside a mark."""

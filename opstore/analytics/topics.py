@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, timedelta, tzinfo
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from babel.dates import format_date
 
@@ -211,17 +210,18 @@ def workflows(selection: Selection, search: Search, voice: Voice) -> Chart:
     names = [short(voice.type_name(str(name))) for name in rows.index]
     made.heat(
         x=edges, y=names, z=cells, xgap=2, ygap=2,
-        text=np.where(cells > 0, cells.astype(str), ""), texttemplate="%{text}", hoverinfo="skip",
+        hoverinfo="skip",
     )  # fmt: skip
     held = [(at, tenth, n) for at, line in enumerate(cells.tolist()) for tenth, n in enumerate(line) if n]
     made.targets(
         x=[edges[tenth] for _at, tenth, _n in held],
         y=[names[at] for at, _tenth, _n in held],
+        text=[voice.number(n) for _at, _tenth, n in held],
         customdata=[[str(Mark("workflows", str(rows.index[at]), str(tenth))), voice.number(n)] for at, tenth, n in held],
         hovertemplate="%{y}, %{x} %: %{customdata[1]}<extra></extra>",
     )
     made.y(autorange="reversed", showgrid=False)
-    made.x(title={"text": _("how sure, in percent")}, type="category", showgrid=False)
+    made.x(title={"text": _("how sure, in percent")}, type="category", showgrid=False, tickvals=edges[::3], tickangle=0)
     said = sentence(
         voice, tally, _("How often each type was proposed, by how sure the analysis was."), _("{missing} keep no proposal.")
     )
@@ -249,7 +249,7 @@ def ratings(selection: Selection, search: Search, voice: Voice) -> Chart:
             y=names,
             x=rows[f"stars_{star}"] / rows["n"],
             orientation="h",
-            name="★" * star,
+            name=f"{star} ★",
             marker={"color": STARS[star - 1]},
             customdata=[
                 [search.narrowed(model=[name], rating=[str(star)]), voice.number(n)]
@@ -260,7 +260,7 @@ def ratings(selection: Selection, search: Search, voice: Voice) -> Chart:
     for name, mean, n in zip(names, rows["mean"], rows["n"], strict=True):
         text = _("mean {mean}, n = {n}").format(mean=voice.number(mean, 1), n=voice.number(n))
         made.note(x=1.02, xref="paper", y=name, text=text)
-    made.room(110)
+    made.room(150)
     made.y(autorange="reversed")
     made.x(range=[0, 1], visible=False)
     said = sentence(

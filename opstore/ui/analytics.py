@@ -315,8 +315,12 @@ def _examples(made: Chart) -> None:
     line = Markup("<li><b>{}</b> <span>{}</span><q>{}</q></li>")
     told = made.table[made.table["example"].notna()].head(EXAMPLES)
     lines = Markup("").join(
-        line.format(translations.error_kind_name(kind, _), words.number(n), _cut(words.stored(str(text))))
-        for kind, n, text in told[["error_kind", "of_them", "example"]].itertuples(index=False)
+        line.format(
+            translations.error_kind_name(kind, _),
+            _("{count} of {all}").format(count=words.number(n), all=words.number(every)),
+            _cut(words.stored(str(text))),
+        )
+        for kind, n, every, text in told[["error_kind", "of_them", "n", "example"]].itertuples(index=False)
     )
     if lines:
         show(Markup('<ul class="ops-examples" aria-label="{}">{}</ul>').format(_("What the commonest say"), lines))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from opstore.cli import main
 from opstore.errors import InvalidInput, StorageError
 from opstore.exports import Exports, write
 from opstore.index import Index
+from opstore.index.reader import Reader
 from opstore.lineage import Lineage
 from opstore.operation import OPERATION_TYPES, encode, timestamp
 from opstore.shares import Scope, Shares
@@ -141,6 +143,35 @@ def test_a_thousand_operations_of_every_kind_read_the_same_packed_and_come_back_
     assert back.operations == COUNT and not back.left
     assert state(store) == before, "bytes or times are others"
     assert list((store.root / "packed").iterdir()) == []
+
+
+def test_the_index_reads_nothing_again_when_a_month_is_packed_and_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = made(tmp_path)
+    fill(store, 60)
+    for path in store.operations.path.iterdir():
+        os.utime(path, (1_700_000_000, 1_700_000_000))  # younger files are looked at again whatever happens
+    index = Index(store)
+    index.catch_up()
+    version, rows = index.version(), [row.id for row in index.search("", size=100).rows]
+    read: list[str] = []
+    data = Reader.data
+
+    def noted(reader: Reader, operation_id: str) -> Any:
+        read.append(operation_id)
+        return data(reader, operation_id)
+
+    monkeypatch.setattr(Reader, "data", noted)
+    for packing in (True, False):
+        done = compression(store).apply(60) if packing else compression(store).unpack()
+        assert done.operations == 60
+        assert index._follower.reconcile(stamps=True) == 0 and read == []
+        assert (index.version(), [row.id for row in index.search("", size=100).rows]) == (version, rows)
+    compression(store).apply(60)
+    index.rebuild()
+    assert [row.id for row in index.search("", size=100).rows] == rows, "built anew from packs"
+    index.stop()
 
 
 def test_over_http_packed_media_answer_as_loose_ones_do(tmp_path: Path) -> None:

@@ -129,6 +129,21 @@ def test_an_import_says_first_what_would_come_in(app: App, tmp_path: Path) -> No
     assert "1 operation came in" in shown(at) and len(app.store.list_operations()) == 1 and len(at.dataframe) == 1
 
 
+def test_packing_says_first_what_it_saves_then_packs_and_brings_back(app: App) -> None:
+    ids = [save(app.store, number, 200 + number) for number in range(3)]
+    before = {name: app.store.operations.read(name) for name in app.store.operations.names()}
+    at = page(app)
+    assert not [button for button in at.button if button.key == "pack"]
+    at = press(app, at, "packable")
+    assert "3 operations can be packed" in shown(at) and "(estimate)" in shown(at)
+    at = press(app, at, "pack")
+    assert "3 operations packed" in shown(at) and "Every byte was compared." in shown(at) and "1 month" in shown(at)
+    assert not app.store.operations.loose.has(f"{ids[0]}.json") and not [button for button in at.button if button.key == "pack"]
+    at = press(app, at, "unpack")
+    assert "3 operations brought back as plain files." in shown(at)
+    assert {name: app.store.operations.loose.read(name) for name in before} == before
+
+
 def test_a_backup_that_cannot_be_is_told_and_not_remembered(app: App) -> None:
     at = page(app)
     at.text_input(key="backup-target").set_value(str(app.store.root / "x")).run()

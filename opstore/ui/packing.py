@@ -23,7 +23,7 @@ def packing(service: Service, busy: bool) -> None:
         _("The files of old months take less room packed. They are found, shown and exported as before, every byte the same.")
     )
     last = desk.last("packable")
-    days = st.number_input(_("Months that ended more than (days) ago"), 0, 100_000, _days(last), key="pack-days")
+    days = st.number_input(_("Older than (days)"), 0, 100_000, _days(last), key="pack-days")
     with st.container(horizontal=True):
         if st.button(_("See what it saves"), disabled=busy, key="packable"):
             storage.begin(lambda: desk.plan_packing(int(days)))

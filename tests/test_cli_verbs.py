@@ -34,12 +34,15 @@ JOURNEY: list[tuple[list[str], int, set[str]]] = [
     (["trash", "restore", ID], 0, {"dryRun", "count", "operations", "failed"}),
     (["rebuild"], 0, {"count", "exact", "problems"}),
     (["repair"], 0, {"dryRun", "count", "remedies"}),
+    (["compress", "--older-than", "0", "--dry-run"], 0, {"dryRun", "count", "saved", "months", "left"}),
+    (["compress", "--month", "2025-11"], 0, {"dryRun", "count", "saved", "months", "left"}),
     (["backup", "OUT/backup"], 0, {"snapshot", "operations"}),
     (["restore", "OUT/backup", "--dry-run"], 0, {"dryRun", "count", "snapshot"}),
     (["import", "OUT/pictures", "--dry-run"], 0, {"dryRun", "count", "operations"}),
     (["share", "create", ID], 0, {"share"}),
     (["share", "list"], 0, {"count", "shares"}),
     (["share", "rotate", "--end-old", "--dry-run"], 0, {"dryRun", "count", "shares"}),
+    (["compress", "--unpack"], 0, {"dryRun", "count", "saved", "months", "left"}),
     (["completion", "bash"], 0, {"shell", "script"}),
     # what goes wrong
     (["show", "20251103143029_abc123df"], 1, {"error"}),
@@ -53,7 +56,7 @@ JOURNEY: list[tuple[list[str], int, set[str]]] = [
 
 
 #: Steps that are a process of their own here; the other verbs are in the other tests of the command line.
-PROCESSES = {"rebuild", "repair", "import", "cleanup", "backup", "nope"}
+PROCESSES = {"rebuild", "repair", "import", "cleanup", "compress", "backup", "nope"}
 
 
 def test_every_verb_tells_programs_one_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""What packing a month saves and costs: sidecars, photographs, inputs that are used again, and a demo folder; and reading it.
+"""What packing a month saves and costs: sidecars, photographs, inputs that are used again; and what reading packed files costs.
 
 The yardstick of space is what the plain files take of the disk, of reading the same read of plain files in the same run.
 """
@@ -34,7 +34,6 @@ def run() -> Iterable[Table]:
         f"{PHOTOS} photographs as WebP": lambda store: pictures(store, "WEBP"),
         f"{PHOTOS} photographs as PNG": lambda store: pictures(store, "PNG"),
         "one input of eight operations": shared,
-        "the demo": demo,
     }
     rows: list[list[str]] = []
     reads: list[list[str]] = []
@@ -111,13 +110,6 @@ def shared(store: Store) -> None:
     for number in range(PHOTOS):
         inputs = [parts[number // 8]]
         store.save(f"20250601000000_{number:08x}", {"prompt": f"variant {number}"}, inputs=inputs, outputs=[parts[number]])
-
-
-def demo(store: Store) -> None:
-    """Write the demo's half a year."""
-    from opstore.demo import fill
-
-    fill(store)
 
 
 def _parts(count: int, kind: str) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import time
 from collections.abc import Iterator
@@ -265,6 +266,20 @@ def test_unpacking_begins_only_where_there_is_room(tmp_path: Path, monkeypatch: 
     with pytest.raises(StorageError, match="are free"):
         compression(store).unpack()
     assert state(store) == {}
+
+
+def test_many_operations_are_unpacked_with_few_open_files(tmp_path: Path) -> None:
+    store = made(tmp_path)
+    for number in range(500):
+        sidecar = {"operationId": old(number), "operationType": "unknown", "prompt": str(number), "success": True}
+        (store.operations.path / f"{old(number)}.json").write_bytes(encode(sidecar))
+    assert compression(store).apply(60).operations == 500
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 250, hard))
+    try:
+        assert compression(store).unpack().operations == 500
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 # -- care of a folder with packs -----------------------------------------------------------------------------------------

@@ -33,6 +33,8 @@ DAYS = 90
 _MAX_DAYS = 100_000
 #: What is packed or unpacked together: as much is held in memory, and shares the syncs.
 _BATCH_FILES, _BATCH_BYTES = 1_000, 32 * 1024 * 1024
+#: Unpacked together: each holds a lock, an open file, and a process may have 1,024 of them.
+_BATCH_OPERATIONS = 200
 #: Files looked into for an estimate: sidecars (0.1 ms each) and JPEGs (60 ms each) of a month.
 _SAMPLED_SIDECARS, _SAMPLED_JPEGS = 400, 6
 #: Bytes of a pack's tables for each file.
@@ -393,7 +395,7 @@ def _batches(operations: _Operations) -> Iterator[_Operations]:
         batch[operation_id] = found
         files += len(found)
         size += sum(file.bytes for file in found)
-        if files >= _BATCH_FILES or size >= _BATCH_BYTES:
+        if len(batch) >= _BATCH_OPERATIONS or files >= _BATCH_FILES or size >= _BATCH_BYTES:
             yield batch
             batch, files, size = {}, 0, 0
     if batch:

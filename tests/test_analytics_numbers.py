@@ -308,10 +308,12 @@ def test_behind_a_mark_are_just_the_operations_that_it_counts(told: Any, zone: s
     met = 0
     for made in drawn:
         assert made.figure is not None
-        trace = made.figure.data[-1]
-        said = trace.text if made.key == "parameters" else [str(pair[1]) for pair in trace.customdata]
-        marks = trace.customdata if made.key == "parameters" else [pair[0] for pair in trace.customdata]
-        for mark, n in zip(map(mark_of, marks), said, strict=True):
+        traces = [trace for trace in made.figure.data if trace.customdata is not None]
+        if made.key == "parameters":
+            told_of = [(mark, n) for trace in traces for mark, n in zip(trace.customdata, trace.text, strict=True)]
+        else:
+            told_of = [(mark, str(n)) for trace in traces for mark, n in trace.customdata]
+        for mark, n in ((mark_of(text), n) for text, n in told_of):
             assert mark is not None
             ids = selection.base.frame["operation_id"].take(behind(selection, mark, there).index()).tolist()
             assert ids == [row["operation_id"] for row in rows if counts(row, mark, there)]

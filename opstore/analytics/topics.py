@@ -34,6 +34,7 @@ from opstore.analytics.selection import TENTHS, Selection
 from opstore.analytics.voice import Voice
 
 _MONDAY = date(2024, 1, 1)
+_WHITE = {"textfont": {"color": "#fff"}}
 
 
 def words(selection: Selection, search: Search, voice: Voice) -> Chart:
@@ -212,14 +213,18 @@ def workflows(selection: Selection, search: Search, voice: Voice) -> Chart:
         x=edges, y=names, z=cells, xgap=2, ygap=2,
         hoverinfo="skip",
     )  # fmt: skip
-    held = [(at, tenth, n) for at, line in enumerate(cells.tolist()) for tenth, n in enumerate(line) if n]
-    made.targets(
-        x=[edges[tenth] for _at, tenth, _n in held],
-        y=[names[at] for at, _tenth, _n in held],
-        text=[voice.number(n) for _at, _tenth, n in held],
-        customdata=[[str(Mark("workflows", str(rows.index[at]), str(tenth))), voice.number(n)] for at, tenth, n in held],
-        hovertemplate="%{y}, %{x} %: %{customdata[1]}<extra></extra>",
-    )
+    every = [(at, tenth, n) for at, line in enumerate(cells.tolist()) for tenth, n in enumerate(line) if n]
+    dark = cells.max() * 0.3
+    # On full blue only white is read; elsewhere the theme's own colour.
+    for held, style in (([cell for cell in every if cell[2] <= dark], {}), ([cell for cell in every if cell[2] > dark], _WHITE)):
+        made.targets(
+            x=[edges[tenth] for _at, tenth, _n in held],
+            y=[names[at] for at, _tenth, _n in held],
+            text=[voice.number(n) for _at, _tenth, n in held],
+            customdata=[[str(Mark("workflows", str(rows.index[at]), str(tenth))), voice.number(n)] for at, tenth, n in held],
+            hovertemplate="%{y}, %{x} %: %{customdata[1]}<extra></extra>",
+            **style,
+        )
     made.y(autorange="reversed", showgrid=False)
     made.x(title={"text": _("how sure, in percent")}, type="category", showgrid=False, tickvals=edges[::3], tickangle=0)
     said = sentence(
@@ -243,13 +248,17 @@ def ratings(selection: Selection, search: Search, voice: Voice) -> Chart:
         return empty("ratings", title, _("No operation here is rated."), tally)
     rows = tally.table.head(GROUPS)
     names = [short(name) for name in rows["model"]]
-    made = Drawing(bars_height(len(rows)), barmode="stack", legend=legend())
+    made = Drawing(bars_height(len(rows)), barmode="stack")
     for star in range(1, 6):
         made.bar(
             y=names,
             x=rows[f"stars_{star}"] / rows["n"],
             orientation="h",
             name=f"{star} ★",
+            text=[f"{star} ★" if n else "" for n in rows[f"stars_{star}"]],
+            textposition="inside",
+            insidetextanchor="middle",
+            textangle=0,
             marker={"color": STARS[star - 1]},
             customdata=[
                 [search.narrowed(model=[name], rating=[str(star)]), voice.number(n)]
@@ -260,7 +269,7 @@ def ratings(selection: Selection, search: Search, voice: Voice) -> Chart:
     for name, mean, n in zip(names, rows["mean"], rows["n"], strict=True):
         text = _("mean {mean}, n = {n}").format(mean=voice.number(mean, 1), n=voice.number(n))
         made.note(x=1.02, xref="paper", y=name, text=text)
-    made.room(150)
+    made.room(130)
     made.y(autorange="reversed")
     made.x(range=[0, 1], visible=False)
     said = sentence(

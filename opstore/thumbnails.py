@@ -1,7 +1,7 @@
 """Copies made of stored media, small pictures first, once and off the page's path; they lie in `cache/` and may be deleted.
 
 A stored file never changes under its name, so a copy of it is found by name. One that cannot be made is remembered as an empty
-file: a broken picture costs one attempt, not one a visit.
+file: a broken picture costs one attempt, not one a visit. Where the cache cannot be written, copies lie in a temporary folder.
 """
 
 from __future__ import annotations
@@ -11,14 +11,17 @@ import io
 import logging
 import os
 import secrets
+import shutil
 import stat
+import tempfile
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from opstore import media
-from opstore.errors import OpstoreError
+from opstore.errors import OpstoreError, StorageError
 from opstore.files import is_passing, storage_errors
 from opstore.names import check_name
 from opstore.operation import Operation
@@ -54,17 +57,22 @@ class Copies:
         self._folder = store.cache / kind
         self._ending = ending
         self._copy = make
+        #: Where copies are that the cache did not take; it goes with this object.
+        self._makeshift: Path | None = None
+        self._making = threading.Lock()
 
     def path(self, name: str) -> Path | None:
         """Return the copy of a stored media file, made now if need be; None where the file is nothing that can be read.
 
-        Raise InvalidFileName, FileMissing or UnsafeFile for a file that cannot be served, StorageError where the cache is full.
+        Raise InvalidFileName, FileMissing or UnsafeFile for a file that cannot be served, StorageError where neither the cache
+        nor a temporary folder takes the copy.
         """
         path = self._path(name)
-        with contextlib.suppress(OSError):
-            known = path.lstat()
-            if stat.S_ISREG(known.st_mode):  # a planted link must not lead out of the folder
-                return path if known.st_size else None
+        for place in [path, *([self._spare(path)] if self._makeshift else [])]:
+            with contextlib.suppress(OSError):
+                known = place.lstat()
+                if stat.S_ISREG(known.st_mode):  # a planted link must not lead out of the folder
+                    return place if known.st_size else None
         try:
             copy = self._copy(self._store.read_file(name))
         except OpstoreError as error:
@@ -73,8 +81,25 @@ class Copies:
             if isinstance(error.__cause__, MemoryError) or is_passing(error.__cause__ or error):
                 return None  # says nothing of the picture: not remembered
             copy = b""
-        self._put(path, copy)
+        path = self._kept(path, copy)
         return path if copy else None
+
+    def _kept(self, path: Path, copy: bytes) -> Path:
+        try:
+            self._put(path, copy)
+        except StorageError as error:
+            log.info("%s: the copy goes to a temporary folder", error)
+            path = self._spare(path)
+            self._put(path, copy)
+        return path
+
+    def _spare(self, path: Path) -> Path:
+        with self._making:
+            if self._makeshift is None:
+                with storage_errors():
+                    self._makeshift = Path(tempfile.mkdtemp(prefix="opstore-copies-"))
+                weakref.finalize(self, shutil.rmtree, self._makeshift, ignore_errors=True)
+        return self._makeshift / path.relative_to(self._folder)
 
     def _path(self, name: str) -> Path:
         # One folder a day keeps folders at some thousands of entries.

@@ -313,10 +313,12 @@ def test_thumbnails(app: App, client: TestClient, photo: Callable[..., bytes]) -
         refused(client.get(f"/api/thumbnails/{LATER}_out.png"), 404)
 
 
-def test_a_cache_that_cannot_be_written_is_said(app: App, client: TestClient) -> None:
+def test_a_cache_that_cannot_be_written_hides_no_picture(app: App, client: TestClient) -> None:
     save(app)
     (app.store.cache / "thumbnails").write_text("a file where the folder should be")
-    refused(client.get(f"/api/thumbnails/{ID}_out.png"), 507)
+    first, again = (client.get(f"/api/thumbnails/{ID}_out.png") for _ in range(2))
+    assert first.status_code == 200 and first.content[:2] == b"\xff\xd8"
+    assert again.headers["last-modified"] == first.headers["last-modified"], "made once, in a temporary folder"
 
 
 # -- everything else below /api ------------------------------------------------------------------------------------------

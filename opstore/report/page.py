@@ -355,18 +355,19 @@ class _Report:
         tally = computed(self._chosen)
         title = self._("Median computing time")
         found = rows_of(tally)
-        items = [
-            svg.Bar(
+        items = [svg.Bar(self._say.type_name(row.operation_type), row.median, self._say.seconds(row.median)) for row in found]
+        names = (self._("Type"), self._("Operations"), self._("Median"), self._("95 of 100 within"))
+        lines = [
+            (
                 self._say.type_name(row.operation_type),
-                row.median,
-                self._("{median}; 95 of 100 within {p95}").format(
-                    median=self._say.seconds(row.median), p95=self._say.seconds(row.p95)
-                ),
+                self._say.number(row.n),
+                self._say.seconds(row.median),
+                self._say.seconds(row.p95),
             )
             for row in found
         ]
         says = self._("Time that the providers say they computed, all steps together; what is waited beside it is not in it.")
-        return self._section(title, says, tally, svg.bars(title, items))
+        return self._section(title, says, tally, svg.bars(title, items), table(_columns(names), lines))
 
     def _parameters(self) -> Markup:
         tally = content.parameters(self._chosen)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from opstore import Store
+from opstore.analytics import load_frame
 from opstore.app import App, Settings
 from opstore.care import Rule
 from opstore.care.compression import Compression
@@ -116,6 +117,7 @@ def answers(store: Store, place: Path) -> dict[str, object]:
             dict(index.facets()),
         ],
         "verify": store.verify(deep=True),
+        "frame": load_frame(store).to_csv(),
         "family": sorted(Lineage(store, index).family(ids[0]).members),
         "thumbnails": {name: thumbnails.path(name) is not None for name in store.media_names(ids[3])},
     }

@@ -395,9 +395,15 @@ def test_a_pack_that_somebody_holds_is_waited_for_and_then_told(packed: Store, m
     assert len(packed.list_operations()) == 3
 
 
-def test_where_nothing_is_packed_no_database_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nothing_is_packed_no_database_is_opened_and_no_disk_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = made(tmp_path)
+    syncs: list[int] = []
+    sync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: syncs.append(file) or sync(file))  # type: ignore[func-returns-value]
     save(store, 1)
+    assert len(syncs) == 5, "three files, and the folder after the media and after the sidecar"
     monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: pytest.fail("a database"))
     annotate(store)
     there_and_back(store)

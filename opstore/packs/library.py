@@ -324,6 +324,8 @@ class Library(Folder):
     def _bring_back(self, folder: int, ids: Iterable[str]) -> None:
         """Write what is packed of these operations where it is not loose; then it leaves its pack. Their locks are held."""
         found = {entry.name: entry for operation_id in ids for entry in self.packs.entries(operation_id)}
+        if not found:
+            return  # as nearly always: a save must not wait for the disk once more
         there = set(disk.present(folder, found))
         temps: dict[str, str] = {}
         try:

@@ -37,6 +37,7 @@ def drawer(service: Service, operation_id: str, query: str = "", order: str = "n
                 return
             _strip(service, operation, query, order)
             show(service, operation)
+            curate.keys(service, operation)  # at the end: it has no place to be seen in, and would take one in the strip
 
     show_it()
 
@@ -56,7 +57,6 @@ def _strip(service: Service, operation: Operation, query: str, order: str) -> No
         if operation.outputs:
             zoom(key="zoom", compare=bool(operation.inputs))
         share.button(service, [operation.id], "operation", f"drawer-{operation.id}")
-        curate.keys(service, operation)
         curate.trash(service, operation)
 
 

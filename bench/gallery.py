@@ -27,7 +27,7 @@ from tests.browser import Server, Windows, chromium
 CHROMIUM = shutil.which("chromium") or "chromium"
 #: Operations with real pictures, and times that each act is done.
 PICTURES, ROUNDS = 3_000, 8
-FILTERS = ("type:text_to_image", "status:stored", "rating:>=4", "model:qwen-image", "favorite:yes", "inputs:2")
+FILTERS = ("type:text_to_image", "status:failed", "rating:>=4", "model:qwen-image", "favorite:yes", "inputs:2")
 WORDS = ("chat", "plage", "lumière", "fla*", "montagne", "photo de nuit")
 #: Which tiles are in the window, once all of them have their picture, or their words, and they are not those of before.
 PAINTED = """before => {

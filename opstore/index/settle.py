@@ -14,6 +14,8 @@ from opstore.index.sqlite import COLUMN_INDEXES, Connection
 _MERGE, _LATER, _MERGING = (4, 16), (0, 1_999), (5, 1_999)
 #: Pages of 4 kB that are merged in one step: some 20 ms.
 _PAGES = 500
+#: Free pages that are left: less is not worth a step.
+_SPARE = 100
 
 
 def begun(connection: Connection) -> bool:
@@ -36,6 +38,10 @@ def settled(connection: Connection) -> bool:
         if name not in there:
             connection.execute(sql)
             return False
+    # What is free all the same is given back, but for what the next saves need.
+    if connection.execute("PRAGMA freelist_count").fetchone()[0] > _SPARE:
+        connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+        return False
     return True
 
 

@@ -18,6 +18,7 @@ from opstore.api import Api, events
 from opstore.app import App, Settings
 from opstore.curation import Edit
 from opstore.service import NewOperation
+from tests.loops import run
 from tests.samples import HOSTILE_IDS, ID, LATER, plant
 from tests.test_api import client_of, refused, save
 
@@ -268,7 +269,7 @@ def test_events_tell_what_happens_and_what_was_missed(app: App) -> None:
             await again.hang_up()
 
     try:
-        asyncio.run(listen())
+        run(listen())
     finally:
         app.stop()
 
@@ -293,7 +294,7 @@ def test_listeners_are_few_and_hold_no_thread(app: App, monkeypatch: pytest.Monk
         await again.hang_up()
         assert threading.active_count() <= before
 
-    asyncio.run(listen())
+    run(listen())
 
 
 @pytest.mark.usefixtures("quick")
@@ -320,4 +321,4 @@ def test_nothing_is_looked_at_while_nobody_listens(app: App, monkeypatch: pytest
         await asyncio.sleep(0.3)
         assert not looks
 
-    asyncio.run(listen())
+    run(listen())

@@ -21,6 +21,7 @@ from opstore.app import App, Settings
 from opstore.errors import ProviderRefused
 from opstore.providers.local import LocalEngine
 from opstore.service import NewOperation
+from tests.loops import run
 from tests.samples import GIF, HOSTILE_NAMES, PNG
 from tests.test_api import HERE, client_of, refused
 
@@ -255,7 +256,7 @@ def ask(app: App, path: str, pieces: Iterator[bytes], **headers: str) -> tuple[i
         "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": raw,
         "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "scheme": "http", "http_version": "1.1", "root_path": "",
     }  # fmt: skip
-    asyncio.run(served(scope, receive, send))
+    run(served(scope, receive, send))
     document = b"".join(message.get("body", b"") for message in told)
     return told[0]["status"], json.loads(document), taken
 
@@ -352,7 +353,7 @@ def test_many_who_wait_hold_no_thread(app: App) -> None:
         assert not any(task.done() for task in waiting)
         assert set(await asyncio.gather(*waiting)) == {202}
 
-    asyncio.run(crowd())
+    run(crowd())
 
 
 # -- from elsewhere ------------------------------------------------------------------------------------------------------

@@ -31,6 +31,8 @@ def _sealed() -> Iterator[None]:
             ours = name.startswith(("OPSTORE_", "REPLICATE_", "STREAMLIT_")) and name != CI
             if ours or name == "PORT" or name.lower().endswith("_proxy"):
                 patch.delenv(name)
+        # Programs are started some hundred times: compiled once, and not at each start (0.4 s).
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         _close_the_network(patch)
         yield
 

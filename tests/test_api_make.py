@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -107,6 +108,9 @@ def test_smart_says_which_workflow_was_chosen(working: tuple[App, TestClient]) -
     assert told["operation"]["operationType"] == "text_to_image"
     assert told["operation"]["workflowAnalysis"]["workflow"]["id"] == "text_to_image"
     assert told["operation"]["workflowAnalysis"]["overriddenTo"] is None
+    deadline = time.monotonic() + 10  # the record goes after the sidecar has come
+    while app.service.jobs() and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert not app.service.jobs()
 
 

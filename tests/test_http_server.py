@@ -39,8 +39,10 @@ from starlette.routing import Route
 from opstore.api import Api
 from opstore.api.openapi import document
 from opstore.app import App, Settings
-from tests.browser import ROOT, Server, chromium
+from tests.browser import ROOT, Server, Windows
 from tests.samples import ID, LATER, MP4, PNG
+
+pytest_plugins = ("tests.browser_fixtures",)
 
 DOCUMENT = document(Api.calls(lambda: pytest.fail("nothing is opened to describe it")))
 OPERATIONS = [(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods]
@@ -177,8 +179,8 @@ def test_the_example_in_python(server: Server, tmp_path: Path) -> None:
     assert made["annotations"]["rating"] == 5
 
 
-def test_the_example_in_javascript(server: Server, program: Callable[[str], str]) -> None:
-    with chromium(program("chromium")) as windows, windows.visit(server) as visitor:
+def test_the_example_in_javascript(server: Server, windows: Windows) -> None:
+    with windows.visit(server) as visitor:
         said: list[str] = []
         visitor.page.on("console", lambda message: said.append(message.text))
         visitor.page.goto(f"{server.address}/_stcore/health")

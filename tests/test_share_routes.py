@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -472,10 +473,14 @@ def test_a_picture_that_cannot_be_read_is_not_there(own: App) -> None:
         assert image.size == (48, 80)
 
 
-def test_what_goes_wrong_in_the_house_is_told_without_its_names(own: App, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_goes_wrong_in_the_house_is_told_without_its_names(
+    own: App, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     token, client = made(own)[1], visitor(own)
     (own.store.cache / "shared").write_text("in the way")
-    full = client.get(f"/s/{token}/file/1-result-1")
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path / "not there"))
+        full = client.get(f"/s/{token}/file/1-result-1")
     keys = own.store.root / "share-keys.json"
     kept = keys.read_bytes()
     keys.write_bytes(b"damaged")

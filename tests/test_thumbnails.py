@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -113,11 +114,18 @@ def test_the_cache_deleted_under_a_running_app_comes_back(store: Store, small: T
     until(lambda: cached(store))
 
 
-def test_a_cache_that_cannot_be_written_is_said(store: Store, small: Thumbnails) -> None:
+def test_where_the_cache_takes_nothing_copies_lie_elsewhere_and_where_nothing_does_it_is_said(
+    store: Store, small: Thumbnails, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store.save(ID, {"operationType": "text_to_image"}, outputs=[PNG])
     (store.cache / "thumbnails").write_text("a file where the folder should be")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not there"))
     with pytest.raises(StorageError):
         small.path(f"{ID}_out.png")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    elsewhere = small.path(f"{ID}_out.png")
+    assert size_of(elsewhere) == (3, 2) and elsewhere and not elsewhere.is_relative_to(store.cache)
+    assert small.path(f"{ID}_out.png") == elsewhere
 
 
 def test_saving_goes_on_where_thumbnails_cannot(store: Store, small: Thumbnails) -> None:

@@ -478,19 +478,16 @@ def test_what_goes_wrong_in_the_house_is_told_without_its_names(
 ) -> None:
     token, client = made(own)[1], visitor(own)
     (own.store.cache / "shared").write_text("in the way")
-    with monkeypatch.context() as patch:
-        patch.setattr(tempfile, "tempdir", str(tmp_path / "not there"))
-        full = client.get(f"/s/{token}/file/1-result-1")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not there"))
+    full = client.get(f"/s/{token}/file/1-result-1")
     keys = own.store.root / "share-keys.json"
     kept = keys.read_bytes()
     keys.write_bytes(b"damaged")
-    damaged = client.get(f"/s/{token}")
-    keys.write_bytes(kept)
-    for answer in (full, damaged):
+    for answer in (full, client.get(f"/s/{token}")):
         assert answer.status_code == 500 and str(FAULT).split("'")[0] in answer.text
         assert not [word for word in (ID, "share-keys", "cache", str(own.store.root)) if word in answer.text.split("</style>")[1]]
-    assert "share-keys.json" in caplog.text, "the log has it"
-    assert client.get(f"/s/{token}").status_code == 200
+    keys.write_bytes(kept)
+    assert "share-keys.json" in caplog.text and client.get(f"/s/{token}").status_code == 200
 
 
 def test_a_copy_that_went_at_this_very_moment_is_not_named(app: App, client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ import pytest
 from opstore.providers.local.lettering import font
 from opstore.providers.local.pictures import covering
 from tests.local_steps import ask, far, frames, made, picture, pixels
+from tests.loops import run
 
 Photo = Callable[..., bytes]
 
@@ -166,17 +167,21 @@ PAGE = """
 
 def test_chromium_plays_it_in_its_true_colours(program: Callable[[str], str], stills: tuple[bytes, bytes]) -> None:
     chromium = program("chromium")
-    from playwright.sync_api import sync_playwright
+    from playwright.async_api import async_playwright
 
     data = made("image_to_video_single", "zoom in slightly", stills[1], duration=2)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
-        )
-        page = browser.new_page()
-        page.set_content(PAGE.format(data=base64.b64encode(data).decode()))
-        seconds, width, height, now, *mean = page.evaluate("window.played")
-        browser.close()
+
+    async def played() -> list[float]:
+        async with async_playwright() as playwright:
+            options = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
+            browser = await playwright.chromium.launch(executable_path=chromium, args=options)
+            page = await browser.new_page()
+            await page.set_content(PAGE.format(data=base64.b64encode(data).decode()))
+            found: list[float] = await page.evaluate("window.played")
+            await browser.close()
+            return found
+
+    seconds, width, height, now, *mean = run(played())
     assert (seconds, width, height) == (2, 720, 480) and now >= 0.3
     shown = list(frames(data))[round(now * 24)]
     assert np.abs(shown.mean(axis=(0, 1)) - np.array(mean)).max() < 4

@@ -285,6 +285,10 @@ class Folder:
 
     def sizes(self) -> Iterator[tuple[str, int]]:
         """Yield the name and the bytes of every regular file in the folder, unordered (3.5 µs a file)."""
+        return ((name, state.st_size) for name, state in self.states())
+
+    def states(self) -> Iterator[tuple[str, os.stat_result]]:
+        """Yield the name of every regular file in the folder, unordered, and what the system says of it."""
         with storage_errors():
             try:
                 found = os.scandir(self.path)
@@ -294,7 +298,7 @@ class Folder:
             for entry in found:
                 with contextlib.suppress(FileNotFoundError):
                     if entry.is_file(follow_symlinks=False):
-                        yield entry.name, entry.stat(follow_symlinks=False).st_size
+                        yield entry.name, entry.stat(follow_symlinks=False)
 
     def age(self, name: str) -> float | None:
         """Return how many seconds ago a file was last written, None where there is none."""

@@ -201,6 +201,8 @@ def call_fault(call: ast.Call, module: str) -> str | None:
         return f"{name}()"
     if name.split(".")[-1] in ("read_pickle", "to_pickle"):
         return f"{name}()"
+    if name == "st.button" and module != "opstore/ui/parts.py" and not any(word.arg == "on_click" for word in call.keywords):
+        return "st.button() loses a press that comes with a run that another ends: use parts.button()"
     raw = any(word.arg == "unsafe_allow_html" and not is_constant(word.value, False) for word in call.keywords)
     raw |= name == "st.html" and module != "opstore/ui/markup.py"  # the one way: its argument is typed Markup
     if (raw or name == "Markup") and not all(is_fixed(argument) for argument in call.args):
@@ -276,6 +278,7 @@ def test_the_project_keeps(rule: Callable[[Path], list[str]]) -> None:
         (dangerous_calls, "pages/create.py", "st.markdown(f'<b>{prompt}</b>', unsafe_allow_html=True)"),
         (dangerous_calls, "pages/create.py", "st.markdown(prompt, unsafe_allow_html=flag)"),
         (dangerous_calls, "pages/create.py", "st.html('<b>' + prompt)"),
+        (dangerous_calls, "pages/create.py", "if st.button('Go', key='go'): go()"),
     ],
 )
 def test_a_rule_catches(rule: Callable[[Path], list[str]], path: str, source: str, tmp_path: Path) -> None:

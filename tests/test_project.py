@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +39,27 @@ def named(requirements: list[str]) -> set[str]:
 def test_the_locks_hold_every_direct_dependency() -> None:
     assert named(PROJECT["project"]["dependencies"]) <= pins(LOCKS[0]).keys()
     assert named(PROJECT["dependency-groups"]["dev"]) <= pins(LOCKS[1]).keys()
+
+
+def imported(*patterns: str) -> set[str]:
+    """The packages that files name in their imports, wherever in a file; our own and Python's left out."""
+    found = set()
+    for path in (path for pattern in patterns for path in ROOT.glob(pattern)):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {name.name.partition(".")[0] for name in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.partition(".")[0])
+    return found - sys.stdlib_module_names - {"opstore", "tests", "bench"}
+
+
+@pytest.mark.parametrize("patterns", [("opstore/**/*.py", "pages/*.py", "*.py"), ("tests/**/*.py", "bench/*.py")])
+def test_what_is_imported_is_declared_and_not_only_there_by_chance(patterns: tuple[str, ...]) -> None:
+    declared = named(PROJECT["project"]["dependencies"])
+    declared |= named(PROJECT["dependency-groups"]["dev"]) if "tests/**/*.py" in patterns else set()
+    providers = packages_distributions()
+    found = {package: {name.lower().replace("_", "-") for name in providers.get(package, ())} for package in imported(*patterns)}
+    assert found and not {package for package, names in found.items() if not names & declared}
 
 
 def test_the_locks_agree_with_each_other() -> None:

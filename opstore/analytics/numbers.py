@@ -210,7 +210,7 @@ def quantile(ordered: Numbers, share: float) -> float | None:
 
 def times(selection: Selection, by: str, column: str = "elapsed_seconds") -> Tally:
     """Return per type or model: n, median, p95, and `bins`, how many lie in each of TIME_EDGES; most first."""
-    _base, names = selection.base, selection.base.codes(by)[1]
+    names = selection.base.codes(by)[1]
     values, groups = selection.ordered(column, by)
     # Group after group, each in order: quantiles and bins are places in it.
     ends = np.searchsorted(groups, np.arange(-1, len(names)), side="right")

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from opstore import disk
 from opstore.care.report import Report, quiet
@@ -109,7 +110,7 @@ class Compression:
         found = {}
         for month in self._library.packs.months():
             with contextlib.suppress(OSError):
-                found[_told(month)] = self._library.packs.path(month).stat().st_blocks * 512
+                found[_told(month)] = _taken(self._library.packs.path(month))
         return found
 
     def packed(self) -> Compressed:
@@ -120,7 +121,7 @@ class Compression:
             try:
                 pack = self._library.packs.pack(month)
                 entries = pack.entries() if pack else []
-                taken = path.stat().st_blocks * 512
+                taken = _taken(path)
             except DamagedPack as error:
                 left[path.name] = str(error)
                 continue
@@ -128,7 +129,7 @@ class Compression:
                 continue
             count = len({parts.operation_id for entry in entries if (parts := parse_name(entry.name))})
             size = sum(entry.size for entry in entries)
-            before = sum(-(-entry.size // 4096) * 4096 for entry in entries)
+            before = sum(_whole_blocks(entry.size) for entry in entries)
             found.append(Month(_told(month), count, len(entries), size, before, taken))
         return Compressed(tuple(found), left)
 
@@ -161,7 +162,7 @@ class Compression:
     def _pack(self, key: str, operations: _Operations, left: dict[str, str], report: Callable[[int], None]) -> Month:
         pack = self._library.packs.begin(key, self._samples(operations, MAX_SAMPLES))
         path = self._library.packs.path(key)
-        empty = path.stat().st_blocks * 512 if not pack.is_empty() else 0
+        before = 0 if pack.is_empty() else _taken(path)
         gone: list[str] = []
         with contextlib.closing(Pack(path, key)) as again, ThreadPoolExecutor(2, thread_name_prefix="opstore-pack") as pool:
             done = 0
@@ -172,9 +173,9 @@ class Compression:
         pack.shrink()
         self._library.packs.discard(key)  # where all that was to be packed has changed meanwhile
         files = [file for operation_id in gone for file in operations[operation_id]]
-        after = path.stat().st_blocks * 512 if path.exists() else 0
+        after = _taken(path) if path.exists() else 0
         sizes = sum(file.bytes for file in files), sum(file.taken for file in files)
-        return Month(_told(key), len(gone), len(files), *sizes, after - empty)
+        return Month(_told(key), len(gone), len(files), *sizes, after - before)
 
     def _pack_batch(
         self, pack: Pack, again: Pack, batch: _Operations, left: dict[str, str], pool: ThreadPoolExecutor
@@ -245,12 +246,12 @@ class Compression:
 
     def _unpack(self, key: str, pack: Pack, left: dict[str, str], report: Callable[[int], None]) -> Month:
         packs = self._library.packs
-        before = packs.path(key).stat().st_blocks * 512
+        before = _taken(packs.path(key))
         operations: _Operations = defaultdict(list)
         for entry in pack.entries():
             parts = parse_name(entry.name)
             if parts:
-                operations[parts.operation_id].append(_Loose(entry.name, entry.size, -(-entry.size // 4096) * 4096))
+                operations[parts.operation_id].append(_Loose(entry.name, entry.size, _whole_blocks(entry.size)))
         back: list[str] = []
         for batch in _batches(operations):
             report(len(back))
@@ -262,7 +263,7 @@ class Compression:
         if not packs.discard(key):
             pack.shrink()
         files = [file for operation_id in back for file in operations[operation_id]]
-        rest = packs.path(key).stat().st_blocks * 512 if packs.path(key).exists() else 0
+        rest = _taken(packs.path(key)) if packs.path(key).exists() else 0
         sizes = sum(file.bytes for file in files), before - rest, sum(file.taken for file in files)
         return Month(_told(key), len(back), len(files), *sizes)
 
@@ -294,7 +295,7 @@ class Compression:
         found: dict[str, _Operations] = defaultdict(lambda: defaultdict(list))
         odd = set()
         with storage_errors():
-            for name, state in _files(self._library.loose):
+            for name, state in self._library.loose.states():
                 parts = parse_name(name)
                 key = name[:6]
                 if parts is None or (key != only if only else key >= limit) or time_of(parts.operation_id) is None:
@@ -375,18 +376,6 @@ class Compression:
         return after / before if before else 1.0
 
 
-def _files(folder: Folder) -> Iterator[tuple[str, os.stat_result]]:
-    try:
-        found = os.scandir(folder.path)
-    except FileNotFoundError:
-        return
-    with found:
-        for entry in found:
-            with contextlib.suppress(FileNotFoundError):
-                if entry.is_file(follow_symlinks=False):
-                    yield entry.name, entry.stat(follow_symlinks=False)
-
-
 def _batches(operations: _Operations) -> Iterator[_Operations]:
     """Yield the operations, some at a time."""
     batch: _Operations = {}
@@ -409,6 +398,16 @@ def _shifted(report: Report, done: int, total: int, what: str) -> Callable[[int]
 def _modified(stamp: str) -> int:
     """Return the time in a file's stamp (inode:size:mtime:ctime)."""
     return int(stamp.split(":")[2])
+
+
+def _taken(path: Path) -> int:
+    """Return what a file takes of the disk."""
+    return path.stat().st_blocks * 512
+
+
+def _whole_blocks(size: int) -> int:
+    """Return what a loose file of that size takes of the disk, in the blocks of 4 KiB that most file systems have."""
+    return -(-size // 4096) * 4096
 
 
 def _paged(size: float) -> float:

@@ -2,7 +2,7 @@
 
 A key is one number of eight bytes: 31 bits of the SHA-256, one bit for "was made here", and the second that the operation's id
 belongs to, which no move of its row changes. Keys are only added: what is gone is told by its missing sidecar, and forgotten by
-the next rebuild. A file takes 13 bytes where the table is written in its order. Pure.
+the next rebuild. A key takes 14.5 bytes where the table is written in its order. Pure.
 """
 
 from __future__ import annotations

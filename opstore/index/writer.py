@@ -1,7 +1,7 @@
 """Writes operations into the index and takes them out, inside one transaction of the caller's.
 
 What takes time and needs no database has been done before, by `ready`: for very many operations in the processes that read them.
-Many new rows go in at once (`put_ready`) where their seconds are free; what remains goes one by one.
+Many new rows go in at once (`put_new`) where their seconds are free; what remains goes one by one.
 """
 
 from __future__ import annotations

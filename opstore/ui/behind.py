@@ -84,5 +84,5 @@ def _shown(service: Service, selection: Selection, mark: Mark) -> None:
         "open": st.column_config.LinkColumn("", display_text=_("Open")),
     }
     st.dataframe(rows, column_config=config, hide_index=True, row_height=56, key="behind-table", height=440)
-    if st.button(_("Show them in the Library"), type="primary"):
+    if parts.button(_("Show them in the Library"), key="behind-library", type="primary"):
         st.switch_page(parts.LIBRARY, query_params={"q": query})

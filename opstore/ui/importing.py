@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
 
-from opstore.care.acts import Act
 from opstore.care.history import KEPT_DAYS, MOST_DAYS
 from opstore.service import Service
 from opstore.ui import parts, words
 from opstore.ui.state import opened
-from opstore.ui.storage import begin, outcome
+from opstore.ui.storage import begin, left, outcome
 from opstore.ui.words import _, ngettext
 
 
@@ -24,7 +23,9 @@ def importing(service: Service, busy: bool) -> None:
         for dry, label in ((True, _("See what would come in")), (False, _("Import"))):
             if parts.button(label, disabled=busy or not source, key=f"import-{dry}"):
                 begin(lambda dry=dry: desk.take_in(source, dry=dry))  # type: ignore[misc] # mypy infers no default
-    _left_out(desk.last("import"), _taken_in, _("File"))
+    last = desk.last("import")
+    outcome(last, _taken_in)
+    left(last, _("File"))
     _history(service, busy)
 
 
@@ -42,15 +43,9 @@ def _history(service: Service, busy: bool) -> None:
         for dry, label in ((True, _("See what would come in")), (False, _("Import from Replicate"))):
             if parts.button(label, disabled=busy, key=f"history-{dry}"):
                 begin(lambda dry=dry: desk.take_history(days, dry=dry))  # type: ignore[misc] # mypy infers no default
-    _left_out(desk.last("history"), _history_told, _("Prediction"))
-
-
-def _left_out(last: Act | None, told: Callable[[Mapping[str, Any]], str], name: str) -> None:
-    """Show what an import came to, and what it left and why."""
-    outcome(last, told)
-    if last and last.state == "done" and last.result.get("rows"):
-        rows = [{name: path, _("Why it is left"): words.stored(reason)} for path, reason in last.result["rows"]]
-        st.dataframe(rows, hide_index=True, width="stretch")
+    last = desk.last("history")
+    outcome(last, _history_told)
+    left(last, _("Prediction"))
 
 
 def _taken_in(result: Mapping[str, Any]) -> str:

@@ -25,17 +25,17 @@ def packing(service: Service, busy: bool) -> None:
     last = desk.last("packable")
     days = st.number_input(_("Older than (days)"), 0, 100_000, _days(last), key="pack-days")
     with st.container(horizontal=True):
-        if st.button(_("See what it saves"), disabled=busy, key="packable"):
+        if parts.button(_("See what it saves"), disabled=busy, key="packable"):
             storage.begin(lambda: desk.plan_packing(int(days)))
         if _is_open(last, desk.last("pack")) and last is not None:
             text = ngettext("Pack {count} operation", "Pack {count} operations", last.result["count"])
-            if st.button(text, disabled=busy, key="pack"):
+            if parts.button(text, disabled=busy, key="pack"):
                 storage.begin(lambda: desk.pack(int(last.result["days"])))
     acts = [act for kind in ("packable", "pack", "unpack") if (act := desk.last(kind))]
     if acts:
         newest = max(acts, key=lambda act: act.began)
         storage.outcome(newest, {"packable": _planned, "pack": _packed, "unpack": _unpacked}[newest.kind])
-        _left(newest)
+        storage.left(newest, _("File"))
     _months(service, busy)
 
 
@@ -71,13 +71,6 @@ def _unpacked(result: Mapping[str, Any]) -> str:
     return _("{count} brought back as plain files.").format(count=count)
 
 
-def _left(act: Act) -> None:
-    """Show what stayed as it was, and why."""
-    if act.state == "done" and act.result.get("rows"):
-        rows = [{_("File"): name, _("Why it is left"): words.stored(reason)} for name, reason in act.result["rows"]]
-        st.dataframe(rows, hide_index=True, width="stretch")
-
-
 def _months(service: Service, busy: bool) -> None:
     """Say which months are packed, and offer to bring them back."""
     months = service.care.compression.months()
@@ -87,7 +80,7 @@ def _months(service: Service, busy: bool) -> None:
     parts.facts({_("Packed"): f"{ngettext('{count} month', '{count} months', len(months))} · {taken}"})
     with st.popover(_("Unpack"), disabled=busy):
         chosen = st.selectbox(_("Month"), [None, *reversed(months)], format_func=_month_name, key="unpack-month")
-        if st.button(_("Bring back as plain files"), key="unpack"):
+        if parts.button(_("Bring back as plain files"), key="unpack"):
             storage.begin(lambda: service.care.desk.unpack(chosen))
 
 

@@ -138,7 +138,7 @@ def _ask() -> None:
         show(Markup('<p class="ops-mark">opstore</p>'))
         parts.small(_("Sign in to see what was made here."))
         for name, label in _providers().items():
-            if st.button(label, type="primary", key=f"sign-in-{name}"):
+            if parts.button(label, type="primary", key=f"sign-in-{name}"):
                 st.login(name or None)
 
 
@@ -166,5 +166,5 @@ def sign_out(who: Person, place: str) -> None:
 
 
 def _leave(label: str, place: str = "door") -> None:
-    if st.button(label, key=f"sign-out-{place}", type="tertiary", width="content"):
+    if parts.button(label, key=f"sign-out-{place}", type="tertiary", width="content"):
         st.logout()

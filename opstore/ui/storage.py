@@ -86,6 +86,13 @@ def outcome(act: Act | None, told: Callable[[Mapping[str, Any]], str]) -> None:
         parts.note(f"{told(act.result)} ({when})")
 
 
+def left(act: Act | None, column: str) -> None:
+    """Show what an act left as it was, and why; `column` says what is left."""
+    if act and act.state == "done" and act.result.get("rows"):
+        rows = [{column: name, _("Why it is left"): words.stored(reason)} for name, reason in act.result["rows"]]
+        st.dataframe(rows, hide_index=True, width="stretch")
+
+
 def measured(act: Act | None) -> Mapping[str, Any] | None:
     """Return what the last look at the folder found; what another version wrote is as good as nothing."""
     whole = act is not None and act.state == "done" and {"bytes", "operations", "kinds", "months", "rules"} <= act.result.keys()

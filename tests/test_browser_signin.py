@@ -174,7 +174,7 @@ def test_a_reviewer_may_review_and_no_more(windows: Windows, served: Guarded) ->
         assert page.get_by_text("Clean-up", exact=True).count() == 0
         visitor.open(f"/library?operation={ID}")
         drawer = visitor.dialog
-        expect(drawer.get_by_text("a cat at the door")).to_be_visible(timeout=PATIENCE)
+        expect(drawer.locator(".ops-prompt")).to_have_text("a cat at the door", timeout=PATIENCE)
         visitor.pictures_loaded()
         for refused in ("Run again", "Use these settings", "Edit this", "Share"):
             expect(drawer.get_by_role("button", name=refused)).to_have_count(0)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from opstore.errors import OpstoreError
-from opstore.ui import analytics, library, parts
+from opstore.ui import analytics, indexing, library, parts
 from opstore.ui.state import opened
 
 service = opened().service
@@ -15,7 +15,7 @@ with st.sidebar, st.container(key="filter-panel"):
 analytics.bar(service, view)
 library.mistake(view)
 library.chip_row(view)
-library.progress(service)
+indexing.progress(service)
 try:
     if analytics.loaded(service):
         shown = analytics.told(service, view)

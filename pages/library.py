@@ -3,7 +3,7 @@
 import streamlit as st
 
 from opstore.errors import OpstoreError
-from opstore.ui import detail, library, parts, share
+from opstore.ui import detail, indexing, library, parts, share
 from opstore.ui.state import opened
 from opstore.ui.words import _
 
@@ -18,7 +18,7 @@ else:
     library.search_box(service, view)
     library.mistake(view)
     library.chip_row(view)
-    library.progress(service)
+    indexing.progress(service)
     chosen = library.results(service, view)
     if chosen:
         library.go(operation=chosen)
@@ -35,6 +35,6 @@ if not view.trash:
     operation_id = chosen or view.operation
     if not share.asked(service) and operation_id:
         try:
-            detail.drawer(service, operation_id, view.query, view.order)
+            detail.drawer(service, operation_id, view.query, view.order, view.mark)
         except OpstoreError as error:
             parts.show_error(error)

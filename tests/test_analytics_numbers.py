@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from scipy.stats import binomtest
 
 from opstore.analytics import content, numbers, topics
-from opstore.analytics.behind import Mark, behind, mark_of
+from opstore.analytics.behind import Mark, around, asked_by, behind, ids_after, mark_of
 from opstore.analytics.chart import Search
 from opstore.analytics.desk import Analytics
 from opstore.analytics.selection import QUARTER, Selection, local_quarters, outcome_of
@@ -313,27 +314,57 @@ def test_behind_a_mark_are_just_the_operations_that_it_counts(told: Any, zone: s
             told_of = [(mark, n) for trace in traces for mark, n in zip(trace.customdata, trace.text, strict=True)]
         else:
             told_of = [(mark, str(n)) for trace in traces for mark, n in trace.customdata]
-        for mark, n in ((mark_of(text), n) for text, n in told_of):
-            assert mark is not None
-            ids = selection.base.frame["operation_id"].take(behind(selection, mark, there).index()).tolist()
+        for text, n in told_of:
+            mark = mark_of(str(asked_by(text)))
+            assert mark is not None and f"mark:{mark}" == text
+            found = behind(selection, mark)
+            ids = found.base.frame["operation_id"].take(found.index()).tolist()
             assert ids == [row["operation_id"] for row in rows if counts(row, mark, there)]
             assert str(len(ids)) == n
+            pages = list(paged(found, 3))
+            assert [name for page in pages for name in page] == ids and all(len(page) == 3 for page in pages[:-1])
+            neighbours = [around(found, name) for name in ids]
+            assert neighbours == list(zip([None, *ids], [*ids[1:], None], strict=False))
             met += 1
     assert met > 20
 
 
+def paged(found: Selection, size: int) -> Iterator[list[str]]:
+    """Turn the pages of a selection."""
+    after, more = None, True
+    while more:
+        ids, more = ids_after(found, after, size)
+        yield ids
+        after = ids[-1]
+
+
+def test_a_page_goes_on_where_the_last_one_ended_also_when_that_operation_is_gone(told: Any) -> None:
+    selection, _rows = told
+    ids = selection.base.frame["operation_id"].tolist()
+    gone = f"{ids[4][:14]}_ffffffff"
+    assert ids_after(selection, gone, 2)[0] == [name for name in ids if name < gone][:2]
+    assert ids_after(selection, ids[-1], 2) == ([], False) and around(selection, gone) == (None, None)
+
+
 def counts(row: dict[str, Any], mark: Mark, zone: ZoneInfo) -> bool:
     """Say whether a mark counts a raw row."""
-    if mark.kind == "parameters":
+    if mark.kind == "parameter":
         given = json.loads(row["parameters"] or "{}")
         return mark.name in given and json.dumps(given[mark.name], ensure_ascii=False) == mark.value
-    if mark.kind == "workflows":
+    if mark.kind == "proposed":
         return row["workflow_id"] == mark.name and row["confidence"] is not None and tenth(row["confidence"]) == int(mark.value)
     moment = row["timestamp"].astimezone(zone) if row["timestamp"] and row["timestamp"].year > 1 else None
-    return moment is not None and (moment.weekday(), moment.hour) == (int(mark.name), int(mark.value))
+    return moment is not None and (moment.weekday(), moment.hour) == divmod(int(mark.value), 24)
 
 
-@pytest.mark.parametrize("text", ["", "cat", "mark:", "mark:[]", 'mark:["x","1","2"]', 'mark:["rhythm","7","2"]', 'mark:{"a":1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "cat", "x:1:2", "parameter:", "parameter:a", "parameter:a:", "parameter:a:[1]", "parameter:a:null", "parameter:a:NaN"),
+        *("parameter:a: 1", "parameter:a:1e999", "hour:UTC:168", "hour:UTC:-1", "hour:Europe:3", "hour:../UTC:3", "hour:UTC:٣"),
+        *("proposed:text_to_image:10", "proposed:text_to_image:", "proposed:text_to_image:1:1"),
+    ],
+)
 def test_what_is_no_mark_is_none(text: str) -> None:
     assert mark_of(text) is None
 

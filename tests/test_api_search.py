@@ -55,6 +55,7 @@ def invented(chance: random.Random, number: int) -> dict[str, Any]:
         "outputFile": f"{moment}_{number:08x}_out.{chance.choice(['png', 'mp4'])}",
         "annotations": {"rating": chance.choice([None, None, 1, 3, 5]), "favorite": chance.random() < 0.3, "tags": ["mer"]},
         "elapsedSeconds": chance.choice([None, 1.5, 1.5, 20, 333.25]),
+        "parameters": {"aspectRatio": ("16:9", "1:1", "2:3")[number % 3]},
     }
     if chance.random() < 0.6:
         sidecar["cost"] = {"amount": chance.choice([0.0, 0.02, 0.02, 0.5, 12]), "currency": "USD"}
@@ -210,6 +211,18 @@ def test_a_page_begins_behind_its_cursor_whatever_came_or_went(app: App, client:
     save(app, ids[8], outputs=[])
     app.service.curation.put_in_trash([ids[5], ids[4]])  # the one that the cursor names, and the next
     assert [row["id"] for row in ask(client, limit=3, cursor=first["next"])["rows"]] == ids[3:0:-1]
+
+
+def test_of_a_search_only_what_a_mark_of_a_chart_counts_a_page_at_a_time_and_as_a_file(library: Any) -> None:
+    _, client, sidecars = library
+    of = {"q": "été", "mark": 'parameter:aspectRatio:"16:9"'}
+    wide = [key for key, s in sidecars.items() if s["parameters"] == {"aspectRatio": "16:9"} and "été" in s["prompt"].split()]
+    assert 20 < len(wide) < 80 and pages(client, 7, **of) == wide
+    exported = client.get(f"/api/export?format=jsonl&{urlencode(of)}").text.splitlines()
+    assert [json.loads(line)["operationId"] for line in exported] == wide
+    for wrong in ({"mark": "parameter:aspectRatio:16:9"}, of | {"order": "cost"}, of | {"group": "batch"}):
+        refused(client.get(f"/api/search?{urlencode(wrong)}"), 400, 422)
+    refused(client.get(f"/api/export?ids={ID}&{urlencode({'mark': of['mark']})}"), 400, 422)
 
 
 # -- mistakes ------------------------------------------------------------------------------------------------------------

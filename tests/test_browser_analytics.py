@@ -70,15 +70,6 @@ def test_what_is_drawn_is_what_the_files_say_and_each_mark_leads_to_its_operatio
         page = analytics(visitor)
         raw = sidecars(measured)
         as_the_files_say(page, raw)
-        # A cell that no search can ask for opens a list; its marks are those of the biggest count.
-        hours = drawn(page, "rhythm")
-        most = max(n for line in hours[0]["z"] for n in line)
-        at = [n for line in hours[0]["z"] for n in line if n].index(most)
-        click(page, page.locator(".st-key-chart-rhythm .scatterlayer .point").nth(at))
-        listed = page.get_by_role("dialog")
-        expect(listed.get_by_text(re.compile(rf"^{most} operations?\.$"))).to_be_visible()
-        listed.get_by_role("button", name="Close").click()
-        expect(listed).to_have_count(0)
         # What failed is shown in full.
         said = Counter(one["error"] for one in raw if one.get("error") and one["status"] == "failed")
         expect(page.locator(".ops-examples")).to_contain_text(said.most_common(1)[0][0])
@@ -90,6 +81,24 @@ def test_what_is_drawn_is_what_the_files_say_and_each_mark_leads_to_its_operatio
         count = sum(one["operationType"] == kind for one in raw)
         assert count
         expect(page.get_by_text(re.compile(rf"^{count} operations")).first).to_be_visible()
+
+
+def test_a_mark_without_a_search_leads_to_its_operations_all_of_them_and_is_taken_away_like_a_word(
+    measured: Server, windows: Windows
+) -> None:
+    with windows.visit(measured) as visitor:
+        page = analytics(visitor, "?q=-type:text_to_video")
+        raw = [one for one in sidecars(measured) if one["operationType"] != "text_to_video"]
+        hours = drawn(page, "rhythm")
+        most = max(n for line in hours[0]["z"] for n in line)
+        at = [n for line in hours[0]["z"] for n in line if n].index(most)
+        click(page, page.locator(".st-key-chart-rhythm .scatterlayer .point").nth(at))
+        page.wait_for_url(re.compile(r"/library\?.*mark=hour"))
+        tiles = page.get_by_role("listbox", name="Operations").get_by_role("option")
+        expect(tiles).to_have_count(most)
+        page.get_by_role("button", name=re.compile("Take away .*:00")).click()
+        expect(page.get_by_text(re.compile(rf"^{len(raw)} operations")).first).to_be_visible()
+        assert "mark=" not in page.url
 
 
 def click(page: Page, mark: Locator) -> None:

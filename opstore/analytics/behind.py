@@ -1,27 +1,32 @@
-"""The operations behind marks that the search language has no words for: a value of a parameter, an hour of the week in the
-viewer's zone, a type proposed with so much confidence. A mark is a text that comes back from the browser, and is read with care.
+"""The operations behind marks that the search language has no words for: a value of a parameter, an hour of the week in a zone, a
+type proposed with so much confidence. A mark is a text that stands in addresses, beside a search, and is read with care.
 """
 
 from __future__ import annotations
 
 import json
+import math
+from bisect import bisect_left
 from dataclasses import dataclass
-from datetime import UTC, tzinfo
 from typing import Any, Literal, cast
+from urllib.parse import quote, unquote
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
 from opstore.analytics.numbers import slots_of
 from opstore.analytics.selection import TENTHS, Base, Bools, Selection
 
-Kind = Literal["parameters", "rhythm", "workflows"]
+Kind = Literal["parameter", "hour", "proposed"]
+#: No search begins so.
 _BEGINNING = "mark:"
+MAX_LENGTH = 2_000
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A mark of a chart: of `parameters` a name and a value (JSON), of `rhythm` a weekday (0 Monday) and an hour, of `workflows`
-    a type and a tenth of confidence.
+    """A mark of a chart: a `parameter` by its name and a value (JSON), an `hour` of the week (0: Monday, midnight) by its zone, a
+    type that was `proposed` and a tenth of confidence.
     """
 
     kind: Kind
@@ -29,43 +34,104 @@ class Mark:
     value: str
 
     def __str__(self) -> str:
-        """Write it; no search begins so."""
-        return _BEGINNING + json.dumps([self.kind, self.name, self.value])
+        """Write it as it stands in an address: `parameter:aspectRatio:"16:9"`."""
+        return f"{self.kind}:{quote(self.name, safe='/', errors='replace')}:{self.value}"
+
+    @property
+    def sent(self) -> str:
+        """Return it as it stands in a chart, where searches stand as well."""
+        return f"{_BEGINNING}{self}"
+
+
+def asked_by(text: str) -> str | None:
+    """Return the mark, as addresses have it, of what came back from a chart; None where that is a search."""
+    return text.removeprefix(_BEGINNING) if text.startswith(_BEGINNING) else None
 
 
 def mark_of(text: str) -> Mark | None:
     """Read what a mark was written as; None for anything else."""
+    kind, _, rest = text[:MAX_LENGTH].partition(":")
+    quoted, _, value = rest.partition(":")
+    name = unquote(quoted)
+    fits = {
+        "parameter": lambda: _is_scalar(value),
+        "hour": lambda: _is_below(value, 168) and zone_of(name) is not None,
+        "proposed": lambda: _is_below(value, TENTHS),
+    }.get(kind)
+    return Mark(cast("Kind", kind), name, value) if fits and fits() else None
+
+
+def _is_below(text: str, end: int) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 3 and int(text) < end
+
+
+def _is_scalar(text: str) -> bool:
+    """Say whether a text is one JSON value that a parameter can have, as `json` writes it."""
     try:
-        kind, name, value = json.loads(text.removeprefix(_BEGINNING)) if text.startswith(_BEGINNING) else (None, None, None)
-    except (ValueError, TypeError):
-        return None
-    if kind not in ("parameters", "rhythm", "workflows") or not isinstance(name, str) or not isinstance(value, str):
-        return None
-    if kind != "parameters" and not (value.isascii() and value.isdigit() and len(value) < 3):
-        return None
-    if kind == "rhythm" and name not in [str(day) for day in range(7)]:
-        return None
-    return Mark(cast("Kind", kind), name, value)
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(value, str | int | float) and math.isfinite(0 if isinstance(value, str) else value) and _json(value) == text
 
 
-def behind(selection: Selection, mark: Mark, zone: tzinfo = UTC) -> Selection:
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def zone_of(name: str) -> ZoneInfo | None:
+    """Return a time zone by its name, None where there is none."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones, such as Europe
+        return None
+
+
+def behind(selection: Selection, mark: Mark) -> Selection:
     """Return the rows of a selection that a mark counts."""
-    find = {"parameters": _parameters, "rhythm": _rhythm, "workflows": _workflows}[mark.kind]
-    return selection.where(find(selection.base, mark, zone))
+    find = {"parameter": _parameter, "hour": _hour, "proposed": _proposed}[mark.kind]
+    return selection.where(find(selection.base, mark))
 
 
-def _parameters(base: Base, mark: Mark, zone: tzinfo) -> Bools:
+def ids_after(selection: Selection, after: str | None, size: int) -> tuple[list[str], bool]:
+    """Return up to `size` ids of a selection, newest first, that come after an id, and whether more follow."""
+    ids, rows = selection.base.frame["operation_id"], selection.index()
+    start = 0 if after is None else _place(selection, after)
+    start += start < len(rows) and ids.iloc[rows[start]] == after
+    found: list[str] = ids.take(rows[start : start + size]).tolist()
+    return found, len(rows) > start + size
+
+
+def around(selection: Selection, operation_id: str) -> tuple[str | None, str | None]:
+    """Return the ids before and after an operation in a selection, newest first; None at an end or where it is not in it."""
+    ids, rows = selection.base.frame["operation_id"], selection.index()
+    place = _place(selection, operation_id)
+    if place == len(rows) or ids.iloc[rows[place]] != operation_id:
+        return None, None
+    before, after = (ids.iloc[rows[at]] if 0 <= at < len(rows) else None for at in (place - 1, place + 1))
+    return before, after
+
+
+def _place(selection: Selection, operation_id: str) -> int:
+    """Return where an id stands among the ids of a selection, which descend, or would stand."""
+    ids, rows = selection.base.frame["operation_id"], selection.index()
+    return bisect_left(rows, True, key=lambda row: str(ids.iloc[row]) <= operation_id)
+
+
+def _parameter(base: Base, mark: Mark) -> Bools:
     sets = base.once("parameter sets", lambda: parameter_sets(base))
-    fits = [mark.name in given and json.dumps(given[mark.name], ensure_ascii=False) == mark.value for given in sets]
+    fits = [mark.name in given and _json(given[mark.name]) == mark.value for given in sets]
     return _where(fits, base.axis("parameters").codes)
 
 
-def _rhythm(base: Base, mark: Mark, zone: tzinfo) -> Bools:
+def _hour(base: Base, mark: Mark) -> Bools:
+    zone = zone_of(mark.name)
+    if zone is None:
+        return np.zeros(len(base.frame), bool)
     slots = base.once(("slots", str(zone)), lambda: slots_of(base.quarters(), zone))
-    return _where(slots == int(mark.name) * 24 + int(mark.value), base.axis("quarter").codes)
+    return _where(slots == int(mark.value), base.axis("quarter").codes)
 
 
-def _workflows(base: Base, mark: Mark, zone: tzinfo) -> Bools:
+def _proposed(base: Base, mark: Mark) -> Bools:
     proposed = _where([name == mark.name for name in base.codes("workflow_id")[1]], base.codes("workflow_id")[0])
     return proposed & _where([tenth == int(mark.value) for tenth in range(TENTHS)], base.axis("confidence").codes)
 

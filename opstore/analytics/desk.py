@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from opstore.index import Index
+from opstore.errors import InvalidRequest, said, shown
+from opstore.index import Count, Found, Index
 from opstore.index.language import parse, values, with_values
+from opstore.index.pages import Place
 from opstore.index.terms import Span, days, value_of
 
 if TYPE_CHECKING:  # pandas and scipy take half a second: a server is up before anybody asks for a chart
@@ -90,6 +92,37 @@ class Analytics:
                 self._selections.clear()
             self._selections[key] = found
         return found
+
+    def behind(self, text: str, mark: str, held: Held | None = None) -> Selection:
+        """Return what a search finds of what a mark of a chart counts; raise InvalidRequest for a text that is no mark."""
+        from opstore.analytics.behind import behind, mark_of
+
+        found = mark_of(mark)
+        if found is None:
+            raise InvalidRequest(reason=said("{value} is no mark of a chart", value=shown(mark)))
+        chosen = self.select(text, held)
+        return chosen.once(("behind", found), lambda: behind(chosen, found))
+
+    def ids_behind(self, text: str, mark: str) -> list[str]:
+        """Return the ids of what a mark counts, newest first."""
+        chosen = self.behind(text, mark)
+        ids: list[str] = chosen.base.frame["operation_id"].take(chosen.index()).tolist()
+        return ids
+
+    def page(self, text: str, mark: str, *, after: str | None = None, size: int = 50) -> Found:
+        """Return a page of what a mark counts, newest first, as `Index.search` does."""
+        from opstore.analytics.behind import ids_after
+
+        chosen = self.behind(text, mark)
+        ids, more = ids_after(chosen, Place.read(after).id if after else None, size)
+        rows = tuple(row for row in map(self._index.get, ids) if row)
+        return Found(rows, str(Place(0, 0, ids[-1])) if more and ids else None, Count(len(chosen), exact=True))
+
+    def neighbours(self, operation_id: str, text: str, mark: str) -> tuple[str | None, str | None]:
+        """Return the ids before and after an operation in what a mark counts, None at an end or where it is not found."""
+        from opstore.analytics.behind import around
+
+        return around(self.behind(text, mark), operation_id)
 
     def _rows(self, held: Held, text: str) -> Bools:
         """Return which rows the index finds; those that the frame does not know yet are nobody's."""

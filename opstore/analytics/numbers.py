@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import ndtri
 
 from opstore.analytics.selection import OUTCOMES, QUARTER, Base, Numbers, Selection, Whole, local_quarters
 
-_Z = float(ndtri(0.975))
+#: The normal distribution's 97.5 % quantile; SciPy, which knows it, takes 0.1 s to load.
+_Z = 1.959963984540054
 #: Edges of the bins of times, in seconds: four to each doubling.
 TIME_EDGES = 2.0 ** np.arange(-4, 14.01, 0.5)
 SHOWN = 12

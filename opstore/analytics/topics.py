@@ -86,7 +86,7 @@ def parameters(selection: Selection, search: Search, voice: Voice) -> Chart:
         orientation="h",
         marker={"color": [colours[name] for name in rows["parameter"]]},
         text=[voice.number(n) for n in rows["n"]],
-        customdata=[str(Mark("parameters", *pair)) for pair in zip(rows["parameter"], rows["value"], strict=True)],
+        customdata=[Mark("parameter", *pair).sent for pair in zip(rows["parameter"], rows["value"], strict=True)],
         hovertemplate="%{y}: %{text}<extra></extra>",
     )
     made.y(autorange="reversed", type="category")
@@ -98,11 +98,14 @@ def parameters(selection: Selection, search: Search, voice: Voice) -> Chart:
 
 def mark_name(mark: Mark, voice: Voice) -> str:
     """Return what is behind a mark, as a heading."""
-    if mark.kind == "parameters":
+    if mark.kind == "parameter":
         return short(voice.parameter(mark.name, mark.value), 60)
-    if mark.kind == "rhythm":
-        return f"{format_date(_MONDAY + timedelta(int(mark.name)), 'EEEE', locale=voice.language)}, {mark.value}:00"
-    return f"{short(voice.type_name(mark.name))}, {_edges()[int(mark.value)]} %"
+    if mark.kind == "hour":
+        day, hour = divmod(int(mark.value), 24)
+        return f"{format_date(_MONDAY + timedelta(day), 'EEEE', locale=voice.language)}, {hour}:00 ({mark.name})"
+    _ = voice.say
+    sure = f"{_edges()[int(mark.value)]} %"
+    return _("{type} proposed, {sure} sure").format(type=short(voice.type_name(mark.name)), sure=sure)
 
 
 def _edges() -> list[str]:
@@ -125,7 +128,7 @@ def rhythm(selection: Selection, search: Search, voice: Voice, zone: tzinfo = UT
     made.targets(
         x=[hour for _day, hour, _n in held],
         y=[days[day] for day, _hour, _n in held],
-        customdata=[[str(Mark("rhythm", str(day), str(hour))), voice.number(n)] for day, hour, n in held],
+        customdata=[[Mark("hour", str(zone), str(day * 24 + hour)).sent, voice.number(n)] for day, hour, n in held],
         hovertemplate="%{y}, %{x}:00: %{customdata[1]}<extra></extra>",
     )
     made.y(autorange="reversed", showgrid=False)
@@ -221,7 +224,7 @@ def workflows(selection: Selection, search: Search, voice: Voice) -> Chart:
             x=[edges[tenth] for _at, tenth, _n in held],
             y=[names[at] for at, _tenth, _n in held],
             text=[voice.number(n) for _at, _tenth, n in held],
-            customdata=[[str(Mark("workflows", str(rows.index[at]), str(tenth))), voice.number(n)] for at, tenth, n in held],
+            customdata=[[Mark("proposed", str(rows.index[at]), str(tenth)).sent, voice.number(n)] for at, tenth, n in held],
             hovertemplate="%{y}, %{x} %: %{customdata[1]}<extra></extra>",
             **style,
         )

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
 from opstore.api.body import Bodies
-from opstore.api.shapes import QUERY, STATS
+from opstore.api.shapes import MARK, QUERY, STATS
 from opstore.api.table import DAY, FLAG, TEXT, Body, Call, Parameter, Told, flag
 from opstore.errors import InvalidRequest, said, shown
 from opstore.exports import FORMATS
@@ -43,6 +43,7 @@ class Exporting:
         export = (
             Parameter("format", "csv by default", {"enum": list(FORMATS)}),
             QUERY,
+            MARK,
             Parameter("ids", "these operations, with commas between, instead of a search"),
             Parameter("order", "newest by default", {"enum": ["", *(name for name in ORDERS if name != "relevance")]}),
             Parameter("thumbnails", "with small pictures, in xlsx", FLAG),
@@ -123,11 +124,17 @@ class Exporting:
 
     def _export(self, request: Request, given: str | None = None) -> Response:
         asked = request.query_params
-        ids = asked.get("ids") if given is None else given
-        export = self._app().service.exports.prepare(
+        service, query = self._app().service, asked.get("q", "")
+        given = asked.get("ids") if given is None else given
+        ids = None if given is None else [name for name in given.split(",") if name]
+        if mark := asked.get("mark"):
+            if ids is not None:
+                raise InvalidRequest(reason=said("give a search or ids, not both"))
+            query, ids = "", service.analytics.ids_behind(query, mark)
+        export = service.exports.prepare(
             asked.get("format", "csv"),
-            query=asked.get("q", ""),
-            ids=None if ids is None else [name for name in ids.split(",") if name],
+            query=query,
+            ids=ids,
             order=asked.get("order") or "newest",
             thumbnails=flag(request, "thumbnails"),
         )

@@ -18,7 +18,7 @@ from opstore.api.guard import error_answer
 from opstore.api.shapes import ERROR, FILES, HEALTH, JOB, LIMIT, NUMBER, PAGE, SEARCH, SIDECAR, job_record
 from opstore.api.table import FILE_NAME, FLAG, OPERATION_ID, SHOWN, Call, Parameter, Told, by_id, done, flag, listed
 from opstore.curation import version_of
-from opstore.errors import FileMissing, InvalidRequest, OperationNotFound, UnsafeFile
+from opstore.errors import FileMissing, InvalidRequest, OperationNotFound, UnsafeFile, said
 from opstore.index import MAX_PAGE, Row
 from opstore.names import is_operation_id, parse_name
 from opstore.operation import Operation, timestamp
@@ -106,16 +106,16 @@ class Look:
 
     def _search(self, request: Request) -> Response:
         asked = request.query_params
-        index = self._app().service.index
+        service = self._app().service
         limit = min(_limit(asked.get("limit"), 100), MAX_PAGE)
-        version = index.version()  # before the rows: what changes in between is seen again, never overlooked
-        found = index.search(
-            asked.get("q", ""),
-            order=asked.get("order") or "newest",
-            after=asked.get("cursor") or None,
-            size=limit,
-            stack=asked.get("group") or None,
-        )
+        version = service.index.version()  # before the rows: what changes in between is seen again, never overlooked
+        query, order, after, group = (asked.get(name) or "" for name in ("q", "order", "cursor", "group"))
+        if mark := asked.get("mark"):
+            if group or order not in ("", "newest"):
+                raise InvalidRequest(reason=said("what is behind a mark of a chart comes newest first, one by one"))
+            found = service.analytics.page(query, mark, after=after or None, size=limit)
+        else:
+            found = service.index.search(query, order=order or "newest", after=after or None, size=limit, stack=group or None)
         document = {
             "success": True,
             "total": {"n": found.total.n, "exact": found.total.exact},

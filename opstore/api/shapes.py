@@ -75,6 +75,7 @@ STATS = done(asOf=TEXT, search=TEXT, unreadable=NUMBER, headline={"type": "objec
 FILES = ("image/jpeg", "image/png", "image/webp", "image/gif", "video/mp4", "video/webm", "application/octet-stream")
 
 QUERY = Parameter("q", "a search (docs/search.md); without it everything")
+MARK = Parameter("mark", "of what `q` finds only what a mark of a chart counts (docs/analytics.md)")
 LIMIT = Parameter("limit", "how many at most; 50 by default", {"type": "integer", "minimum": 0, "maximum": 10_000})
 SEARCH = (
     QUERY,
@@ -86,6 +87,7 @@ SEARCH = (
         {"type": "string", "pattern": r"^([0-9]{1,9}~[0-9]{1,18}~[0-9]{14}_[0-9a-f]{6,8})?$"},
     ),
     Parameter("group", "one row a stack", {"enum": ["", *STACKS]}),
+    MARK,
 )
 
 

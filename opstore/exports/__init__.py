@@ -145,7 +145,12 @@ class Exports:
             query, order=order, size=1
         )  # an order that there is none of is told now, also where ids have their own
         now = self._clock()
-        work = Work(self._store, iter(()), self._about(query, total, now), self._thumbnail if thumbnails else None)
+        work = Work(
+            self._store,
+            iter(()),
+            self._about("chosen operations" if ids is not None else query, total, now),
+            self._thumbnail if thumbnails else None,
+        )
         if ids is None and not query.strip():
             for problem in self._index.problems():
                 work.leave_out(problem.operation_id or problem.name, problem.detail)

@@ -257,7 +257,7 @@ def charts(service: Service, shown: Told) -> None:
     """Show the charts in the order of the questions: how much, how well, how fast, how dear, what for, which way, where to."""
     from opstore.analytics import figures, topics
 
-    behind.follow_mark(service, shown.selection, shown.voice)
+    behind.follow_mark(shown.query)
     section(_("How much"))
     _pair(shown, figures.over_time, figures.by_type)
     section(_("How well"))

@@ -1,26 +1,20 @@
-"""What is behind a mark of a chart that no search can ask for: a dialog with the newest of its operations, and a way to them.
+"""What is behind a mark of a chart that no search has words for: the Library shows it as a search, by a part of its address.
 
-Everything else leads to the library at once.
+A search needs no such part: a mark that has one leads to the Library with it. Both are links, and hold after a restart.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from typing import Any
 
 import streamlit as st
+from babel.dates import format_date
 
+from opstore.index import Count
 from opstore.service import Service
 from opstore.ui import parts, words
-from opstore.ui.words import _, ngettext
+from opstore.ui.state import opened
 
-if TYPE_CHECKING:  # pandas: half a second that only whoever looks at charts pays
-    from opstore.analytics.behind import Mark
-    from opstore.analytics.selection import Selection
-    from opstore.analytics.voice import Voice
-
-#: Operations that are shown: as many ids as a search takes.
-MOST = 100
 _KEY = "behind-mark"
 
 
@@ -35,54 +29,41 @@ def pick(key: str, counter: str) -> None:
         st.session_state[_KEY] = asked
 
 
-def follow_mark(service: Service, selection: Selection, voice: Voice) -> None:
-    """Go where a click leads: to the library with a search, or to a dialog on a mark."""
+def follow_mark(query: str) -> None:
+    """Go where a click leads: to the library, with the search of the mark, or with the present one and the mark beside it."""
     asked = st.session_state.pop(_KEY, None)
     if not asked:
         return
+    from opstore.analytics.behind import asked_by
+
+    mark = asked_by(asked)
+    st.switch_page(parts.LIBRARY, query_params={"q": query, "mark": mark} if mark else {"q": asked})
+
+
+def asked() -> str:
+    """Return the mark that the address asks for, nothing where it asks for none that can be read, or the viewer has no charts."""
+    text: str = st.query_params.get("mark", "")
+    if not text or not opened().service.may("analytics"):
+        return ""
+    from opstore.analytics.behind import mark_of  # pandas: half a second that only whoever comes from a chart pays
+
+    return text if mark_of(text) else ""
+
+
+def name(mark: str) -> str:
+    """Return what a mark is called."""
     from opstore.analytics.behind import mark_of
     from opstore.analytics.topics import mark_name
+    from opstore.analytics.voice import Voice
 
-    mark = mark_of(asked)
-    if mark is None:
-        st.switch_page(parts.LIBRARY, query_params={"q": asked})
-    title = parts.plain(mark_name(mark, voice))
-    st.dialog(title, width="large")(_shown)(service, selection, mark)
+    found = mark_of(mark)
+    return mark_name(found, Voice(words.language())) if found else mark
 
 
-def _shown(service: Service, selection: Selection, mark: Mark) -> None:
-    from opstore.analytics.behind import behind
+def extent(service: Service, query: str, mark: str) -> tuple[Count, str]:
+    """Return how many operations a mark counts of what a search finds, and from when to when they were made."""
+    from opstore.analytics.numbers import span
 
-    found = behind(selection, mark, words.zone())
-    n = len(found)
-    if not n:
-        parts.note(_("There are no operations here."))
-        return
-    ids = found.base.frame["operation_id"].take(found.index()[:MOST]).tolist()
-    query = f"id:{','.join(ids)}"
-    told = [ngettext("{count} operation.", "{count} operations.", n)]
-    if n > MOST:
-        told.append(_("The newest {count} of them are shown.").format(count=words.number(MOST)))
-    parts.small(" ".join(told))
-    rows = [
-        {
-            "picture": parts.thumbnail_address(row.output) if row.output else None,
-            "prompt": " ".join(row.prompt.split()),
-            "type": words.type_name(row.type),
-            "status": words.status_name(row.status),
-            "when": words.exact(row.moment),
-            "open": "/library?" + urlencode({"operation": row.id}),
-        }
-        for row in service.index.search(query, size=MOST).rows
-    ]
-    config = {
-        "picture": st.column_config.ImageColumn("", width="small"),
-        "prompt": st.column_config.TextColumn(_("Prompt"), width="large"),
-        "type": st.column_config.TextColumn(_("Type")),
-        "status": st.column_config.TextColumn(_("Status")),
-        "when": st.column_config.TextColumn(_("When")),
-        "open": st.column_config.LinkColumn("", display_text=_("Open")),
-    }
-    st.dataframe(rows, column_config=config, hide_index=True, row_height=56, key="behind-table", height=440)
-    if parts.button(_("Show them in the Library"), key="behind-library", type="primary"):
-        st.switch_page(parts.LIBRARY, query_params={"q": query})
+    found = service.analytics.behind(query, mark)
+    ends = [format_date(end.astimezone(words.zone()), "medium", locale=words.language()) for end in span(found) or ()]
+    return Count(len(found), exact=True), " – ".join(dict.fromkeys(ends))

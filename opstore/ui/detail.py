@@ -19,10 +19,10 @@ from opstore.ui.words import _
 WIDTH = 960
 
 
-def drawer(service: Service, operation_id: str, query: str = "", order: str = "newest") -> None:
+def drawer(service: Service, operation_id: str, query: str = "", order: str = "newest", mark: str = "") -> None:
     """Open an operation at the side (a whole page on a phone); closing it returns to the list as it was.
 
-    `query` and `order` say what it is one of, so that the arrow keys lead to its neighbours there.
+    `query`, `order` and the `mark` of a chart say what it is one of, so that the arrow keys lead to its neighbours there.
     """
 
     @st.dialog(_("Operation"), width=WIDTH, position="right", on_dismiss=close)
@@ -35,7 +35,7 @@ def drawer(service: Service, operation_id: str, query: str = "", order: str = "n
                 if service.job(operation_id):
                     parts.note(_("It is still under way; this link will show it when it is done."))
                 return
-            _strip(service, operation, query, order)
+            _strip(service, operation, query, order, mark)
             show(service, operation)
             curate.keys(service, operation)  # at the end: it has no place to be seen in, and would take one in the strip
 
@@ -47,8 +47,9 @@ def close() -> None:
     st.query_params.pop("operation", None)
 
 
-def _strip(service: Service, operation: Operation, query: str, order: str) -> None:
-    before, after = service.index.neighbours(operation.id, query, order)
+def _strip(service: Service, operation: Operation, query: str, order: str, mark: str) -> None:
+    around = service.analytics.neighbours(operation.id, query, mark) if mark else None
+    before, after = around or service.index.neighbours(operation.id, query, order)
     with st.container(horizontal=True, gap="xsmall", key="strip"):
         for label, key, target in ((_("Previous"), "left", before), (_("Next"), "right", after)):
             if parts.button(label, shortcut=key, disabled=target is None, key=f"neighbour-{key}") and target:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from opstore.index.language import values, with_values
 from opstore.service import Service
-from opstore.ui import words
+from opstore.ui import behind, words
 from opstore.ui.markup import Markup, show
 from opstore.ui.words import _, ngettext
 
@@ -38,16 +38,16 @@ def reports(query: str = "") -> None:
     _show(found)
 
 
-def offer(service: Service, query: str, order: str = "newest", *, report: bool = False) -> None:
-    """Offer what a search finds as files, and with `report` as a report."""
+def offer(service: Service, query: str, order: str = "newest", *, mark: str = "", report: bool = False) -> None:
+    """Offer what a search finds as files, of it only what a `mark` of a chart counts, and with `report` as a report."""
     with st.popover(_("Export")):
-        total = service.index.count(query)
+        total = behind.extent(service, query, mark)[0] if mark else service.index.count(query)
         if not total.n:
             st.caption(_("There is nothing to export."))
             return
         told = ngettext("{count} operation as", "{count} operations as", total.n)
         st.caption(told if total.exact else _("More than {count} operations as").format(count=words.number(total.n)))
-        _show(links(urlencode({"q": query, "order": order})))
+        _show(links(urlencode({"q": query, "order": order, **({"mark": mark} if mark else {})})))
         if report:
             st.caption(_("Usage report"))
             reports(query)

@@ -7,7 +7,7 @@ it, and none remembers anything of its own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,14 @@ import streamlit as st
 from babel.dates import format_date
 
 from opstore.errors import InvalidQuery, OpstoreError
-from opstore.index import ORDERS
+from opstore.index import ORDERS, Count
 from opstore.index.language import chips, parse, values, with_values
 from opstore.index.stacks import STACKS
 from opstore.index.terms import Span, days, fold_name, value_of
 from opstore.operation import OPERATION_TYPES, Operation
 from opstore.service import Service
 from opstore.trash import KEPT
-from opstore.ui import acts, export, parts, words
+from opstore.ui import acts, behind, export, parts, words
 from opstore.ui.away import leave
 from opstore.ui.components.choices import choices
 from opstore.ui.components.grid import grid
@@ -40,11 +40,13 @@ NAMES = ("type", "status", "model", "provider", "tag")
 #: Trashed operations that are shown; the rest comes when these are gone.
 TRASH_SHOWN = 2_000
 FIRST_DAY = date(2000, 1, 1)
+#: No search reads so.
+_MARKED = "mark:"
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the address asks for: `text` as it is written, `query` the last one that could be read."""
+    """What the address asks for: `text` as it is written, `query` the last one that could be read; `mark` is of a chart."""
 
     text: str
     query: str
@@ -53,6 +55,7 @@ class View:
     trash: bool
     operation: str | None
     mistake: InvalidQuery | None = None
+    mark: str = ""
 
 
 # -- the one state -------------------------------------------------------------------------------------------------------
@@ -64,7 +67,8 @@ def view() -> View:
     _remember()
     text, order = st.query_params.get("q", ""), st.query_params.get("order", ORDERS[0])
     group = st.query_params.get("group", "")
-    group = group if group in STACKS else ""
+    mark = behind.asked()
+    group = group if group in STACKS and not mark else ""
     query, mistake = text, None
     try:
         parse(text)
@@ -74,11 +78,12 @@ def view() -> View:
     found = View(
         text=text,
         query=query,
-        order=order if order in ORDERS and not group else ORDERS[0],
+        order=order if order in ORDERS and not (group or mark) else ORDERS[0],
         group=group,
         trash=st.query_params.get("view") == "trash",
         operation=st.query_params.get("operation"),
         mistake=mistake,
+        mark=mark,
     )
     _align(found)
     return found
@@ -108,7 +113,7 @@ def _align(found: View) -> None:
 
 
 def go(**changes: str | None) -> None:
-    """Change the address: `q`, `order`, `group`, `view`, `operation`; nothing or None takes a part away."""
+    """Change the address: `q`, `mark`, `order`, `group`, `view`, `operation`; nothing or None takes a part away."""
     for name, value in changes.items():
         if value:
             st.query_params[name] = value
@@ -164,7 +169,7 @@ def search_box(service: Service, found: View) -> None:
             format_func=_order_name,
             label_visibility="collapsed",
             width=185,
-            disabled=bool(found.group),
+            disabled=bool(found.group or found.mark),
             on_change=lambda: go(order=st.session_state["order"] if st.session_state["order"] != ORDERS[0] else None),
         )
         st.selectbox(
@@ -174,11 +179,12 @@ def search_box(service: Service, found: View) -> None:
             format_func=_group_name,
             label_visibility="collapsed",
             width=200,
+            disabled=bool(found.mark),
             on_change=lambda: go(group=st.session_state["group"]),
         )
         _saved(service)
         if service.may("exports.prepare"):
-            export.offer(service, found.query, found.order)
+            export.offer(service, found.query, found.order, mark=found.mark)
 
 
 def _group_name(group: str) -> str:
@@ -220,11 +226,16 @@ def mistake(found: View) -> None:
 
 
 def chip_row(found: View) -> None:
-    """Show every part of the search, each to be taken away."""
-    offered = [(label, _("Take away {part}").format(part=label), rest) for label, rest in chips(found.query)]
+    """Show every part of the search, and the mark of a chart, each to be taken away."""
+    offered = [(label, rest) for label, rest in chips(found.query)]
+    if found.mark:
+        offered.append((behind.name(found.mark), _MARKED))
     if offered and not found.mistake:
         choices(
-            offered, key="chips", on_choice=lambda rest: go(q=rest), source=lambda rest: _source(rest, found.order, found.group)
+            [(label, _("Take away {part}").format(part=label), rest) for label, rest in offered],
+            key="chips",
+            on_choice=lambda rest: go(mark=None) if rest == _MARKED else go(q=rest),
+            source=lambda rest: _source(found, **({"mark": ""} if rest == _MARKED else {"query": rest})),
         )
 
 
@@ -264,8 +275,8 @@ def filters(service: Service, found: View) -> None:
     key = f"filter-date-{values(found.query, 'date')}"
     st.date_input(_("Made between"), _days(found.query), *span, key=key, on_change=_dated, args=(key,))
     st.toggle(_("Favorites only"), key="filter-favorite", on_change=_favored)
-    if found.query and parts.button(_("Show everything"), key="show-everything", width="stretch"):
-        go(q=None)
+    if (found.query or found.mark) and parts.button(_("Show everything"), key="show-everything", width="stretch"):
+        go(q=None, mark=None)
         st.rerun()
 
 
@@ -309,7 +320,7 @@ def _saved(service: Service) -> None:
         found = service.curation.searches()
         chosen = choices([(name, "", name) for name in found], key="saved")
         if chosen is not None:
-            go(q=found[chosen], view=None)
+            go(q=found[chosen], mark=None, view=None)
             st.rerun()
         if not found:
             st.caption(_("A saved search is a collection that fills itself. For one that you fill, give a tag."))
@@ -338,7 +349,7 @@ def _save(service: Service, name: str, query: str) -> None:
 
 def results(service: Service, found: View) -> str | None:
     """Show what the search finds; return the id of the operation that was just opened."""
-    total = service.index.count(found.query)
+    total, span = behind.extent(service, found.query, found.mark) if found.mark else _extent(service, found.query)
     if not total.n:
         _nothing(service)
     session = acts.acts()
@@ -347,9 +358,9 @@ def results(service: Service, found: View) -> str | None:
         key=GRID,
         words={**acts.spoken(service), "notes": _notes(found)},
         on_act=lambda: acts.take(service, GRID),
-        source=_source(found.query, found.order, found.group),
+        source=_source(found),
         total={"n": total.n, "exact": total.exact},
-        span=_span(service, found.query),
+        span=span,
         open=found.operation,
         tags=list(service.index.facets().get("tag", ()))[:500],
         outcome=session.outcome(),
@@ -362,9 +373,11 @@ def results(service: Service, found: View) -> str | None:
     return opened
 
 
-def _source(query: str, order: str, group: str) -> str:
-    """Return the address where the grid finds what a search finds."""
-    return "/api/search?" + urlencode({"q": query, "order": order, "group": group})
+def _source(found: View, **other: str) -> str:
+    """Return the address where the grid finds what a view shows, or one that is `other` in something."""
+    shown = replace(found, **other)  # type: ignore[arg-type] # texts are changed by texts
+    asked = {"q": shown.query, "order": shown.order, "group": shown.group, "mark": shown.mark}
+    return "/api/search?" + urlencode({name: text for name, text in asked.items() if text or name != "mark"})
 
 
 def _notes(found: View) -> dict[str, str]:
@@ -398,11 +411,11 @@ def _toast(session: acts.Acts) -> None:
             st.toast(parts.plain(failures))
 
 
-def _span(service: Service, query: str) -> str:
-    """Return from when to when the found operations were made."""
+def _extent(service: Service, query: str) -> tuple[Count, str]:
+    """Return how many operations are found, and from when to when they were made."""
     ends = [service.index.search(query, order=order, size=1).rows for order in ("oldest", "newest")]
     told = [format_date(rows[0].moment.astimezone(words.zone()), "medium", locale=words.language()) for rows in ends if rows]
-    return " – ".join(dict.fromkeys(told))
+    return service.index.count(query), " – ".join(dict.fromkeys(told))
 
 
 def _nothing(service: Service) -> None:
@@ -421,7 +434,7 @@ def _nothing(service: Service) -> None:
     examples = [word, f"type:{first.type}", f"date:{first.moment:%Y-%m}"]
     chosen = choices([(text, "", text) for text in examples if _readable(text)], key="examples")
     if chosen:
-        go(q=chosen)
+        go(q=chosen, mark=None)
         st.rerun()
 
 
@@ -430,23 +443,6 @@ def _readable(text: str) -> bool:
         return bool(parse(text).root)
     except InvalidQuery:
         return False
-
-
-def progress(service: Service) -> None:
-    """Show how far the index is while it is being made; the library can be used meanwhile."""
-    if service.index.makeshift:
-        st.caption(_("The cache folder cannot be written: the library is indexed in a temporary folder, anew after each start."))
-    if not service.index.progress().ready:
-        st.fragment(_progress, run_every=1.0)(service)
-
-
-def _progress(service: Service) -> None:
-    state = service.index.progress()
-    if state.ready:
-        st.rerun()
-    total = state.total or 0
-    text = _("{done} of {total} indexed").format(done=words.number(state.done), total=words.number(total) if total else "…")
-    st.progress(min(state.done / total, 1.0) if total else 0.0, text=text)
 
 
 # -- trash ---------------------------------------------------------------------------------------------------------------

@@ -360,7 +360,17 @@ def counts(row: dict[str, Any], mark: Mark, zone: ZoneInfo) -> bool:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "cat", "x:1:2", "parameter:", "parameter:a", "parameter:a:", "parameter:a:[1]", "parameter:a:null", "parameter:a:NaN"),
+        *(
+            "",
+            "cat",
+            "x:1:2",
+            "parameter:",
+            "parameter:a",
+            "parameter:a:",
+            "parameter:a:[1]",
+            "parameter:a:null",
+            "parameter:a:NaN",
+        ),
         *("parameter:a: 1", "parameter:a:1e999", "hour:UTC:168", "hour:UTC:-1", "hour:Europe:3", "hour:../UTC:3", "hour:UTC:٣"),
         *("proposed:text_to_image:10", "proposed:text_to_image:", "proposed:text_to_image:1:1"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("opstore.app")
 
 DAY_SECONDS = 24 * 3600.0
+#: Operations that the first screens of the library show.
+FIRST = 100
 PROVIDERS = ("local", "replicate")
 #: A hundred a second for a minute: a person who scrolls through a library as fast as it goes asks for fewer.
 API_RATE = "6000/minute"
@@ -258,7 +261,12 @@ class App:
         threading.Thread(target=self._keep_house, name="opstore-housekeeping", daemon=True).start()
 
     def _keep_house(self) -> None:
-        """Empty the trash of what has been there for its 30 days, then move there what the retention policy says: every day."""
+        """Empty the trash of what has been there for its 30 days, then move there what the retention policy says: every day.
+
+        First of all, what the library shows first gets its small pictures: somebody is probably on the way.
+        """
+        with contextlib.suppress(OpstoreError):
+            self.service.expect(self.index.search(size=FIRST).rows)
         acts: tuple[Callable[[], object], ...] = (self.service.curation.purge, self.service.care.retain)
         while not self._ended.is_set():
             for act in acts:

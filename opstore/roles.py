@@ -34,9 +34,9 @@ ACTS: Mapping[str, frozenset[str]] = {
     "branches.all": LOOK,
     **dict.fromkeys(("branches.start", "branches.stop", "branches.turn"), ADMIN),
     # looking
-    **dict.fromkeys(("job", "jobs", "count_jobs", "operation", "page", "of_batch", "media"), LOOK),
+    **dict.fromkeys(("job", "jobs", "count_jobs", "operation", "page", "of_batch", "media", "expect"), LOOK),
     **dict.fromkeys(("comparisons", "lineage", "thumbnails.path"), LOOK),
-    **dict.fromkeys(("thumbnails.start", "thumbnails.stop", "problems"), ADMIN),
+    **dict.fromkeys(("thumbnails.start", "thumbnails.stop", "thumbnails.expect", "problems"), ADMIN),
     **dict.fromkeys(("index", "store"), ADMIN),
     **dict.fromkeys(("index.search", "index.count", "index.get", "index.facets", "index.neighbours", "index.progress"), LOOK),
     **dict.fromkeys(("index.version", "index.changes_since", "index.used_as_input", "index.holding", "index.makeshift"), LOOK),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from opstore.comparing.kept import Comparisons
 from opstore.curation import Curation
 from opstore.errors import DamagedOperation, FileMissing, InputTooLarge, InvalidRequest, OpstoreError, said
 from opstore.exports import Exports
-from opstore.index import MAX_PAGE, Index
+from opstore.index import MAX_PAGE, Index, Row
 from opstore.index.language import with_values
 from opstore.jobs import Job, JobFolder, Progress, Step
 from opstore.lineage import Lineage
@@ -363,6 +363,10 @@ class Service:
         except FileNotFoundError:  # removed at this very moment
             raise FileMissing(name=name) from None
 
+    def expect(self, rows: Iterable[Row]) -> None:
+        """Have the small pictures made of what will probably be looked at next, the nearest first, while nobody waits."""
+        self.thumbnails.expect([name for row in rows if (name := shown_by(row))])
+
     def problems(self, *, deep: bool = False) -> list[Problem]:
         """Return everything that is wrong in the data folder."""
         return self.store.verify(deep=deep)
@@ -384,6 +388,11 @@ class Service:
     def provider(self) -> str:
         """Return who makes things now: `local` or `replicate`."""
         return self._provider()
+
+
+def shown_by(row: Row) -> str | None:
+    """Return whose small picture shows an operation: its output's, else by its id that of its inputs, or nobody's."""
+    return row.output or (row.id if row.inputs else None)
 
 
 def check_image(image: bytes, number: int) -> None:
@@ -413,4 +422,4 @@ def _step(item: StepPlan) -> Step:
     )
 
 
-__all__ = ["JobView", "NewOperation", "Page", "Service", "check_image", "models_of"]
+__all__ = ["JobView", "NewOperation", "Page", "Service", "check_image", "models_of", "shown_by"]

@@ -21,6 +21,7 @@ from opstore.files import Folder, digest, is_passing
 from opstore.names import EXTENSIONS, FileName, Role, check_operation_id, parse_name, sidecar_name
 from opstore.operation import MAX_SIDECAR_BYTES, Operation, decode
 from opstore.store import MAX_INPUTS, Store
+from opstore.thumbnails import copies_of
 
 #: Trashed operations are kept this long unless somebody purges earlier.
 KEPT = timedelta(days=30)
@@ -109,12 +110,17 @@ class Trash:
         if not self.folder.has(sidecar):
             raise OperationNotFound(operation_id=operation_id)
         media = self._media(self.folder, operation_id)
+        # Who removes an operation for good wants nothing of it to stay: neither small pictures nor what was handed on.
+        copies = copies_of(self._store.cache, operation_id, lambda name: digest(self.folder.read(name)))
         left = self._library.present(media)
         if left:  # by a move that was cut short behind its sidecar, unless others lie under these names by now
             with contextlib.suppress(OperationExists):
                 self.folder.bring(self._library, operation_id, [left], unless=sidecar)
+        for path in copies:
+            with contextlib.suppress(OSError):
+                path.unlink()
         self.folder.remove(operation_id, [*media, sidecar])
-        self._forget(operation_id)
+        self._library.copies.forget(operation_id)
 
     # -- inside ----------------------------------------------------------------------------------------------------------
 
@@ -183,13 +189,6 @@ class Trash:
             if is_passing(error):
                 raise
         return None if moment is None else Trashed(operation_id, moment, sidecar)
-
-    def _forget(self, operation_id: str) -> None:
-        """Remove the small pictures as well: who removes an operation for good wants nothing of it to stay."""
-        for path in (self._store.cache / "thumbnails" / operation_id[:8]).glob(f"{operation_id}_*"):
-            with contextlib.suppress(OSError):
-                path.unlink()
-        self._library.copies.forget(operation_id)
 
 
 def _usual(operation_id: str) -> Iterator[str]:

@@ -7,6 +7,7 @@ import re
 from playwright.sync_api import expect
 
 from opstore import Store
+from opstore.ui.components.grid import _JS
 from tests.browser import Server, Windows
 from tests.browser_library import COUNT, chosen, eventually, judged, library, name_of, tile
 from tests.samples import PNG
@@ -103,6 +104,31 @@ def test_trash_undo_the_view_of_it_and_restore(few: Server, windows: Windows) ->
         assert not list((few.data / "trash").glob(f"{name_of(55)}*"))
         page.get_by_role("button", name="Back to the library").click()
         expect(tile(page, 56)).to_be_visible()
+
+
+def test_a_run_that_another_overtook_leaves_the_grid_alive(served: Server, windows: Windows) -> None:
+    with windows.visit(served) as visitor:
+        page = visitor.page
+        page.route("**/blank", lambda route: route.fulfill(content_type="text/html", body="<div id=host></div>"))
+        page.goto(f"{served.address}/blank")
+        handed = page.evaluate(
+            """async ([script, words]) => {
+              const grid = await import(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
+              const host = document.getElementById("host"), place = host.attachShadow({ mode: "open" }), handed = [];
+              place.innerHTML = "<div class=root></div>";
+              const data = { words, rows: [], total: { n: 0, exact: true }, tags: [], outcome: null, trash: true };
+              const mount = () => grid.default({ data, parentElement: place, setTriggerValue: (_, act) => handed.push(act.id) });
+              const first = mount(), second = mount();
+              first();  // as Streamlit does where the second run came before the first one's script was there
+              sessionStorage.setItem("opstore-acts", JSON.stringify([{ id: "kept", kind: "trash", ids: ["x"], value: null }]));
+              dispatchEvent(new Event("opstore-acts"));
+              host.remove();
+              second();
+              return [handed, JSON.parse(sessionStorage.getItem("opstore-acts")).map(act => act.id)];
+            }""",
+            [_JS, {"language": "en", "found": ["{count} operation", "{count} operations"], "help": []}],
+        )
+        assert handed == [["kept"], ["kept"]], "handed in by the grid that stands, and kept for the next one when it goes"
 
 
 def test_what_others_were_made_from_is_said_before_it_goes(few: Server, windows: Windows) -> None:

@@ -45,6 +45,7 @@ ALLOWED = {
     ("verify", "packs"),
     ("store", "verify"),
     ("workflows", "providers"),
+    ("trash", "thumbnails"),
     ("__init__", "app"),
     ("__main__", "cli"),
 }

@@ -199,3 +199,14 @@ def test_tests_reach_no_other_machine(address: tuple[str, int]) -> None:
 def test_the_photographs_are_real_files(photo: Any, name: str) -> None:
     assert photo(name, "jpg", size=(64, 48))[:3] == b"\xff\xd8\xff"
     assert photo(name, "png", size=(64, 48))[:4] == b"\x89PNG"
+
+
+def test_what_a_component_ends_is_really_gone() -> None:
+    """Streamlit also calls the end of a run that another has overtaken, while the component stands."""
+    folder = ROOT / "opstore" / "ui" / "components"
+    ends = [
+        (path.name, text[:80])
+        for path in (*folder.glob("*.js"), *folder.glob("*.py"))
+        for text in path.read_text("utf-8").split("return () => ")[1:]
+    ]
+    assert ends and not [(name, text) for name, text in ends if "parentElement.isConnected" not in text]

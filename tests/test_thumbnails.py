@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -43,9 +44,13 @@ def until(what: Callable[[], object], seconds: float = 20) -> None:
 
 
 def cached(store: Store) -> dict[str, int]:
-    return {
-        path.name: path.stat().st_size for path in store.cache.rglob("*") if not path.name.endswith(".tmp") and path.is_file()
-    }
+    """Return the copies by name, with their sizes."""
+    return {path.name: path.stat().st_size for path in store.cache.glob(f"thumbnails/*/{ID[:8]}*") if path.name[0] != "."}
+
+
+def wholes(store: Store) -> list[Path]:
+    """Return the copies by content."""
+    return [path for path in (store.cache / "thumbnails" / "content").rglob("*") if path.is_file()]
 
 
 def size_of(path: Path | None) -> tuple[int, int]:
@@ -65,6 +70,35 @@ def test_a_save_makes_them_in_the_background(store: Store, small: Thumbnails, ph
     path = small.path(f"{ID}_out.png")
     assert path and path.stat().st_mtime_ns == stamp, "served, not made again"
     assert max(size_of(path)) == SIDE
+
+
+def test_what_is_expected_is_made_ahead_the_nearest_first_once_nobody_waits(
+    store: Store, small: Thumbnails, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        store.save(f"202511031430{number:02}_abc123de", {"operationType": "text_to_image"}, outputs=[PNG + b"\0" * number])
+    names = [f"202511031430{number:02}_abc123de_out.png" for number in range(6)]
+    made: list[int] = []
+    begun, go = threading.Event(), threading.Event()
+
+    def make(data: bytes, side: int) -> bytes:
+        made.append(len(data) - len(PNG))
+        begun.set()
+        assert go.wait(20)
+        return data
+
+    monkeypatch.setattr(media, "thumbnail", make)
+    small.start()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(small.path, names[5])
+        assert begun.wait(20)
+        small.expect(names[:2])
+        small.expect([names[2], "20251103143003_abc123de"])
+        assert made == [5], "somebody waits"
+        go.set()
+        assert asked.result() is not None
+        until(lambda: len(cached(store)) == 5)
+    assert made == [5, 2, 3, 0, 1], "the latest first, an operation by its id, and nothing that nobody expects"
 
 
 def test_after_stop_nothing_is_made_unasked(store: Store, small: Thumbnails) -> None:
@@ -90,7 +124,37 @@ def test_a_failure_is_remembered(store: Store, small: Thumbnails, data: bytes, m
     tries: list[str] = []
     monkeypatch.setattr(Store, "read_file", lambda self, name: tries.append(name))
     assert small.path(name) is None and not tries
-    assert cached(store) == {f"{name}.{SIDE}": 0}
+    assert set(cached(store)) == {f"{name}.{SIDE}"}
+
+
+def test_a_picture_is_made_and_kept_once_whatever_operations_have_it(
+    store: Store, small: Thumbnails, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+    make = media.thumbnail
+
+    def counted(data: bytes, side: int) -> bytes:
+        made.append(side)
+        return make(data, side)
+
+    monkeypatch.setattr(media, "thumbnail", counted)
+    for number in range(12):
+        store.save(f"202511031430{number:02}_abc123de", {"operationType": "image_edit_single"}, inputs=[PNG], outputs=[PNG])
+    with ThreadPoolExecutor(8) as pool:
+        paths = list(pool.map(small.path, sorted(path.name for path in store.operations.path.glob("*.png"))))
+    assert len(made) == len(wholes(store)) == 1
+    assert len({path.stat().st_ino for path in paths if path}) == 1 and len(set(paths)) == 24
+    store.save(ID, {"operationType": "text_to_image"}, outputs=[PNG])
+    monkeypatch.setattr("os.link", lambda *names: (_ for _ in ()).throw(OSError(31, "too many links")))
+    assert size_of(small.path(f"{ID}_out.png")) == (3, 2) and len(made) == 1
+
+
+def test_what_a_power_cut_leaves_of_a_copy_is_made_again(store: Store, small: Thumbnails) -> None:
+    store.save(ID, {"operationType": "text_to_image"}, outputs=[PNG])
+    for path in (small.path(f"{ID}_out.png"), *wholes(store)):
+        assert path
+        path.write_bytes(b"")
+    assert size_of(small.path(f"{ID}_out.png")) == (3, 2)
 
 
 def test_a_machine_short_of_memory_is_no_fault_of_the_picture(
@@ -176,4 +240,5 @@ def test_sixteen_at_once_get_the_same_whole_picture(store: Store, small: Thumbna
     with ThreadPoolExecutor(16) as pool:
         found = set(pool.map(ask, range(16)))
     assert len(found) == 1 and Image.open(io.BytesIO(found.pop())).size == (480, 360)
-    assert [path.name for path in store.cache.rglob(f"*{ID}*")] == [f"{ID}_out.jpg.{SIDE}"], "no temporary file is left"
+    assert set(cached(store)) == {f"{ID}_out.jpg.{SIDE}"} and len(wholes(store)) == 1
+    assert not list(store.cache.rglob("*.tmp")), "no temporary file is left"

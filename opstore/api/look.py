@@ -22,6 +22,7 @@ from opstore.errors import FileMissing, InvalidRequest, OperationNotFound, Unsaf
 from opstore.index import MAX_PAGE, Row
 from opstore.names import is_operation_id, parse_name
 from opstore.operation import Operation, timestamp
+from opstore.service import shown_by
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
@@ -116,6 +117,8 @@ class Look:
             found = service.analytics.page(query, mark, after=after or None, size=limit)
         else:
             found = service.index.search(query, order=order or "newest", after=after or None, size=limit, stack=group or None)
+        if "sec-fetch-site" in request.headers:  # a browser: it will ask for their pictures next, which a program may never do
+            service.expect(found.rows[:limit])
         document = {
             "success": True,
             "total": {"n": found.total.n, "exact": found.total.exact},
@@ -243,7 +246,7 @@ def _is_not_after(modified: str, since: str) -> bool:
 
 def card(row: Row, stack: int = 1) -> dict[str, Any]:
     """Return what a tile of the library shows of an operation, and of the `stack` behind it."""
-    shown_file = row.output or (row.id if row.inputs else None)
+    shown_file = shown_by(row)
     return {
         "id": row.id,
         "time": timestamp(row.moment),

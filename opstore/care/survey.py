@@ -5,7 +5,10 @@ It reads files, not the index: what is kept because of a tag must be seen even w
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import stat
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -80,7 +83,7 @@ def survey(store: Store, report: Report = quiet) -> Survey:
     for operation_id, size in sizes.items():
         months[_month(operation_id), "unknown"] += size
     kinds["trash"] = sum(size for _, size in Folder(store.root / "trash").sizes())
-    kinds["cache"] = sum(path.stat().st_size for path in _below(store))
+    kinds["cache"] = sum({found.st_ino: found.st_size for found in _below(store)}.values())  # many names are links to one file
     return Survey(tuple(facts), dict(kinds), dict(months))
 
 
@@ -145,7 +148,9 @@ def _month(operation_id: str) -> str:
     return f"{moment:%Y-%m}" if moment else "?"
 
 
-def _below(store: Store) -> Iterator[Any]:
+def _below(store: Store) -> Iterator[os.stat_result]:
     for path in store.cache.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            yield path
+        with contextlib.suppress(FileNotFoundError):  # a cache comes and goes
+            found = path.lstat()
+            if stat.S_ISREG(found.st_mode):
+                yield found

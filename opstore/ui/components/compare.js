@@ -145,5 +145,5 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (bench && bench.words.language !== data.words.language) { bench.end(); bench = null; }
   if (!bench) { bench = new Bench(parentElement.querySelector(".root"), data); benches.set(parentElement, bench); }
   bench.update(data, setTriggerValue);
-  return () => { bench.end(); benches.delete(parentElement); };
+  return () => { if (!parentElement.isConnected) { bench.end(); benches.delete(parentElement); } };
 }

@@ -19,22 +19,24 @@ export default function ({ data, parentElement, setStateValue }) {
   const entry = known.get(parentElement) ?? {};
   known.set(parentElement, entry);
   entry.data = data;
-  if (entry.listen) return;
-  entry.listen = event => {
-    if (!event.target.closest?.(entry.data.where)) return;
-    clearTimeout(entry.timer);
-    const text = event.target.value;
-    entry.timer = setTimeout(() => setStateValue("draft", { over: entry.data.finished, text }), 400);
-  };
-  // Who leaves the text, or hands it in, tells the page: a draft that came after would end the run that does what was asked.
-  entry.finish = event => {
-    const hands = event.type === "keydown" && event.key === "Enter" && (event.ctrlKey || event.metaKey);
-    if (hands || event.type === "focusout" || event.type === "pointerdown") clearTimeout(entry.timer);
-  };
   const ends = ["focusout", "pointerdown", "keydown"];
-  document.addEventListener("input", entry.listen);
-  for (const type of ends) document.addEventListener(type, entry.finish, true);
+  if (!entry.listen) {
+    entry.listen = event => {
+      if (!event.target.closest?.(entry.data.where)) return;
+      clearTimeout(entry.timer);
+      const text = event.target.value;
+      entry.timer = setTimeout(() => setStateValue("draft", { over: entry.data.finished, text }), 400);
+    };
+    // Who leaves the text, or hands it in, tells the page: a draft that came after would end the run that does what was asked.
+    entry.finish = event => {
+      const hands = event.type === "keydown" && event.key === "Enter" && (event.ctrlKey || event.metaKey);
+      if (hands || event.type === "focusout" || event.type === "pointerdown") clearTimeout(entry.timer);
+    };
+    document.addEventListener("input", entry.listen);
+    for (const type of ends) document.addEventListener(type, entry.finish, true);
+  }
   return () => {
+    if (parentElement.isConnected) return;
     clearTimeout(entry.timer);
     document.removeEventListener("input", entry.listen);
     for (const type of ends) document.removeEventListener(type, entry.finish, true);

@@ -546,5 +546,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (grid && grid.words.words.language !== data.words.language) { grid.end(); grid = null; }
   if (!grid) { grid = new Grid(parentElement, data); grids.set(parentElement, grid); }
   grid.update(data, setTriggerValue);
-  return () => { grid.end(); grids.delete(parentElement); };
+  // Where two runs of the page follow each other closely, Streamlit ends the first one's part while the second one's stands.
+  return () => { if (!parentElement.isConnected) { grid.end(); grids.delete(parentElement); } };
 }

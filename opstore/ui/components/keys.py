@@ -40,7 +40,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   listening.set(parentElement, press);
   document.addEventListener("keydown", press, true);
   parentElement.querySelector("span").dataset.listens = data.id;
-  return () => document.removeEventListener("keydown", listening.get(parentElement), true);
+  return () => { if (!parentElement.isConnected) document.removeEventListener("keydown", listening.get(parentElement), true); };
 }
 """
 

@@ -32,7 +32,11 @@ export default function ({ parentElement, setTriggerValue }) {
   };
   listeners.set(parentElement, listen);
   document.addEventListener("paste", listen);
-  return () => { document.removeEventListener("paste", listen); listeners.delete(parentElement); };
+  return () => {
+    if (parentElement.isConnected) return;
+    document.removeEventListener("paste", listen);
+    listeners.delete(parentElement);
+  };
 }
 """
 

@@ -76,5 +76,5 @@ export default function ({ data, parentElement, setTriggerValue }) {
   let booth = booths.get(parentElement);
   if (!booth) { booth = new Booth(parentElement.querySelector(".root")); booths.set(parentElement, booth); }
   booth.update(data, setTriggerValue);
-  return () => { booth.end(); booths.delete(parentElement); };
+  return () => { if (!parentElement.isConnected) { booth.end(); booths.delete(parentElement); } };
 }

@@ -61,5 +61,5 @@ export default function ({ data, parentElement }) {
   };
   mounted.set(parentElement, listen);
   document.addEventListener("click", listen);
-  return () => document.removeEventListener("click", mounted.get(parentElement));
+  return () => { if (!parentElement.isConnected) document.removeEventListener("click", mounted.get(parentElement)); };
 }

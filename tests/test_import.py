@@ -19,6 +19,7 @@ from PIL.PngImagePlugin import PngInfo
 from opstore import Store
 from opstore.care import Imported, embedded
 from opstore.care import importing as importing_module
+from opstore.care import sources as sources_module
 from opstore.errors import InvalidInput
 from opstore.files import digest
 from opstore.trash import Trash
@@ -285,7 +286,7 @@ def test_a_bomb_is_not_unpacked(store: Store, tmp_path: Path, monkeypatch: pytes
         taken(store, zipped(tmp_path / "bomb.zip", {"a.png": zeros}))
     monkeypatch.setattr(importing_module, "MAX_FILE", 1000)
     assert set(taken(store, zipped(tmp_path / "large.zip", {"a.png": PNG + bytes(2000)})).left) == {"a.png"}
-    monkeypatch.setattr(importing_module, "MAX_FILES", 2)
+    monkeypatch.setattr(sources_module, "MAX_FILES", 2)
     with pytest.raises(InvalidInput):
         taken(store, zipped(tmp_path / "many.zip", {f"{number}.png": PNG for number in range(3)}))
 

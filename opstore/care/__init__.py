@@ -14,12 +14,14 @@ from opstore.care.backup import Backup, Taken, check_apart
 from opstore.care.cleanup import Cleaned, Cleanup, Plan, Rule
 from opstore.care.compression import Compressed, Compression
 from opstore.care.desk import Desk
+from opstore.care.elsewhere import Libraries
 from opstore.care.history import KEPT_DAYS, HistoryImport, since_of
-from opstore.care.importing import Import, Imported, source_of
+from opstore.care.importing import Import, Imported
 from opstore.care.remote import RemoteVault, is_remote
 from opstore.care.repair import Remedy, Repair
 from opstore.care.report import Report, quiet
 from opstore.care.restore import Restore, Restored
+from opstore.care.sources import source_of
 from opstore.care.survey import Fact, Survey, survey
 from opstore.care.vault import LocalVault
 from opstore.errors import InvalidInput, said
@@ -122,7 +124,8 @@ class Care:
         root = self.store.root.resolve()
         if place == root or root in place.parents or place in root.parents:
             raise InvalidInput(reason=said("this is the data folder itself; name another one"))
-        return Import(self.store, source_of(source), report, dry=dry).run()
+        found = Libraries(source_of(source), self.store.cache / "import")
+        return Import(self.store, found, report, dry=dry).run()
 
     def take_history(self, days: int = KEPT_DAYS, report: Report = quiet, *, dry: bool = False) -> Imported:
         """Import what the account at Replicate made in the last days; raise InvalidInput without a token, else ProviderError."""

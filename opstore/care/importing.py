@@ -1,4 +1,4 @@
-"""Import: a folder of the original backend, a loose folder of pictures, or a zip of either; the source is only read.
+"""Import: a folder of the original backend or of another opstore, loose pictures, or a zip of these; the source is only read.
 
 Operations come as they are, under their own ids. A loose picture becomes an operation whose id ends in the first digits of its
 SHA-256 and begins with its file's time; where the same content was imported before, under whatever name and time, that operation
@@ -7,141 +7,25 @@ is it: importing twice makes nothing new. No name from a source ever becomes a p
 
 from __future__ import annotations
 
-import os
-import stat
-import zipfile
-import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from opstore import media
 from opstore.care import embedded
 from opstore.care.report import Report, quiet
+from opstore.care.sources import FIRST, MAX_FILE, Entry, Source, content
 from opstore.errors import DamagedOperation, FileMissing, InvalidInput, OperationExists, OpstoreError, UnsafeFile, said
-from opstore.files import Folder, digest, is_passing, storage_errors
+from opstore.files import Folder, digest, is_passing
 from opstore.names import EXTENSIONS, parse_name, sidecar_name
 from opstore.operation import MAX_SIDECAR_BYTES, decode, timestamp
 from opstore.store import Store
 
-#: The largest file that is taken, the most files, and the most bytes of an archive for one of its own.
-MAX_FILE, MAX_FILES, MAX_RATIO = 512 * 1024 * 1024, 500_000, 200
-#: A small archive may hold what is easily compressed: only above this its ratio counts.
-_FREE_BYTES = 50 * 1024 * 1024
 _PICTURES = (*EXTENSIONS, "jpe", "jfif")
-#: What a year of four digits and a zip can say.
-_FIRST, _LAST = datetime(1980, 1, 2, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One file of a source; `path` is only ever told, never opened."""
-
-    path: str
-    size: int
-    moment: datetime
-    read: Callable[[], bytes] = field(repr=False)
-
-    @property
-    def name(self) -> str:
-        """Return the last part of its path."""
-        return self.path.rpartition("/")[2]
-
-
-class Source(Protocol):
-    """Where files come from."""
-
-    def entries(self, left: dict[str, str]) -> Iterator[Entry]:
-        """Yield every plain file; note in `left` what is not taken, and why."""
-
-    def close(self) -> None:
-        """Let go of it: nothing is read any more."""
-
-
-class FolderSource:
-    """A folder and everything below it; links are not followed."""
-
-    def __init__(self, path: Path) -> None:
-        """Read the folder at `path`."""
-        self._root = path
-
-    def entries(self, left: dict[str, str]) -> Iterator[Entry]:
-        """Yield every plain file whose name does not begin with a dot."""
-        for above, folders, names in os.walk(self._root, followlinks=False):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            folder = Folder(Path(above))
-            for name in sorted(names):
-                path = os.path.relpath(os.path.join(above, name), self._root)
-                if name.startswith("."):
-                    continue
-                with storage_errors():
-                    state = os.lstat(os.path.join(above, name))
-                if not stat.S_ISREG(state.st_mode):
-                    left[path] = said("not a plain file")
-                    continue
-                moment = datetime.fromtimestamp(state.st_mtime, UTC)
-                yield Entry(path, state.st_size, moment, partial(folder.read, name, MAX_FILE))
-
-    def close(self) -> None:
-        """Nothing is held open."""
-
-
-class ZipSource:
-    """A zip archive, read member by member: nothing is unpacked to a path, and no member may be larger than it says."""
-
-    def __init__(self, path: Path) -> None:
-        """Open the archive; raise InvalidInput for one that is damaged, or whose sizes are those of a bomb."""
-        try:
-            self._archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-            raise InvalidInput(reason=said("{path} is no zip archive that can be read", path=str(path))) from None
-        members = self._archive.infolist()
-        total, packed = sum(member.file_size for member in members), path.stat().st_size
-        if len(members) > MAX_FILES or (total > _FREE_BYTES and total > MAX_RATIO * packed):
-            self._archive.close()
-            raise InvalidInput(reason=said("the archive would unpack to far more than it holds; it is not opened"))
-
-    def entries(self, left: dict[str, str]) -> Iterator[Entry]:
-        """Yield every member that is a plain file."""
-        for member in self._archive.infolist():
-            kind = stat.S_IFMT(member.external_attr >> 16)
-            if member.is_dir():
-                continue
-            if kind not in (0, stat.S_IFREG):
-                left[member.filename] = said("not a plain file")
-            elif member.flag_bits & 0x1:
-                left[member.filename] = said("it is encrypted")
-            else:
-                yield Entry(member.filename, member.file_size, _moment(member), partial(self._read, member))
-
-    def close(self) -> None:
-        """Let go of the archive."""
-        self._archive.close()
-
-    def _read(self, member: zipfile.ZipInfo) -> bytes:
-        try:
-            with self._archive.open(member) as file:
-                data = file.read(member.file_size + 1)
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError, RuntimeError, zlib.error):
-            raise InvalidInput(reason=said("it is damaged in the archive")) from None
-        if len(data) != member.file_size:
-            raise InvalidInput(reason=said("it is damaged in the archive"))
-        return data
-
-
-def source_of(path: str) -> Source:
-    """Return the source at a path: a folder, or a zip archive; raise InvalidInput for anything else."""
-    place = Path(path)
-    with storage_errors():
-        if place.is_dir():
-            return FolderSource(place)
-        if place.is_file() and zipfile.is_zipfile(place):
-            return ZipSource(place)
-    raise InvalidInput(reason=said("{path} is neither a folder nor a zip archive", path=path))
+_LAST = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +95,7 @@ class Import:
         sidecar = sidecar_name(operation_id)
         if sidecar not in files:
             raise InvalidInput(reason=said("a media file that no sidecar names"))
-        data = _content(files[sidecar], MAX_SIDECAR_BYTES)
+        data = content(files[sidecar], MAX_SIDECAR_BYTES)
         stored = decode(data, operation_id)
         if self._trash.has(sidecar):
             raise InvalidInput(reason=said("it is in the trash"))
@@ -222,7 +106,7 @@ class Import:
                 raise InvalidInput(reason=said("what is there differs, and stays"))
             self._same += 1
             return
-        contents = {name: _content(entry, MAX_FILE) for name, entry in files.items() if name != sidecar}
+        contents = {name: content(entry, MAX_FILE) for name, entry in files.items() if name != sidecar}
         if not self._dry:
             self._store.initialize_storage()
             try:
@@ -254,7 +138,7 @@ class Import:
         return found
 
     def _picture(self, entry: Entry, suffixes: dict[str, list[str]]) -> None:
-        data = _content(entry, MAX_FILE)
+        data = content(entry, MAX_FILE)
         kind = media.sniff(data)
         if kind is None:
             raise InvalidInput(reason=said("not a picture or video that is kept here"))
@@ -262,7 +146,7 @@ class Import:
         if sha256 in self._imported or any(self._holds(key, sha256) for key in suffixes.get(sha256[:8], ())):
             self._same += 1
             return
-        moment = min(max(entry.moment, _FIRST), _LAST)
+        moment = min(max(entry.moment, FIRST), _LAST)
         while (operation_id := f"{moment:%Y%m%d%H%M%S}_{sha256[:8]}") in suffixes.get(sha256[:8], ()):
             moment += timedelta(seconds=1)
         if not self._dry:
@@ -297,22 +181,3 @@ def _metadata(entry: Entry, moment: datetime, data: bytes, kind: media.MediaType
         "model": told.model,
         "imported": {"name": name[:255], "sha256": sha256, "tool": told.tool, "texts": dict(told.texts)},
     }
-
-
-def _content(entry: Entry, limit: int) -> bytes:
-    if entry.size > limit:
-        raise InvalidInput(reason=said("it has more than {limit} MB", limit=limit // 1024 // 1024))
-    data = entry.read()
-    if len(data) > limit:
-        raise InvalidInput(reason=said("it has more than {limit} MB", limit=limit // 1024 // 1024))
-    if not data:
-        raise InvalidInput(reason=said("it is empty"))
-    return data
-
-
-def _moment(member: zipfile.ZipInfo) -> datetime:
-    """Return a member's time, which has no zone, as if it were UTC; an impossible one is the format's first."""
-    try:
-        return datetime(*member.date_time, tzinfo=UTC)
-    except ValueError:
-        return _FIRST

@@ -142,11 +142,11 @@ class LocalVault:
     def snapshots(self) -> list[str]:
         """Return the names of all snapshots, the newest first."""
         names = (name.removesuffix(SUFFIX) for name in self.lists.names() if name.endswith(SUFFIX))
-        return sorted((name for name in names if _NAME.match(name)), reverse=True)
+        return sorted(filter(is_snapshot, names), reverse=True)
 
     def load(self, name: str) -> Snapshot:
         """Return a snapshot; raise InvalidInput where there is none, or its list is not whole."""
-        if not _NAME.match(name):
+        if not is_snapshot(name):
             raise InvalidInput(reason=said("{name} is not the name of a backup", name=shown(name)))
         try:
             return Snapshot(name, read_listing(self.lists.read(name + SUFFIX), name))
@@ -199,6 +199,11 @@ class LocalVault:
             if is_passing(error):
                 raise
             return None
+
+
+def is_snapshot(name: str) -> bool:
+    """Say whether a snapshot may be called so."""
+    return bool(_NAME.match(name))
 
 
 def free_name(moment: datetime, taken: Collection[str]) -> str:

@@ -15,7 +15,7 @@ PROVIDER = "replicate"
 
 def add(verbs: Any) -> None:
     """Add this command to the parser."""
-    what = "take in a folder of the original backend, pictures made elsewhere, or an account's history (docs/care.md)"
+    what = "take in another opstore's folder, pictures made elsewhere, or an account's history (docs/care.md)"
     importing = verb(verbs, "import", _import, what)
     source = "a folder or a zip archive; it is only read. Or the word replicate: what the account of the token has made"
     importing.add_argument("source", metavar="SOURCE", help=source)

@@ -75,15 +75,14 @@ def empty(month: str, dictionary: bytes | None) -> bytes:
 class Pack:
     """An open pack; many threads may use it. Raise DamagedPack for what cannot be read, StorageError for what passes."""
 
-    def __init__(self, path: Path, month: str) -> None:
-        """Open the pack at `path`, of operations whose ids begin with the six digits `month`."""
+    def __init__(self, path: Path, month: str, *, read_only: bool = False) -> None:
+        """Open the pack at `path`, of operations whose ids begin with the six digits `month`; `read_only` writes nothing."""
         self.path = path
         self.month = month
         self._lock = threading.Lock()
         with self._errors():
-            address = (
-                f"file:{quote(str(path.absolute()))}?mode=rw"  # a change that was cut short is rolled back, even by a reader
-            )
+            # A change that was cut short is rolled back, even by a reader, but by one that may not write.
+            address = f"file:{quote(str(path.absolute()))}?mode={'ro' if read_only else 'rw'}"
             self._database = sqlite3.connect(address, uri=True, check_same_thread=False, isolation_level=None, timeout=_PATIENCE)
         try:
             with self._errors():

@@ -1,7 +1,7 @@
 """What the tests of care run as child processes, to be killed: each does one act over a data folder and says `ACK`.
 
 `python -S -E -B -m tests.care_programs PROGRAM DATA [ARGUMENT …]`, from the project's folder; nothing but the standard library is
-loaded, but by `pack` and `unpack`.
+loaded, but by `pack`, `unpack` and `take_in`.
 """
 
 from __future__ import annotations
@@ -56,6 +56,12 @@ def unpack(data: str) -> None:
     _say("ACK unpack")
 
 
+def take_in(data: str, source: str) -> None:
+    """Import a folder."""
+    care_of(opstore.Store(data)).take_in(source)
+    _say("ACK import")
+
+
 def write(data: str, letter: str) -> None:
     """Save, annotate, trash and restore until standard input ends."""
     store = opstore.Store(data)
@@ -82,7 +88,7 @@ def _tag(sidecar: dict[str, Any]) -> None:
 
 
 PROGRAMS: dict[str, Callable[..., None]] = {
-    program.__name__: program for program in (cleanup, backup, restore, repair, pack, unpack, write)
+    program.__name__: program for program in (cleanup, backup, restore, repair, pack, unpack, take_in, write)
 }
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a kill -9 leaves behind at every call of a cleanup, a backup, a restore and a repair: everything, and the way to go on.
+"""What a kill -9 leaves behind at every call of a cleanup, a backup, a restore, an import and a repair: everything, and a way on.
 
 The tables of what was seen are printed (`-rP`).
 """
@@ -6,6 +6,7 @@ The tables of what was seen are printed (`-rP`).
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from opstore.care.vault import LocalVault
 from opstore.trash import Trash
 from tests.care_samples import annotated, care_of, old, save
 from tests.fault_tools import CHANGES, PYTHON, Fault, faults, killed, system, two_at_a_time
+from tests.samples import PNG
 from tests.test_backup import add_job, job
 from tests.test_faults import desk as desk
 from tests.test_repair import planted
@@ -24,7 +26,9 @@ Program = Callable[[str], str]
 
 
 def command(program: str, data: Path, *arguments: object) -> list[str]:
-    return [PYTHON, "-S", "-E", "-B", "-m", "tests.care_programs", program, str(data), *map(str, arguments)]
+    # To read a pack takes an installed package; all else runs without any.
+    python = [sys.executable, "-B"] if program == "take_in" else [PYTHON, "-S", "-E", "-B"]
+    return [*python, "-m", "tests.care_programs", program, str(data), *map(str, arguments)]
 
 
 def swept(
@@ -148,6 +152,43 @@ def test_killed_at_every_call_a_restore_goes_on_where_it_was(program: Program, d
 
     rows = swept(program("strace"), desk, "restore", desk / "before", check, "vault")
     assert {state for _, state in rows} >= {f"0 of {len(wanted)} files", f"{len(wanted)} of {len(wanted)} files, acknowledged"}
+
+
+def test_killed_at_every_call_an_import_is_completed_by_the_next_one(program: Program, desk: Path) -> None:
+    other = Store(desk / "before" / "other")
+    other.save(old(1), {"prompt": "packed"}, inputs=[PNG], outputs=[b"no media " * 900])
+    care_of(other).compression.apply(60)
+    other.operations.packs.close()
+    other.save(old(2), {"prompt": "loose"}, outputs=[b"no media " * 500])
+    (other.root / "loose.png").write_bytes(PNG)
+    source = contents(other.root)
+    (desk / "before" / "data").mkdir()
+    wanted: dict[str, bytes] = {}
+
+    def check(place: Path, said: str) -> str:
+        store = Store(place / "data")
+        there = contents(store.root)
+        for sidecar in store.list_operations():
+            assert all(f"operations/{entry['name']}" in there for entry in sidecar["files"]), "an operation that is not whole"
+        care = care_of(store)
+        done = care.take_in(str(place / "other"))
+        complete = contents(store.operations.path)
+        wanted.update(wanted or complete)
+        assert done.left == {} and len(done.operations) + done.same == 3 and complete == wanted
+        assert all(complete[path.rpartition("/")[2]] == data for path, data in there.items()), "a torn file"
+        again = care.take_in(str(place / "other"))
+        assert (again.operations, again.same) == ((), 3) and contents(store.operations.path) == wanted
+        assert "ACK" not in said or done.same == 3
+        assert {problem.kind for problem in store.verify(deep=True)} <= {"leftover"}
+        assert contents(place / "other") == source
+        return f"{done.same} of 3 operations{', acknowledged' if 'ACK' in said else ''}"
+
+    rows = swept(program("strace"), desk, "take_in", desk / "before", check, "other")
+    ends = {state for _, state in rows}
+    assert ends == {*(f"{count} of 3 operations" for count in range(4)), "3 of 3 operations, acknowledged"}
+    assert {name: data for name, data in wanted.items() if name.startswith(old(1))} == {
+        name: other.operations.read(name) for name in other.operations.names() if name.startswith(old(1))
+    }
 
 
 def test_killed_at_every_call_a_repair_loses_nothing_and_is_repeated(program: Program, desk: Path) -> None:

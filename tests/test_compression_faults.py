@@ -11,9 +11,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from opstore import Store
 from tests.care_samples import care_of, old
-from tests.fault_tools import CHANGES, Fault, blank_image, cut, faults, killed, mounted, system, two_at_a_time
+from tests.fault_tools import CHANGES, Cut, Fault, blank_image, cuts, faults, killed, mounted, system, two_at_a_time
 from tests.samples import PNG
 from tests.test_faults import desk as desk
 from tests.test_trash_faults import show
@@ -21,6 +23,7 @@ from tests.test_trash_faults import show
 Program = Callable[[str], str]
 #: A database writes at places, and cuts and syncs its files by other calls than we do.
 WRITES = CHANGES | {"pwrite64", "fdatasync", "ftruncate"}
+NAMES = ("fsync", "fdatasync", "link", "linkat", "unlink", "unlinkat")
 CONTENTS = (b"no media " * 900, b"RIFF of its own" * 500)
 
 
@@ -59,7 +62,6 @@ def seen(data: Path, whole: dict[str, bytes], said: str, act: str) -> str:
     assert {name: (store.operations.path / name).read_bytes() for name in whole} == whole
     assert [name for name in store.operations.packs.folder.names() if not name.startswith(".")] == []
     store.operations.packs.close()
-    gc.collect()  # a pack that was removed is still open, and its disk could not be taken away
     return f"{len(loose & whole.keys())} loose, {len(held)} packed{', acknowledged' if 'ACK' in said else ''}"
 
 
@@ -95,24 +97,26 @@ def test_killed_at_every_call_unpacking_leaves_every_operation_whole(program: Pr
     assert states >= {"0 loose, 6 packed", "6 loose, 6 packed", "6 loose, 0 packed", "6 loose, 0 packed, acknowledged"}
 
 
-def test_a_power_cut_while_packing_loses_nothing(program: Program, desk: Path) -> None:
+@pytest.mark.parametrize("act", ["pack", "unpack"])
+def test_a_power_cut_while_packing_or_unpacking_loses_nothing(program: Program, desk: Path, act: str) -> None:
     strace, blank = program("strace"), blank_image(desk, program("mkfs.ext4"))
     with mounted(desk / "before", "-o", "loop", blank) as place:
-        whole = filled(place / "data")[1]
-        first = desk / "first"
-        system("cp", "-a", place, first)
-    calls = faults(strace, command("pack", first / "data"), first, desk / "log", WRITES)
-    # At every sync, and at what makes a name come or go: in between nothing can have reached the disk in another order.
-    chosen = [
-        fault for fault in calls if fault.call in ("fsync", "fdatasync", "link", "linkat", "unlink", "unlinkat", "exit_group")
-    ]
-    rows = []
-    for fault in chosen:
-        here = desk / str(fault)
-        here.mkdir()
-        said, after = cut(blank, here, strace, fault, lambda data: command("pack", data))
-        with mounted(here / "after", "-o", "loop", after) as place:
-            rows.append((fault, seen(place / "data", whole, said, "pack")))
-        shutil.rmtree(here)
-    show("power cut, pack", rows)
-    assert {state for _, state in rows} >= {"6 loose, 0 packed", "6 loose, 6 packed", "0 loose, 6 packed, acknowledged"}
+        store, whole = filled(place / "data")
+        if act == "unpack":
+            care_of(store).compression.apply(60)
+            store.operations.packs.close()
+    # Behind what makes a name come or go, and behind every sync: in between nothing can have reached the disk in another order.
+    found = cuts(blank, desk, strace, lambda data: command(act, data), NAMES)
+
+    def case(cut: Cut) -> tuple[Fault, str]:
+        with mounted(cut.image.with_suffix(""), "-o", "loop", cut.image) as place:
+            state = seen(place / "data", whole, cut.said, act)
+            gc.collect()  # a pack that was removed is still open, and its disk could not be taken away
+        cut.image.unlink()
+        return cut.fault, state
+
+    rows = two_at_a_time(case, found)
+    show(f"power cut, {act}", rows)
+    ends = {"pack": "0 loose, 6 packed, acknowledged", "unpack": "6 loose, 0 packed, acknowledged"}
+    begins = {"pack": "6 loose, 0 packed", "unpack": "0 loose, 6 packed"}
+    assert {state for _, state in rows} >= {begins[act], "6 loose, 6 packed", ends[act]}

@@ -23,11 +23,12 @@ from opstore.names import parse_name
 from tests.fault_programs import ID, LATER, operation
 from tests.fault_tools import (
     CHANGES,
+    Cut,
     Fault,
     answered,
     blank_image,
     command,
-    cut,
+    cuts,
     faults,
     killed,
     mounted,
@@ -176,25 +177,18 @@ def power_cuts(program: Program, desk: Path, *verb: str) -> list[tuple[Fault, st
     """Save two operations, cut the power at every call that changes something, and say what was broken by each cut."""
     strace, blank = program("strace"), blank_image(desk, program("mkfs.ext4"))
 
-    def saving(data: Path) -> list[str]:
-        return command(verb[0], data, *verb[1:], "plain", ID, LATER)
+    found = cuts(blank, desk, strace, lambda data: command(verb[0], data, *verb[1:], "plain", ID, LATER))
 
-    def case(fault: Fault) -> tuple[Fault, str, list[str]]:
-        place = desk / str(fault).replace(" ", "-")
-        place.mkdir()
-        said, after = cut(blank, place, strace, fault, saving)
-        with mounted(place / "after", "-o", "loop", after) as disk:
-            wrong = [words for one in (ID, LATER) for words in promises_after(disk / "data", one, said)]
+    def case(cut: Cut) -> tuple[Fault, str, list[str]]:
+        with mounted(cut.image.with_suffix(""), "-o", "loop", cut.image) as disk:
+            wrong = [words for one in (ID, LATER) for words in promises_after(disk / "data", one, cut.said)]
             state = " and ".join(sorted(set(wrong))) or leftovers(disk / "data")
             if not wrong:
                 repeat_succeeds(disk / "data", operation(ID), operation(LATER))
-        shutil.rmtree(place)
-        return fault, f"{state}, {said.count('ACK')} acknowledged", wrong
+        cut.image.unlink()
+        return cut.fault, f"{state}, {cut.said.count('ACK')} acknowledged", wrong
 
-    with mounted(desk / "first", "-o", "loop", blank) as disk:
-        cases = [fault for fault in faults(strace, saving(disk / "data"), disk, desk / "log") if fault.call in CHANGES]
-        shutil.rmtree(disk / "data")
-    rows = two_at_a_time(case, cases)
+    rows = two_at_a_time(case, found)
     show(f"power cut, two saves ({' '.join(verb)})", [(fault, state) for fault, state, _ in rows])
     return rows
 

@@ -20,10 +20,11 @@ from tests.fault_programs import ID, LATER, operation
 from tests.fault_tools import (
     CHANGES,
     PYTHON,
+    Cut,
     Fault,
     answered,
     blank_image,
-    cut,
+    cuts,
     faults,
     killed,
     mounted,
@@ -212,23 +213,17 @@ def test_a_power_cut_at_every_call_of_there_and_back_keeps_the_operation(program
     with mounted(desk / "first", "-o", "loop", blank) as disk:
         whole = prepare(disk / "data", "put")
         system("sync")
-        shutil.copytree(disk / "data", disk / "other")
-        found = faults(strace, command("there_and_back", disk / "other"), disk / "other", desk / "log")
-        shutil.rmtree(disk / "other")
-    cases = [fault for fault in found if fault.call in CHANGES]
+    found = cuts(blank, desk, strace, lambda data: command("there_and_back", data))
 
-    def case(fault: Fault) -> tuple[Fault, str]:
-        place = desk / str(fault)
-        place.mkdir()
-        said, after = cut(blank, place, strace, fault, lambda data: command("there_and_back", data))
-        with mounted(place / "after", "-o", "loop", after) as disk:
+    def case(cut: Cut) -> tuple[Fault, str]:
+        with mounted(cut.image.with_suffix(""), "-o", "loop", cut.image) as disk:
             found = places(disk / "data", whole)
-            assert "ACK restore" not in said or found == ["operations"]
-            complete(disk / "data", "put" if "ACK" not in said else "restore", whole)
-        shutil.rmtree(place)
-        return fault, f"{' and '.join(found)}, {said.count('ACK')} acknowledged"
+            assert "ACK restore" not in cut.said or found == ["operations"]
+            complete(disk / "data", "put" if "ACK" not in cut.said else "restore", whole)
+        cut.image.unlink()
+        return cut.fault, f"{' and '.join(found)}, {cut.said.count('ACK')} acknowledged"
 
-    rows = two_at_a_time(case, cases)
+    rows = two_at_a_time(case, found)
     show("power cut, put and restore", rows)
     states = {state for _, state in rows}
     assert {"operations, 0 acknowledged", "trash, 1 acknowledged", "operations, 2 acknowledged"} <= states

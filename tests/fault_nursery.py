@@ -13,6 +13,7 @@ import ctypes
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -24,14 +25,14 @@ _SET_PTRACER, _ANY = 0x59616D61, -1
 
 
 def main(module: str, address: str) -> None:
-    """Fork a child for every connection until the process that began this one has gone."""
+    """Fork a child for every connection until standard input ends: the process that began this one has gone."""
     programs = importlib.import_module(module).PROGRAMS
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address)
         listening.listen()
         print("ready", flush=True)
-        while True:
+        while listening in select.select([listening, 0], [], [])[0]:
             connection, _ = listening.accept()
             with connection:
                 asked = json.loads(connection.makefile("rb").readline())

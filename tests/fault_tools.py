@@ -76,7 +76,7 @@ class Nursery:
         self._folder = tempfile.TemporaryDirectory(prefix="opstore-nursery-")
         self._address = f"{self._folder.name}/socket"
         line = [*python, "-m", "tests.fault_nursery", module, self._address]
-        self._process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(line, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         atexit.register(self.close)
         assert self._process.stdout and self._process.stdout.readline() == "ready\n", f"{module} cannot be loaded"
 

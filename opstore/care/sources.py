@@ -1,4 +1,4 @@
-"""Where an import reads from: a folder or a zip archive, as a list of plain files; nothing there is written, or becomes a path."""
+"""Where an import reads from: a folder or a zip archive, as a list of plain files; nothing there is written or becomes a path."""
 
 from __future__ import annotations
 

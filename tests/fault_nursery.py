@@ -32,7 +32,7 @@ def main(module: str, address: str) -> None:
         listening.bind(address)
         listening.listen()
         print("ready", flush=True)
-        while listening in select.select([listening, 0], [], [])[0]:
+        while listening.fileno() in select.select([listening.fileno(), 0], [], [])[0]:
             connection, _ = listening.accept()
             with connection:
                 asked = json.loads(connection.makefile("rb").readline())

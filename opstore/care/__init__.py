@@ -1,6 +1,7 @@
-"""Care of the storage: what is where, what may go, what is safe elsewhere, what is broken; nothing here deletes for good.
+"""Care of the storage: what is where, what may go, what is safe elsewhere, what is broken; nothing of it is deleted for good.
 
-What a rule or a repair takes away goes to the trash or to `quarantine/`; every act completes when it is repeated after a kill.
+What a rule or a repair takes away goes to the trash or to `quarantine/`; only old backups leave for good, by a rule of their own.
+Every act completes when it is repeated after a kill.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from opstore.care.desk import Desk
 from opstore.care.elsewhere import Libraries
 from opstore.care.history import KEPT_DAYS, HistoryImport, since_of
 from opstore.care.importing import Import, Imported
+from opstore.care.pruning import Keep, Pruned, prune
 from opstore.care.remote import RemoteVault, is_remote
 from opstore.care.repair import Remedy, Repair
 from opstore.care.report import Report, quiet
@@ -41,7 +43,9 @@ __all__ = [
     "Compression",
     "Fact",
     "Imported",
+    "Keep",
     "Plan",
+    "Pruned",
     "Remedy",
     "Repair",
     "Report",
@@ -109,6 +113,12 @@ class Care:
         vault = self.vault(target)
         with vault.open():
             return Backup(self.store, vault, report, clock=self._clock).take()
+
+    def prune(self, target: str, keep: Keep, report: Report = quiet, *, dry: bool = False) -> Pruned:
+        """Remove the backups that `keep` does not name, and what no other one needs; where `dry` only say which."""
+        vault = self.vault(target)
+        with vault.open():
+            return prune(vault, keep, report, dry=dry)
 
     def restore(self, source: str, name: str | None = None, report: Report = quiet, *, dry: bool = False) -> Restored:
         """Bring a backup back, the newest by default, next to what is there; where `dry` only say what would come back."""

@@ -21,7 +21,7 @@ from opstore.errors import DamagedOperation, DamagedPack, FileMissing, InvalidIn
 from opstore.files import Folder, digest, is_passing, leftover_of
 from opstore.names import parse_name, sidecar_name
 from opstore.operation import Operation, decode
-from opstore.packs import FOLDER
+from opstore.packs import FOLDER, Library
 from opstore.store import Store
 
 #: Contents are handed on together: a folder's sync then serves many files, and as much is held in memory.
@@ -200,9 +200,9 @@ class Backup:
         if path in self._files and not path.endswith(".json"):
             return True  # media of a record under way, taken with it
         stamp = folder.stamp(name)
-        known = self._hashes.get(path, stamp) if stamp else None
-        if stamp and known and not self._vault.missing({known: int(stamp.split(":")[1])}):
-            self._files[path] = known
+        known = self._known(folder, name, path, stamp)
+        if known and not self._vault.missing(dict([known])):
+            self._files[path] = known[0]
             return True
         try:
             data = folder.read(name)
@@ -214,9 +214,17 @@ class Backup:
             self._left_out[path] = str(error)
             return True
         sha256 = self._keep(path, data)
-        if stamp and stamp == folder.stamp(name):
+        if stamp and stamp == folder.stamp(name) and not stamp.startswith("packed"):
             self._hashes.put(path, stamp, sha256)
         return True
+
+    def _known(self, folder: Folder, name: str, path: str, stamp: str | None) -> tuple[str, int] | None:
+        """Return a file's SHA-256 and bytes where they are known without reading it: of a packed one its pack says them."""
+        packed = folder.packed(name) if isinstance(folder, Library) else None
+        if packed or stamp is None:
+            return packed
+        known = self._hashes.get(path, stamp)
+        return (known, int(stamp.split(":")[1])) if known else None
 
     def _keep(self, path: str, data: bytes) -> str:
         sha256 = digest(data)

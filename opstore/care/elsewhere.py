@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from opstore.care.sources import FREE_BYTES, MAX_FILES, MAX_RATIO, Entry, Source, content, damage_told
-from opstore.care.vault import SUFFIX, is_snapshot, read_listing
+from opstore.care.vault import SUFFIX, is_content, is_snapshot, read_listing
 from opstore.errors import InvalidInput, OpstoreError, StorageError, said
 from opstore.files import digest, is_passing, storage_errors
 from opstore.names import parse_name, sidecar_name
@@ -30,7 +30,6 @@ from opstore.packs.pack import Pack
 _PACK = re.compile(r"\A(?P<month>[0-9]{6})\.sqlite\Z")
 #: What of a data folder is not its library.
 _ASIDE = ("trash", "pending", "cache", "shares", "reviews", "branches", "quarantine")
-_HASH = re.compile(r"\A[0-9a-f]{64}\Z")
 #: The most bytes of a snapshot's list: 500,000 files.
 _MAX_LIST = 128 * 1024 * 1024
 #: Seconds after which a copy in `scratch` is nobody's any more.
@@ -168,7 +167,7 @@ def _take_backup(root: str, found: dict[str, Entry], left: dict[str, str]) -> No
         entry = found.pop(path)
         if _backups(entry) == root:
             lists.append(entry)
-        elif _HASH.match(entry.name):
+        elif is_content(entry.name):
             objects[entry.name] = entry
     for entry in sorted(lists, key=lambda entry: entry.name, reverse=True):
         try:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from opstore.care.vault import NAME, SUFFIX, LocalVault, Snapshot, free_name
+from opstore.care.vault import NAME, SUFFIX, LocalVault, Snapshot, free_name, is_content, is_snapshot
 from opstore.errors import InvalidInput, StorageError, said
 from opstore.files import Folder, storage_errors
 
@@ -80,7 +80,8 @@ class RemoteVault:
 
     def snapshots(self) -> list[str]:
         """Return the names of all snapshots, the newest first."""
-        return sorted((name.removesuffix(SUFFIX) for name, _ in self._list("snapshots") if name.endswith(SUFFIX)), reverse=True)
+        names = (name.removesuffix(SUFFIX) for name, _ in self._list("snapshots") if name.endswith(SUFFIX))
+        return sorted(filter(is_snapshot, names), reverse=True)
 
     def load(self, name: str) -> Snapshot:
         """Return a snapshot; raise InvalidInput where there is none, or its list is not whole."""
@@ -104,6 +105,15 @@ class RemoteVault:
             self.prepare([sha256])
         return self._stage.read(sha256)
 
+    def sizes(self) -> dict[str, int]:
+        """Return every content that is over there, and its bytes."""
+        return {name: size for name, size in self._there.items() if is_content(name)}
+
+    def remove(self, snapshots: Iterable[str], contents: Iterable[str]) -> None:
+        """Remove lists for good, and then contents that no other list names."""
+        self._remove("snapshots", [f"{name}{SUFFIX}" for name in snapshots if is_snapshot(name)])
+        self._remove("objects", [name for name in contents if is_content(name)])
+
     # -- inside ----------------------------------------------------------------------------------------------------------
 
     def _send(self) -> None:
@@ -117,6 +127,10 @@ class RemoteVault:
         hidden = "--exclude=.*"
         self._run("copy", "--no-traverse", hidden, source, self._at(folder))
         self._run("check", "--one-way", hidden, source, self._at(folder))
+
+    def _remove(self, folder: str, names: Sequence[str]) -> None:
+        if names:
+            self._run("delete", "--files-from-raw=-", self._at(folder), given="\n".join(sorted(names)).encode())
 
     def _clear(self, *, lists: bool = True) -> None:
         for folder in (self._stage.objects, *((self._stage.lists,) if lists else ())):

@@ -4,10 +4,10 @@
 objects/{sha256}                     the bytes; a file that did not change between two backups is there once
 snapshots/{YYYYMMDDTHHMMSSZ}.sha256  lines `{sha256}  {path}`, as sha256sum writes and checks them
 ```
-A snapshot exists when its list does, and the list is written last, when every object in it is durable. Nothing is ever written
-over: a backup that is cut short leaves objects that the next one finds. Names, not links, carry it, so that it survives any disk,
-any copy and any program; README.txt in the folder says how to take it apart without opstore. Only this program's user may read
-it: the keys that sign share links are among the contents.
+A snapshot exists when its list does, and the list is written last, when every object in it is durable; where old ones leave
+(`pruning`), lists go first. Nothing is ever written over: a backup that is cut short leaves objects that the next one finds.
+Names, not links, carry it, so that it survives any disk, any copy and any program; README.txt in the folder says how to take it
+apart without opstore. Only this program's user may read it: the keys that sign share links are among the contents.
 """
 
 from __future__ import annotations
@@ -166,6 +166,15 @@ class LocalVault:
             raise StorageError(reason=said("the backup's content {name} is damaged", name=sha256[:12]))
         return data
 
+    def sizes(self) -> dict[str, int]:
+        """Return every content that is there, and its bytes."""
+        return {name: size for name, size in self.objects.sizes() if is_content(name)}
+
+    def remove(self, snapshots: Iterable[str], contents: Iterable[str]) -> None:
+        """Remove lists for good, and then contents that no other list names."""
+        self.lists.remove("snapshots", [f"{name}{SUFFIX}" for name in snapshots if is_snapshot(name)])
+        self.objects.remove("objects", [name for name in contents if is_content(name)])
+
     def check(self, report: Report = quiet) -> dict[str, str]:
         """Read every list and every content; return what is wrong, by name. Damaged contents are set aside, not removed.
 
@@ -178,7 +187,7 @@ class LocalVault:
                 wanted.update(self.load(name).files.values())
             except OpstoreError as error:
                 wrong[name + SUFFIX] = str(error)
-        names = sorted(name for name in self.objects.names() if _HASH.match(name))
+        names = sorted(name for name in self.objects.names() if is_content(name))
         for number, name in enumerate(names):
             report(number, len(names), said("reading the backup"))
             try:
@@ -204,6 +213,11 @@ class LocalVault:
 def is_snapshot(name: str) -> bool:
     """Say whether a snapshot may be called so."""
     return bool(_NAME.match(name))
+
+
+def is_content(name: str) -> bool:
+    """Say whether a content may be called so."""
+    return bool(_HASH.match(name))
 
 
 def free_name(moment: datetime, taken: Collection[str]) -> str:

@@ -7,12 +7,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from opstore.cli.care import care_for
-from opstore.cli.common import meter, print_json, printable, settings_of, size_text, verb
+from opstore.cli.common import confirm, count, meter, print_json, printable, settings_of, size_text, verb
 from opstore.errors import InvalidInput, said
 from opstore.store import Store
 
 if TYPE_CHECKING:
+    from opstore.care import Care, Pruned
     from opstore.care.vault import LocalVault
+
+_PERIODS = {"daily": "days", "weekly": "weeks", "monthly": "months"}
 
 
 def add(verbs: Any) -> None:
@@ -22,6 +25,12 @@ def add(verbs: Any) -> None:
     act = backing.add_mutually_exclusive_group()
     act.add_argument("--list", action="store_true", help="only list the backups that are there")
     act.add_argument("--check", action="store_true", help="only read everything that is there and compare its hash")
+    act.add_argument("--prune", action="store_true", help="only remove old backups for good, as the three options --keep- say")
+    for period, usual in (("daily", Keep.daily), ("weekly", Keep.weekly), ("monthly", Keep.monthly)):
+        kept = f"with --prune: of how many {_PERIODS[period]} the newest backup stays (default {usual})"
+        backing.add_argument(f"--keep-{period}", type=count, default=usual, metavar="N", help=kept)
+    backing.add_argument("--dry-run", action="store_true", help="with --prune: only say what would be removed")
+    backing.add_argument("--yes", action="store_true", help="with --prune: do not ask")
     restoring = verb(verbs, "restore", _restore, "bring a backup back into the data folder; never writes over anything there")
     restoring.add_argument("source", metavar="SOURCE", help="a folder of backups, or a remote of rclone")
     restoring.add_argument("--snapshot", metavar="NAME", help="such as 20251103T143022Z (default: the newest)")
@@ -29,7 +38,11 @@ def add(verbs: Any) -> None:
 
 
 def _backup(options: argparse.Namespace) -> int:
+    if options.dry_run and not options.prune:
+        raise InvalidInput(reason=said("a backup only adds; --dry-run goes with --prune"))
     care = care_for(options)
+    if options.prune:
+        return _prune(options, care)
     if options.list or options.check:
         vault = care.vault(options.target)
         return _listed(options, vault.snapshots()) if options.list else _checked(options, vault)
@@ -42,6 +55,28 @@ def _backup(options: argparse.Namespace) -> int:
             print(f"left out: {printable(path)}: {printable(reason)}")
         new = f"{taken.new_files:,} new, {size_text(taken.new_bytes)}"
         print(f"{taken.snapshot}: {taken.operations:,} operations, {taken.files:,} files ({new}).")
+    return 0
+
+
+def _prune(options: argparse.Namespace, care: Care) -> int:
+    keep = Keep(options.keep_daily, options.keep_weekly, options.keep_monthly)
+    with meter(options) as report:
+        found = care.prune(options.target, keep, report, dry=True)
+    if options.dry_run or not (found.gone or found.contents):
+        return _pruned(options, found, "would be removed")
+    if not confirm(options, f"Remove {len(found.gone)} backups ({size_text(found.bytes)}) for good?"):
+        return 1
+    with meter(options) as report:
+        return _pruned(options, care.prune(options.target, keep, report), "removed")
+
+
+def _pruned(options: argparse.Namespace, found: Pruned, what: str) -> int:
+    if options.json:
+        print_json({"success": True, "dryRun": options.dry_run, "count": len(found.gone)} | asdict(found))
+    else:
+        for name in found.gone:
+            print(name)
+        print(f"{len(found.gone)} backups {what}, {size_text(found.bytes)}; {len(found.kept)} stay.")
     return 0
 
 

@@ -236,6 +236,11 @@ class Library(Folder):
             return f"packed {entry.sha256.hex()}:{entry.modified}"
         return found
 
+    def packed(self, name: str) -> tuple[str, int] | None:
+        """Return the SHA-256 and the bytes of a file that is packed and not loose, as its pack says; None for any other."""
+        entry = None if super().has(name) else self.packs.entry(name)
+        return (entry.sha256.hex(), entry.size) if entry else None
+
     def since(self, name: str) -> float | None:
         """Return when a file came to be as it is (seconds since 1970), None where there is none."""
         found = super().since(name)

@@ -13,6 +13,8 @@ from opstore.files import Folder, digest, is_passing
 NAME = "settings.json"
 #: More than this is not a file of settings.
 MAX_BYTES = 1_000_000
+#: Of how many days, weeks and months the newest backup stays where nothing else was chosen, and what can be chosen at most.
+KEEP, MOST_KEPT = (7, 4, 12), 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +22,9 @@ class Preferences:
     """Settings that people change while the program runs; budgets are in US dollars, None means no limit.
 
     `retention_days` None means that nothing leaves by itself; else what is older, and found by the search `retention_query`,
-    goes to the trash, as `opstore.care` does it. `backup_target` is where backups are kept. `analyzer` names the
-    language model that may be asked which workflow a prompt means; empty: the rules alone.
+    goes to the trash, as `opstore.care` does it. `backup_target` is where backups are kept; `backup_keep` of how
+    many days, weeks and months the newest stays there, None for all backups. `analyzer` names the language model that may be
+    asked which workflow a prompt means; empty: the rules alone.
     """
 
     parallel: int = 4
@@ -32,6 +35,7 @@ class Preferences:
     retention_days: int | None = None
     retention_query: str = ""
     backup_target: str = ""
+    backup_keep: tuple[int, ...] | None = None
     analyzer: str = ""
 
     def __post_init__(self) -> None:
@@ -49,14 +53,25 @@ class Preferences:
             raise InvalidSetting(name="retention_days", reason=said("it must be a number of days from 1, or empty for never"))
         if not isinstance(self.retention_query, str) or len(self.retention_query) > 1_000:
             raise InvalidSetting(name="retention_query", reason=said("it must be a search of at most 1,000 characters"))
-        if not isinstance(self.backup_target, str) or len(self.backup_target) > 1_000 or not self.backup_target.isprintable():
-            raise InvalidSetting(name="backup_target", reason=said("it must be a folder, or a remote of rclone"))
+        self._check_backups()
         if not isinstance(self.analyzer, str) or len(self.analyzer) > 200:
             raise InvalidSetting(name="analyzer", reason=said("it must be the name of a language model, or empty"))
         if not isinstance(self.models, Mapping) or not all(
             isinstance(text, str) for pair in self.models.items() for text in pair
         ):
             raise InvalidSetting(name="models", reason=said("it must name a model for each type of operation"))
+
+    def _check_backups(self) -> None:
+        if not isinstance(self.backup_target, str) or len(self.backup_target) > 1_000 or not self.backup_target.isprintable():
+            raise InvalidSetting(name="backup_target", reason=said("it must be a folder, or a remote of rclone"))
+        if not (self.backup_keep is None or is_keep(self.backup_keep)):
+            raise InvalidSetting(name="backup_keep", reason=said("it must be three numbers, of days, weeks and months, or empty"))
+
+
+def is_keep(value: object) -> bool:
+    """Say whether a value tells of how many days, weeks and months a backup stays."""
+    numbers = value if isinstance(value, tuple) and len(value) == len(KEEP) else ("",)
+    return all(isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= MOST_KEPT for number in numbers)
 
 
 class PreferenceFile:
@@ -117,6 +132,8 @@ def _with(known: Preferences, name: str, value: Any) -> Preferences:
     try:
         if name == "models":
             value = {key: item for key, item in value.items() if isinstance(item, str)}
+        if name == "backup_keep" and isinstance(value, list):
+            value = tuple(value)
         return replace(known, **{name: value})
     except (InvalidSetting, TypeError, AttributeError):
         return known

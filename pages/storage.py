@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from opstore.ui import importing, packing, parts, storage
+from opstore.ui import backups, importing, packing, parts, storage
 from opstore.ui.state import opened
 from opstore.ui.words import _
 
@@ -43,7 +43,7 @@ with left:
 with right:
     with st.container(border=True):
         st.subheader(_("Backups"), anchor=False)
-        storage.backups(service, busy)
+        backups.backups(service, busy)
     with st.container(border=True):
         st.subheader(_("Problems"), anchor=False)
         storage.problems(service, busy)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import opstore
-from opstore.care import Rule
+from opstore.care import Keep, Rule
 from opstore.trash import Trash
 from tests.care_samples import care_of
 from tests.fault_programs import _has_ended, _say, _wait_for_start, operation, outcome
@@ -30,6 +30,12 @@ def backup(data: str, vault: str) -> None:
     """Take a backup."""
     care_of(opstore.Store(data)).back_up(vault)
     _say("ACK backup")
+
+
+def prune(data: str, vault: str) -> None:
+    """Remove all backups but the newest."""
+    care_of(opstore.Store(data)).prune(vault, Keep(0, 0, 0))
+    _say("ACK prune")
 
 
 def restore(data: str, vault: str) -> None:
@@ -88,7 +94,7 @@ def _tag(sidecar: dict[str, Any]) -> None:
 
 
 PROGRAMS: dict[str, Callable[..., None]] = {
-    program.__name__: program for program in (cleanup, backup, restore, repair, pack, unpack, take_in, write)
+    program.__name__: program for program in (cleanup, backup, prune, restore, repair, pack, unpack, take_in, write)
 }
 
 if __name__ == "__main__":

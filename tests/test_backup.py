@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from opstore import Store
-from opstore.care import Care
+from opstore.care import Care, Keep
 from opstore.care.vault import LocalVault, Snapshot, is_safe, listing, read_listing
 from opstore.errors import InvalidInput, StorageError
 from opstore.files import Folder, digest
@@ -148,6 +148,22 @@ def test_hashes_are_remembered_and_doubt_means_reading(store: Store, vault: Path
     (store.cache / "hashes.db").write_bytes(b"no database at all" * 100)
     taken = care_of(store).back_up(str(vault))
     assert taken.new_files == 0 and len(read) == 4 + taken.files
+
+
+def test_what_is_packed_is_in_a_backup_as_plain_files_and_not_read_again(
+    store: Store, vault: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    care = care_of(store)
+    before = care.back_up(str(vault))
+    assert care.compression.apply(60).operations == 3
+    read: list[str] = []
+    original = store.operations.packs.read
+    monkeypatch.setattr(store.operations.packs, "read", lambda name: (read.append(name), original(name))[1])
+    packed = care.back_up(str(vault))
+    assert (
+        packed.new_files == 0 and LocalVault(vault).load(packed.snapshot).files == LocalVault(vault).load(before.snapshot).files
+    )
+    assert {name.rpartition(".")[2] for name in read} == {"json"}
 
 
 def test_plain_tools_take_it_apart(store: Store, vault: Path, tmp_path: Path) -> None:
@@ -414,6 +430,13 @@ def test_a_remote_of_rclone(program: Callable[[str], str], store: Store, tmp_pat
     fresh = Store(tmp_path / "fresh")
     assert care_of(fresh).restore("mine:a/b", first.snapshot).files == first.files
     assert kept(fresh) == kept(store) and not list((store.cache / "remote").rglob("objects/*"))
+    save(store, 5)
+    newest = care.back_up("mine:a/b")
+    assert len(care.prune("mine:a/b", Keep(0, 0, 0), dry=True).gone) == 2
+    care.prune("mine:a/b", Keep(0, 0, 0))
+    far = LocalVault(tmp_path / "far" / "a" / "b")
+    assert far.snapshots() == [newest.snapshot] and far.check() == {}
+    assert set(far.sizes()) == set(far.load(newest.snapshot).files.values())
     with pytest.raises(StorageError, match="rclone"):
         care.back_up("absent:x")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from opstore import Store
-from opstore.care import Rule
+from opstore.care import Keep, Rule
 from opstore.care.vault import LocalVault
 from opstore.trash import Trash
 from tests.care_samples import annotated, care_of, old, save
@@ -129,6 +129,28 @@ def test_killed_at_every_call_a_backup_leaves_data_and_backups_whole(program: Pr
 
     rows = swept(program("strace"), desk, "backup", desk / "before", check, "vault")
     assert {state for _, state in rows} == {"1 of 2 backups", "2 of 2 backups", "2 of 2 backups, acknowledged"}
+
+
+def test_killed_while_old_backups_leave_those_that_stay_are_whole(program: Program, desk: Path) -> None:
+    store = filled(desk / "before" / "data")
+    care_of(store).back_up(str(desk / "before" / "vault"))
+    Trash(store).remove(old(2))
+    save(store, 4, outputs=[b"later " * 2_000])
+    newest = care_of(store).back_up(str(desk / "before" / "vault")).snapshot
+
+    def check(place: Path, said: str) -> str:
+        vault = LocalVault(place / "vault")
+        names = vault.snapshots()
+        there, needed = vault.sizes(), [set(vault.load(name).files.values()) for name in names]
+        assert names[0] == newest and all(wanted <= there.keys() for wanted in needed), "a backup that is not whole"
+        assert "ACK" not in said or (names == [newest] and needed == [set(there)])
+        care_of(Store(place / "data")).prune(str(vault.path), Keep(0, 0, 0))
+        assert vault.snapshots() == [newest] and set(vault.sizes()) == needed[0] and vault.check() == {}
+        return f"{len(names)} backups, {len(there) - len(needed[0])} contents too many"
+
+    rows = swept(program("strace"), desk, "prune", desk / "before", check, "vault")
+    ends = {state for _, state in rows}
+    assert ends >= {"2 backups, 2 contents too many", "1 backups, 2 contents too many", "1 backups, 0 contents too many"}
 
 
 def test_killed_at_every_call_a_restore_goes_on_where_it_was(program: Program, desk: Path) -> None:

@@ -32,6 +32,7 @@ CHOSEN: dict[str, Any] = {
     "retention_days": 90,
     "retention_query": "-draft",
     "backup_target": "/media/disk",
+    "backup_keep": (7, 4, 0),
     "analyzer": "google/gemini-2.5-flash",
 }
 
@@ -54,6 +55,7 @@ BAD: list[tuple[str, list[Any]]] = [
     ("retention_days", [0, -1, 100_001, 1.5, "4", True, [4]]),
     ("retention_query", [None, 5, ["x"], "x" * 1_001]),
     ("backup_target", [None, 5, "a\nb", "x" * 1_001]),
+    ("backup_keep", [5, (), (1, 2), (1, 2, -1), (1, 2, True), (1, 2, 3.0), "123"]),
     ("analyzer", [None, 5, ["x"], "x" * 201]),
     ("models", [None, 5, "qwen", ["x"], {"text_to_image": 5}, {5: "x"}]),
     ("password", ["x"]),

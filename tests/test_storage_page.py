@@ -115,6 +115,17 @@ def test_a_backup_and_back(app: App, tmp_path: Path) -> None:
     assert "1 operation would come back; 0 differ" in shown(at) and app.store.list_operations() == []
     press(app, at, "restore")
     assert "1 operation came back" in shown(at) and app.store.verify(deep=True) == []
+    at = press(app, at, "backup")
+    for number in range(3):
+        at.number_input(key=f"keep-{number}").set_value(0)
+    at.toggle(key="keep-on").set_value(True)
+    press(app, at, "keep-save")
+    assert app.service.preferences().backup_keep == (0, 0, 0)
+    at = press(app, at, "keep-look")
+    assert "1 backup may go" in shown(at) and len(list((tmp_path / "backups" / "snapshots").iterdir())) == 2
+    at = press(app, at, "prune")
+    assert "1 backup removed" in shown(at) and len(list((tmp_path / "backups" / "snapshots").iterdir())) == 1
+    assert "1 backup removed" in shown(press(app, at, "backup"))
 
 
 def test_an_import_says_first_what_would_come_in(app: App, tmp_path: Path) -> None:

@@ -120,6 +120,11 @@ class Care:
         with vault.open():
             return prune(vault, keep, report, dry=dry)
 
+    def prune_by_rule(self, target: str, report: Report = quiet) -> Pruned | None:
+        """Remove the backups that the settings do not keep, None where they keep all."""
+        chosen = self._preferences().backup_keep
+        return None if chosen is None else self.prune(target, Keep(*chosen), report)
+
     def restore(self, source: str, name: str | None = None, report: Report = quiet, *, dry: bool = False) -> Restored:
         """Bring a backup back, the newest by default, next to what is there; where `dry` only say what would come back."""
         vault = self.vault(source)

@@ -25,12 +25,11 @@ from opstore.errors import DamagedPack, InvalidInput, OpstoreError, StorageError
 from opstore.files import Folder, digest, is_passing, storage_errors
 from opstore.names import parse_name, sidecar_name, time_of
 from opstore.operation import MAX_SIDECAR_BYTES, decode
+from opstore.packs import DAYS
 from opstore.packs.codecs import MAX_BYTES, MAX_SAMPLES, Codec, dictionary_of
 from opstore.packs.pack import Pack
 from opstore.store import Store
 
-#: Months that ended longer ago than this many days are packed.
-DAYS = 90
 _MAX_DAYS = 100_000
 #: What is packed or unpacked together: as much is held in memory, and shares the syncs.
 _BATCH_FILES, _BATCH_BYTES = 1_000, 32 * 1024 * 1024

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from opstore.care.acts import Act, Acts
 from opstore.care.cleanup import Rule
 from opstore.care.compression import Compressed
+from opstore.care.pruning import Keep
 from opstore.care.repair import Remedy
 from opstore.care.report import Report
 from opstore.care.survey import survey
@@ -102,9 +103,21 @@ class Desk:
 
         def work(report: Report) -> Mapping[str, Any]:
             taken = self._care.back_up(target, report)
-            return asdict(taken) | {"left_out": len(taken.left_out), "target": target}
+            pruned = self._care.prune_by_rule(target, report)
+            told = {"pruned": len(pruned.gone), "freed": pruned.bytes} if pruned else {}
+            return asdict(taken) | {"left_out": len(taken.left_out), "target": target} | told
 
         self.acts.start("backup", work)
+
+    def prune(self, target: str, keep: Keep, *, dry: bool) -> None:
+        """Remove old backups for good, or say which would go."""
+
+        def work(report: Report) -> Mapping[str, Any]:
+            done = self._care.prune(target, keep, report, dry=dry)
+            told = {"count": len(done.gone), "kept": len(done.kept), "bytes": done.bytes, "contents": done.contents}
+            return told | {"target": target, "keep": astuple(keep)}
+
+        self.acts.start("prunable" if dry else "prune", work)
 
     def restore(self, source: str, snapshot: str, *, dry: bool) -> None:
         """Bring a backup back, or say what would come back."""

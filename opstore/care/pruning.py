@@ -15,23 +15,21 @@ from typing import Protocol
 from opstore.care.report import Report, quiet
 from opstore.care.vault import NAME, Vault
 from opstore.errors import InvalidInput, said
-
-_MOST = 10_000
+from opstore.preferences import KEEP, MOST_KEPT, is_keep
 
 
 @dataclass(frozen=True, slots=True)
 class Keep:
     """How many of the last days, weeks and months (UTC) that have backups keep their newest one."""
 
-    daily: int = 7
-    weekly: int = 4
-    monthly: int = 12
+    daily: int = KEEP[0]
+    weekly: int = KEEP[1]
+    monthly: int = KEEP[2]
 
     def __post_init__(self) -> None:
         """Raise InvalidInput for what is no number of periods."""
-        for count in (self.daily, self.weekly, self.monthly):
-            if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= _MOST:
-                raise InvalidInput(reason=said("how many backups stay is a whole number from 0 to {limit}", limit=_MOST))
+        if not is_keep((self.daily, self.weekly, self.monthly)):
+            raise InvalidInput(reason=said("how many backups stay is a whole number from 0 to {limit}", limit=MOST_KEPT))
 
     def chosen(self, names: Iterable[str]) -> set[str]:
         """Return those of `names` of snapshots that stay; the newest always does."""

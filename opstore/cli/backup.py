@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from opstore.cli.care import care_for
 from opstore.cli.common import confirm, count, meter, print_json, printable, settings_of, size_text, verb
 from opstore.errors import InvalidInput, said
+from opstore.preferences import KEEP
 from opstore.store import Store
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ def add(verbs: Any) -> None:
     act.add_argument("--list", action="store_true", help="only list the backups that are there")
     act.add_argument("--check", action="store_true", help="only read everything that is there and compare its hash")
     act.add_argument("--prune", action="store_true", help="only remove old backups for good, as the three options --keep- say")
-    for period, usual in (("daily", Keep.daily), ("weekly", Keep.weekly), ("monthly", Keep.monthly)):
-        kept = f"with --prune: of how many {_PERIODS[period]} the newest backup stays (default {usual})"
+    for (period, what), usual in zip(_PERIODS.items(), KEEP, strict=True):
+        kept = f"with --prune: of how many of the last {what} the newest backup stays (default {usual})"
         backing.add_argument(f"--keep-{period}", type=count, default=usual, metavar="N", help=kept)
     backing.add_argument("--dry-run", action="store_true", help="with --prune: only say what would be removed")
     backing.add_argument("--yes", action="store_true", help="with --prune: do not ask")
@@ -59,6 +60,8 @@ def _backup(options: argparse.Namespace) -> int:
 
 
 def _prune(options: argparse.Namespace, care: Care) -> int:
+    from opstore.care import Keep
+
     keep = Keep(options.keep_daily, options.keep_weekly, options.keep_monthly)
     with meter(options) as report:
         found = care.prune(options.target, keep, report, dry=True)

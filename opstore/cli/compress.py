@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from opstore.cli.care import care_for
 from opstore.cli.common import count, meter, print_json, printable, size_text, verb
+from opstore.packs import DAYS
 
 if TYPE_CHECKING:
     from opstore.care import Compressed
@@ -16,9 +17,8 @@ if TYPE_CHECKING:
 def add(verbs: Any) -> None:
     """Add this command to the parser."""
     packing = verb(verbs, "compress", _compress, "pack the files of old months, or with --unpack bring them back (docs/care.md)")
-    packing.add_argument(
-        "--older-than", type=count, default=90, metavar="DAYS", help="only months that ended at least so long ago (default 90)"
-    )
+    ended = f"only months that ended at least so long ago (default {DAYS})"
+    packing.add_argument("--older-than", type=count, default=DAYS, metavar="DAYS", help=ended)
     packing.add_argument("--month", metavar="YYYY-MM", help="only this month, however old it is")
     packing.add_argument(
         "--unpack", nargs="?", const="", metavar="YYYY-MM", help="bring all packed months back as plain files, or this one"

@@ -6,4 +6,7 @@ reading looks there second, and any change first brings the operation back as lo
 
 from opstore.packs.library import FOLDER, Library, Packs
 
-__all__ = ["FOLDER", "Library", "Packs"]
+#: Months that ended longer ago than this many days are packed, unless somebody says otherwise.
+DAYS = 90
+
+__all__ = ["DAYS", "FOLDER", "Library", "Packs"]

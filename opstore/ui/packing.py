@@ -10,7 +10,7 @@ import streamlit as st
 from babel.dates import format_skeleton
 
 from opstore.care.acts import Act
-from opstore.care.compression import DAYS
+from opstore.packs import DAYS
 from opstore.service import Service
 from opstore.ui import parts, storage, words
 from opstore.ui.words import _, ngettext

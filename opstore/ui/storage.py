@@ -1,4 +1,4 @@
-"""What the page Storage shows: where the bytes are, what a rule would free, problems, trash, backups, index; each act by button.
+"""What the page Storage shows: where the bytes are, what a rule would free, problems, trash, index; each act by button.
 
 Nothing long happens in the page's script: a button begins an act in the background, and the page follows its state.
 """
@@ -63,6 +63,8 @@ def act_name(kind: str) -> str:
         "repair": _("Mending"),
         "backup": _("Backing up"),
         "restore": _("Restoring"),
+        "prunable": _("Looking which backups may go"),
+        "prune": _("Removing old backups"),
         "empty": _("Emptying the trash"),
         "rebuild": _("Building the index"),
         **dict.fromkeys(("import", "history"), _("Importing")),
@@ -298,7 +300,7 @@ def _policy(service: Service) -> None:
                 st.toast(_("Saved."))
 
 
-# -- problems, trash, backups, index ---------------------------------------------------------------------------------------
+# -- problems, trash, index ------------------------------------------------------------------------------------------------
 
 
 def problems(service: Service, busy: bool) -> None:
@@ -379,67 +381,6 @@ def trash(service: Service, look: Mapping[str, Any] | None, busy: bool) -> None:
                 if parts.button(_("Remove all for good"), key="empty"):
                     begin(desk.empty_trash)
     outcome(desk.last("empty"), lambda result: ngettext("{count} removed for good", "{count} removed for good", result["count"]))
-
-
-def backups(service: Service, busy: bool) -> None:
-    """Show where backups are kept, take one, and bring one back."""
-    desk = service.care.desk
-    target = st.text_input(
-        _("Where backups are kept"),
-        service.preferences().backup_target,
-        max_chars=1_000,
-        placeholder=_("a folder on another disk, or a remote of rclone"),
-        key="backup-target",
-    ).strip()
-    if parts.button(_("Back up now"), type="primary", disabled=busy or not target, key="backup"):
-        begin(lambda: _back_up(service, target))
-    outcome(desk.last("backup"), _backed)
-    names = _snapshots(service, target)
-    if names:
-        chosen = st.selectbox(_("Backup"), names, key="snapshot", format_func=_snapshot_name)
-        with st.container(horizontal=True):
-            if parts.button(_("Compare with the library"), disabled=busy, key="compare-backup"):
-                begin(lambda: desk.restore(target, chosen, dry=True))
-            if parts.button(_("Bring back what is missing"), disabled=busy, key="restore"):
-                begin(lambda: desk.restore(target, chosen, dry=False))
-    last = desk.last("restore")
-    outcome(last, _restored)
-    if last and last.state == "done" and last.result.get("rows"):
-        rows = [{_("File"): path, _("What is there"): words.stored(reason)} for path, reason in last.result["rows"]]
-        st.dataframe(rows, hide_index=True, width="stretch")
-
-
-def _back_up(service: Service, target: str) -> None:
-    service.care.vault(target)  # refused before it is remembered
-    service.change_preferences(backup_target=target)
-    service.care.desk.back_up(target)
-
-
-def _snapshots(service: Service, target: str) -> list[str]:
-    """Return the backups in a folder; a remote is asked by the command only, since that takes seconds."""
-    try:
-        return service.care.local_snapshots(target)
-    except OpstoreError:
-        return []
-
-
-def _snapshot_name(name: str) -> str:
-    from opstore.care.vault import Snapshot
-
-    return words.exact(Snapshot(name, {}).moment)
-
-
-def _backed(result: Mapping[str, Any]) -> str:
-    count = ngettext("{count} operation", "{count} operations", result["operations"])
-    return _("{count} backed up; {size} were new.").format(count=count, size=words.size(result["new_bytes"]))
-
-
-def _restored(result: Mapping[str, Any]) -> str:
-    count = ngettext("{count} operation", "{count} operations", result["operations"])
-    template = _("{count} came back; {differs} differ and stay.")
-    if result["dry"]:
-        template = _("{count} would come back; {differs} differ and stay.")
-    return template.format(count=count, differs=words.number(result["conflicts"]))
 
 
 def index(service: Service, busy: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from opstore.care.survey import ancestors
 from opstore.curation import Edit
 from opstore.errors import InvalidInput, InvalidQuery
 from opstore.preferences import Preferences
+from opstore.shares import Scope, Share, record
 from opstore.trash import Trash
-from tests.care_samples import annotated, care_of, made, old, save
+from tests.care_samples import NOW, annotated, care_of, made, old, save
 from tests.samples import GIF, MP4, PNG, plant, tree
 
 
@@ -87,6 +89,21 @@ def test_what_is_shared_stays_whatever_the_record_looks_like(store: Store) -> No
     (shares / "b.json").write_bytes(b'{"damaged": "' + second.encode())
     (shares / f"{third}.json").write_text("{}")
     assert leaving(store) == [free]
+
+
+def test_a_link_that_has_ended_shares_nothing(store: Store) -> None:
+    ids = [save(store, number) for number in range(5)]
+    ends = [None, NOW + timedelta(hours=1), NOW, NOW - timedelta(days=1), None]
+    for number, (key, end) in enumerate(zip(ids, ends, strict=True)):
+        share = Share(f"{number:016x}", Scope("operation", (key,)), NOW - timedelta(days=9), end)
+        share = record.revoked(share, NOW) if number == 4 else share
+        (store.root / "shares" / f"{share.id}.json").write_bytes(share.encode())
+    assert leaving(store) == ids[2:]
+    # Of two links to one operation the living one counts; a record whose end cannot be read may be a living link's.
+    (store.root / "shares" / f"{5:016x}.json").write_bytes(Share(f"{5:016x}", Scope("operation", (ids[2],)), NOW).encode())
+    ended = store.root / "shares" / f"{3:016x}.json"
+    ended.write_bytes(ended.read_bytes().replace(b"T12:00:00", b"T99:00:00"))
+    assert leaving(store) == [ids[4]]
 
 
 @pytest.mark.parametrize(("folder", "reason"), [("reviews", "reviewed"), ("branches", "in use"), ("shares", "shared")])

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from opstore.care.report import Report, quiet
 from opstore.care.survey import Fact, Survey, ancestors, cared_for, named_in, survey
@@ -17,6 +18,7 @@ from opstore.errors import InvalidInput, OperationNotFound, OpstoreError, said
 from opstore.files import Folder
 from opstore.index import Index
 from opstore.index.language import parse
+from opstore.shares.record import has_ended
 from opstore.store import Store
 from opstore.trash import Trash
 
@@ -89,8 +91,6 @@ class Cleanup:
         self._index = index
         self._trash = trash
         self._clock = clock
-        #: What lies here names operations that people show, judge, or go on from.
-        self._named = {name: Folder(store.root / name) for name in ("reviews", "branches", "shares")}
         self._root = Folder(store.root)
 
     def plan(self, rule: Rule, report: Report = quiet, *, seen: Survey | None = None) -> Plan:
@@ -136,12 +136,12 @@ class Cleanup:
         return reason
 
     def _bound(self) -> dict[str, str]:
-        """Return what is shared, reviewed or worked on at this moment, by reason."""
-        why = {"reviews": "reviewed", "branches": "in use", "shares": "shared"}
+        """Return what is shared, reviewed or worked on at this moment, by reason; a link that has ended shares nothing."""
         bound = dict.fromkeys(named_in(self._store.pending), "in use")
-        for name, folder in self._named.items():
-            bound |= dict.fromkeys(named_in(folder), why[name])
-        return bound
+        for name, why in (("reviews", "reviewed"), ("branches", "in use")):
+            bound |= dict.fromkeys(named_in(Folder(self._store.root / name)), why)
+        ended = partial(has_ended, now=self._clock())
+        return bound | dict.fromkeys(named_in(Folder(self._store.root / "shares"), ended), "shared")
 
     def _reasons(self, covered: Collection[Fact], facts: Collection[Fact]) -> dict[str, str]:
         """Return why operations that a rule covers stay; of several reasons the first."""

@@ -128,6 +128,15 @@ def decode(data: bytes, share_id: str) -> Share:
         raise DamagedOperation(operation_id=share_id, reason=reason) from error
 
 
+def has_ended(name: str, data: bytes, now: datetime) -> bool:
+    """Say whether a file of `shares/` is the record of a link that has ended; a damaged one may be of a living link."""
+    share_id = name.removesuffix(".json")
+    try:
+        return is_share_id(share_id) and decode(data, share_id).ended(now)
+    except DamagedOperation:
+        return False
+
+
 def _read(found: Mapping[str, Any], share_id: str) -> Share:
     show, password = found["show"], found["password"]
     if found["shareId"] != share_id or not all(is_operation_id(item) for item in found["operations"]):

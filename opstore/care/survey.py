@@ -116,8 +116,8 @@ def cared_for(sidecar: Mapping[str, Any]) -> str | None:
 def named_in(folder: Folder, passes: Callable[[str, bytes], bool] = lambda name, content: False) -> set[str]:
     """Return every operation that a JSON file in a folder names, in whatever key: the records of shares, of jobs.
 
-    A file of which `passes` says so, by its name and content, binds nothing any more. Read as bytes and not as JSON: a record that
-    is damaged, or of a later version, must not let go of what it names.
+    A file of which `passes` says so, by its name and content, binds nothing any more. Read as bytes and not as JSON: a record
+    that is damaged, or of a later version, must not let go of what it names.
     """
     found: set[str] = set()
     for name in folder.names():

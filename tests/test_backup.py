@@ -158,7 +158,12 @@ def test_what_is_packed_is_in_a_backup_as_plain_files_and_not_read_again(
     assert care.compression.apply(60).operations == 3
     read: list[str] = []
     original = store.operations.packs.read
-    monkeypatch.setattr(store.operations.packs, "read", lambda name: (read.append(name), original(name))[1])
+
+    def noted(name: str) -> bytes | None:
+        read.append(name)
+        return original(name)
+
+    monkeypatch.setattr(store.operations.packs, "read", noted)
     packed = care.back_up(str(vault))
     assert (
         packed.new_files == 0 and LocalVault(vault).load(packed.snapshot).files == LocalVault(vault).load(before.snapshot).files

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request,
 
 from opstore.app import App, Settings
 from opstore.service import NewOperation
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 #: The longest wait for one thing to appear, in milliseconds: a video of a second takes 1 to 5 s on two busy cores.
@@ -65,9 +65,16 @@ class Server:
         with self._log.open("ab") as log:
             command = [sys.executable, "-m", "opstore", "serve"]
             self._process = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            self._wait(self._process)
+        except BaseException:
+            self.kill()
+            raise
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
-            assert self._process.poll() is None, f"the server ended: {self.log()}"
+            assert process.poll() is None, f"the server ended: {self.log()}"
             assert time.monotonic() < deadline, f"the server does not answer: {self.log()}"
             time.sleep(0.1)
 
@@ -147,13 +154,6 @@ class Server:
         return {path.name for path in (self.data / "operations").iterdir()}
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 # -- the browser ---------------------------------------------------------------------------------------------------------
 
 
@@ -209,10 +209,15 @@ class Visitor:
         """Return the open drawer or picker."""
         return self.page.get_by_role("dialog")
 
-    def upload(self, *pictures: tuple[str, bytes], mime: str = "image/jpeg") -> None:
-        """Give files as the file dialog does, and wait until the page shows them."""
+    def upload(self, *pictures: tuple[str, bytes], mime: str = "image/jpeg", shown: bool = True) -> None:
+        """Give files as the file dialog does, and wait until the page shows the pictures, where it shows any."""
+        images = self.page.get_by_role("img", name=re.compile(r"^Image \d+$"))
+        before = images.count()
         files = [{"name": name, "mimeType": mime, "buffer": data} for name, data in pictures]
         self.page.locator('input[type="file"]').set_input_files(files)  # type: ignore[arg-type]  # a TypedDict of the library's
+        expect(self.page.get_by_test_id("stFileChipIconSpinner")).to_have_count(0)
+        if shown:
+            expect(images).to_have_count(before + len(pictures), timeout=PATIENCE)
         self.settle()
 
     def choose(self, workflow: str) -> None:

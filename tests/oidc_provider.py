@@ -25,7 +25,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from tests.browser import free_port
+from tests.ports import free_port
 
 CLIENT, SECRET = "opstore-test", "the secret of the client"
 Fault = Literal["", "nonce", "expired", "issuer", "key", "unsigned", "audience"]

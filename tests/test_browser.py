@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from opstore import Store
 from opstore.service import NewOperation
@@ -190,7 +190,7 @@ def test_a_wrong_file_is_told_in_words_and_makes_nothing(server: Server, windows
     page_as_photo = b"<!doctype html><script>document.title = 'taken'</script>"
     with windows.visit(server) as visitor:
         page = visitor.open()
-        visitor.upload(("photo.jpg", page_as_photo))
+        visitor.upload(("photo.jpg", page_as_photo), shown=False)
         expect(page.get_by_role("alert").first).to_contain_text("Image 1 is not a picture")
         visitor.ask("a wrong file")
         expect(page.get_by_role("alert").first).to_contain_text("Image 1 is not a picture")
@@ -203,10 +203,31 @@ def test_a_wrong_file_is_told_in_words_and_makes_nothing(server: Server, windows
 def test_a_file_of_11_mb_is_refused(server: Server, windows: Windows, photo: Photo) -> None:
     with windows.visit(server) as visitor:
         page = visitor.open()
-        visitor.upload(("large.jpg", photo("astronaut") + bytes(11 * 1024 * 1024)))
+        visitor.upload(("large.jpg", photo("astronaut") + bytes(11 * 1024 * 1024)), shown=False)
         expect(page.get_by_test_id("stFileUploader")).to_contain_text(re.compile(r"10(\.0)? ?MB or smaller"))
         expect(page.get_by_role("img", name="Image 1")).to_have_count(0)
         expect(page.get_by_role("radio", name="Image from text")).to_be_checked()
+
+
+def test_generate_waits_for_a_picture_that_is_on_its_way(server: Server, windows: Windows, photo: Photo) -> None:
+    with windows.visit(server) as visitor:
+        page = visitor.open()
+        visitor.prompt.fill("waited for")
+        held: list[Route] = []
+        page.route("**/_stcore/upload_file/**", lambda route: held.append(route))
+        page.locator('input[type="file"]').set_input_files(
+            [{"name": "cat.jpg", "mimeType": "image/jpeg", "buffer": photo("chelsea", size=(200, 150))}]
+        )
+        expect(page.get_by_test_id("stFileChipIconSpinner")).to_be_visible()
+        place = visitor.generate.bounding_box()
+        assert place
+        page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+        for route in held:
+            route.continue_()
+        expect(page.get_by_role("img", name="Image 1")).to_be_visible(timeout=PATIENCE)
+        visitor.generate.click()
+        assert server.stored("waited for")["inputCount"] == 1
+        assert len(server.by_prompt("waited for")) == 1
 
 
 # -- work under way ------------------------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def test_a_branch_is_run_again_on_another_image(served: Server, windows: Windows
     with windows.visit(served) as visitor:
         page = visitor.open(f"/lineage?id={LAST}")
         page.get_by_text("Run this branch again on another image").click()
-        visitor.upload(("other.png", picture(3)), mime="image/png")
+        visitor.upload(("other.png", picture(3)), mime="image/png", shown=False)
         page.get_by_test_id("stExpanderDetails").get_by_role("button", name="Run again").click()
         eventually(page, lambda: not list((served.data / "branches").glob("*.json")) and len(served.operations()) == 7)
         made = served.operations()[:3][::-1]

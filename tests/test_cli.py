@@ -20,6 +20,7 @@ import pytest
 
 from opstore import Store
 from opstore.cli import main
+from tests.ports import free_port
 from tests.samples import ID, LATER, MOMENT, PNG, plant, tree
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -227,12 +228,6 @@ def test_list_loads_a_handful_of_modules_and_no_package_of_others(store: Store) 
 
 
 # -- serve ---------------------------------------------------------------------------------------------------------------
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def get(port: int, path: str) -> tuple[int, str, bytes]:

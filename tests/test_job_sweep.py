@@ -34,6 +34,7 @@ from tests.job_programs import (
     until,
     work_alone,
 )
+from tests.ports import free_port
 from tests.replicate_standin import StandIn
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -201,14 +202,6 @@ def test_a_kill_in_place_of_any_durable_write_of_a_job_loses_nothing(tmp_path: P
 
 
 # -- the real server -----------------------------------------------------------------------------------------------------
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_the_real_server_goes_on_after_kill_9_before_any_browser_comes(tmp_path: Path) -> None:

@@ -71,13 +71,21 @@ class Acts:
 
     def last(self, kind: str) -> Act | None:
         """Return the last act of a kind, None where there was none."""
+        act = self._read(kind)
+        if act is None or act.state != "running" or self._busy():
+            return act
+        # Nobody is at work now; it may have ended between the two looks, and has said so before it let go.
+        act = self._read(kind)
+        return replace(act, state="interrupted") if act and act.state == "running" else act
+
+    def _read(self, kind: str) -> Act | None:
         try:
             act = Act(**json.loads((self._folder / f"{kind}.json").read_bytes()))
             if not isinstance(act.result, dict) or not isinstance(act.note, str) or not isinstance(act.began, str):
                 return None
         except (OSError, ValueError, TypeError, RecursionError):
             return None
-        return replace(act, state="interrupted") if act.state == "running" and not self._busy() else act
+        return act
 
     def running(self) -> Act | None:
         """Return the act that is at work, None where there is none."""

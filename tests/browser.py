@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, FilePayload, Locator, Page, Request, expect, sync_playwright
 
 from opstore.app import App, Settings
 from opstore.service import NewOperation
@@ -213,8 +213,8 @@ class Visitor:
         """Give files as the file dialog does, and wait until the page shows the pictures, where it shows any."""
         images = self.page.get_by_role("img", name=re.compile(r"^Image \d+$"))
         before = images.count()
-        files = [{"name": name, "mimeType": mime, "buffer": data} for name, data in pictures]
-        self.page.locator('input[type="file"]').set_input_files(files)  # type: ignore[arg-type]  # a TypedDict of the library's
+        files: list[FilePayload] = [{"name": name, "mimeType": mime, "buffer": data} for name, data in pictures]
+        self.page.locator('input[type="file"]').set_input_files(files)
         expect(self.page.get_by_test_id("stFileChipIconSpinner")).to_have_count(0)
         if shown:
             expect(images).to_have_count(before + len(pictures), timeout=PATIENCE)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
 from opstore import Store
 from opstore.service import NewOperation
@@ -215,9 +215,8 @@ def test_generate_waits_for_a_picture_that_is_on_its_way(server: Server, windows
         visitor.prompt.fill("waited for")
         held: list[Route] = []
         page.route("**/_stcore/upload_file/**", lambda route: held.append(route))
-        page.locator('input[type="file"]').set_input_files(
-            [{"name": "cat.jpg", "mimeType": "image/jpeg", "buffer": photo("chelsea", size=(200, 150))}]
-        )
+        cat: FilePayload = {"name": "cat.jpg", "mimeType": "image/jpeg", "buffer": photo("chelsea", size=(200, 150))}
+        page.locator('input[type="file"]').set_input_files(cat)
         expect(page.get_by_test_id("stFileChipIconSpinner")).to_be_visible()
         place = visitor.generate.bounding_box()
         assert place

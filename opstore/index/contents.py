@@ -24,8 +24,12 @@ def codes_of(sidecar: Mapping[str, Any]) -> tuple[int, ...]:
     """Return the codes of a sidecar's files, none for those without a hash."""
     files = sidecar.get("files")
     entries = files if isinstance(files, list) else []
-    found = [_code(entry) for entry in entries[:MAX_FILES] if isinstance(entry, dict)]
-    return tuple({code: None for code in found if code is not None})
+    found: dict[int, None] = {}
+    for entry in entries[:MAX_FILES]:
+        code = _code(entry) if isinstance(entry, dict) else None
+        if code is not None:
+            found[code] = None
+    return tuple(found)
 
 
 def _code(entry: Mapping[str, Any]) -> int | None:

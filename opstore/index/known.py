@@ -6,7 +6,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
-from opstore.index import order
+from opstore.index.order import id_of_number, number_of
 
 
 class Known:
@@ -18,7 +18,7 @@ class Known:
         self._stamps = array("i")
         self._odd: dict[str, int] = {}
         for operation_id, stamp in rows:
-            key = _key(operation_id)
+            key = number_of(operation_id)
             if key is None or (self._keys and self._keys[-1] >= key):  # unlike ours, or not in order: kept as it is
                 self._odd[operation_id] = stamp
             else:
@@ -32,7 +32,7 @@ class Known:
 
     def take(self, operation_id: str) -> int | None:
         """Take an id and return its stamp, None where it is not known."""
-        key = _key(operation_id)
+        key = number_of(operation_id) if self._keys else None
         if key is not None:
             place = bisect_left(self._keys, key)
             if place < len(self._keys) and self._keys[place] == key:
@@ -45,15 +45,5 @@ class Known:
         yield from list(self._odd)
         place = self._taken.find(0)
         while place >= 0:
-            yield _id(self._keys[place])
+            yield id_of_number(self._keys[place])
             place = self._taken.find(0, place + 1)
-
-
-def _key(operation_id: str) -> int | None:
-    second = order.exact_second(operation_id) if len(operation_id) == 23 else None
-    # 31 bits of seconds go as far as 2088; what lies beyond is no time that anything was made at.
-    return None if second is None or not -(2**31) <= second < 2**31 else (second << 32) | int(operation_id[15:], 16)
-
-
-def _id(key: int) -> str:
-    return f"{order.digits_of(key >> 32)}_{key & 0xFFFFFFFF:08x}"

@@ -7,6 +7,7 @@ and so on), so that any mixture of words and fields is one walk through sorted l
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Iterable
@@ -21,6 +22,12 @@ from opstore.names import is_operation_id
 _FIRST, _LAST = 0xE000, 0xF8FF
 _PRIVATE = re.compile(f"[{chr(_FIRST)}-{chr(_LAST)}]")
 _MARK = chr(_FIRST) * 2
+
+
+@functools.lru_cache(maxsize=10_000)
+def size_name(value: int) -> str:
+    """Return the name of a number's coarse size."""
+    return str(bucket(value))
 
 
 def bucket(value: int) -> int:
@@ -46,6 +53,7 @@ def plain(text: str) -> str:
     return text
 
 
+@functools.lru_cache(maxsize=10_000)
 def name_word(number: int) -> str:
     """Return the marked word of a numbered name."""
     return chr(_FIRST + number) if number <= _LAST - _FIRST else f"{_MARK}{number}"
@@ -79,7 +87,7 @@ def names_of(entry: Entry) -> list[tuple[str, str]]:
     found += [(field, "yes") for field, said in (("favorite", entry.favorite), ("overridden", entry.overridden)) if said]
     found += [("tag", tag) for tag in entry.tags]
     sizes = (("cost", entry.cost), ("elapsed", entry.elapsed), ("confidence", entry.confidence))
-    found += [(field, str(bucket(value))) for field, value in sizes if value is not None]
+    found += [(field, size_name(value)) for field, value in sizes if value is not None]
     return found
 
 

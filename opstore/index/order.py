@@ -14,6 +14,7 @@ EPOCH = datetime(2020, 1, 1)
 _EPOCH_DAY = EPOCH.toordinal()
 #: Numbers a second has.
 WIDTH = 256
+_HALF = 2**31
 
 
 @functools.lru_cache(maxsize=4096)
@@ -80,14 +81,38 @@ def wanted(operation_id: str) -> int:
     return second_of(operation_id) * WIDTH + int(operation_id[15:17], 16)
 
 
-def short_key(operation_id: str, at: int) -> str:
+def short_key(operation_id: str, at: int) -> int | str:
     """Return what must be kept beside the number to tell the id: the hex digits, or all of it where the number does not say."""
-    return operation_id[15:] if exact_second(operation_id) == at // WIDTH else operation_id
+    return digits_key(operation_id) if exact_second(operation_id) == at // WIDTH else operation_id
 
 
-def id_of(at: int, key: str) -> str:
+def digits_key(operation_id: str) -> int | str:
+    """Return the hex digits of an id: eight, as ours have, as a number of four bytes for SQLite, which counts below zero too."""
+    return int(operation_id[15:], 16) - _HALF if len(operation_id) == 23 else operation_id[15:]
+
+
+def is_whole(key: int | str) -> bool:
+    """Say whether a key is all of an id."""
+    return isinstance(key, str) and len(key) > 8
+
+
+def id_of(at: int, key: int | str) -> str:
     """Return the id of a row from its number and its key."""
+    if isinstance(key, int):
+        return f"{digits_of(at // WIDTH)}_{key + _HALF:08x}"
     return key if len(key) > 8 else f"{digits_of(at // WIDTH)}_{key}"
+
+
+def number_of(operation_id: str) -> int | None:
+    """Return an id of a possible time and eight digits as a number of eight bytes, in their order; None for any other."""
+    second = exact_second(operation_id) if len(operation_id) == 23 else None
+    # 31 bits of seconds go as far as 2088; what lies beyond is no time that anything was made at.
+    return None if second is None or not -_HALF <= second < _HALF else (second << 32) | int(operation_id[15:], 16)
+
+
+def id_of_number(number: int) -> str:
+    """Return the id that `number_of` made a number of."""
+    return f"{digits_of(number >> 32)}_{number & 0xFFFFFFFF:08x}"
 
 
 def spread(ids: list[str], start: int, size: int) -> list[int]:

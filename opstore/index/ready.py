@@ -6,14 +6,15 @@ The numbers of names are the database's (`word`): a row is made ready with those
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from opstore.index import order
-from opstore.index.marks import bucket, marks_of, names_of
+from opstore.index.marks import marks_of, names_of, size_name
 from opstore.index.rows import entry_of_row
 from opstore.index.table import Entry, output_code
+from opstore.names import is_operation_id
 
 Numbers = Mapping[tuple[str, str], int]
 
@@ -58,6 +59,13 @@ class Tally:
         self.words.subtract([numbers[name] for name in names_of(entry)])
         self.pairs.subtract(_pairs_of(entry, numbers))
 
+    def add(self, words: Iterable[int], pairs: Iterable[tuple[int, int]]) -> None:
+        """Count an operation of these names and pairs."""
+        for word in words:
+            self.words[word] += 1
+        for pair in pairs:
+            self.pairs[pair] += 1
+
     def join(self, other: Tally) -> None:
         """Add what another has counted."""
         self.words.update(other.words)
@@ -86,8 +94,7 @@ def ready(entry: Entry, stamp: int, at: int, numbers: Numbers, tally: Tally) -> 
     """Return the row of an entry, and count it; raise KeyError where one of its names has no number yet."""
     words = [numbers[name] for name in names_of(entry)]
     currency = numbers["currency", entry.currency] if entry.currency else None
-    tally.words.update(words)
-    tally.pairs.update(_pairs_of(entry, numbers))
+    tally.add(words, _pairs_of(entry, numbers))
     values = (
         at,
         order.short_key(entry.id, at),
@@ -101,8 +108,8 @@ def ready(entry: Entry, stamp: int, at: int, numbers: Numbers, tally: Tally) -> 
         entry.rating,
         int(entry.favorite),
         " ".join(str(numbers["tag", tag]) for tag in entry.tags) or None,
-        entry.batch,
-        " ".join(entry.parents) or None,
+        _as_number(entry.batch) if entry.batch else None,
+        _as_number(" ".join(entry.parents)) if entry.parents else None,
         entry.elapsed,
         entry.cost,
         currency,
@@ -114,7 +121,13 @@ def ready(entry: Entry, stamp: int, at: int, numbers: Numbers, tally: Tally) -> 
     return Ready(values, entry.prompt, marks_of(entry, words), entry.contents)
 
 
+def _as_number(name: str) -> int | str:
+    """Return an id as a number: 8 bytes instead of 23; any other name as it is."""
+    number = order.number_of(name) if is_operation_id(name) else None
+    return name if number is None else number
+
+
 def _pairs_of(entry: Entry, numbers: Numbers) -> list[tuple[int, int]]:
     values = (("cost", entry.cost), ("elapsed", entry.elapsed))
     names = [numbers["type", entry.type], *([numbers["model", entry.model]] if entry.model else ())]
-    return [(numbers[field, str(bucket(value))], name) for field, value in values if value is not None for name in names]
+    return [(numbers[field, size_name(value)], name) for field, value in values if value is not None for name in names]

@@ -17,11 +17,11 @@ COLUMNS = (
 
 def find(connection: sqlite3.Connection, operation_id: str, has_strays: bool = True) -> int | None:
     """Return the number of an operation's row, None where there is none."""
-    first = order.second_of(operation_id) * order.WIDTH
+    first, key = order.second_of(operation_id) * order.WIDTH, order.digits_key(operation_id)
     row = connection.execute(
-        "SELECT at FROM op WHERE at BETWEEN ? AND ? AND key = ?", (first, first + order.WIDTH - 1, operation_id[15:])
+        "SELECT at FROM op WHERE at BETWEEN ? AND ? AND key = ?", (first, first + order.WIDTH - 1, key)
     ).fetchone()
-    if row and order.id_of(row[0], operation_id[15:]) != operation_id:
+    if row and order.id_of(row[0], key) != operation_id:
         row = None
     if row is None and has_strays:
         row = connection.execute("SELECT at FROM stray WHERE id = ?", (operation_id,)).fetchone()
@@ -41,12 +41,10 @@ def neighbours(connection: sqlite3.Connection, operation_id: str, has_strays: bo
     first = order.second_of(operation_id) * order.WIDTH
     lesser: list[int] = []
     greater: list[int] = []
-    rows = connection.execute(
-        "SELECT at, key FROM op WHERE at BETWEEN ? AND ? AND length(key) <= 8", (first, first + order.WIDTH - 1)
-    )
+    rows = connection.execute("SELECT at, key FROM op WHERE at BETWEEN ? AND ?", (first, first + order.WIDTH - 1))
     for at, key in rows:
         found = order.id_of(at, key)
-        if found != operation_id:
+        if found != operation_id and not order.is_whole(key):
             (lesser if found < operation_id else greater).append(at)
     if has_strays:
         below = "SELECT at FROM stray WHERE id < ? ORDER BY id DESC LIMIT 1"
@@ -99,8 +97,8 @@ def _entry_of_row(row: Any, names: Mapping[int, str]) -> Entry:
         rating=row[9],
         favorite=bool(row[10]),
         tags=tuple(sorted(names[int(word)] for word in row[11].split())) if row[11] else (),
-        batch=row[12],
-        parents=tuple(row[13].split()) if row[13] else (),
+        batch=batch_of(row[12]),
+        parents=_parents(row[13]),
         elapsed=row[14],
         cost=row[15],
         currency=None if row[16] is None else names[row[16]],
@@ -109,3 +107,14 @@ def _entry_of_row(row: Any, names: Mapping[int, str]) -> Entry:
         source=row[19],
         overridden=bool(row[20]),
     )
+
+
+def batch_of(value: Any) -> str | None:
+    """Return a batch as its column has it: an id as a number, any other name as it is."""
+    return order.id_of_number(value) if isinstance(value, int) else value
+
+
+def _parents(value: int | str | None) -> tuple[str, ...]:
+    if isinstance(value, int):
+        return (order.id_of_number(value),)
+    return tuple(value.split()) if value else ()

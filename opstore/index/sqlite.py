@@ -35,9 +35,9 @@ CREATE TABLE pair (size INTEGER, name INTEGER, n INTEGER NOT NULL, PRIMARY KEY (
 CREATE TABLE prompt (id INTEGER PRIMARY KEY, hash INTEGER NOT NULL, n INTEGER NOT NULL, text TEXT NOT NULL);
 CREATE INDEX prompt_hash ON prompt (hash);
 CREATE TABLE op (
-  at INTEGER PRIMARY KEY, key TEXT NOT NULL, stamp INTEGER NOT NULL, type INTEGER NOT NULL, status INTEGER NOT NULL,
+  at INTEGER PRIMARY KEY, key NOT NULL, stamp INTEGER NOT NULL, type INTEGER NOT NULL, status INTEGER NOT NULL,
   prompt INTEGER NOT NULL, model INTEGER, provider INTEGER, output INTEGER, inputs INTEGER NOT NULL, rating INTEGER,
-  favorite INTEGER NOT NULL, tags TEXT, batch TEXT, parents TEXT, elapsed INTEGER, cost INTEGER, currency INTEGER, error INTEGER,
+  favorite INTEGER NOT NULL, tags TEXT, batch, parents, elapsed INTEGER, cost INTEGER, currency INTEGER, error INTEGER,
   confidence INTEGER, source INTEGER, overridden INTEGER NOT NULL
 );
 CREATE TABLE content (key INTEGER PRIMARY KEY) WITHOUT ROWID;
@@ -279,6 +279,7 @@ def _connected(path: Path) -> Connection:
     connection = sqlite3.connect(path, timeout=TIMEOUT, isolation_level=None, check_same_thread=False, factory=Connection)
     try:
         connection.execute("PRAGMA cache_size = -32000")
+        connection.execute("PRAGMA secure_delete = FAST")
         version = connection.execute(
             "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"
         ).fetchone()

@@ -10,7 +10,7 @@ from opstore.errors import InvalidRequest, said
 from opstore.index.compile import Plan
 from opstore.index.marks import batch_word, inputs_word
 from opstore.index.pages import Pages, Place
-from opstore.index.rows import find
+from opstore.index.rows import batch_of, find
 from opstore.index.sqlite import Connection
 from opstore.index.table import Entry
 
@@ -78,6 +78,6 @@ class Stacks:
     def _together(self, key: object) -> tuple[str, tuple[object, ...]]:
         """Return the FROM and WHERE of a stack's rows; batch and inputs are words of the full-text table and need no index."""
         if self._column != "prompt":
-            word = inputs_word(key) if isinstance(key, int) else batch_word(str(key))
+            word = inputs_word(int(str(key))) if self._column == "source" else batch_word(str(batch_of(key)))
             return "FROM (SELECT rowid AS number FROM body WHERE body MATCH ?) WHERE 1", (f'"{word}"',)
         return f"FROM (SELECT at AS number FROM op WHERE {self._column} = ?) WHERE 1", (key,)

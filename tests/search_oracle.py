@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from datetime import UTC, date, datetime, timedelta
@@ -9,24 +10,33 @@ from fractions import Fraction
 from typing import Any
 
 from opstore.index import Row
+from opstore.index.language import parse
 from opstore.index.terms import And, Field, Node, Not, Or, Query, Span, Text, Word
 
 NUMBERS = ("rating", "inputs", "cost", "elapsed", "confidence")
 
 
+@functools.cache
 def folded(text: str) -> str:
     """Small letters without accents."""
     return "".join(c for c in unicodedata.normalize("NFD", text.lower()) if unicodedata.category(c) != "Mn")
 
 
-def tokens(text: str) -> list[str]:
+@functools.cache
+def tokens(text: str) -> tuple[str, ...]:
     """The words of a text."""
-    return re.findall(r"[^\W_]+", folded(text))
+    return tuple(re.findall(r"[^\W_]+", folded(text)))
 
 
 def found(query: Query, row: Row, today: date) -> bool:
     """Say whether a search finds a row."""
     return query.root is None or holds(query.root, row, today)
+
+
+def matching(text: str, rows: list[Row], today: date) -> list[Row]:
+    """The rows that a search finds, in the order given."""
+    query = parse(text)
+    return [row for row in rows if found(query, row, today)]
 
 
 def holds(node: Node, row: Row, today: date) -> bool:
@@ -42,7 +52,7 @@ def holds(node: Node, row: Row, today: date) -> bool:
     return in_row(tokens(node.text), tokens(row.prompt), isinstance(node, Word) and node.prefix)
 
 
-def in_row(wanted: list[str], words: list[str], prefix: bool) -> bool:
+def in_row(wanted: tuple[str, ...], words: tuple[str, ...], prefix: bool) -> bool:
     """Say whether the wanted words follow each other somewhere, the last perhaps only as a beginning."""
     size = len(wanted)
     for start in range(len(words) - size + 1):

@@ -24,10 +24,9 @@ from opstore.analytics.selection import QUARTER, Selection, local_quarters, outc
 from opstore.analytics.voice import Voice
 from opstore.errors import InvalidQuery
 from opstore.index import Index
-from opstore.index.language import parse
 from tests.frame_twin import expected, tokens
 from tests.index_samples import TODAY, Queries, clock, rows_of
-from tests.search_oracle import found
+from tests.search_oracle import matching
 from tests.test_analytics_frame import folder
 
 Rows = list[dict[str, Any]]
@@ -438,7 +437,7 @@ def test_a_search_selects_what_the_library_finds(tmp_path: Path) -> None:
     met = 0
     by_hand = ("-type:unknown", "elapsed:>=0", "-cost:>=0", "cost:<1", "-(chat or date:2025) rating:>=1", "chat -status:stored")
     for text in (*by_hand, *(queries.text() for _ in range(150))):
-        wanted = sorted((row.id for row in rows if found(parse(text), row, TODAY)), reverse=True)
+        wanted = sorted((row.id for row in matching(text, rows, TODAY)), reverse=True)
         selection = desk.select(text)
         assert desk.held().frame["operation_id"].take(selection.index()).tolist() == wanted
         assert len(selection) == len(wanted)

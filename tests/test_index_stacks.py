@@ -14,18 +14,21 @@ from hypothesis import strategies as st
 from opstore.errors import InvalidRequest
 from opstore.index import STACKS, Index
 from opstore.store import Store
+from tests.index_samples import plant
 
 PICTURES = (b"first picture", b"second picture")
 
 
 def fill(store: Store, operations: list[tuple[str, str | None, int | None, bool]]) -> list[dict[str, Any]]:
-    """Save operations (prompt, batch, picture, success), one a second; return their sidecars, newest first."""
+    """Write sidecars (prompt, batch, picture, success), one a second; return them, newest first."""
     for second, (prompt, batch, picture, success) in enumerate(operations):
-        store.save(
-            f"202601010{second // 3600:01d}{second // 60 % 60:02d}{second % 60:02d}_{second:08x}",
-            {"prompt": prompt, "batchId": batch, "success": success, "error": None if success else "no", "operationType": "x"},
-            inputs=() if picture is None else [PICTURES[picture]],
-            outputs=[b"result"] if success else [],
+        name = f"202601010{second // 3600:01d}{second // 60 % 60:02d}{second % 60:02d}_{second:08x}"
+        files = [] if picture is None else [{"role": "input", "sha256": sha256(PICTURES[picture]).hexdigest()}]
+        error, output = (None, f"{name}_out.jpg") if success else ("no", None)
+        plant(
+            store,
+            {"operationId": name, "prompt": prompt, "batchId": batch, "success": success, "error": error, "operationType": "x"}
+            | {"outputFile": output, "files": files},
         )
     return store.list_operations(10_000)
 

@@ -279,6 +279,7 @@ def _connected(path: Path) -> Connection:
     connection = sqlite3.connect(path, timeout=TIMEOUT, isolation_level=None, check_same_thread=False, factory=Connection)
     try:
         connection.execute("PRAGMA cache_size = -32000")
+        # Some builds of the engine overwrite every page that is freed: merging the lists of a million operations frees 40,000.
         connection.execute("PRAGMA secure_delete = FAST")
         version = connection.execute(
             "SELECT application_id, user_version FROM pragma_application_id, pragma_user_version"

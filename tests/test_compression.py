@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from opstore import Store
+from opstore import Store, disk
 from opstore.analytics import load_frame
 from opstore.app import App, Settings
 from opstore.care import Rule
@@ -282,6 +283,40 @@ def test_many_operations_are_unpacked_with_few_open_files(tmp_path: Path) -> Non
         assert compression(store).unpack().operations == 500
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_what_is_unpacked_together_waits_for_the_disk_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = made(tmp_path)
+    ids = [save(store, number) for number in range(30)]
+    compression(store).apply(60)
+    acts: list[str] = []
+    sync, link, whole = disk.sync, disk.link, os.fsync
+
+    def noted(name: str, act: Callable[..., None]) -> Callable[..., None]:
+        def done(*arguments: Any) -> None:
+            act(*arguments)
+            acts.append(name)
+
+        return done
+
+    monkeypatch.setattr(disk, "sync", noted("sync", sync))
+    monkeypatch.setattr(disk, "link", noted("link", link))
+    compression(store).unpack()
+    assert acts == ["sync"] * 90 + ["link"] * 90, "every file is durable before the first has its name"
+    before = os.listdir(store.operations.path)
+    assert len(before) == 90 and {name[:23] for name in before} == set(ids)
+    # One that fails among many: nothing has come back, nothing is left.
+    compression(store).apply(60)
+    calls = iter(range(1_000))
+    monkeypatch.setattr(os, "fsync", lambda file: whole(file) if next(calls) < 40 else _refuse())
+    with pytest.raises(StorageError, match="disk reports an error"):
+        compression(store).unpack()
+    monkeypatch.undo()
+    assert os.listdir(store.operations.path) == [] and store.verify(deep=True) == []
+
+
+def _refuse() -> None:
+    raise OSError(errno.EIO, "broken")
 
 
 # -- care of a folder with packs -----------------------------------------------------------------------------------------

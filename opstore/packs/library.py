@@ -13,7 +13,8 @@ import os
 import stat
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 #: The folder of packs in a data folder, and what a pack's name ends in.
 FOLDER, SUFFIX = "packed", ".sqlite"
 _MONTH = 6
+#: From how many files on, and how many at a time, they are written and synced side by side: a disk answers such syncs together.
+_MANY, _AT_A_TIME = 16, 8
 
 
 class Packs:
@@ -332,14 +335,10 @@ class Library(Folder):
         if not found:
             return  # as nearly always: a save must not wait for the disk once more
         there = set(disk.present(folder, found))
-        temps: dict[str, str] = {}
+        temps = {name: disk.temp_name(name) for name in found if name not in there}
         try:
-            for name, entry in found.items():
-                if name not in there:
-                    temps[name] = self._written(folder, entry)
-            for name in found:
-                with contextlib.suppress(FileNotFoundError):
-                    disk.sync(folder, temps.get(name, name))
+            _side_by_side(lambda name: self._write(folder, found[name], temps[name]), list(temps))
+            _side_by_side(lambda name: _sync(folder, temps.get(name, name)), list(found))
             sidecars = [name for name in temps if name.endswith(".json")]
             for stage in ([name for name in temps if name not in sidecars], sidecars):
                 for name in stage:
@@ -350,22 +349,16 @@ class Library(Folder):
             disk.discard(folder, temps.values())
         self._drop(found)
 
-    def _written(self, folder: int, entry: Entry) -> str:
-        """Write a packed file under a name of its own, with its old time, read it again, and return the name."""
+    def _write(self, folder: int, entry: Entry, temp: str) -> None:
+        """Write a packed file under a name of its own, with its old time, and read it again."""
         data = self.packs.read(entry.name)
         if data is None:
             raise FileMissing(name=entry.name)
-        temp = disk.temp_name(entry.name)
-        try:
-            disk.write(folder, temp, data, private=False)
-            os.utime(temp, ns=(entry.modified, entry.modified), dir_fd=folder, follow_symlinks=False)
-            with disk.open_regular(folder, temp) as file:
-                if file.read() != data:
-                    raise StorageError(reason=said("{name} was not written as it was given", name=entry.name))
-        except BaseException:
-            disk.discard(folder, [temp])
-            raise
-        return temp
+        disk.write(folder, temp, data, private=False)
+        os.utime(temp, ns=(entry.modified, entry.modified), dir_fd=folder, follow_symlinks=False)
+        with disk.open_regular(folder, temp) as file:
+            if file.read() != data:
+                raise StorageError(reason=said("{name} was not written as it was given", name=entry.name))
 
     def _let_out(self, operation_id: str) -> None:
         """Bring an operation back whose files cannot all be read: of one that cannot, what the pack has of it."""
@@ -384,6 +377,22 @@ class Library(Folder):
             pack = self.packs.of(month)
             if pack is not None:
                 pack.drop(packed)
+
+
+def _sync(folder: int, name: str) -> None:
+    with contextlib.suppress(FileNotFoundError):  # a loose one that somebody has just removed
+        disk.sync(folder, name)
+
+
+def _side_by_side(act: Callable[[str], None], names: Sequence[str]) -> None:
+    """Do it for all, and be done with all in the end; where there are many, some at a time, since each waits for the disk."""
+    if len(names) < _MANY:
+        for name in names:
+            act(name)
+        return
+    with ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="opstore-unpack") as pool:
+        for _ in pool.map(act, names):
+            pass
 
 
 def _is_readable(pack: Pack, name: str) -> bool:

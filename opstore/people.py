@@ -9,6 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,7 +68,7 @@ class RoleBook:
             roles |= self.groups.get(group, frozenset())
         name = _name(claims) or (email or "").partition("@")[0] or "?"
         kept = {"name": name, "email": email, "nothing": None}[self.record]
-        return Person(name, frozenset(roles), email, kept)
+        return Person(name, frozenset(roles), email, kept, _identity(claims))
 
     def _email(self, claims: Mapping[str, Any]) -> str | None:
         email, verified = claims.get("email"), claims.get("email_verified")
@@ -134,6 +135,18 @@ def _groups(claims: Mapping[str, Any], path: str) -> list[str]:
             found = found.get(step) if isinstance(found, Mapping) else None
     listed = [found] if isinstance(found, str) else found
     return [group for group in listed if isinstance(group, str)] if isinstance(listed, list) else []
+
+
+def _identity(claims: Mapping[str, Any]) -> str | None:
+    """Return what stands for a person at their provider: only `iss` and `sub` together are theirs alone and stay the same.
+
+    (OpenID Connect Core, section 5.7.) A plain hash: who reads the folder must not learn the account, but `sub` is no address
+    that could be guessed, and a secret of its own, once lost, would part people from their votes.
+    """
+    issuer, subject = claims.get("iss"), claims.get("sub")
+    if not isinstance(issuer, str) or not isinstance(subject, str) or not subject:
+        return None
+    return blake2b(f"{issuer}\n{subject}".encode(errors="replace"), digest_size=8, person=b"opstore-person").hexdigest()
 
 
 def _address(text: str) -> str:

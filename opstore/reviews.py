@@ -1,7 +1,8 @@
 """Blind reviews: which of two results people like better, kept as files; who made them is not asked before the vote is cast.
 
 A review is `reviews/{id}.json`: what is compared, fixed when it begins. The votes of a person are `reviews/{id}_{voter}.json`,
-one file a voter, replaced whole and durably with each vote. Pairs with one prompt come first; the sides are drawn.
+one file a voter, replaced whole and durably with each vote. A voter is who signed in, by their identity, or else a name; what was
+voted under a name counts as before. Pairs with one prompt come first; the sides are drawn.
 """
 
 from __future__ import annotations
@@ -48,7 +49,10 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One vote: `winner` is one of `left` and `right`, None for a tie; one that was skipped counts for neither."""
+    """One vote: `winner` is one of `left` and `right`, None for a tie; one that was skipped counts for neither.
+
+    `voter` is what its person was called, `person` tells people apart, also two of one name.
+    """
 
     review: str
     voter: str
@@ -57,11 +61,34 @@ class Vote:
     winner: str | None
     skipped: bool
     at: str
+    person: str = ""
 
     @property
     def pair(self) -> frozenset[str]:
         """Return what was compared, whichever side it stood on."""
         return frozenset((self.left, self.right))
+
+
+@dataclass(frozen=True, slots=True)
+class Voter:
+    """Who votes: a name, and of who signed in the identity, 16 hex digits; raise InvalidInput for no name."""
+
+    name: str
+    identity: str | None = None
+
+    def __post_init__(self) -> None:
+        """Bring the name into one spelling."""
+        object.__setattr__(self, "name", voter_name(self.name))
+
+    @property
+    def key(self) -> str:
+        """Return what the person's file is called by: names may hold anything."""
+        return self.identity or blake2b(self.name.casefold().encode(), digest_size=8).hexdigest()
+
+    @property
+    def keys(self) -> set[str]:
+        """Return whose votes are this person's: those under the name alone may be from before they signed in."""
+        return {self.key, Voter(self.name).key} if self.identity else {self.key}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,22 +158,27 @@ class Reviews:
 
     # -- votes -----------------------------------------------------------------------------------------------------------
 
-    def votes(self, review_id: str | None = None, voter: str | None = None) -> list[Vote]:
+    def votes(self, review_id: str | None = None, voter: Voter | None = None) -> list[Vote]:
         """Return votes in the order in which they were cast, skipped ones too: of a review, of a person, or all there are."""
+        return self._cast(review_id, {voter.key} if voter else None)
+
+    def _cast(self, review_id: str | None, keys: set[str] | None) -> list[Vote]:
         found = []
         for name in self._folder.names():
             match = _VOTES.match(name)
-            if match and review_id in (None, match["id"]) and (voter is None or match["voter"] == _key(voter)):
-                found += _votes(self._document(name), match["id"])
+            if match and review_id in (None, match["id"]) and (keys is None or match["voter"] in keys):
+                found += _votes(self._document(name), match["id"], match["voter"])
         return sorted(found, key=lambda vote: (vote.at, vote.voter))
 
     def rows(self) -> list[dict[str, Any]]:
         """Return every vote that was not skipped as a plain row: review, voter, left, right, winner, at."""
         return [
-            {key: value for key, value in asdict(vote).items() if key != "skipped"} for vote in self.votes() if not vote.skipped
+            {key: value for key, value in asdict(vote).items() if key not in ("skipped", "person")}
+            for vote in self.votes()
+            if not vote.skipped
         ]
 
-    def vote(self, review_id: str, voter: str, pair: Pair, choice: str) -> Vote:
+    def vote(self, review_id: str, voter: Voter, pair: Pair, choice: str) -> Vote:
         """Cast a vote, durably; another one on the same pair by the same person takes its place.
 
         Raise InvalidInput for what is none of the review's pairs, or no choice.
@@ -155,12 +187,11 @@ class Reviews:
         if choice not in CHOICES or pair.left == pair.right or not {pair.left, pair.right} <= set(review.ids):
             raise InvalidInput(reason=said("this is no pair of the review"))
         winner = {"left": pair.left, "right": pair.right}.get(choice)
-        name = voter_name(voter)
-        cast = Vote(review_id, name, pair.left, pair.right, winner, choice == "skip", timestamp(self._clock()))
-        self._change(review_id, name, lambda votes: [*(vote for vote in votes if vote.pair != cast.pair), cast])
+        cast = Vote(review_id, voter.name, pair.left, pair.right, winner, choice == "skip", timestamp(self._clock()), voter.key)
+        self._change(review_id, voter, lambda votes: [*(vote for vote in votes if vote.pair != cast.pair), cast])
         return cast
 
-    def take_back(self, review_id: str, voter: str) -> Vote | None:
+    def take_back(self, review_id: str, voter: Voter) -> Vote | None:
         """Take a person's last vote back and return it, None where there is none."""
         gone: list[Vote] = []
 
@@ -168,16 +199,16 @@ class Reviews:
             gone[:] = votes[-1:]
             return votes[:-1]
 
-        self._change(self.get(review_id).id, voter_name(voter), without_last)
+        self._change(self.get(review_id).id, voter, without_last)
         return gone[0] if gone else None
 
-    def _change(self, review_id: str, voter: str, change: Callable[[list[Vote]], list[Vote]]) -> None:
-        name = f"{review_id}_{_key(voter)}.json"
-        with self._folder.locked(f"votes-{review_id}-{_key(voter)}"):
+    def _change(self, review_id: str, voter: Voter, change: Callable[[list[Vote]], list[Vote]]) -> None:
+        name = f"{review_id}_{voter.key}.json"
+        with self._folder.locked(f"votes-{review_id}-{voter.key}"):
             while True:
                 stored = self._read(name)
-                votes = change(_votes(_decoded(stored or b""), review_id))
-                record = {"review": review_id, "voter": voter, "votes": [_kept(vote) for vote in votes]}
+                votes = change(_votes(_decoded(stored or b""), review_id, voter.key))
+                record = {"review": review_id, "voter": voter.name, "votes": [_kept(vote) for vote in votes]}
                 try:
                     if stored is None:
                         self._folder.create(name, [{name: _encoded(record)}])
@@ -189,13 +220,13 @@ class Reviews:
 
     # -- what comes next -------------------------------------------------------------------------------------------------
 
-    def upcoming(self, review: Review, voter: str, count: int = 2) -> list[Pair]:
+    def upcoming(self, review: Review, voter: Voter, count: int = 2) -> list[Pair]:
         """Return the next pairs that a person has not seen; the order and the sides are drawn once for each person."""
-        seen = {vote.pair for vote in self.votes(review.id, voter)}
+        seen = {vote.pair for vote in self._cast(review.id, voter.keys)}
         operations = [item for item in map(self.operation, review.ids) if item and item.output]
         fresh = (
             pair
-            for pair in pairs_of(operations, f"{review.id} {voter_name(voter)}")
+            for pair in pairs_of(operations, f"{review.id} {voter.identity or voter.name}")
             if frozenset((pair.left, pair.right)) not in seen
         )
         return list(itertools.islice(fresh, count))
@@ -262,11 +293,6 @@ def _spread(pairs: Iterable[_Two], chance: random.Random) -> list[_Two]:
 # -- records -------------------------------------------------------------------------------------------------------------
 
 
-def _key(voter: str) -> str:
-    """Return what a person's file is called by: names may hold anything."""
-    return blake2b(voter_name(voter).casefold().encode(), digest_size=8).hexdigest()
-
-
 def _encoded(record: dict[str, Any]) -> bytes:
     return json.dumps(record, ensure_ascii=False, indent=1).encode() + b"\n"
 
@@ -279,7 +305,7 @@ def _decoded(data: bytes) -> Any:
 
 
 def _kept(vote: Vote) -> dict[str, Any]:
-    return {key: value for key, value in asdict(vote).items() if key not in ("review", "voter")}
+    return {key: value for key, value in asdict(vote).items() if key not in ("review", "voter", "person")}
 
 
 def _review(found: Any) -> Review | None:
@@ -295,7 +321,7 @@ def _review(found: Any) -> Review | None:
     )
 
 
-def _votes(found: Any, review_id: str) -> list[Vote]:
+def _votes(found: Any, review_id: str, person: str) -> list[Vote]:
     """Return the sound votes of a voter's record."""
     if not isinstance(found, dict) or not isinstance(found.get("votes"), list) or not isinstance(found.get("voter"), str):
         return []
@@ -307,7 +333,6 @@ def _votes(found: Any, review_id: str) -> list[Vote]:
             continue
         at = item.get("at")
         moment = at if isinstance(at, str) else ""
-        votes.append(
-            Vote(review_id, found["voter"], str(left), str(right), item.get("winner"), item.get("skipped") is True, moment)
-        )
+        skipped = item.get("skipped") is True
+        votes.append(Vote(review_id, found["voter"], str(left), str(right), item.get("winner"), skipped, moment, person))
     return votes

@@ -71,12 +71,16 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who acts: `name` is shown, `email` known of some who signed in, and `recorded` what operations keep of who made them."""
+    """Who acts: `name` is shown, `email` known of some who signed in, and `recorded` what operations keep of who made them.
+
+    `identity` tells two who signed in apart, whatever they are called; it is a hash, and the same at every sign-in.
+    """
 
     name: str
     roles: frozenset[str]
     email: str | None = None
     recorded: str | None = None
+    identity: str | None = None
 
     def may(self, act: str) -> bool:
         """Say whether this person may do an act; raise LookupError for one that no entry covers."""

@@ -19,7 +19,7 @@ if done := st.session_state.pop("settings-saved", None):
     st.toast(done)
 
 if service.person != LOCAL:
-    signin.sign_out(service.person, "page")
+    signin.sign_out(service.person, "page", app.settings)
 if not mine:
     parts.note(_("You see how opstore is set. To change that takes the role admin."))
 st.subheader(_("Provider"))

@@ -226,12 +226,20 @@ def test_who_loses_a_role_or_signs_out_is_out(windows: Windows, served: Guarded,
         finally:
             (served.data / "roles.toml").write_text(ROLES)
         visitor.open("/library")
+        held = {"Cookie": cookie(visitor)}
+        other = visitor.page.context.new_page()
+        other.goto(f"{served.address}/library")
+        expect(other.get_by_role("button", name="Sign out")).to_be_visible(timeout=PATIENCE)
         before = provider.signed_out
         visitor.page.get_by_role("button", name="Sign out").click()
         expect(visitor.page.get_by_role("button", name="Sign in", exact=True)).to_be_visible(timeout=PATIENCE)
         assert provider.signed_out == before + 1, "at the provider too"
         assert not [item for item in visitor.page.context.cookies() if item["name"].startswith("_streamlit_user")]
         assert served.call("GET", "/api/history", Cookie=cookie(visitor))[0] == 401
+        # Another window of that browser ends by itself, untouched, and a cookie that somebody has copied lets nobody in.
+        expect(other.get_by_role("button", name="Sign in", exact=True)).to_be_visible(timeout=PATIENCE)
+        assert served.call("GET", "/api/history", **held)[0] == 401
+        other.close()
 
 
 def test_somebody_unknown_sees_that_and_nothing_else(windows: Windows, served: Guarded, tmp_path: Path) -> None:

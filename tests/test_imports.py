@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("operation", "job", "names", "media", "disk", "files", "translations", "roles"),
-    ("fetch", "saving", "packs", "store", "verify", "preferences", "people", "spoken"),
+    ("fetch", "saving", "packs", "store", "verify", "preferences", "people", "signouts", "spoken"),
     ("index", "providers", "workflows", "thumbnails", "trash", "comparing"),
     ("jobs", "lineage", "analytics", "smart"),
     ("budget", "curation", "once", "branches", "reviews", "exports", "report", "shares"),

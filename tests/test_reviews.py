@@ -17,7 +17,7 @@ from opstore.analytics.ranking import win_rates
 from opstore.app import App, Settings
 from opstore.errors import InvalidInput, InvalidOperationId, OperationNotFound
 from opstore.operation import Operation
-from opstore.reviews import CHOICES, Pair, Review, Reviews, pairs_of
+from opstore.reviews import CHOICES, Pair, Review, Reviews, Voter, pairs_of
 from tests.samples import WEBP
 
 
@@ -64,28 +64,46 @@ def test_every_vote_counts_once_is_on_disk_at_once_and_can_be_taken_back(app: Ap
     reviews, review = begun(app)
     seen = []
     for choice in CHOICES:
-        (pair,) = reviews.upcoming(review, "Ann", 1)
+        (pair,) = reviews.upcoming(review, Voter("Ann"), 1)
         seen.append({pair.left, pair.right})
-        reviews.vote(review.id, "Ann", pair, choice)
-        reviews.vote(review.id, "  ann ", pair, choice)  # the same person, the same pair: it arrived twice
+        reviews.vote(review.id, Voter("Ann"), pair, choice)
+        reviews.vote(review.id, Voter("  ann "), pair, choice)  # the same person, the same pair: it arrived twice
     assert len(seen) == len(CHOICES) and all(one != other for at, one in enumerate(seen) for other in seen[:at])
-    votes = Reviews(app.store, app.index).votes(review.id, "ANN")
+    votes = Reviews(app.store, app.index).votes(review.id, Voter("ANN"))
     assert [(vote.winner == vote.left, vote.winner == vote.right, vote.skipped) for vote in votes] == [
         (True, False, False), (False, True, False), (False, False, False), (False, False, True)
     ]  # fmt: skip
     assert [row["winner"] for row in reviews.rows()] == [vote.winner for vote in votes if not vote.skipped]
     assert set(reviews.rows()[0]) == {"review", "voter", "left", "right", "winner", "at"}
-    last = reviews.take_back(review.id, "Ann")
+    last = reviews.take_back(review.id, Voter("Ann"))
     assert last == votes[-1] and len(reviews.votes(review.id)) == 3
-    assert reviews.upcoming(review, "Ann", 1)[0] in (Pair(last.left, last.right), Pair(last.right, last.left))
-    assert reviews.take_back(review.id, "Bob") is None
-    assert reviews.votes(voter="Bob") == []
+    assert reviews.upcoming(review, Voter("Ann"), 1)[0] in (Pair(last.left, last.right), Pair(last.right, last.left))
+    assert reviews.take_back(review.id, Voter("Bob")) is None
+    assert reviews.votes(voter=Voter("Bob")) == []
     for pair, choice in ((Pair(name_of(1), name_of(9)), "left"), (Pair(name_of(1), name_of(1)), "tie"), (Pair(*seen[0]), "both")):
         with pytest.raises(InvalidInput):
-            reviews.vote(review.id, "Ann", pair, choice)
+            reviews.vote(review.id, Voter("Ann"), pair, choice)
     for name in ("", "x" * 61, "a\x00b"):
         with pytest.raises(InvalidInput):
-            reviews.vote(review.id, name, Pair(*seen[0]), "tie")
+            Voter(name)
+
+
+def test_two_people_of_one_name_are_two_and_old_votes_under_the_name_count(app: App) -> None:
+    reviews, review = begun(app)
+    before = reviews.upcoming(review, Voter("Kim Lee"), 1)[0]
+    reviews.vote(review.id, Voter("Kim Lee"), before, "left")  # from before people signed in here
+    one, other = (Voter("Kim Lee", f"{number:016x}") for number in (1, 2))
+    for voter in (one, other):
+        (pair,) = reviews.upcoming(review, voter, 1)
+        assert {pair.left, pair.right} != {before.left, before.right}, "nobody is asked twice"
+        reviews.vote(review.id, voter, pair, "tie")
+    assert [len(reviews.votes(review.id, voter)) for voter in (one, other, Voter("kim lee"))] == [1, 1, 1]
+    votes = reviews.votes(review.id)
+    assert len(votes) == 3 and len({vote.person for vote in votes}) == 3 and {vote.voter for vote in votes} == {"Kim Lee"}
+    assert reviews.take_back(review.id, one) and reviews.votes(review.id, one) == [] and len(reviews.votes(review.id)) == 2
+    assert "Kim" not in "".join(path.name for path in (app.store.root / "reviews").iterdir())
+    reviews.remove(review.id)
+    assert list((app.store.root / "reviews").glob("*.json")) == []
 
 
 def test_people_vote_at_the_same_time_and_no_vote_is_lost(app: App) -> None:
@@ -95,19 +113,19 @@ def test_people_vote_at_the_same_time_and_no_vote_is_lost(app: App) -> None:
     def work(voter: str, mine: list[Pair]) -> None:
         own = Reviews(app.store, app.index)
         for pair in mine:
-            own.vote(review.id, voter, pair, "left")
+            own.vote(review.id, Voter(voter), pair, "left")
 
     threads = [threading.Thread(target=work, args=(voter, pairs[at::2])) for voter in ("Ann", "Bob") for at in (0, 1)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(reviews.votes(review.id, "Ann")) == len(reviews.votes(review.id, "Bob")) == 12
+    assert len(reviews.votes(review.id, Voter("Ann"))) == len(reviews.votes(review.id, Voter("Bob"))) == 12
 
 
 def test_odd_files_among_the_reviews_are_passed_over(app: App) -> None:
     reviews, review = begun(app)
-    reviews.vote(review.id, "Ann", reviews.upcoming(review, "Ann", 1)[0], "left")
+    reviews.vote(review.id, Voter("Ann"), reviews.upcoming(review, Voter("Ann"), 1)[0], "left")
     folder = app.store.root / "reviews"
     for name, data in (
         (f"{name_of(1)}.json", b"{"), (f"{name_of(2)}.json", b'{"id": "x", "ids": []}'), ("note.txt", b"x"),

@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,12 @@ from opstore.api import Api, middleware
 from opstore.app import App, Settings
 from opstore.curation import Curation, Edit, annotations_of
 from opstore.errors import InvalidSetting, NotAllowed
+from opstore.files import Folder
 from opstore.generation.request import SmartRequest
 from opstore.people import RoleBook, RoleFile
 from opstore.roles import ACTS, LOCAL, ROLES, Person, acting, allowed
 from opstore.service import NewOperation, Service
+from opstore.signouts import KEPT, NAME, SignOuts
 from tests.job_programs import until
 from tests.samples import ID, PNG
 
@@ -267,6 +270,36 @@ def test_roles_come_from_the_address_its_domain_and_groups() -> None:
     assert book.person(claims(None, groups="studio")).roles == {"creator", "analyst"}
     for nobody in (claims("ada@example.org.evil.test"), claims(None), {}, claims("@"), {"email": 7, "email_verified": True}):
         assert not book.person(nobody).roles
+
+
+def test_a_person_is_known_by_their_provider_and_what_it_calls_them_alone() -> None:
+    book, google = RoleBook.parse(BOOK), "https://accounts.google.com"
+    one = book.person(claims(iss=google, sub="1"))
+    same = book.person(claims("new@example.org", iss=google, sub="1", name="Ada Byron"))
+    others = [book.person(claims(iss=iss, sub=sub)) for iss, sub in ((google, "2"), ("https://other.test", "1"), (None, "1"))]
+    assert one.identity == same.identity and len(str(one.identity)) == 16 and one.identity not in ("1", None)
+    assert len({person.identity for person in (one, *others)}) == 4 and others[2].identity is None
+    assert book.person(claims(iss=google, sub="")).identity is None and book.person(claims(iss=google, sub=5)).identity is None
+
+
+def test_a_sign_in_that_has_ended_is_known_until_its_cookie_has_too(tmp_path: Path) -> None:
+    now = [datetime(2026, 11, 25, tzinfo=UTC)]
+    ended = SignOuts(Folder(tmp_path), lambda: now[0])
+    mine = {"iss": "https://a.test", "sub": "1", "iat": 5, "nonce": "x", "email": "ada@example.org"}
+    assert not ended.has(mine)
+    ended.note(mine)
+    assert ended.has(mine) and ended.has(mine | {"name": "another"}) and not ended.has(mine | {"iat": 6, "nonce": "y"})
+    assert not ended.has(mine | {"sub": "2"}) and (tmp_path / NAME).stat().st_mode & 0o077 == 0
+    assert "ada" not in (tmp_path / NAME).read_text()
+    ended.note({"iss": "https://a.test", "sub": "3"})  # nothing would tell it from the next one of that person
+    assert not ended.has({"iss": "https://a.test", "sub": "3"})
+    now[0] += KEPT + timedelta(seconds=1)
+    ended.note(mine | {"nonce": "z"})
+    assert not ended.has(mine) and ended.has(mine | {"nonce": "z"})
+    (tmp_path / NAME).write_bytes(b"[" * 9_000)
+    assert not ended.has(mine)
+    ended.note(mine)
+    assert ended.has(mine)
 
 
 @pytest.mark.parametrize("verified", [False, None, "false", "True", 1, "yes"])

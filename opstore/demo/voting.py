@@ -13,11 +13,11 @@ from datetime import datetime
 from opstore.demo.plan import Planned, Session
 from opstore.index import Index
 from opstore.names import sidecar_name
-from opstore.reviews import Pair, Reviews
+from opstore.reviews import Pair, Reviews, Voter
 from opstore.store import Store
 
 TITLE = "Demo: whole or draft"
-VOTERS = ("Ada (demo)", "Émile (demo)")
+VOTERS = (Voter("Ada (demo)"), Voter("Émile (demo)"))
 #: Prompts that are voted on: each vote is a durable write.
 PROMPTS = 14
 

@@ -13,7 +13,7 @@ from opstore.roles import LOCAL
 from opstore.service import JobView, Service
 from opstore.ui import parts, signin, words
 from opstore.ui.markup import Markup, show
-from opstore.ui.state import opened
+from opstore.ui.state import opened, stay
 from opstore.ui.words import _, ngettext
 
 #: Seconds between two looks: quick while something runs, slow while nothing does (a tick costs 5 to 10 ms).
@@ -25,7 +25,8 @@ def bar(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
 
     On a phone it has the way to every page too: Streamlit folds its own navigation into a drawer there.
     """
-    service = opened().service
+    app = opened()
+    service = app.service
     with st.container(horizontal=True, vertical_alignment="center", key="phone-pages"):
         for other in pages:
             st.page_link(other, width="content")
@@ -34,7 +35,7 @@ def bar(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
             running = {job.id for job in service.jobs()}
             st.fragment(_count, run_every=BUSY if running else IDLE)(service, running, page.url_path == "library")
         if service.person != LOCAL:
-            signin.sign_out(service.person, "bar")
+            signin.sign_out(service.person, "bar", app.settings)
         st.caption(_("Local engine") if service.provider() == "local" else "Replicate", width="content")
         st.segmented_control(
             _("Language"),
@@ -49,6 +50,7 @@ def bar(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
 
 
 def _count(service: Service, known: set[str], shows_results: bool) -> None:
+    stay()
     jobs = service.jobs()
     if bool(jobs) != bool(known) or (shows_results and known - {job.id for job in jobs}):
         st.rerun()  # at another pace, or with what has just been made

@@ -10,7 +10,7 @@ import streamlit as st
 from opstore.analytics.ranking import Standing, win_rates
 from opstore.errors import OpstoreError
 from opstore.operation import Operation
-from opstore.reviews import Pair, Review, Reviews, voter_name
+from opstore.reviews import MAX_NAME, Pair, Review, Reviews, Voter
 from opstore.roles import LOCAL, Person
 from opstore.service import Service
 from opstore.ui import parts, words
@@ -97,7 +97,7 @@ def vote(service: Service, review_id: str) -> None:
         results(service, review)
         return
     try:
-        voter = voter_name(name or _("somebody"))
+        voter = Voter(name or _("somebody"), service.person.identity)
     except OpstoreError as error:
         parts.show_error(error)
         return
@@ -106,13 +106,13 @@ def vote(service: Service, review_id: str) -> None:
 
 
 def _voter(person: Person) -> str:
-    """Return under which name votes are kept: nobody who has signed in votes under another's."""
+    """Return what votes are shown under: nobody who has signed in votes under another's name."""
     if person != LOCAL:
-        return person.name
+        return person.name[:MAX_NAME]
     return st.text_input(_("Your name"), key="voter", max_chars=60, width=220, persist_state="session")
 
 
-def _cast(reviews: Reviews, review: Review, voter: str) -> None:
+def _cast(reviews: Reviews, review: Review, voter: Voter) -> None:
     """Take in what has just arrived from the booth, before the next pair is drawn: the component tells it once."""
     cast = cast_in("booth")
     if cast is None or st.session_state.get("cast-turn") == cast.turn:
@@ -127,7 +127,7 @@ def _cast(reviews: Reviews, review: Review, voter: str) -> None:
         parts.show_error(error)
 
 
-def _pair(service: Service, review: Review, voter: str) -> None:
+def _pair(service: Service, review: Review, voter: Voter) -> None:
     reviews = service.reviews
     mine = reviews.votes(review.id, voter)
     upcoming = reviews.upcoming(review, voter)
@@ -187,7 +187,7 @@ def results(service: Service, review: Review) -> None:
     )
     rows = [{"left": vote.left, "right": vote.right, "winner": vote.winner} for vote in votes]
     standings = win_rates(rows, _naming(operations, by or "model"))
-    people = len({vote.voter for vote in votes})
+    people = len({vote.person for vote in votes})
     told = [ngettext("{count} vote", "{count} votes", len(votes)), ngettext("{count} person", "{count} people", people)]
     st.caption(" · ".join(told))
     if standings:

@@ -22,8 +22,10 @@ from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_N
 
 from opstore.app import Settings
 from opstore.errors import ForeignOrigin, InvalidSetting, NoRole, OpstoreError, SignInBroken, SignInWanted, said
+from opstore.files import Folder
 from opstore.people import NAME, RoleBook, RoleFile
 from opstore.roles import LOCAL, Person
+from opstore.signouts import SignOuts
 from opstore.ui import parts
 from opstore.ui.markup import Markup, show
 from opstore.ui.words import _
@@ -61,13 +63,18 @@ def _book(settings: Settings) -> RoleBook | None:
     return book
 
 
-def _person(book: RoleBook, claims: Mapping[str, Any] | None) -> Person:
-    if not claims or claims.get("is_logged_in") is not True or not _made_out_to_us(claims):
+def _person(book: RoleBook, claims: Mapping[str, Any] | None, settings: Settings) -> Person:
+    if not claims or claims.get("is_logged_in") is not True or not _made_out_to_us(claims) or _ended(settings).has(claims):
         raise SignInWanted
     person = book.person(claims)
     if not person.roles:
         raise NoRole(name=str(claims.get("email") or person.name)[:200])
     return person
+
+
+def _ended(settings: Settings) -> SignOuts:
+    """Return the sign-ins that have ended: a window that stands open, and a cookie that was copied, know nothing of it."""
+    return SignOuts(Folder(settings.data))
 
 
 def _made_out_to_us(claims: Mapping[str, Any]) -> bool:
@@ -82,7 +89,7 @@ def _made_out_to_us(claims: Mapping[str, Any]) -> bool:
 def person(settings: Settings) -> Person:
     """Return who looks at this page; raise SignInWanted, NoRole or SignInBroken."""
     book = _book(settings)
-    return LOCAL if book is None else _person(book, st.user.to_dict())
+    return LOCAL if book is None else _person(book, st.user.to_dict(), settings)
 
 
 def identify(settings: Settings, request: Request) -> Person | None:
@@ -96,7 +103,7 @@ def identify(settings: Settings, request: Request) -> Person | None:
         raise SignInWanted
     if request.method not in ("GET", "HEAD") and request.headers.get("origin") != origin:
         raise ForeignOrigin
-    return _person(book, claims)
+    return _person(book, claims, settings)
 
 
 def _claims(cookies: Mapping[str, str]) -> Mapping[str, Any] | None:
@@ -129,7 +136,7 @@ def gate(settings: Settings) -> Person:
     except SignInWanted:
         _ask()
     except OpstoreError as error:
-        _refuse(error)
+        _refuse(error, settings)
     st.stop()
 
 
@@ -150,21 +157,22 @@ def _providers() -> dict[str, str]:
     return found | {name: _("Sign in with {name}").format(name=parts.plain(name.capitalize())) for name in named}
 
 
-def _refuse(error: OpstoreError) -> None:
+def _refuse(error: OpstoreError, settings: Settings) -> None:
     with st.container(key="sign-in"):
         show(Markup('<p class="ops-mark">opstore</p>'))
         parts.show_error(error)
         if isinstance(error, NoRole):
-            _leave(_("Sign in as somebody else"))
+            _leave(_("Sign in as somebody else"), settings)
 
 
-def sign_out(who: Person, place: str) -> None:
+def sign_out(who: Person, place: str, settings: Settings) -> None:
     """Show who has signed in, and a way out; `place` is `bar` or `page`, the one that a phone shows."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"signed-in-{place}", width="content"):
         show(Markup('<span class="ops-person">{}</span>').format(who.name))
-        _leave(_("Sign out"), place)
+        _leave(_("Sign out"), settings, place)
 
 
-def _leave(label: str, place: str = "door") -> None:
+def _leave(label: str, settings: Settings, place: str = "door") -> None:
     if parts.button(label, key=f"sign-out-{place}", type="tertiary", width="content"):
+        _ended(settings).note(st.user.to_dict())
         st.logout()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import streamlit as st
+
 from opstore.app import Acting, App, Settings
+from opstore.errors import OpstoreError
 from opstore.ui import signin
 
 _opened: dict[Path, App] = {}
@@ -26,3 +29,11 @@ def opened() -> Acting:
     """Return what whoever looks at this page may use; raise SignInWanted or NoRole where that is nothing."""
     app = running()
     return app.acting_as(signin.person(app.settings))
+
+
+def stay() -> None:
+    """Run the page anew, to the door, where whoever looks at it may not any more; for the parts that run by themselves."""
+    try:
+        opened()
+    except OpstoreError:
+        st.rerun()

@@ -11,6 +11,7 @@ from opstore.operation import Operation
 from opstore.service import Service
 from opstore.ui import panel, parts, words
 from opstore.ui.components.gallery import Tile, gallery
+from opstore.ui.state import stay
 from opstore.ui.studio.acting import result
 from opstore.ui.studio.asked import asked
 from opstore.ui.studio.naming import differs
@@ -26,6 +27,7 @@ def follow(generation: Generation) -> None:
 
 
 def _results(generation: Generation, was_busy: bool) -> None:
+    stay()
     service = generation.service
     jobs = service.jobs()
     if bool(jobs) != was_busy:

@@ -6,8 +6,6 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,25 +13,16 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from opstore.api import Api, events
-from opstore.app import App, Settings
+from opstore.app import App
 from opstore.curation import Edit
 from opstore.service import NewOperation
 from tests.loops import run
 from tests.samples import HOSTILE_IDS, ID, LATER, plant
+from tests.test_api import client as client
 from tests.test_api import client_of, refused, save
+from tests.test_api_make import app as app
 
 ITEM = f"/api/history/{ID}"
-
-
-@pytest.fixture
-def app(tmp_path: Path) -> App:
-    return App(Settings(data=tmp_path / "data", provider="local"))
-
-
-@pytest.fixture
-def client(app: App) -> Iterator[TestClient]:
-    with client_of(app) as client:
-        yield client
 
 
 def annotated(app: App) -> dict[str, Any]:

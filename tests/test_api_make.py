@@ -25,6 +25,7 @@ from opstore.service import NewOperation
 from tests.loops import run
 from tests.samples import GIF, HOSTILE_NAMES, PNG
 from tests.test_api import HERE, client_of, refused
+from tests.test_api import client as client
 
 EDIT, SMART = "/api/edit/image", "/api/smart/execute"
 TEN = 10 * 1024 * 1024
@@ -33,12 +34,6 @@ TEN = 10 * 1024 * 1024
 @pytest.fixture
 def app(tmp_path: Path) -> App:
     return App(Settings(data=tmp_path / "data", provider="local"))
-
-
-@pytest.fixture
-def client(app: App) -> Iterator[TestClient]:
-    with client_of(app) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

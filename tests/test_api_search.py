@@ -19,6 +19,7 @@ from opstore.app import App, Settings
 from opstore.curation import Edit
 from opstore.operation import Operation
 from tests.samples import ID, JPG, LATER, MP4, PNG, SHORT, plant
+from tests.test_api import client as client
 from tests.test_api import client_of, refused
 
 WORDS = ("chat", "mer", "plage", "soir", "été", "aube", "ville", "pluie")
@@ -36,12 +37,6 @@ def app(tmp_path: Path) -> Iterator[App]:
     app.index.update()
     yield app
     app.index.stop()
-
-
-@pytest.fixture
-def client(app: App) -> Iterator[TestClient]:
-    with client_of(app) as client:
-        yield client
 
 
 def invented(chance: random.Random, number: int) -> dict[str, Any]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
+import pty
+import select
+import shlex
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -182,17 +185,67 @@ def test_bash_completes_verbs_options_ids_and_searches(library: Path, tmp_path: 
     assert {line: set(found.split()) for (line, _), found in zip(LINES, told, strict=True)} == dict(LINES)
 
 
-def test_the_scripts_for_other_shells(capsys: pytest.CaptureFixture[str]) -> None:
-    for shell, words in (
-        ("zsh", ("compinit", "compdef", "opstore()")),
-        ("fish", ("function opstore", "complete --command opstore")),
-    ):
-        assert main(["completion", shell]) == 0
-        script = capsys.readouterr().out
-        assert all(word in script for word in (*words, str(ROOT)))
-        if shutil.which(shell):
-            subprocess.run([shell, "-n"], input=script, text=True, timeout=20, check=True)
-    assert main(["completion", "tcsh"]) == 2
+def test_fish_completes_the_same(program: Callable[[str], str], library: Path, tmp_path: Path) -> None:
+    asked = "\n".join(f"complete -C {shlex.quote(line)} | cut -f1 | string join ' '; echo" for line, _ in LINES)
+    script = f"{sys.executable} -m opstore completion fish | source; cd {tmp_path}\n{asked}\nopstore --version"
+    env = os.environ | {"OPSTORE_DATA": str(library), "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+    line = [program("fish"), "--no-config", "-c", script]
+    done = subprocess.run(line, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
+    *told, version = [found for found in done.stdout.splitlines() if found]
+    assert version.startswith("opstore ") and done.stderr == "", done.stderr
+    # Bash breaks a word at its colon; fish replaces all of it.
+    whole = [{"tag:beach"} if wanted == {"beach"} else wanted for _, wanted in LINES if wanted]
+    assert [set(found.split()) for found in told] == whole
+
+
+#: What a person has typed, and the line after Tab: zsh shows candidates only in a terminal, so that is what it gets.
+TYPED = [
+    ("opstore sea", "opstore search"),
+    ("opstore list --js", "opstore list --json"),
+    (f"opstore show {LATER[:14]}", f"opstore show {LATER}"),
+    ("opstore search ra", "opstore search rating:"),
+    ("opstore search tag:", "opstore search tag:beach"),
+    ("opstore show ../../etc/pa", "opstore show ../../etc/pa"),
+]
+
+
+def test_zsh_completes_in_a_terminal(program: Callable[[str], str], library: Path, tmp_path: Path) -> None:
+    terminal, end = pty.openpty()
+    env = os.environ | {"OPSTORE_DATA": str(library), "PYTHONPATH": str(ROOT), "TERM": "dumb", "ZDOTDIR": str(tmp_path)}
+    shell = subprocess.Popen(
+        [program("zsh"), "-f", "-i"], cwd=ROOT, env=env, stdin=end, stdout=end, stderr=end, start_new_session=True
+    )
+    os.close(end)
+    seen = ""
+
+    def until(words: str) -> str:
+        nonlocal seen
+        while words not in seen:
+            assert select.select([terminal], [], [], 60)[0], f"{words!r} did not come: {seen}"
+            seen += os.read(terminal, 65_536).decode(errors="replace")
+        before, _, seen = seen.partition(words)
+        return before
+
+    try:
+        # No words of a setting may look like its outcome: the terminal says back what is typed.
+        os.write(terminal, f"eval \"$({sys.executable} -m opstore completion zsh)\"; cd {tmp_path}; PS1='re''ady'\n".encode())
+        until("ready")
+        for typed, wanted in TYPED:
+            os.write(terminal, f"{typed}\t\x01print -r -- '<\x05>'\n".encode())  # the line as it is then, printed
+            until("<")
+            until("\n<")
+            assert until(">").strip() == wanted
+            until("ready")
+        os.write(terminal, b"opstore --version\n")
+        until("\nopstore ")
+    finally:
+        os.killpg(shell.pid, signal.SIGKILL)
+        shell.wait()
+        os.close(terminal)
+
+
+def test_there_is_a_script_for_three_shells(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", "tcsh"]) == 2 and "fish" in capsys.readouterr().err
 
 
 def test_completing_loads_nothing_else_and_makes_nothing(tmp_path: Path) -> None:

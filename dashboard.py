@@ -13,7 +13,7 @@ from typing import Any
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
 
-from opstore.api import Api, middleware
+from opstore.api import Api, middleware, send_at_once
 from opstore.app import Settings
 from opstore.ui import signin
 from opstore.ui.state import running
@@ -22,6 +22,7 @@ from opstore.ui.state import running
 @contextlib.asynccontextmanager
 async def lifespan(_: Any) -> AsyncIterator[dict[str, Any]]:
     """Work on jobs from the start of the server to its end, whether or not anybody looks."""
+    send_at_once()
     opened = running()
     await run_in_threadpool(opened.start)
     try:

@@ -148,7 +148,7 @@ def thumbnail(data: bytes, side: int = 320) -> bytes:
         raise UnsupportedMedia(index=1)
     with reading(1):
         picture = _poster(data, media) if media.kind == "video" else opened(data, media)
-        return _encoded(_small(picture, side))
+        return _encoded(_small(picture, side, "HAMMING"))
 
 
 def still(data: bytes, side: int | None = None) -> Picture:
@@ -315,8 +315,11 @@ def orientation(picture: Picture) -> int:
     return value if isinstance(value, int) and value in UPRIGHT else 1
 
 
-def _small(picture: Picture, side: int | None) -> Picture:
-    """Scale where a `side` is given, turn upright and reduce to RGB, or RGBA where something shows through."""
+def _small(picture: Picture, side: int | None, by: Literal["LANCZOS", "HAMMING"] = "LANCZOS") -> Picture:
+    """Scale where a `side` is given, turn upright and reduce to RGB, or RGBA where something shows through.
+
+    HAMMING takes half the time (7 ms of 15 for 1024 pixels to 480), and nobody measures what is shown so small.
+    """
     from PIL import Image
 
     if picture.mode.startswith("I"):  # 16 bits of grey: convert("L") would make white of all that is above 255
@@ -326,7 +329,7 @@ def _small(picture: Picture, side: int | None) -> Picture:
     elif picture.mode not in ("L", "RGB", "CMYK"):  # palettes and 1 bit would be scaled without blending
         picture = picture.convert("RGB")
     if side is not None:
-        picture.thumbnail((side, side), Image.Resampling.LANCZOS)  # a JPEG is decoded at 1/2, 1/4 or 1/8 for it
+        picture.thumbnail((side, side), Image.Resampling[by])  # a JPEG is decoded at 1/2, 1/4 or 1/8 for it
     if turn := UPRIGHT.get(orientation(picture)):
         picture = picture.transpose(Image.Transpose[turn])
     if picture.mode == "RGBA" and picture.getchannel("A").getextrema() != (255, 255):

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from opstore.errors import OpstoreError
-from opstore.ui import detail, indexing, library, parts, share
+from opstore.ui import detail, indexing, library, parts, results, share
 from opstore.ui.state import opened
 from opstore.ui.words import _
 
@@ -13,13 +13,13 @@ view = library.view()
 panel = st.sidebar.container(key="filter-panel")
 if view.trash:
     st.subheader(_("Trash"), anchor=False)
-    library.trash(service)
+    results.trash(service)
 else:
     library.search_box(service, view)
     library.mistake(view)
     library.chip_row(view)
     indexing.progress(service)
-    chosen = library.results(service, view)
+    chosen = results.results(service, view)
     if chosen:
         library.go(operation=chosen)
 

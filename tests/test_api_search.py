@@ -14,8 +14,8 @@ from urllib.parse import quote, urlencode
 import pytest
 from starlette.testclient import TestClient
 
-from opstore.api import MAX_CARD_PROMPT
 from opstore.app import App, Settings
+from opstore.cards import MAX_CARD_PROMPT
 from opstore.curation import Edit
 from opstore.operation import Operation
 from tests.samples import ID, JPG, LATER, MP4, PNG, SHORT, plant

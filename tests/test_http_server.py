@@ -36,7 +36,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from starlette.routing import Route
 
-from opstore.api import Api
+from opstore.api import Api, send_at_once
 from opstore.api.openapi import document
 from opstore.app import App, Settings
 from tests.browser import ROOT, Server, Windows
@@ -285,6 +285,15 @@ def test_an_upload_of_eleven_megabytes_gets_its_answer_over_a_real_line(server: 
         timeout=30,
     )
     assert answer.status_code == 413 and "Image 1" in answer.json()["error"]
+
+
+def test_answers_leave_at_once_whatever_the_listening_socket_was_made_as() -> None:
+    with socket.socket(socket.AF_INET) as listening:  # as Streamlit makes it: no protocol said, so asyncio leaves it alone
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        assert send_at_once() >= 1
+        with socket.create_connection(listening.getsockname()), listening.accept()[0] as accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_listeners_that_go_away_are_let_go_and_an_end_is_not_held_up(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("budget", "curation", "once", "branches", "reviews", "exports", "report", "shares"),
     ("care", "demo"),
     ("service",),
-    ("generation",),
+    ("generation", "cards"),
     ("app", "__init__"),  # __init__ is the front door: what programs import, and the rooms below it never do
     ("api", "cli", "ui", "__main__"),
     ("pages", "dashboard"),

@@ -19,10 +19,11 @@ from opstore.api.compare import Compare
 from opstore.api.events import Events
 from opstore.api.export import Exporting
 from opstore.api.guard import READING, Guard, Identify, NotAdmitted, SecurityHeaders, error_answer, middleware, no_sign_in
-from opstore.api.look import MAX_CARD_PROMPT, Look, card
+from opstore.api.look import Look
 from opstore.api.make import Making
 from opstore.api.openapi import Describing
 from opstore.api.share import ShareRoutes
+from opstore.api.sockets import send_at_once
 from opstore.api.table import Answer, Call
 
 if TYPE_CHECKING:
@@ -84,4 +85,4 @@ def _nothing(request: Request) -> Response:
     return error_answer("There is nothing at this address.", 404)
 
 
-__all__ = ["MAX_CARD_PROMPT", "Api", "NotAdmitted", "SecurityHeaders", "card", "middleware"]
+__all__ = ["Api", "NotAdmitted", "SecurityHeaders", "middleware", "send_at_once"]

@@ -6,8 +6,9 @@ Media types come from the bytes, never from a name or a sidecar.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
+from email.utils import formatdate, parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +18,12 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from opstore.api.guard import error_answer
 from opstore.api.shapes import ERROR, FILES, HEALTH, JOB, LIMIT, NUMBER, PAGE, SEARCH, SIDECAR, job_record
 from opstore.api.table import FILE_NAME, FLAG, OPERATION_ID, SHOWN, Call, Parameter, Told, by_id, done, flag, listed
+from opstore.cards import TILES, cards
 from opstore.curation import version_of
-from opstore.errors import FileMissing, InvalidRequest, OperationNotFound, UnsafeFile, said
-from opstore.index import MAX_PAGE, Row
+from opstore.errors import FileMissing, InvalidRequest, OperationNotFound, UnsafeFile
+from opstore.index import MAX_PAGE
 from opstore.names import is_operation_id, parse_name
-from opstore.operation import Operation, timestamp
-from opstore.service import shown_by
+from opstore.operation import Operation
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 #: A stored file never changes under its name.
 FOREVER = "private, max-age=31536000, immutable"
 _MAX_LIMIT = 10_000
-#: Characters of a prompt on a tile; the whole of it is one click away.
-MAX_CARD_PROMPT = 160
 
 
 class Look:
@@ -107,25 +106,17 @@ class Look:
 
     def _search(self, request: Request) -> Response:
         asked = request.query_params
-        service = self._app().service
-        limit = min(_limit(asked.get("limit"), 100), MAX_PAGE)
-        version = service.index.version()  # before the rows: what changes in between is seen again, never overlooked
-        query, order, after, group = (asked.get(name) or "" for name in ("q", "order", "cursor", "group"))
-        if mark := asked.get("mark"):
-            if group or order not in ("", "newest"):
-                raise InvalidRequest(reason=said("what is behind a mark of a chart comes newest first, one by one"))
-            found = service.analytics.page(query, mark, after=after or None, size=limit)
-        else:
-            found = service.index.search(query, order=order or "newest", after=after or None, size=limit, stack=group or None)
-        if "sec-fetch-site" in request.headers:  # a browser: it will ask for their pictures next, which a program may never do
-            service.expect(found.rows[:limit])
-        document = {
-            "success": True,
-            "total": {"n": found.total.n, "exact": found.total.exact},
-            "next": found.next if limit else None,
-            "rows": [card(row, found.stacks.get(row.id, 1)) for row in found.rows[:limit]],
-            "version": version,
-        }
+        query, order, after, group, mark = (asked.get(name) or "" for name in ("q", "order", "cursor", "group", "mark"))
+        document = cards(
+            self._app().service,
+            query,
+            order=order or "newest",
+            group=group,
+            mark=mark,
+            after=after or None,
+            size=min(_limit(asked.get("limit"), TILES), MAX_PAGE),
+            pictures="sec-fetch-site" in request.headers,  # a browser: a program may never ask for them
+        )
         return JSONResponse(document, headers={"Cache-Control": "no-store"})
 
     def _history(self, request: Request) -> Response:
@@ -175,15 +166,16 @@ class Look:
         return None
 
 
-def thumbnail_file(path: Path, keep: str = FOREVER) -> FileResponse:
-    """Return a small picture as an answer."""
+def thumbnail_file(path: Path, keep: str = FOREVER) -> Response:
+    """Return a small picture as an answer, read at once: a file in pieces goes through other threads three times."""
     try:
         with path.open("rb") as file:
-            head = file.read(16)
+            found, data = os.fstat(file.fileno()), file.read()
     except FileNotFoundError:  # the cache was deleted at this very moment
         raise FileMissing(name=path.name) from None
-    kind = "image/webp" if head[:4] == b"RIFF" else "image/png" if head[:4] == b"\x89PNG" else "image/jpeg"
-    return file_answer(path, kind, keep)
+    kind = "image/webp" if data[:4] == b"RIFF" else "image/png" if data[:4] == b"\x89PNG" else "image/jpeg"
+    told = {"ETag": f'"{found.st_mtime_ns:x}-{len(data):x}"', "Last-Modified": formatdate(found.st_mtime, usegmt=True)}
+    return Response(data, media_type=kind, headers={"Cache-Control": keep, **told})
 
 
 class StoredFile(FileResponse):
@@ -223,7 +215,7 @@ def file_answer(path: Path, media_type: str, keep: str = FOREVER) -> FileRespons
     return StoredFile(path, media_type=media_type, headers={"Cache-Control": keep}, stat_result=found)
 
 
-def unless_known(answer: FileResponse, request: Request) -> Response:
+def unless_known(answer: Response, request: Request) -> Response:
     """Return 304 where the caller says that it has this very file, else the file."""
     tags, since = request.headers.get("if-none-match"), request.headers.get("if-modified-since")
     if tags is not None:
@@ -242,28 +234,6 @@ def _is_not_after(modified: str, since: str) -> bool:
         return parsedate_to_datetime(modified) <= parsedate_to_datetime(since)
     except (ValueError, TypeError, OverflowError):  # TypeError: without a zone
         return False
-
-
-def card(row: Row, stack: int = 1) -> dict[str, Any]:
-    """Return what a tile of the library shows of an operation, and of the `stack` behind it."""
-    shown_file = shown_by(row)
-    return {
-        "id": row.id,
-        "time": timestamp(row.moment),
-        "type": row.type,
-        "status": row.status,
-        "prompt": row.prompt[:MAX_CARD_PROMPT],
-        "model": row.model,
-        "output": row.output,
-        "thumbnail": f"/api/thumbnails/{shown_file}" if shown_file else None,
-        "video": (row.output or "").endswith((".mp4", ".webm")),
-        "rating": row.rating,
-        "favorite": row.favorite,
-        "tags": list(row.tags),
-        "batchId": row.batch_id,
-        "inputs": row.inputs,
-        "stack": stack,
-    }
 
 
 def _limit(text: str | None, default: int = 50) -> int:

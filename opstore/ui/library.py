@@ -1,4 +1,4 @@
-"""The parts of the Library page around its grid: search box, chips, filters, saved searches, trash.
+"""The parts of the Library page around its grid: search box, chips, filters, saved searches.
 
 There is one state, the text of the search, and the address of the page holds it: box, chips and filters each read it and change
 it, and none remembers anything of its own.
@@ -14,31 +14,24 @@ from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
-from babel.dates import format_date
 
 from opstore.errors import InvalidQuery, OpstoreError
-from opstore.index import ORDERS, Count
+from opstore.index import ORDERS
 from opstore.index.language import chips, parse, values, with_values
 from opstore.index.stacks import STACKS
 from opstore.index.terms import Span, days, fold_name, value_of
-from opstore.operation import OPERATION_TYPES, Operation
+from opstore.operation import OPERATION_TYPES
 from opstore.service import Service
-from opstore.trash import KEPT
-from opstore.ui import acts, behind, export, parts, words
-from opstore.ui.away import leave
+from opstore.ui import behind, export, parts, words
 from opstore.ui.components.choices import choices
-from opstore.ui.components.grid import grid
 from opstore.ui.markup import Markup, css, show
-from opstore.ui.state import opened
-from opstore.ui.studio import naming
 from opstore.ui.words import _
 
-GRID = "library"
+#: Set where the grid looks by itself for what the page is told next.
+LOOKS = "grid-looks"
 STYLE = Path(__file__).with_name("library.css")
 #: Filters that are a choice of names.
 NAMES = ("type", "status", "model", "provider", "tag")
-#: Trashed operations that are shown; the rest comes when these are gone.
-TRASH_SHOWN = 2_000
 FIRST_DAY = date(2000, 1, 1)
 #: No search reads so.
 _MARKED = "mark:"
@@ -56,6 +49,12 @@ class View:
     operation: str | None
     mistake: InvalidQuery | None = None
     mark: str = ""
+
+    def source(self, **other: str) -> str:
+        """Return the address where the grid finds what this shows, or a view that is `other` in something."""
+        shown = replace(self, **other)  # type: ignore[arg-type] # texts are changed by texts
+        asked = {"q": shown.query, "order": shown.order, "group": shown.group, "mark": shown.mark}
+        return "/api/search?" + urlencode({name: text for name, text in asked.items() if text or name != "mark"})
 
 
 # -- the one state -------------------------------------------------------------------------------------------------------
@@ -121,6 +120,12 @@ def go(**changes: str | None) -> None:
             st.query_params.pop(name, None)
 
 
+def _looked(**changes: str | None) -> None:
+    """Change the address to what the grid looks for already."""
+    st.session_state[LOOKS] = True
+    go(**changes)
+
+
 def _canonical(field: str, value: str) -> str:
     """Return a value as the filters spell it: `Text to image` is text_to_image."""
     known = {"type": OPERATION_TYPES, "status": STATUSES}.get(field, ())
@@ -157,10 +162,10 @@ def search_box(service: Service, found: View) -> None:
             _("Search"),
             key="search",
             type="search",
-            live="150ms",
+            live="400ms",  # the grid looks at once: its pictures are there before the page is run
             label_visibility="collapsed",
             placeholder=_("Search the library: castle -night type:text_to_video rating:>=4"),
-            on_change=lambda: go(q=st.session_state["search"], operation=None),
+            on_change=lambda: _looked(q=st.session_state["search"], operation=None),
         )
         st.selectbox(
             _("Order"),
@@ -234,8 +239,8 @@ def chip_row(found: View) -> None:
         choices(
             [(label, _("Take away {part}").format(part=label), rest) for label, rest in offered],
             key="chips",
-            on_choice=lambda rest: go(mark=None) if rest == _MARKED else go(q=rest),
-            source=lambda rest: _source(found, **({"mark": ""} if rest == _MARKED else {"query": rest})),
+            on_choice=lambda rest: _looked(mark=None) if rest == _MARKED else _looked(q=rest),
+            source=lambda rest: found.source(**({"mark": ""} if rest == _MARKED else {"query": rest})),
         )
 
 
@@ -342,150 +347,3 @@ def _save(service: Service, name: str, query: str) -> None:
         parts.show_error(error)
     else:
         st.rerun()
-
-
-# -- the grid ------------------------------------------------------------------------------------------------------------
-
-
-def results(service: Service, found: View) -> str | None:
-    """Show what the search finds; return the id of the operation that was just opened."""
-    total, span = behind.extent(service, found.query, found.mark) if found.mark else _extent(service, found.query)
-    if not total.n:
-        _nothing(service)
-    session = acts.acts()
-    _toast(session)
-    opened, unstacked, away = grid(
-        key=GRID,
-        words={**acts.spoken(service), "notes": _notes(found)},
-        on_act=lambda: acts.take(service, GRID),
-        source=_source(found),
-        total={"n": total.n, "exact": total.exact},
-        span=span,
-        open=found.operation,
-        tags=list(service.index.facets().get("tag", ()))[:500],
-        outcome=session.outcome(),
-        trash=False,
-    )
-    if unstacked:
-        _unstack(service, found, unstacked)
-    if away:
-        leave(service, *away, found.query, found.order)
-    return opened
-
-
-def _source(found: View, **other: str) -> str:
-    """Return the address where the grid finds what a view shows, or one that is `other` in something."""
-    shown = replace(found, **other)  # type: ignore[arg-type] # texts are changed by texts
-    asked = {"q": shown.query, "order": shown.order, "group": shown.group, "mark": shown.mark}
-    return "/api/search?" + urlencode({name: text for name, text in asked.items() if text or name != "mark"})
-
-
-def _notes(found: View) -> dict[str, str]:
-    """Return what stands under each variant where one batch is shown: a stack that was opened is a contact sheet."""
-    batches = values(found.query, "batch")
-    return naming.captions(opened().generation.batch(batches[0])) if len(batches) == 1 else {}
-
-
-def _unstack(service: Service, found: View, operation_id: str) -> None:
-    """Search for what stands behind a stack."""
-    row = service.index.get(operation_id)
-    query = found.query
-    if row and found.group == "batch" and row.batch_id:
-        query = with_values(query, "batch", [row.batch_id])
-    elif row and found.group == "inputs":
-        query = with_values(query, "images", [row.id])
-    elif row and found.group == "prompt":
-        phrase = " ".join(row.prompt.replace('"', " ").split())[:200]
-        query = f'{query} "{phrase}"'.strip() if _readable(f'"{phrase}"') else query
-    go(q=query, group=None)
-    st.rerun()
-
-
-def _toast(session: acts.Acts) -> None:
-    """Say once what was done elsewhere, and why something was not done."""
-    if done := st.session_state.pop("done", None):
-        st.toast(done)
-    if session.last and st.session_state.get("told") != session.last.id:
-        st.session_state["told"] = session.last.id
-        if failures := session.failures():
-            st.toast(parts.plain(failures))
-
-
-def _extent(service: Service, query: str) -> tuple[Count, str]:
-    """Return how many operations are found, and from when to when they were made."""
-    ends = [service.index.search(query, order=order, size=1).rows for order in ("oldest", "newest")]
-    told = [format_date(rows[0].moment.astimezone(words.zone()), "medium", locale=words.language()) for rows in ends if rows]
-    return service.index.count(query), " – ".join(dict.fromkeys(told))
-
-
-def _nothing(service: Service) -> None:
-    newest = service.index.search(size=1).rows
-    if not newest:
-        if service.store.operations.is_empty() or service.index.progress().ready:
-            if service.may("create"):
-                parts.note(_("The library is empty. Make the first one."))
-                st.page_link(parts.CREATE, label=_("Create"))
-            else:
-                parts.note(_("The library is empty."))
-        return
-    parts.note(_("Nothing matches. Searches that find something:"))
-    first = newest[0]
-    word = next((word for word in first.prompt.split() if len(word) > 3 and word.isalpha()), "")
-    examples = [word, f"type:{first.type}", f"date:{first.moment:%Y-%m}"]
-    chosen = choices([(text, "", text) for text in examples if _readable(text)], key="examples")
-    if chosen:
-        go(q=chosen, mark=None)
-        st.rerun()
-
-
-def _readable(text: str) -> bool:
-    try:
-        return bool(parse(text).root)
-    except InvalidQuery:
-        return False
-
-
-# -- trash ---------------------------------------------------------------------------------------------------------------
-
-
-def trash(service: Service) -> None:
-    """Show what is in the trash, to be restored or removed for good."""
-    found = service.curation.trashed()
-    kept = words.number(KEPT.days)
-    if not found:
-        parts.note(_("The trash is empty. What you move here stays for {days} days.").format(days=kept))
-    else:
-        st.caption(_("What is here can be restored; after {days} days it is removed for good.").format(days=kept))
-    session = acts.acts()
-    _toast(session)
-    grid(
-        key="trash",
-        words=acts.spoken(service),
-        on_act=lambda: acts.take(service, "trash"),
-        rows=[_trashed(item.operation_id, item.trashed_at, item.sidecar) for item in found[:TRASH_SHOWN]],
-        total={"n": len(found), "exact": True},
-        tags=[],
-        outcome=session.outcome(),
-        trash=True,
-    )
-
-
-def _trashed(operation_id: str, moment: datetime, sidecar: Mapping[str, Any] | None) -> dict[str, Any]:
-    operation = Operation.of(sidecar or {"operationId": operation_id})
-    shown = operation.output or next(iter(operation.inputs), None)
-    leaves = format_date((moment + KEPT).astimezone(words.zone()), "medium", locale=words.language())
-    return {
-        "id": operation_id,
-        "type": operation.type,
-        "status": operation.status,
-        "prompt": operation.prompt[:160],
-        "model": operation.model,
-        "output": None,
-        "thumbnail": parts.thumbnail_address(shown) if shown else None,
-        "video": False,
-        "rating": None,
-        "favorite": False,
-        "tags": [],
-        "stack": 1,
-        "note": _("until {day}").format(day=leaves),
-    }

@@ -29,9 +29,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
       sign.textContent = "✕"; sign.setAttribute("aria-hidden", "true");
       button.append(sign); button.setAttribute("aria-label", name); button.title = name;
     }
+    const choose = () => { if (place.isConnected || !source) setTriggerValue("chosen", { value }); };
     button.onclick = () => {
-      if (source) dispatchEvent(new CustomEvent("opstore-source", { detail: source }));
-      setTriggerValue("chosen", { value });
+      if (!source) { choose(); return; }
+      dispatchEvent(new CustomEvent("opstore-source", { detail: source }));
+      place.style.opacity = .4;
+      setTimeout(choose, 150);  // the grid looks first: a run of the page would take the server's time, and this window's
     };
     place.append(button);
     return place;

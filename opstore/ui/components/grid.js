@@ -1,7 +1,7 @@
 /* The grid of the library. Rows come from our own HTTP interface, so that scrolling runs no script of the page; tiles exist near
    the screen only. What a person does is shown at once, handed to the page one act at a time, and taken back where it fails. */
 
-const GAP = 12, CAPTION = 36, POLL = 2500, AGAIN = 3000, PATIENCE = 120000, TYPING = 60;
+const GAP = 12, CAPTION = 36, POLL = 2500, AGAIN = 3000, PATIENCE = 120000, TYPING = 40, REST = 150;
 const grids = new WeakMap();
 const stored = { get: (box, name) => { try { return JSON.parse(box.getItem(name)); } catch { return null; } },
   set: (box, name, value) => { try { box.setItem(name, JSON.stringify(value)); } catch { /* full, or not allowed: not kept */ } } };
@@ -18,7 +18,7 @@ class Grid {
     this.root.replaceChildren(toolbar(this), this.list, el("div", { className: "float" }, this.notice, this.bar));
     this.scroller = scrollerOf(parent.host ?? parent);
     this.listen();
-    this.begin(data, true);
+    this.begin(data, true, data.first);
   }
 
   // -- life ---------------------------------------------------------------------------------------------------------------------
@@ -42,7 +42,7 @@ class Grid {
     for (const sign of ["wheel", "pointerdown", "keydown", "touchmove"]) {
       this.scroller.addEventListener(sign, () => { this.returning = null; }, { ...on, passive: true });
     }
-    this.near = new IntersectionObserver(entries => this.seen(entries), { root: this.scroller.isConnected ? this.scroller : null, rootMargin: "100% 0px" });
+    this.near = new IntersectionObserver(entries => this.seen(entries), { root: this.scroller.isConnected ? this.scroller : null, rootMargin: "100% 0px 200%" });
     this.wide = new ResizeObserver(() => this.arrange());
     this.wide.observe(this.root);
     this.timer = setInterval(() => this.poll(), POLL);
@@ -65,7 +65,7 @@ class Grid {
   begin(data, back, answer = null) {
     const again = this.pages && !this.source && !data.source;  // the rows of the same list, some of them others
     this.pages?.close();
-    for (const section of [...this.list.children]) { this.near.unobserve(section); section.remove(); }
+    for (const section of [...this.list.children]) { this.near.unobserve(section); emptied(section); section.remove(); }
     this.source = data.source; this.print = JSON.stringify([data.source, data.rows]);
     const place = back && this.source ? stored.get(sessionStorage, "opstore-place:" + this.source) : null;
     this.pages = new Pages({ source: data.source, rows: data.rows, total: data.total, saved: place?.pages,
@@ -76,9 +76,9 @@ class Grid {
     if (again) this.resume(chosen, current);
     this.returning = place && { at: place.first, offset: place.offset, until: Date.now() + 1500 };
     selectionBar(this);
+    if (!back) this.toTop();
     this.arrange();
     if (this.returning) this.comeBack();
-    else if (!back) this.toTop();
   }
 
   /* Another search was asked for, and the page's script is told of it: look for it now. Until its rows are here, or where it is none
@@ -119,14 +119,13 @@ class Grid {
     // A run of the page's script that began before the person asked for what is shown: the next one follows.
     if (this.left && data.source === this.left.source && Date.now() < this.left.until) this.data = { ...data, source: this.source, span: "" };
     else if (data.source && asked(data.source) === asked(this.source)) this.source = this.pages.source = data.source;
-    else if (JSON.stringify([data.source, data.rows]) !== this.print) this.begin(data, Date.now() - (this.wentBack ?? 0) < 3000);
+    else if (JSON.stringify([data.source, data.rows]) !== this.print) this.begin(data, Date.now() - (this.wentBack ?? 0) < 3000, data.first);
     this.tell();
     if (data.outcome && data.outcome.id === this.sent?.id) this.settle(data.outcome);
     // Done, and another since: what came of it was told to a grid that is gone.
     else if (this.sent && data.outcome?.done.includes(this.sent.id)) this.settle({});
     if (was.open && !data.open) setTimeout(() => this.returnTo(was.open), 50);
-    this.version = null;  // something on the page was changed: look
-    this.poll();
+    if (was !== data) this.poll();  // something on the page was changed, perhaps: look
     this.flush();
   }
 
@@ -142,11 +141,15 @@ class Grid {
     this.high = side + caption + GAP;
     this.list.style.cssText = `--side:${side}px; --caption:${caption}px; --columns:${this.columns}; --gap:${GAP}px`;
     this.list.classList.toggle("dense", !caption);
+    const last = this.returning ? -1 : this.lastShown();
     let start = 0;
     for (const page of this.pages.list) {
       const section = page.place ??= this.section(page);
-      if (!section.isConnected) { this.list.append(section); this.near.observe(section); }
       section.start = start;
+      if (!section.isConnected) {
+        section.near ||= start <= last;  // what is in the window waits for no observer
+        this.list.append(section); this.near.observe(section);
+      }
       section.style.top = Math.floor(start / this.columns) * this.high + "px";
       section.style.height = Math.ceil((start % this.columns + page.count) / this.columns) * this.high + "px";
       start += page.count;
@@ -177,21 +180,31 @@ class Grid {
       section.replaceChildren(...Array.from({ length: page.count }, skeleton));
       this.pages.load(this.pages.list.indexOf(page)).then(() => { if (page.rows || !this.pages.list.includes(page)) this.arrange(); });
     } else {
-      const before = new Map([...section.children].map(tile => [tile.dataset.id, tile]));
-      const tiles = page.rows.map(row => before.get(row.id) ?? newTile(row, this.words));
+      const before = new Map([...section.children].map(tile => [tile.dataset.id, tile])), { eager } = this.portion(page);
+      const rows = section.whole ? page.rows : page.rows.slice(0, eager);
+      const tiles = rows.map((row, at) => before.get(row.id) ?? newTile(row, this.words, at < eager));
       if (tiles.length !== section.children.length || tiles.some((tile, at) => section.children[at] !== tile)) {
         const held = section.contains(this.focused());
         section.replaceChildren(...tiles);
         if (held) this.focusCurrent();
       }
-      page.rows.forEach((row, at) => { dress(tiles[at], row, this.words); this.mark(tiles[at], start + at); });
+      rows.forEach((row, at) => { dress(tiles[at], row, this.words); this.mark(tiles[at], start + at); });
     }
     [...section.children].forEach((tile, at) => { tile.style.gridColumnStart = at ? "" : String(start % this.columns + 1); });
   }
 
+  /* What is in the window is drawn first, and its pictures are asked for before the others of its page; those follow. */
+  portion(page) {
+    const section = page.place, eager = Math.max(0, this.lastShown() + 1 - section.start);
+    if (eager >= page.rows.length) section.whole = true;
+    if (!section.whole) section.rest ??= setTimeout(() => { section.rest = null; section.whole = true; if (section.near) this.draw(page); }, REST);
+    return { eager };
+  }
+
   undraw(section) {
     if (section.contains(this.focused())) this.focus(this.list);
-    section.replaceChildren();
+    section.whole = false;
+    emptied(section);
   }
 
   mark(tile, at) {
@@ -234,13 +247,12 @@ class Grid {
 
   /* How far the grid's top is above the window's, in pixels. */
   down() { return this.scroller.getBoundingClientRect().top - this.list.getBoundingClientRect().top; }
+  lastShown() { return (Math.ceil((this.down() + this.scroller.clientHeight) / this.high) + 1) * this.columns - 1; }
   firstShown() { return Math.max(0, Math.ceil((this.down() - this.high / 2) / this.high)) * this.columns; }
   scrollTo(at, offset) { this.scroller.scrollTop += Math.floor(at / this.columns) * this.high + offset - this.down(); }
   toTop() {
     this.fresh.hidden = true;
     if (this.down() > 0) this.scroller.scrollTop += -80 - this.down();
-    this.version = null;
-    this.poll();
   }
 
   scrolled() {
@@ -289,11 +301,18 @@ class Grid {
     const row = this.pages.rowNow(at) ?? await this.pages.row(at);
     if (turn !== this.going || !row) return;
     this.current = row.id;
-    const section = this.pages.list[this.pages.locate(at)[0]].place;
-    if (!section.near) { section.near = true; this.arrange(); }
+    this.stand(at);
     if (extend) await this.range(at); else this.anchor = at;
     this.redraw();
     if (!this.shown) this.focusCurrent();
+  }
+
+  /* Have the tile at a place drawn now. */
+  stand(at) {
+    const section = this.pages.list[this.pages.locate(at)[0]].place;
+    if (section.near && section.whole) return;
+    section.near = section.whole = true;
+    this.arrange();
   }
 
   /* A tile got the focus by itself: it is the current one. */
@@ -309,7 +328,7 @@ class Grid {
     const at = this.pages.placeOf(id);
     if (at < 0) return;
     this.current = id; this.at = at;
-    this.reveal(at); this.redraw();
+    this.reveal(at); this.stand(at); this.redraw();
     if (document.activeElement === document.body || document.activeElement === this.root.getRootNode().host) this.focusCurrent();
   }
 
@@ -476,7 +495,7 @@ class Grid {
     this.polling = true;
     try {
       const { version = null } = await (await fetch("/api/health", { signal: this.ended.signal })).json();
-      if (version === null || version !== this.version) await this.refresh();
+      if (version === null || version !== (this.version ?? this.pages.version)) await this.refresh();
       this.version = version;
     } catch { /* the next look will tell */ } finally { this.polling = false; }
   }
@@ -504,6 +523,13 @@ class Grid {
     this.fresh.textContent = "↑ " + this.words.count("new", count);
     this.fresh.hidden = false;
   }
+}
+
+/* Take the tiles out of a section: pictures that nobody will see leave the few connections to those that are wanted. */
+function emptied(section) {
+  for (const image of section.querySelectorAll("img")) if (!image.complete) { image.onerror = null; image.removeAttribute("src"); }
+  clearTimeout(section.rest); section.rest = null;
+  section.replaceChildren();
 }
 
 /* What an address asks for, however it is written. */

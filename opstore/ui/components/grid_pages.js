@@ -87,7 +87,7 @@ class Pages {
 
   /* Put an answer into its page. */
   take(answer, page = this.list[0]) {
-    this.total = answer.total;
+    this.total = answer.total; this.version ??= answer.version;
     const number = this.list.indexOf(page);
     if (number >= 0) this.fill(page, this.joined(number, answer));
   }

@@ -33,9 +33,9 @@ class Words {
   }
 }
 
-function newTile(row, words) {
+function newTile(row, words, eager = false) {
   const tile = el("button", { type: "button", className: "tile", role: "option", tabIndex: -1, "aria-selected": "false" });
-  tile.dataset.id = row.id;
+  tile.dataset.id = row.id; tile.eager = eager;
   tile.append(
     el("span", { className: "frame" }), el("span", { className: "marks" }), el("span", { className: "low" }),
     el("span", { className: "pick", "aria-hidden": "true", textContent: "✓" }), el("span", { className: "title" }),
@@ -71,7 +71,7 @@ function picture(tile, frame, row, words) {
   const word = () => frame.replaceChildren(el("span", { className: "word" },
     el("b", { textContent: words.type(row) }), el("span", { textContent: row.prompt.slice(0, 160) })));
   if (!row.thumbnail) { word(); return; }
-  const image = el("img", { loading: "lazy", decoding: "async", alt: words.label(row), onerror: word, draggable: false });
+  const image = el("img", { loading: tile.eager ? "eager" : "lazy", decoding: "async", alt: words.label(row), onerror: word, draggable: false });
   image.onload = () => frame.classList.add("here");
   image.src = row.thumbnail;
   frame.replaceChildren(image);

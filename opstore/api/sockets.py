@@ -1,0 +1,28 @@
+"""Makes every answer leave at once: no connection to this server waits for the other side to confirm the part before.
+
+An answer is sent as a head and a body. By Nagle's rule the body waits until the head is confirmed, and a browser confirms after
+40 ms unless it has something to say: measured, 47 ms a thumbnail instead of 3. asyncio turns the rule off for sockets that were
+made as `IPPROTO_TCP`; Streamlit makes the one it listens on without saying so. What listens hands its options on to what it accepts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import socket
+
+
+def send_at_once() -> int:
+    """Turn Nagle's rule off for what the listening TCP sockets of this process accept from now on; return how many they are."""
+    found = 0
+    for item in gc.get_objects():
+        with contextlib.suppress(OSError, ReferenceError):
+            if type(item) is socket.socket and _listens(item):
+                item.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                found += 1
+    return found
+
+
+def _listens(item: socket.socket) -> bool:
+    internet = item.family in (socket.AF_INET, socket.AF_INET6) and item.type == socket.SOCK_STREAM
+    return internet and item.fileno() >= 0 and bool(item.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))

@@ -1,0 +1,184 @@
+"""What the Library finds, on tiles: the grid of a search, the grid of the trash, and what is said where there is nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import streamlit as st
+from babel.dates import format_date
+
+from opstore.cards import cards
+from opstore.errors import InvalidQuery
+from opstore.index import Count
+from opstore.index.language import parse, values, with_values
+from opstore.operation import Operation
+from opstore.service import Service
+from opstore.trash import KEPT
+from opstore.ui import acts, behind, parts, words
+from opstore.ui.away import leave
+from opstore.ui.components.choices import choices
+from opstore.ui.components.grid import grid
+from opstore.ui.library import LOOKS, View, go
+from opstore.ui.state import opened
+from opstore.ui.studio import naming
+from opstore.ui.words import _
+
+GRID = "library"
+#: Trashed operations that are shown; the rest comes when these are gone.
+TRASH_SHOWN = 2_000
+
+
+def results(service: Service, found: View) -> str | None:
+    """Show what the search finds; return the id of the operation that was just opened."""
+    first = _first(service, found)
+    total, span = behind.extent(service, found.query, found.mark) if found.mark else _extent(service, found.query)
+    if not total.n:
+        _nothing(service)
+    session = acts.acts()
+    _toast(session)
+    opened, unstacked, away = grid(
+        key=GRID,
+        words={**acts.spoken(service), "notes": _notes(found)},
+        on_act=lambda: acts.take(service, GRID),
+        source=found.source(),
+        first=first,
+        total={"n": total.n, "exact": total.exact},
+        span=span,
+        open=found.operation,
+        tags=list(service.index.facets().get("tag", ()))[:500],
+        outcome=session.outcome(),
+        trash=False,
+    )
+    if unstacked:
+        _unstack(service, found, unstacked)
+    if away:
+        leave(service, *away, found.query, found.order)
+    return opened
+
+
+def _first(service: Service, found: View) -> dict[str, Any] | None:
+    """Return the first page of what is found where the grid does not have it: it need not ask, and its pictures are on the way.
+
+    A grid that stands, and has looked by itself for what was typed or what a chip leads to, has it.
+    """
+    looks = st.session_state.pop(LOOKS, False)
+    stands, shown = GRID in st.session_state, found.source()
+    if stands and (looks or st.session_state.get("grid-source") == shown):
+        page = None
+    else:
+        page = cards(service, found.query, order=found.order, group=found.group, mark=found.mark)
+    st.session_state["grid-source"] = shown
+    return page
+
+
+def _notes(found: View) -> dict[str, str]:
+    """Return what stands under each variant where one batch is shown: a stack that was opened is a contact sheet."""
+    batches = values(found.query, "batch")
+    return naming.captions(opened().generation.batch(batches[0])) if len(batches) == 1 else {}
+
+
+def _unstack(service: Service, found: View, operation_id: str) -> None:
+    """Search for what stands behind a stack."""
+    row = service.index.get(operation_id)
+    query = found.query
+    if row and found.group == "batch" and row.batch_id:
+        query = with_values(query, "batch", [row.batch_id])
+    elif row and found.group == "inputs":
+        query = with_values(query, "images", [row.id])
+    elif row and found.group == "prompt":
+        phrase = " ".join(row.prompt.replace('"', " ").split())[:200]
+        query = f'{query} "{phrase}"'.strip() if _readable(f'"{phrase}"') else query
+    go(q=query, group=None)
+    st.rerun()
+
+
+def _toast(session: acts.Acts) -> None:
+    """Say once what was done elsewhere, and why something was not done."""
+    if done := st.session_state.pop("done", None):
+        st.toast(done)
+    if session.last and st.session_state.get("told") != session.last.id:
+        st.session_state["told"] = session.last.id
+        if failures := session.failures():
+            st.toast(parts.plain(failures))
+
+
+def _extent(service: Service, query: str) -> tuple[Count, str]:
+    """Return how many operations are found, and from when to when they were made."""
+    ends = [service.index.search(query, order=order, size=1).rows for order in ("oldest", "newest")]
+    told = [format_date(rows[0].moment.astimezone(words.zone()), "medium", locale=words.language()) for rows in ends if rows]
+    return service.index.count(query), " – ".join(dict.fromkeys(told))
+
+
+def _nothing(service: Service) -> None:
+    newest = service.index.search(size=1).rows
+    if not newest:
+        if service.store.operations.is_empty() or service.index.progress().ready:
+            if service.may("create"):
+                parts.note(_("The library is empty. Make the first one."))
+                st.page_link(parts.CREATE, label=_("Create"))
+            else:
+                parts.note(_("The library is empty."))
+        return
+    parts.note(_("Nothing matches. Searches that find something:"))
+    first = newest[0]
+    word = next((word for word in first.prompt.split() if len(word) > 3 and word.isalpha()), "")
+    examples = [word, f"type:{first.type}", f"date:{first.moment:%Y-%m}"]
+    chosen = choices([(text, "", text) for text in examples if _readable(text)], key="examples")
+    if chosen:
+        go(q=chosen, mark=None)
+        st.rerun()
+
+
+def _readable(text: str) -> bool:
+    try:
+        return bool(parse(text).root)
+    except InvalidQuery:
+        return False
+
+
+# -- trash ---------------------------------------------------------------------------------------------------------------
+
+
+def trash(service: Service) -> None:
+    """Show what is in the trash, to be restored or removed for good."""
+    found = service.curation.trashed()
+    kept = words.number(KEPT.days)
+    if not found:
+        parts.note(_("The trash is empty. What you move here stays for {days} days.").format(days=kept))
+    else:
+        st.caption(_("What is here can be restored; after {days} days it is removed for good.").format(days=kept))
+    session = acts.acts()
+    _toast(session)
+    grid(
+        key="trash",
+        words=acts.spoken(service),
+        on_act=lambda: acts.take(service, "trash"),
+        rows=[_trashed(item.operation_id, item.trashed_at, item.sidecar) for item in found[:TRASH_SHOWN]],
+        total={"n": len(found), "exact": True},
+        tags=[],
+        outcome=session.outcome(),
+        trash=True,
+    )
+
+
+def _trashed(operation_id: str, moment: datetime, sidecar: Mapping[str, Any] | None) -> dict[str, Any]:
+    operation = Operation.of(sidecar or {"operationId": operation_id})
+    shown = operation.output or next(iter(operation.inputs), None)
+    leaves = format_date((moment + KEPT).astimezone(words.zone()), "medium", locale=words.language())
+    return {
+        "id": operation_id,
+        "type": operation.type,
+        "status": operation.status,
+        "prompt": operation.prompt[:160],
+        "model": operation.model,
+        "output": None,
+        "thumbnail": parts.thumbnail_address(shown) if shown else None,
+        "video": False,
+        "rating": None,
+        "favorite": False,
+        "tags": [],
+        "stack": 1,
+        "note": _("until {day}").format(day=leaves),
+    }

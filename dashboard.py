@@ -12,10 +12,12 @@ from typing import Any
 
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
 
 from opstore.api import Api, middleware, send_at_once
 from opstore.app import Settings
 from opstore.ui import signin
+from opstore.ui.early import Early
 from opstore.ui.state import running
 
 
@@ -38,7 +40,7 @@ app = st.App(
     Path(__file__).parent / "opstore" / "ui" / "main.py",
     lifespan=lifespan,
     routes=Api(running, identify).routes(),
-    middleware=middleware(SETTINGS.share_url, signin.host(), identify),
+    middleware=[*middleware(SETTINGS.share_url, signin.host(), identify), Middleware(Early)],
 )
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ service = opened().service
 view = library.view()
 
 with st.sidebar, st.container(key="filter-panel"):
-    library.filters(service, view)
+    library.filters(view, service.index.facets())
 
 analytics.bar(service, view)
 library.mistake(view)

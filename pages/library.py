@@ -19,7 +19,8 @@ else:
     library.mistake(view)
     library.chip_row(view)
     indexing.progress(service)
-    chosen = results.results(service, view)
+    facets = service.index.facets()
+    chosen = results.results(service, view, facets)
     if chosen:
         library.go(operation=chosen)
 
@@ -28,7 +29,7 @@ with panel:
     if view.trash:
         st.button(_("Back to the library"), width="stretch", on_click=library.go, kwargs={"view": None})
     else:
-        library.filters(service, view)
+        library.filters(view, facets)
         st.button(_("Trash"), width="stretch", on_click=library.go, kwargs={"view": "trash", "operation": None})
 
 if not view.trash:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
 
 import opstore
 from opstore.app import App, Settings, open_store
 from opstore.errors import InvalidSetting, OpstoreError
 from opstore.service import NewOperation
+from opstore.ui.early import NEEDED, Early
 
+STREAMLIT = Path(streamlit.__file__).parent / "static"
 TOKEN = "r8_" + "x" * 37
 
 
@@ -122,3 +131,14 @@ def test_without_a_token_only_the_local_engine_is_set_up(tmp_path: Path) -> None
         return set(App(Settings(data=tmp_path / "data", **options)).runner._around.providers)
 
     assert makers() == {"local"} and makers(token=TOKEN) == {"local", "replicate"}
+
+
+def test_a_page_names_the_scripts_that_it_will_need_and_each_is_there() -> None:
+    page = Route("/{name}", lambda request: PlainTextResponse("page"))
+    client = TestClient(Starlette(routes=[page], middleware=[Middleware(Early)]))
+    named = re.findall("</(static/js/([^>]+))>; rel=modulepreload", client.get("/library").headers["link"])
+    assert {kind for kind in NEEDED["/library"] if not any(name.startswith(f"{kind}.") for _, name in named)} == set()
+    assert len(named) == len(set(named)) and all((STREAMLIT / path).is_file() for path, _ in named)
+    begun = (STREAMLIT / "index.html").read_text("utf-8")
+    assert not [name for _, name in named if name in begun], "every page begins with it"
+    assert "link" not in client.get("/compare").headers

@@ -1,8 +1,8 @@
 """Makes every answer leave at once: no connection to this server waits for the other side to confirm the part before.
 
-An answer is sent as a head and a body. By Nagle's rule the body waits until the head is confirmed, and a browser confirms after
-40 ms unless it has something to say: measured, 47 ms a thumbnail instead of 3. asyncio turns the rule off for sockets that were
-made as `IPPROTO_TCP`; Streamlit makes the one it listens on without saying so. What listens hands its options on to what it accepts.
+An answer is sent as a head and a body. By Nagle's rule the body waits until the head is confirmed, and the other side confirms
+after 40 ms unless it has something to say: measured, 47 ms a thumbnail instead of 3. asyncio turns the rule off for sockets that
+were made as `IPPROTO_TCP`; Streamlit makes the one it listens on without saying so. What it accepts has its options.
 """
 
 from __future__ import annotations

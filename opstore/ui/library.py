@@ -6,9 +6,10 @@ it, and none remembers anything of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -33,6 +34,10 @@ STYLE = Path(__file__).with_name("library.css")
 #: Filters that are a choice of names.
 NAMES = ("type", "status", "model", "provider", "tag")
 FIRST_DAY = date(2000, 1, 1)
+RATINGS = ("", ">=1", ">=2", ">=3", ">=4", "5")
+SPELLINGS: Mapping[str, Callable[[str], str]] = {"type": words.type_name, "status": words.status_name}
+#: Choices of a filter for which the grid looks by itself, the most used: all of them at 60 µs would take longer than they save.
+MOST_WAYS = 40
 #: No search reads so.
 _MARKED = "mark:"
 
@@ -247,9 +252,8 @@ def chip_row(found: View) -> None:
 # -- filters -------------------------------------------------------------------------------------------------------------
 
 
-def filters(service: Service, found: View) -> None:
-    """Show the filters; each is a part of the search's text and nothing else."""
-    facets = service.index.facets()
+def filters(found: View, facets: Mapping[str, Mapping[str, int]]) -> None:
+    """Show the filters over the names in use; each is a part of the search's text and nothing else."""
     labels = {
         "type": _("Type"),
         "status": _("Status"),
@@ -257,7 +261,6 @@ def filters(service: Service, found: View) -> None:
         "provider": _("Provider"),
         "tag": _("Tag or collection"),
     }
-    spellings: Mapping[str, Any] = {"type": words.type_name, "status": words.status_name}
     for name in NAMES:
         options = list(
             dict.fromkeys([*map(lambda text: _canonical(name, text), facets.get(name, ())), *st.session_state[f"filter-{name}"]])
@@ -266,12 +269,12 @@ def filters(service: Service, found: View) -> None:
             labels[name],
             options,
             key=f"filter-{name}",
-            format_func=spellings.get(name, str),
+            format_func=SPELLINGS.get(name, str),
             placeholder=_("all"),
             on_change=_chosen,
             args=(name,),
         )
-    ratings = ["", ">=1", ">=2", ">=3", ">=4", "5"]
+    ratings = list(RATINGS)
     if st.session_state["filter-rating"] not in ratings:
         ratings.append(st.session_state["filter-rating"])
     st.selectbox(_("Rating"), ratings, key="filter-rating", format_func=_rating_name, on_change=_rated)
@@ -283,6 +286,29 @@ def filters(service: Service, found: View) -> None:
     if (found.query or found.mark) and parts.button(_("Show everything"), key="show-everything", width="stretch"):
         go(q=None, mark=None)
         st.rerun()
+
+
+def ways(found: View, facets: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, str]]:
+    """Return where each choice of a filter, the order or the stacks leads, by the key of its box and its words."""
+    leads: dict[str, dict[str, str]] = {
+        "order": {_order_name(order): found.source(order=order) for order in ORDERS},
+        "group": {_group_name(group): found.source(group=group, order=ORDERS[0]) for group in ("", *STACKS)},
+        "filter-rating": {_rating_name(asked): _leading(found, "rating", asked) for asked in RATINGS},
+        "filter-favorite": {"": _leading(found, "favorite", "" if "yes" in values(found.query, "favorite") else "yes")},
+    }
+    for name in NAMES:
+        chosen = st.session_state[f"filter-{name}"]
+        spelling = SPELLINGS.get(name, str)
+        leads[f"filter-{name}"] = {
+            spelling(text): _leading(found, name, *chosen, text)
+            for text in islice(dict.fromkeys(_canonical(name, text) for text in facets.get(name, ())), MOST_WAYS)
+            if text not in chosen
+        }
+    return leads
+
+
+def _leading(found: View, field: str, *wanted: str) -> str:
+    return found.source(query=with_values(found.query, field, [text for text in wanted if text]))
 
 
 def _rating_name(asked: str) -> str:

@@ -20,7 +20,7 @@ from opstore.ui import acts, behind, parts, words
 from opstore.ui.away import leave
 from opstore.ui.components.choices import choices
 from opstore.ui.components.grid import grid
-from opstore.ui.library import LOOKS, View, go
+from opstore.ui.library import LOOKS, View, go, ways
 from opstore.ui.state import opened
 from opstore.ui.studio import naming
 from opstore.ui.words import _
@@ -30,7 +30,7 @@ GRID = "library"
 TRASH_SHOWN = 2_000
 
 
-def results(service: Service, found: View) -> str | None:
+def results(service: Service, found: View, facets: Mapping[str, Mapping[str, int]]) -> str | None:
     """Show what the search finds; return the id of the operation that was just opened."""
     first = _first(service, found)
     total, span = behind.extent(service, found.query, found.mark) if found.mark else _extent(service, found.query)
@@ -47,7 +47,8 @@ def results(service: Service, found: View) -> str | None:
         total={"n": total.n, "exact": total.exact},
         span=span,
         open=found.operation,
-        tags=list(service.index.facets().get("tag", ()))[:500],
+        tags=list(facets.get("tag", ()))[:500],
+        ways=ways(found, facets) if not found.mistake else {},
         outcome=session.outcome(),
         trash=False,
     )

@@ -1,7 +1,7 @@
 /* The grid of the library. Rows come from our own HTTP interface, so that scrolling runs no script of the page; tiles exist near
    the screen only. What a person does is shown at once, handed to the page one act at a time, and taken back where it fails. */
 
-const GAP = 12, CAPTION = 36, POLL = 2500, AGAIN = 3000, PATIENCE = 120000, TYPING = 40, REST = 150;
+const GAP = 12, CAPTION = 36, POLL = 2500, AGAIN = 3000, PATIENCE = 120000, REST = 150;
 const grids = new WeakMap();
 const stored = { get: (box, name) => { try { return JSON.parse(box.getItem(name)); } catch { return null; } },
   set: (box, name, value) => { try { box.setItem(name, JSON.stringify(value)); } catch { /* full, or not allowed: not kept */ } } };
@@ -35,7 +35,7 @@ class Grid {
     document.addEventListener("visibilitychange", () => this.poll(), on);
     addEventListener("popstate", () => { this.wentBack = Date.now(); }, on);
     addEventListener("opstore-source", event => this.ahead(event.detail), on);
-    document.addEventListener("input", event => this.typed(event), on);
+    lookAhead(this, on);
     addEventListener("opstore-acts", () => { this.queue.push(...unsent()); this.flush(); }, on);
     addEventListener("pagehide", () => { this.save(); this.keep(this.queue); }, on);
     this.scroller.addEventListener("scroll", () => this.scrolled(), { ...on, passive: true });
@@ -94,14 +94,6 @@ class Grid {
       this.data = { ...this.data, source, span: "" };
       this.begin(this.data, false, answer);
     } catch { /* the page's script will tell */ }
-  }
-
-  typed(event) {
-    if (!event.target.closest?.(".st-key-search") || !this.source) return;
-    clearTimeout(this.typing);
-    const query = new URLSearchParams(this.source.split("?")[1]);
-    query.set("q", event.target.value);
-    this.typing = setTimeout(() => this.ahead("/api/search?" + query), TYPING);
   }
 
   /* What was chosen stays chosen, and what was just taken away stays away, whatever list came in between. */

@@ -17,7 +17,9 @@ WAYS = ("compare", "share", "review", "use", "remix")
 _HERE = Path(__file__).parent
 _HTML = '<div class="root"></div>\n<span hidden></span>'
 _CSS = (_HERE / "grid.css").read_text("utf-8")
-_JS = "\n".join((_HERE / name).read_text("utf-8") for name in ("grid_pages.js", "grid_tiles.js", "grid_panels.js", "grid.js"))
+_JS = "\n".join(
+    (_HERE / name).read_text("utf-8") for name in ("grid_pages.js", "grid_tiles.js", "grid_panels.js", "grid_ahead.js", "grid.js")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ def grid(
     are to be taken: one of WAYS, and their ids.
 
     `on_act` is called when `sent(key)` has an act. Of `data` the grid knows: `total`, `span`, `open`, `tags` (known ones),
-    `outcome` (of the last act), `trash` (whether it shows the trash).
+    `outcome` (of the last act), `trash` (whether it shows the trash), `first` (the answer of `source`, or None), `ways` (sources
+    by the key of a box and the words of a choice in it, for which the grid looks as soon as it is made).
     """
     given = {"source": source, "rows": rows, "words": words, **data}
     heard: dict[str, Any] = {f"on_{name}_change": lambda: None for name in ("opened", "unstacked", "away")}

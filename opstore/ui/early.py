@@ -1,0 +1,74 @@
+"""Says with a page which parts of Streamlit's front end it will need: a browser has them when the page's script has run.
+
+Streamlit loads the script of each kind of element when the first one arrives, and that script's own imports after it. What is
+named here is only loaded sooner, never more: a name that a version does not have is left out.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit
+from streamlit import config
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+#: Kinds of elements by the page whose first screen has them.
+NEEDED = {
+    "/library": (
+        "BidiComponent",
+        "Html",
+        "PageLink",
+        "ButtonGroup",
+        "TextInput",
+        "Selectbox",
+        "Multiselect",
+        "DateInput",
+        "Checkbox",
+    ),
+}
+_IMPORT = re.compile(r"""(?:from|import)\s*["']\./([\w.-]+\.js)["']""")
+
+
+class Early:
+    """Adds to a page's answer the links to what it will need."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap `app`."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and complete the headers of a page."""
+        if scope["type"] != "http" or scope["path"] not in NEEDED:
+            await self._app(scope, receive, send)
+            return
+        link = links(scope["path"])
+
+        async def complete(message: Message) -> None:
+            if message["type"] == "http.response.start" and link:
+                message["headers"] = [*message["headers"], (b"link", link)]
+            await send(message)
+
+        await self._app(scope, receive, complete)
+
+
+@functools.cache
+def links(path: str) -> bytes:
+    """Return the Link header of a page: scripts of its elements and all that they import, beyond what every page begins with."""
+    if config.get_option("server.baseUrlPath"):
+        return b""
+    static = Path(streamlit.__file__).parent / "static"
+    scripts = static / "static" / "js"
+    wanted = [found.name for kind in NEEDED[path] for found in sorted(scripts.glob(f"{kind}.*.js"))]
+    begun = set(re.findall(r"static/js/([\w.-]+\.js)", (static / "index.html").read_text("utf-8")))
+    known: dict[str, None] = {}
+    while wanted:
+        name = wanted.pop()
+        if name not in known and name not in begun:
+            known[name] = None
+            wanted += _IMPORT.findall((scripts / name).read_text("utf-8"))
+    return ", ".join(f"</static/js/{name}>; rel=modulepreload" for name in known).encode()

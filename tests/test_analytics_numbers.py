@@ -20,7 +20,7 @@ from opstore.analytics import content, numbers, topics
 from opstore.analytics.behind import Mark, around, asked_by, behind, ids_after, mark_of
 from opstore.analytics.chart import Search
 from opstore.analytics.desk import Analytics
-from opstore.analytics.selection import QUARTER, Selection, local_quarters, outcome_of
+from opstore.analytics.selection import QUARTER, Selection, ascending, local_quarters, outcome_of
 from opstore.analytics.voice import Voice
 from opstore.errors import InvalidQuery
 from opstore.index import Index
@@ -150,6 +150,22 @@ def test_errors(told: Any) -> None:
         texts = Counter(row["error"] for row in of(failed, error_kind=line["error_kind"]) if row["error"] is not None)
         assert line["of_them"] == max(texts.values(), default=0)
         assert not texts or texts[line["example"]] == line["of_them"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [],
+        [3.0],
+        [0.1, 0.3, 0.2, 0.3, 0.1],
+        [1e-7, 3e-7, 2e-7],
+        [5.0, -1.0],
+        [1e12, 1.0, 2.0**48],
+        [70_000.5, 65.536, 0.0, 4_295.0],
+    ],
+)
+def test_numbers_are_put_in_order_of_equal_ones_the_first_first(values: list[float]) -> None:
+    assert ascending(np.array(values)).tolist() == sorted(range(len(values)), key=values.__getitem__)
 
 
 @pytest.mark.parametrize("column", ["elapsed_seconds", "predict_seconds"])

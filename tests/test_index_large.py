@@ -52,7 +52,7 @@ def test_every_search_finds_what_a_look_at_every_row_finds(library: tuple[Index,
         wanted = [row.id for row in matching(text, ordered(rows, "newest"), TODAY)]
         assert [row.id for row in index.search(text, size=1000).rows] == wanted, text
         assert index.count(text) == Count(len(wanted), True), text
-        assert list(index.numbers(text)) == sorted(index.places(wanted).values()), text
+        assert sorted(map(int, filter(None, index.numbers(text).split(",")))) == sorted(index.places(wanted).values()), text
 
 
 @pytest.mark.parametrize("order", ["newest", "oldest", "rating", "cost", "elapsed"])

@@ -14,7 +14,8 @@ import pandas as pd
 from opstore.analytics.behind import parameter_sets
 from opstore.analytics.numbers import SHOWN, Tally, by_period, main_cost, wilson
 from opstore.analytics.ranking import win_rates
-from opstore.analytics.selection import TENTHS, Base, Selection, Whole
+from opstore.analytics.rows import prompt_key
+from opstore.analytics.selection import TENTHS, Base, Bools, Numbered, Selection, Whole
 
 #: Words that say nothing of a prompt, French and English, folded.
 _SMALL = """
@@ -34,7 +35,7 @@ def top_prompts(selection: Selection, count: int = SHOWN) -> Tally:
     base, money = selection.base, main_cost(selection)
     n = selection.count("prompt")
     blank = base.once("blank", lambda: _blank(base))
-    if blank is not None:
+    if len(blank):
         n = n.copy()
         n[blank] = 0
     different = int(np.count_nonzero(n))
@@ -74,11 +75,10 @@ def top_prompts(selection: Selection, count: int = SHOWN) -> Tally:
     return Tally(table, total, len(selection) - total, {"different": different, "currency": money.currency})
 
 
-def _blank(base: Base) -> int | None:
-    """Return the number of the prompt that says nothing."""
-    texts = base.frame["prompt"].take(base.newest())
-    found = np.flatnonzero((texts.str.strip() == "").to_numpy())
-    return int(found[0]) if len(found) else None
+def _blank(base: Base) -> Whole:
+    """Return the number of the prompt that says nothing, if there is one: all of these have one key."""
+    rows = np.flatnonzero((base.frame["prompt_key"] == prompt_key("")).to_numpy(bool, na_value=False))
+    return base.axis("prompt").codes[rows[:1]]
 
 
 def _greatest(n: Whole, count: int) -> Whole:
@@ -111,19 +111,46 @@ def top_words(selection: Selection, count: int = 20) -> Tally:
 def _each(selection: Selection) -> tuple[Whole, int]:
     """Return how many rows have each word, and how many have any."""
     base, rows = selection.base, selection.rows
-    offsets, numbers, words, _folded = base.words()
-    lengths = base.once("word lengths", lambda: np.diff(offsets))
-    every = base.once("every word", lambda: (np.bincount(numbers, minlength=len(words)), int(np.count_nonzero(lengths))))
+    lengths = base.once("word lengths", lambda: np.diff(base.words()[0]))
+    everything = np.ones(len(lengths), bool)
+    every = base.once("every word", lambda: (_of_many(everything, base.words(), lengths), int(np.count_nonzero(lengths))))
     if rows is None:
         return every
     # The smaller part is counted: words are eight times as many as rows.
     fewer = rows if 2 * len(selection) <= len(rows) else ~rows
     chosen = np.flatnonzero(fewer)
-    part = lengths[chosen]
-    starts = offsets[:-1][chosen] - np.concatenate([[0], np.cumsum(part)[:-1]]) if len(part) else part
-    taken = numbers[np.repeat(starts, part) + np.arange(int(part.sum()))]
-    found = np.bincount(taken, minlength=len(words)), int(np.count_nonzero(part))
+    few = 5 * len(chosen) <= len(rows)
+    each = _of_some(chosen, base.words(), lengths) if few else _of_many(fewer, base.words(), lengths)
+    found = each, int(np.count_nonzero(lengths[chosen]))
     return found if fewer is rows else (every[0] - found[0], every[1] - found[1])
+
+
+#: Rows at a time: their words stay near the processor, which takes half the time.
+_CHUNK = 50_000
+
+
+def _of_some(chosen: Whole, words: Numbered, lengths: Whole) -> Whole:
+    """Return how often each word stands in some rows, by looking at theirs."""
+    offsets, numbers, names, _folded = words
+    found = np.zeros(len(names), np.int64)
+    for start in range(0, len(chosen), _CHUNK):
+        these = chosen[start : start + _CHUNK]
+        part = lengths[these]
+        ends = np.cumsum(part)
+        taken = numbers[np.repeat(offsets[these] - (ends - part), part) + np.arange(ends[-1])]
+        found += np.bincount(taken, minlength=len(names))
+    return found
+
+
+def _of_many(rows: Bools, words: Numbered, lengths: Whole) -> Whole:
+    """Return the same by walking through all words."""
+    offsets, numbers, names, _folded = words
+    found = np.zeros(len(names), np.int64)
+    for start in range(0, len(rows), _CHUNK):
+        end = min(start + _CHUNK, len(rows))
+        part = numbers[offsets[start] : offsets[end]]
+        found += np.bincount(part[np.repeat(rows[start:end], lengths[start:end])], minlength=len(names))
+    return found
 
 
 def _groups(folded: list[str]) -> tuple[Whole, npt.NDArray[np.bool_]]:
@@ -148,6 +175,13 @@ def parameters(selection: Selection) -> Tally:
     empty = int(sum(n[place] for place in np.flatnonzero(n) if not sets[place]))
     total = int(n.sum()) - empty
     return Tally(pd.DataFrame(rows, columns=["parameter", "value", "n"]), total, len(selection) - total)
+
+
+def choices(tally: Tally, count: int) -> pd.DataFrame:
+    """Return the rows of `parameters` that say most: four values of each at most, and last what everybody sets alike."""
+    spread = tally.table.groupby("parameter")["value"].transform("size")
+    rows = tally.table.assign(single=spread == 1).sort_values("single", kind="stable")
+    return rows.groupby("parameter", sort=False).head(4).head(count)
 
 
 # -- routing -------------------------------------------------------------------------------------------------------------

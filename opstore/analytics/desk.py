@@ -80,18 +80,30 @@ class Analytics:
 
         state = held or self.held()
         base = self._based(state)
-        if not text.strip():
-            return Selection(base)
-        key = (state.version, text, self.today())
+        key = (state.version, text.strip() and text, self.today())
         found = self._selections.get(key)
         if found is None:
-            seconds = base.once("id seconds", lambda: state.snapshot.table["second"].to_numpy())
-            finder = Finder(base, seconds, self.today(), lambda asked: self._rows(state, asked))
-            found = Selection(base, finder.rows(parse(text)))
+            query = parse(text)
+            if query.root is None:
+                found = Selection(base)
+            else:
+                seconds = base.once("id seconds", lambda: state.snapshot.table["second"].to_numpy())
+                finder = Finder(base, seconds, self.today(), lambda asked: self._rows(state, asked))
+                found = Selection(base, finder.rows(query))
             if len(self._selections) >= KEPT:
                 self._selections.clear()
             self._selections[key] = found
         return found
+
+    def prepare(self) -> None:
+        """Count what takes longest of a page of charts, in another thread than the one that draws them from their top."""
+        from opstore.analytics import content, numbers
+
+        everything = self.select("")
+        for column in ("elapsed_seconds", "predict_seconds"):
+            numbers.times(everything, "operation_type", column)
+        for tell in (content.top_prompts, content.top_words, content.storage):
+            tell(everything)
 
     def behind(self, text: str, mark: str, held: Held | None = None) -> Selection:
         """Return what a search finds of what a mark of a chart counts; raise InvalidRequest for a text that is no mark."""
@@ -128,12 +140,13 @@ class Analytics:
         """Return which rows the index finds; those that the frame does not know yet are nobody's."""
         import numpy as np
 
-        numbers = np.frombuffer(self._index.numbers(text), np.int64)
+        found = self._index.numbers(text)
+        numbers = np.fromstring(found, np.int64, sep=",") if found else np.array([], np.int64)
         places = held.snapshot.table["at"].to_numpy()[::-1]
         rows = np.zeros(len(places), bool)
         if len(numbers) and len(places):
-            found = np.minimum(np.searchsorted(places, numbers), len(places) - 1)
-            rows[found[places[found] == numbers]] = True
+            at = np.minimum(np.searchsorted(places, numbers), len(places) - 1)
+            rows[at[places[at] == numbers]] = True
         return rows[::-1]
 
     def period(self, text: str) -> Period | None:
@@ -190,7 +203,8 @@ class Analytics:
 def _words(held: Held) -> Numbered:
     import numpy as np
 
-    column = held.snapshot.table["words"].combine_chunks()
+    column = held.snapshot.table["words"]
+    column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()  # which copies
     offsets = column.offsets.to_numpy().astype(np.int64)
     vocabulary = held.snapshot.vocabulary
     numbers = column.values.to_numpy()

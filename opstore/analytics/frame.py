@@ -18,9 +18,10 @@ def frame_of(table: pa.Table) -> pd.DataFrame:
 
 def _series(values: Any, dtype: str) -> pd.Series[Any]:
     if dtype == DTYPES["category"]:
+        coded: pd.Series[Any] = values.to_pandas().astype("category")
         # A dictionary may hold what no row has any more; a category that is nowhere is none.
-        coded: pd.Series[Any] = values.to_pandas().astype("category").cat.remove_unused_categories()
-        return coded
+        used = np.bincount(coded.cat.codes.to_numpy() + 1, minlength=len(coded.cat.categories) + 1)[1:]
+        return coded if used.all() else coded.cat.remove_unused_categories()
     if dtype == DTYPES["text"]:
         # As they lie: the way over objects takes a second for the texts of a million.
         text: Any = pd.StringDtype(na_value=np.nan)

@@ -47,15 +47,19 @@ class Base:
         """`words` are the offsets and numbers of each row's words, the vocabulary, and its folded twin."""
         self.frame = frame
         self._made: dict[Any, Any] = {} if words is None else {"words": words}
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._making: dict[Any, threading.RLock] = {}
 
     def once(self, key: Any, make: Callable[[], _T]) -> _T:
-        """Return what `make` made the first time."""
-        with self._lock:
-            if key not in self._made:
-                self._made[key] = make()
-            found: _T = self._made[key]
-            return found
+        """Return what `make` made the first time; several threads make different things beside each other."""
+        if key not in self._made:
+            with self._lock:
+                making = self._making.setdefault(key, threading.RLock())
+            with making:
+                if key not in self._made:
+                    self._made[key] = make()
+        found: _T = self._made[key]
+        return found
 
     # -- axes ------------------------------------------------------------------------------------------------------------
 
@@ -101,6 +105,9 @@ class Base:
         seconds = self.seconds()
         there = seconds > _NEVER
         quarters = np.floor_divide(seconds, QUARTER)
+        if there.all():
+            known, places = distinct(quarters)
+            return known, places.astype(np.int32)
         codes = np.full(len(seconds), -1, np.int32)
         known, places = distinct(quarters[there])
         codes[there] = places
@@ -121,8 +128,8 @@ class Base:
 
         def make() -> Whole:
             moments = self.frame["timestamp"]
-            values = moments.to_numpy("datetime64[s]").astype(np.int64)
-            return np.where(moments.isna().to_numpy(), _NEVER, values)
+            there, units = moments.array.asi8, {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+            return np.where(there == _NEVER, _NEVER, there // units[moments.dt.unit])
 
         return self.once("seconds", make)
 
@@ -147,7 +154,7 @@ class Base:
                 return rows[np.argsort(self.axis(by).codes[rows], kind="stable")]
             values = self.number(name)
             found = np.flatnonzero(~np.isnan(values)).astype(np.int32)
-            return found[np.argsort(values[found], kind="stable")]
+            return found[ascending(values[found])]
 
         return self.once(("order", name, by), make)
 
@@ -259,6 +266,26 @@ class Selection:
             self._taken[key] = make()
         found: _T = self._taken[key]
         return found
+
+
+def ascending(values: Numbers) -> npt.NDArray[np.int64]:
+    """Return the places of numbers from the least to the greatest, of equal ones the first first.
+
+    Whole milliseconds, or microseconds, are sorted digit by digit (of 16 bits), which takes a quarter of the time.
+    """
+    for unit in (1e3, 1e6):
+        if len(values) and values.min() >= 0 and values.max() < 2**48 / unit:
+            keys = np.rint(values * unit)
+            if np.array_equal(keys / unit, values):
+                return _by_digits(keys.astype(np.uint32) if keys.max() < 2**32 else keys.astype(np.uint64))
+    return np.argsort(values, kind="stable")
+
+
+def _by_digits(keys: npt.NDArray[np.uint32] | npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    places = np.argsort(keys.astype(np.uint16), kind="stable")
+    for digit in range(16, int(keys.max()).bit_length(), 16):
+        places = places[np.argsort((keys[places] >> digit).astype(np.uint16), kind="stable")]
+    return places
 
 
 def distinct(values: Whole) -> tuple[Whole, Whole]:

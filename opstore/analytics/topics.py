@@ -68,10 +68,7 @@ def parameters(selection: Selection, search: Search, voice: Voice) -> Chart:
     title = _("Parameters used")
     if not tally:
         return empty("parameters", title, _("No operation here has parameters."), tally)
-    # What everybody sets alike comes last: the choices are what is interesting.
-    spread = tally.table.groupby("parameter")["value"].transform("size")
-    rows = tally.table.assign(single=spread == 1).sort_values("single", kind="stable")
-    rows = rows.groupby("parameter", sort=False).head(4).head(14)
+    rows = content.choices(tally, 14)
     names = [voice.parameter(name, value) for name, value in zip(rows["parameter"], rows["value"], strict=True)]
     made = Drawing(bars_height(len(rows)) - 40)
     colours = {

@@ -15,15 +15,17 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from opstore.errors import DamagedOperation, InvalidRequest, OperationNotFound, OpstoreError, UnsafeFile, said, shown
-from opstore.exports.work import Work
+from opstore.exports.work import Stored, Work
 from opstore.files import storage_errors
 from opstore.index import MAX_PAGE, Index
 from opstore.index.language import parse
+from opstore.index.reader import Reader
+from opstore.index.table import sidecar_of
 from opstore.names import check_operation_id
-from opstore.operation import Operation, timestamp
+from opstore.operation import Operation, encode, timestamp
 from opstore.store import Store
 from opstore.thumbnails import Thumbnails
 
@@ -166,16 +168,25 @@ class Exports:
             if after is None:
                 return
 
-    def _sidecars(self, names: Iterator[str], work: Work, report: Callable[[int], None]) -> Iterator[dict[str, Any]]:
-        for done, operation_id in enumerate(names, 1):
-            try:
-                sidecar = self._store.get_operation_metadata(operation_id)
-            except (OperationNotFound, DamagedOperation, UnsafeFile) as error:
-                work.leave_out(operation_id, str(error))
-            else:
-                work.written += 1
-                yield sidecar
-            report(done)
+    def _sidecars(self, names: Iterator[str], work: Work, report: Callable[[int], None]) -> Iterator[Stored]:
+        folder = self._store.operations.path
+        with Reader(folder) if folder.is_dir() else contextlib.nullcontext() as reader:
+            for done, operation_id in enumerate(names, 1):
+                try:
+                    found = self._stored(reader, operation_id)
+                except (OperationNotFound, DamagedOperation, UnsafeFile) as error:
+                    work.leave_out(operation_id, str(error))
+                else:
+                    work.written += 1
+                    yield found
+                report(done)
+
+    def _stored(self, reader: Reader | None, operation_id: str) -> Stored:
+        observed = reader.data(operation_id) if reader else None
+        if observed and isinstance(observed[0], bytes):
+            return sidecar_of(observed[0], operation_id), observed[0]
+        sidecar = self._store.get_operation_metadata(operation_id)  # raises what is wrong
+        return sidecar, encode(sidecar)
 
     def _thumbnail(self, operation: Operation) -> Path | None:
         for name in (*operation.outputs, *operation.intermediates, *operation.inputs):

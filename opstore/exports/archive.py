@@ -14,16 +14,16 @@ import zipfile
 from collections.abc import Generator, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from opstore.analytics.rows import Row
+from opstore.analytics.rows import row_of
 from opstore.errors import OpstoreError
 from opstore.exports.cells import csv_line, guarded
 from opstore.exports.texts import Lines
-from opstore.exports.work import Sink, Work
+from opstore.exports.work import Sink, Stored, Work
 from opstore.files import storage_errors
 from opstore.names import sidecar_name
-from opstore.operation import Operation, encode
+from opstore.operation import Operation
 
 PART = 1024 * 1024
 #: A zip knows no time before 1980, and none after 2107.
@@ -101,18 +101,20 @@ class _Forgetful(dict[str, zipfile.ZipInfo]):
 def _members(work: Work, archive: zipfile.ZipFile, sink: Sink, table: Path) -> Iterator[bytes]:
     lines = Lines()
     with storage_errors(), table.open("w+b") as kept:
-        for sidecar, row in work.rows():
+        for sidecar, data in work.sidecars:
+            row = row_of(sidecar, sidecar["operationId"])
             lines.add(csv_line(row))
             if lines.full():
                 kept.write(lines.taken())
-            yield from _operation(work, archive, sink, sidecar, row)
+            yield from _operation(work, archive, sink, (sidecar, data), row.timestamp)
         kept.write(lines.taken())
         size = kept.tell()
         kept.seek(0)
         yield from _copied(archive, sink, _info("metadata.csv", None, packed=True), kept, size)
 
 
-def _operation(work: Work, archive: zipfile.ZipFile, sink: Sink, sidecar: dict[str, Any], row: Row) -> Iterator[bytes]:
+def _operation(work: Work, archive: zipfile.ZipFile, sink: Sink, stored: Stored, moment: datetime | None) -> Iterator[bytes]:
+    sidecar, data = stored
     operation = Operation.of(sidecar)
     # Names that the grammar grants to this operation, and no others: nothing that is unpacked can leave its folder.
     for name in dict.fromkeys((*operation.inputs, *operation.intermediates, *operation.outputs)):
@@ -124,8 +126,8 @@ def _operation(work: Work, archive: zipfile.ZipFile, sink: Sink, sidecar: dict[s
         with file:
             size = file.seek(0, io.SEEK_END)
             file.seek(0)
-            yield from _copied(archive, sink, _info(f"operations/{name}", row.timestamp), file, size)
-    archive.writestr(_info(f"operations/{sidecar_name(operation.id)}", row.timestamp, packed=True), encode(sidecar))
+            yield from _copied(archive, sink, _info(f"operations/{name}", moment), file, size)
+    archive.writestr(_info(f"operations/{sidecar_name(operation.id)}", moment, packed=True), data)
     if sink.full():
         yield sink.taken()
 

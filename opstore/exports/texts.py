@@ -60,7 +60,7 @@ def json_line(sidecar: dict[str, Any]) -> bytes:
 def json_parts(work: Work) -> Generator[bytes]:
     """Yield the sidecars as they are, one a line."""
     held = bytearray()
-    for sidecar in work.sidecars:
+    for sidecar, _data in work.sidecars:
         held += json_line(sidecar)
         if len(held) >= PART:
             yield bytes(held)

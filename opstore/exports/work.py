@@ -21,6 +21,8 @@ from opstore.store import Store
 PART = 256 * 1024
 #: What a killed process left behind is swept away by the next export after this many seconds.
 _LEFT = 24 * 3600.0
+#: A sidecar, and its bytes as they are stored.
+Stored = tuple[dict[str, Any], bytes]
 
 
 @dataclass
@@ -31,7 +33,7 @@ class Work:
     """
 
     store: Store
-    sidecars: Iterator[dict[str, Any]]
+    sidecars: Iterator[Stored]
     about: tuple[tuple[str, str], ...] = ()
     thumbnail: Callable[[Operation], Path | None] | None = None
     left_out: list[tuple[str, str]] = field(default_factory=list)
@@ -46,7 +48,7 @@ class Work:
 
     def rows(self) -> Iterator[tuple[dict[str, Any], Row]]:
         """Yield every sidecar with its row."""
-        for sidecar in self.sidecars:
+        for sidecar, _data in self.sidecars:
             yield sidecar, row_of(sidecar, sidecar["operationId"])
 
     @contextlib.contextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from array import array
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -289,11 +288,11 @@ class Index:
 
         return self._ask(ask)
 
-    def numbers(self, text: str) -> array[int]:
-        """Return the numbers of all rows that a search finds, ascending."""
+    def numbers(self, text: str) -> str:
+        """Return the numbers of all rows that a search finds, with commas between, in any order."""
         query = parse(text)
 
-        def ask() -> array[int]:
+        def ask() -> str:
             with self._database.reading() as connection:
                 return Pages(connection, self._plan(connection, query), "newest").numbers()
 

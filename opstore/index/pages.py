@@ -8,8 +8,6 @@ is looked for among the newest only (`LOOK`): reading positions takes a microsec
 
 from __future__ import annotations
 
-import itertools
-from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -129,17 +127,21 @@ class Pages:
         source, values = _source(plan, "at")
         return int(self._db.execute(f"SELECT count(*) FROM (SELECT 1 {source} LIMIT ?)", (*values, limit + 1)).fetchone()[0])
 
-    def numbers(self) -> array[int]:
-        """Return the numbers of all rows that are found, ascending: for who holds the rows already."""
-        plan = self._plan.merged or self._plan
-        found = sorted(itertools.chain.from_iterable(map(self._numbers, filter(None, (plan, plan.doubtful)))))
-        return array("q", found)
+    def numbers(self) -> str:
+        """Return the numbers of all rows that are found, with commas between, in any order: for who holds the rows already.
 
-    def _numbers(self, plan: Plan) -> Iterator[int]:
+        As one text made by the engine, which takes a third of the time of as many rows.
+        """
+        plan = self._plan.merged or self._plan
+        return ",".join(filter(None, map(self._numbers, filter(None, (plan, plan.doubtful)))))
+
+    def _numbers(self, plan: Plan) -> str | None:
         if plan.nothing or plan.low >= plan.high:
-            return iter(())
+            return None
         source, values = _source(plan, "at")
-        return (at for (at,) in self._db.execute(f"SELECT {'op.at' if plan.match is None else 'body.rowid'} {source}", values))
+        number = "op.at" if plan.match is None else "body.rowid"
+        found: str | None = self._db.execute(f"SELECT group_concat({number}) {source}", values).fetchone()[0]
+        return found
 
     def changes(self) -> tuple[int, ...]:
         """Return numbers that are others as soon as the index holds something else."""

@@ -106,7 +106,7 @@ class _Report:
                     filter(
                         None,
                         [
-                            f"95 %: {self._say.interval(low, high)}"
+                            self._("95 %: {interval}").format(interval=self._say.interval(low, high))
                             if now["tried"] and low is not None and high is not None
                             else "",
                             self._points(share, past),
@@ -168,20 +168,28 @@ class _Report:
         yield self._wins()
         yield self._storage()
 
-    def _section(self, title: str, says: str, tally: Tally, chart: Markup, rows: Markup | None = None) -> Markup:
-        """Return a section; what it leaves out is said with it, and where there is nothing that is said instead."""
-        counted = self._say.ngettext("{count} operation counted", "{count} operations counted", tally.n)
-        missing = self._say.ngettext("{count} says nothing of it", "{count} say nothing of it", tally.missing)
-        told = f"{says} {counted}{f'; {missing}' if tally.missing else ''}."
+    def _section(self, title: str, says: str, tally: Tally, chart: Markup, rows: Markup | None = None, hidden: int = 0) -> Markup:
+        """Return a section; what it leaves out is said with it, and where there is nothing that is said instead.
+
+        `hidden` are the lines that are too many to be shown.
+        """
         if not tally:
             return _SECTION.format(title, says, _NOTHING.format(self._("None of the operations says anything of it.")), "")
-        return _SECTION.format(title, told, chart, rows or "")
+        counted = self._say.ngettext("{count} operation counted", "{count} operations counted", tally.n)
+        missing = self._say.ngettext("{count} says nothing of it", "{count} say nothing of it", tally.missing)
+        whole = self._("{says} {counted}; {missing}.") if tally.missing else self._("{says} {counted}.")
+        told = [whole.format(says=says, counted=counted, missing=missing)]
+        if hidden:
+            told.append(self._say.ngettext("{count} rarer one is not shown.", "{count} rarer ones are not shown.", hidden))
+        return _SECTION.format(title, " ".join(told), chart, rows or "")
 
     def _by_type(self) -> Markup:
         tally = numbers.by_category(self._chosen, "operation_type")
         title = self._("Operations by type")
-        items = [svg.Bar(self._say.type_name(row.operation_type), row.n, self._say.number(row.n)) for row in rows_of(tally)]
-        return self._section(title, self._("How many operations of each type were asked for."), tally, svg.bars(title, items))
+        found, hidden = _top(tally)
+        items = [svg.Bar(self._say.type_name(row.operation_type), row.n, self._say.number(row.n)) for row in found]
+        says = self._("How many operations of each type were asked for.")
+        return self._section(title, says, tally, svg.bars(title, items), hidden=hidden)
 
     def _over_time(self) -> Markup:
         tally = numbers.over_time(self._chosen)
@@ -200,6 +208,7 @@ class _Report:
         tally = numbers.by_category(self._chosen, "operation_type")
         title = self._("Rates of success and failure")
         rows = [row for row in rows_of(tally) if row.tried]
+        rows, hidden = rows[:MOST_ROWS], max(0, len(rows) - MOST_ROWS)
         items = [
             svg.Share(
                 self._say.type_name(row.operation_type),
@@ -211,12 +220,12 @@ class _Report:
             for row in rows
         ]
         says = self._("The share that ended with a result, of those that nobody stopped; the line is the 95 % interval (Wilson).")
-        return self._section(title, says, tally, svg.shares(title, items))
+        return self._section(title, says, tally, svg.shares(title, items, self._say.share), hidden=hidden)
 
     def _times(self) -> Markup:
         tally = mean_times(self._chosen)
         title = self._("Mean time per operation")
-        found = rows_of(tally)
+        found, hidden = _top(tally)
         items = [svg.Bar(self._say.type_name(row.operation_type), row.mean, self._say.seconds(row.mean)) for row in found]
         names = (self._("Type"), self._("Operations"), self._("Mean"), self._("Median"), self._("95 of 100 within"))
         lines = [
@@ -230,12 +239,12 @@ class _Report:
             for row in found
         ]
         says = self._("Time from the request to the stored result, as people waited for it.")
-        return self._section(title, says, tally, svg.bars(title, items), table(_columns(names), lines))
+        return self._section(title, says, tally, svg.bars(title, items), table(_columns(names), lines), hidden)
 
     def _cost(self) -> Markup:
         tally = numbers.cost_by(self._chosen, "model")
         title, currency = self._("Cost by model"), tally.extra["currency"]
-        found = rows_of(tally)[:MOST_ROWS]
+        found, hidden = _top(tally)
         items = [svg.Bar(row.model, row.cost, self._say.money(row.cost, currency)) for row in found]
         names = (
             self._("Model"),
@@ -261,7 +270,7 @@ class _Report:
             says += " " + self._("{count} in other currencies are left out.").format(
                 count=self._say.number(tally.extra["others"])
             )
-        return self._section(title, says, tally, svg.bars(title, items), table(_columns(names), lines))
+        return self._section(title, says, tally, svg.bars(title, items), table(_columns(names), lines), hidden)
 
     def _cost_time(self) -> Markup:
         tally = numbers.cost_over_time(self._chosen)
@@ -305,14 +314,14 @@ class _Report:
     def _errors(self) -> Markup:
         tally = numbers.errors(self._chosen)
         title = self._("Failures by cause")
-        found = rows_of(tally)
+        found, hidden = _top(tally)
         items = [svg.Bar(self._say.cause(row.error_kind), row.n, self._say.number(row.n)) for row in found]
         names = [Column(self._("Cause"), False), Column(self._("Operations")), Column(self._("For example"), False)]
         lines = [
             (self._say.cause(row.error_kind), self._say.number(row.n), svg.cut(str(row.example or "–"), 240)) for row in found
         ]
         says = self._("Failed operations, their errors grouped by cause.")
-        return self._section(title, says, tally, svg.bars(title, items), table(names, lines))
+        return self._section(title, says, tally, svg.bars(title, items), table(names, lines), hidden)
 
     def _rhythm(self) -> Markup:
         tally = numbers.rhythm(self._chosen, self._say.zone)
@@ -340,21 +349,22 @@ class _Report:
             if row.n
         ]
         says = self._("An analysis that knows itself is kept as often as it is sure; the line is the 95 % interval (Wilson).")
-        return self._section(title, says, tally, svg.shares(title, items))
+        return self._section(title, says, tally, svg.shares(title, items, self._say.share))
 
     def _ratings(self) -> Markup:
         tally = content.ratings(self._chosen)
         title = self._("Ratings by model")
+        found, hidden = _top(tally)
         items = [
-            svg.Bar(str(row.model), row.mean, f"{self._say.number(row.mean, 1)} ★ ({self._say.number(row.n)})")
-            for row in rows_of(tally)[:MOST_ROWS]
+            svg.Bar(str(row.model), row.mean, f"{self._say.number(row.mean, 1)} ★ ({self._say.number(row.n)})") for row in found
         ]
-        return self._section(title, self._("The mean of the stars, and how many were given."), tally, svg.bars(title, items))
+        says = self._("The mean of the stars, and how many were given.")
+        return self._section(title, says, tally, svg.bars(title, items), hidden=hidden)
 
     def _computed(self) -> Markup:
         tally = computed(self._chosen)
         title = self._("Median computing time")
-        found = rows_of(tally)
+        found, hidden = _top(tally)
         items = [svg.Bar(self._say.type_name(row.operation_type), row.median, self._say.seconds(row.median)) for row in found]
         names = (self._("Type"), self._("Operations"), self._("Median"), self._("95 of 100 within"))
         lines = [
@@ -367,17 +377,15 @@ class _Report:
             for row in found
         ]
         says = self._("Time that the providers say they computed, all steps together; what is waited beside it is not in it.")
-        return self._section(title, says, tally, svg.bars(title, items), table(_columns(names), lines))
+        return self._section(title, says, tally, svg.bars(title, items), table(_columns(names), lines), hidden)
 
     def _parameters(self) -> Markup:
         tally = content.parameters(self._chosen)
         title = self._("Parameters used")
-        items = [
-            svg.Bar(self._say.parameter(row.parameter, row.value), row.n, self._say.number(row.n))
-            for row in rows_of(tally)[:MOST_ROWS]
-        ]
+        shown: list[Any] = list(content.choices(tally, MOST_ROWS).itertuples(index=False))
+        items = [svg.Bar(self._say.parameter(row.parameter, row.value), row.n, self._say.number(row.n)) for row in shown]
         says = self._("The commonest values of the commonest parameters; seeds and texts are not counted.")
-        return self._section(title, says, tally, svg.bars(title, items))
+        return self._section(title, says, tally, svg.bars(title, items), hidden=len(tally.table) - len(shown))
 
     def _proposals(self) -> Markup:
         tally = content.workflows(self._chosen)
@@ -387,7 +395,8 @@ class _Report:
         edges = [f"{at * 10}–{at * 10 + 10}" for at in range(10)]
         cells = [[int(value) for value in row] for row in rows.to_numpy()]
         says = self._("How often each type was proposed, by how sure the analysis was, in percent.")
-        return self._section(title, says, tally, svg.heat(title, names, edges, cells, svg.LABEL))
+        chart = svg.heat(title, names, edges, cells, svg.LABEL)
+        return self._section(title, says, tally, chart, hidden=len(tally.table) - len(rows))
 
     def _wins(self) -> Markup:
         tally = content.wins(self._chosen, self._found.votes)
@@ -407,7 +416,7 @@ class _Report:
         )
         if not tally:
             return _SECTION.format(title, says, _NOTHING.format(self._("No blind vote was between two models here.")), "")
-        return _SECTION.format(title, says, svg.shares(title, items), "")
+        return _SECTION.format(title, says, svg.shares(title, items, self._say.share), "")
 
     def _picture(self, operation_id: str | None) -> Markup | str:
         data = self._found.picture(operation_id) if self._found.picture and operation_id else None
@@ -441,6 +450,12 @@ class _Report:
                 )
             )
         return Markup("<footer>{}</footer>").format(" ".join(told))
+
+
+def _top(tally: Tally) -> tuple[list[Any], int]:
+    """Return the rows that are shown, and how many are not."""
+    found = rows_of(tally)
+    return found[:MOST_ROWS], max(0, len(found) - MOST_ROWS)
 
 
 def _columns(names: Sequence[str]) -> list[Column]:

@@ -6,12 +6,13 @@ stand beside their bars, series have a legend in words.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
-WIDTH, ROW, LABEL, VALUE = 720, 26, 190, 110
+WIDTH, ROW, LABEL, VALUE = 720, 26, 200, 110
 _TEXT = Markup('<text x="{:.1f}" y="{:.1f}" class="{}">{}</text>')
 _RECT = Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" class="{}"><title>{}</title></rect>')
 _LINE = Markup('<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" class="{}"/>')
@@ -60,14 +61,14 @@ def bars(title: str, items: Sequence[Bar]) -> Markup:
     return _FRAME.format(WIDTH, max(len(items), 1) * ROW, title, Markup("").join(parts))
 
 
-def shares(title: str, items: Sequence[Share]) -> Markup:
-    """Return a point with its interval for each share, on a scale from 0 to 100 %."""
+def shares(title: str, items: Sequence[Share], told: Callable[[float], str]) -> Markup:
+    """Return a point with its interval for each share, on a scale from 0 to 100 %, which `told` writes."""
     room = WIDTH - LABEL - VALUE - 40
     height = len(items) * ROW
     parts = []
     for tick in (0, 0.25, 0.5, 0.75, 1):
         x = LABEL + tick * room
-        parts += [_LINE.format(x, 0, x, height, "grid"), _TEXT.format(x, height + 16, "tick", f"{tick * 100:.0f} %")]
+        parts += [_LINE.format(x, 0, x, height, "grid"), _TEXT.format(x, height + 16, "tick", told(tick))]
     for at, item in enumerate(items):
         y = at * ROW + ROW / 2
         parts += [
@@ -84,7 +85,7 @@ def columns(
 ) -> Markup:
     """Return stacked columns over time: `series` are (name, class, a value for each tick)."""
     totals = [sum(values) for values in zip(*(values for _name, _kind, values in series), strict=True)]
-    most = max(totals, default=0) or 1
+    most = _round(max(totals, default=0) or 1)
     left, height, top = 84.0, 200.0, 24.0
     step = (WIDTH - left - 8) / max(len(ticks), 1)
     parts = []
@@ -99,7 +100,7 @@ def columns(
                 base -= size
                 parts.append(
                     _RECT.format(
-                        left + at * step + 0.5, base, max(step - 1, 0.8), size, kind, f"{when} · {name}: {told(values[at])}"
+                        left + (at + 0.06) * step, base, max(step * 0.88, 0.8), size, kind, f"{when} · {name}: {told(values[at])}"
                     )
                 )
     every = max(1, -(-len(ticks) // 8))
@@ -110,6 +111,14 @@ def columns(
             parts += [_RECT.format(x, 4, 10, 10, kind, name), _TEXT.format(x + 15, 13, "value", name)]
             x += 40 + 7.2 * len(name)
     return _FRAME.format(WIDTH, top + height + 26, title, Markup("").join(parts))
+
+
+def _round(most: float) -> float:
+    """Return the top of a scale: a number whose half is short, too, and that is no smaller."""
+    if most == round(most) and most <= 10:
+        return most + most % 2  # half an operation is none
+    ten = 10.0 ** math.floor(math.log10(most))
+    return ten * next(step for step in (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10) if most <= step * ten * (1 + 1e-9))
 
 
 def heat(title: str, rows: Sequence[str], names: Sequence[str], cells: Sequence[Sequence[int]], left: int = 64) -> Markup:

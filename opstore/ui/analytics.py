@@ -61,22 +61,32 @@ def loaded(service: Service) -> bool:
     """Say whether the frame is there; where it takes long, show how far it is and come back."""
     if service.analytics.is_loaded():
         return True
-    thread = threading.Thread(target=partial(_load, service), name="opstore-analytics", daemon=True)
+    there = threading.Event()
+    thread = threading.Thread(target=_load, args=(service, there), name="opstore-analytics", daemon=True)
     thread.start()
-    thread.join(PATIENCE)
+    _charts_loaded()  # meanwhile
+    there.wait(PATIENCE)
     if service.analytics.is_loaded():
         return True
-    if not thread.is_alive():
+    if there.is_set():
         service.analytics.held()  # raises what went wrong
     st.fragment(_waiting, run_every=1.0)(service, thread)
     return False
 
 
-def _load(service: Service) -> None:
+def _charts_loaded() -> None:
+    from opstore.analytics import chart
+
+    chart.warm()
+
+
+def _load(service: Service, there: threading.Event) -> None:
     try:
         service.analytics.held()
+        there.set()
+        service.analytics.prepare()
     except OpstoreError:
-        return  # the page asks again, and shows it
+        there.set()  # the page asks again, and shows it
 
 
 def _waiting(service: Service, thread: threading.Thread) -> None:

@@ -39,11 +39,15 @@ def shaded(heights: Floats, colours: Floats, relief: float, light: Light, ambien
     side = 0.75 if light.sun_x > 0.5 else -0.75
     rise = 0.35 + 0.5 * light.sun_height
     length = np.sqrt(across * across + away * away + 1)
-    facing = (-across * side + away * -0.2 + rise) / length / np.sqrt(side * side + rise * rise + 0.04)
+    facing = (-across * side + away * -0.2 + rise) / length / float(np.sqrt(side * side + rise * rise + 0.04))
     shade = ambient + (1.25 - ambient) * np.clip(facing, 0, 1)
-    tint = light.sun * np.clip(shade - ambient, 0, 1)[:, :, None] * 1.1 + (light.stops[1] + light.stops[3]) * (0.5 * ambient)
-    lit: Floats = colours * (0.25 * shade[:, :, None] + 0.9 * tint) * light.brightness
-    return lit.astype(np.float32)
+    # One array of colours, changed in place: this is most of what land costs.
+    lit = np.multiply.outer(np.clip(shade - ambient, 0, 1), np.asarray(light.sun * 0.99, np.float32))
+    lit += np.asarray((light.stops[1] + light.stops[3]) * (0.45 * ambient), np.float32)
+    lit += (0.25 * shade)[:, :, None]
+    lit *= colours
+    lit *= np.float32(light.brightness)
+    return lit.astype(np.float32, copy=False)
 
 
 def land(heights: Floats, colours: Floats, view: View, light: Light, size: tuple[int, int], horizon: float) -> Image.Image:

@@ -17,18 +17,18 @@ from streamlit import config
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: Kinds of elements by the page whose first screen has them.
+#: Kinds of elements by the page whose first screen has them: the names of their scripts in small letters.
 NEEDED = {
     "/library": (
-        "BidiComponent",
-        "Html",
-        "PageLink",
-        "ButtonGroup",
-        "TextInput",
-        "Selectbox",
-        "Multiselect",
-        "DateInput",
-        "Checkbox",
+        "bidicomponent",
+        "html",
+        "pagelink",
+        "buttongroup",
+        "textinput",
+        "selectbox",
+        "multiselect",
+        "dateinput",
+        "checkbox",
     ),
 }
 _IMPORT = re.compile(r"""(?:from|import)\s*["']\./([\w.-]+\.js)["']""")
@@ -63,7 +63,7 @@ def links(path: str) -> bytes:
         return b""
     static = Path(streamlit.__file__).parent / "static"
     scripts = static / "static" / "js"
-    wanted = [found.name for kind in NEEDED[path] for found in sorted(scripts.glob(f"{kind}.*.js"))]
+    wanted = [found.name for found in sorted(scripts.glob("*.js")) if found.name.partition(".")[0].lower() in NEEDED[path]]
     begun = set(re.findall(r"static/js/([\w.-]+\.js)", (static / "index.html").read_text("utf-8")))
     known: dict[str, None] = {}
     while wanted:

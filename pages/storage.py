@@ -11,7 +11,7 @@ desk = service.care.desk
 busy = storage.progress(service) is not None
 last = desk.last("look")
 look = storage.measured(last)
-if last is None and not busy:
+if not busy and storage.is_stale(desk, last):
     storage.begin(desk.look)
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
@@ -32,18 +32,18 @@ with left:
         st.subheader(_("Clean-up"), anchor=False)
         storage.cleanup(service, look, busy)
     with st.container(border=True):
-        st.subheader(_("Packed months"), anchor=False)
-        packing.packing(service, busy)
-    with st.container(border=True):
         st.subheader(_("Trash"), anchor=False)
         storage.trash(service, look, busy)
     with st.container(border=True):
-        st.subheader(_("Import"), anchor=False)
-        importing.importing(service, busy)
+        st.subheader(_("Packed months"), anchor=False)
+        packing.packing(service, busy)
 with right:
     with st.container(border=True):
         st.subheader(_("Backups"), anchor=False)
         backups.backups(service, busy)
+    with st.container(border=True):
+        st.subheader(_("Import"), anchor=False)
+        importing.importing(service, busy)
     with st.container(border=True):
         st.subheader(_("Problems"), anchor=False)
         storage.problems(service, busy)

@@ -55,8 +55,10 @@ def page(app: App) -> AppTest:
 
 
 def press(app: App, at: AppTest, key: str) -> AppTest:
-    """Press a button and wait for the act that it begins."""
+    """Press a button and wait for the act that it begins, and for the folder to be measured after it."""
     next(button for button in at.button if button.key == key).click().run()
+    until(lambda: idle(app))
+    sound(at.run())
     until(lambda: idle(app))
     return sound(at.run())
 
@@ -86,8 +88,10 @@ def test_it_says_what_would_go_then_moves_it(app: App) -> None:
     press(app, at, "clean")
     assert "1 moved to the trash" in shown(at) and "clean" not in [button.key for button in at.button]
     assert [item.operation_id for item in app.service.curation.trashed()] == [going]
+    before = at.metric[0].value
     press(app, at, "empty")
     assert "1 removed for good" in shown(at) and app.service.curation.trashed() == []
+    assert at.metric[2].value == "0\u00a0bytes" and at.metric[0].value != before, "measured again by itself"
     assert len(app.store.list_operations()) == 1
 
 

@@ -12,7 +12,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -20,13 +20,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from opstore import disk
+from opstore.care.estimate import Loose, Operations, samples, size_packed
 from opstore.care.report import Report, quiet
 from opstore.errors import DamagedPack, InvalidInput, OpstoreError, StorageError, said, shown
-from opstore.files import Folder, digest, is_passing, storage_errors
+from opstore.files import Folder, is_passing, storage_errors
 from opstore.names import parse_name, sidecar_name, time_of
 from opstore.operation import MAX_SIDECAR_BYTES, decode
 from opstore.packs import DAYS
-from opstore.packs.codecs import MAX_BYTES, MAX_SAMPLES, Codec, dictionary_of
+from opstore.packs.codecs import MAX_BYTES, MAX_SAMPLES
 from opstore.packs.pack import Pack
 from opstore.store import Store
 
@@ -35,10 +36,6 @@ _MAX_DAYS = 100_000
 _BATCH_FILES, _BATCH_BYTES = 1_000, 32 * 1024 * 1024
 #: Unpacked together: each holds a lock, an open file, and a process may have 1,024 of them.
 _BATCH_OPERATIONS = 200
-#: Files looked into for an estimate: sidecars (0.1 ms each) and JPEGs (60 ms each) of a month.
-_SAMPLED_SIDECARS, _SAMPLED_JPEGS = 400, 6
-#: Bytes of a pack's tables for each file.
-_ROW = 190
 _MONTH = re.compile(r"\A(?P<year>[0-9]{4})-?(?P<month>0[1-9]|1[0-2])\Z")
 _KEY = "compress"
 
@@ -79,18 +76,6 @@ class Compressed:
     def saved(self) -> int:
         """Return the bytes of the disk that it freed."""
         return sum(month.saved for month in self.months)
-
-
-@dataclass(frozen=True, slots=True)
-class _Loose:
-    """A loose file as it was looked at: its bytes, and what it takes of the disk."""
-
-    name: str
-    bytes: int
-    taken: int
-
-
-_Operations = dict[str, list[_Loose]]
 
 
 class Compression:
@@ -138,7 +123,10 @@ class Compression:
         months = []
         for number, (key, operations) in enumerate(sorted(found.items())):
             report(number, len(found), said("estimating what packing saves"))
-            months.append(self._estimate(key, operations))
+            files = [file for loose in operations.values() for file in loose]
+            sizes = sum(file.bytes for file in files), sum(file.taken for file in files)
+            after = size_packed(self._store, operations)
+            months.append(Month(_told(key), len(operations), len(files), *sizes, after))
         return Compressed(tuple(months))
 
     # -- packing ---------------------------------------------------------------------------------------------------------
@@ -158,8 +146,8 @@ class Compression:
                 done += len(operations)
         return Compressed(tuple(months), left)
 
-    def _pack(self, key: str, operations: _Operations, left: dict[str, str], report: Callable[[int], None]) -> Month:
-        pack = self._library.packs.begin(key, self._samples(operations, MAX_SAMPLES))
+    def _pack(self, key: str, operations: Operations, left: dict[str, str], report: Callable[[int], None]) -> Month:
+        pack = self._library.packs.begin(key, samples(self._library.loose, operations, MAX_SAMPLES))
         path = self._library.packs.path(key)
         before = 0 if pack.is_empty() else _taken(path)
         gone: list[str] = []
@@ -177,7 +165,7 @@ class Compression:
         return Month(_told(key), len(gone), len(files), *sizes, after - before)
 
     def _pack_batch(
-        self, pack: Pack, again: Pack, batch: _Operations, left: dict[str, str], pool: ThreadPoolExecutor
+        self, pack: Pack, again: Pack, batch: Operations, left: dict[str, str], pool: ThreadPoolExecutor
     ) -> list[str]:
         """Pack some operations, and return those whose loose files are gone."""
         read: dict[str, dict[str, tuple[str, bytes]]] = {}
@@ -207,7 +195,7 @@ class Compression:
             os.fsync(folder)
         return gone
 
-    def _read(self, operation_id: str, files: Sequence[_Loose]) -> dict[str, tuple[str, bytes]]:
+    def _read(self, operation_id: str, files: Sequence[Loose]) -> dict[str, tuple[str, bytes]]:
         """Return the stamp and the bytes of an operation's loose files; raise for one that cannot be read, or is no operation."""
         found = {}
         for file in files:
@@ -246,11 +234,11 @@ class Compression:
     def _unpack(self, key: str, pack: Pack, left: dict[str, str], report: Callable[[int], None]) -> Month:
         packs = self._library.packs
         before = _taken(packs.path(key))
-        operations: _Operations = defaultdict(list)
+        operations: Operations = defaultdict(list)
         for entry in pack.entries():
             parts = parse_name(entry.name)
             if parts:
-                operations[parts.operation_id].append(_Loose(entry.name, entry.size, _whole_blocks(entry.size)))
+                operations[parts.operation_id].append(Loose(entry.name, entry.size, _whole_blocks(entry.size)))
         back: list[str] = []
         for batch in _batches(operations):
             report(len(back))
@@ -284,14 +272,14 @@ class Compression:
 
     # -- what may be packed ----------------------------------------------------------------------------------------------
 
-    def _due(self, days: int, month: str | None) -> dict[str, _Operations]:
+    def _due(self, days: int, month: str | None) -> dict[str, Operations]:
         """Return the whole loose operations of the months that are wanted, by month (`202511`) and id."""
         if isinstance(days, bool) or not isinstance(days, int) or not 0 <= days <= _MAX_DAYS:
             raise InvalidInput(reason=said("an age is a whole number of days from 0 to {limit}", limit=_MAX_DAYS))
         only = None if month is None else _key(month)
         limit = f"{self._clock() - timedelta(days=days):%Y%m}"
         underway = {name.removesuffix(".json") for name in self._store.pending.names()}
-        found: dict[str, _Operations] = defaultdict(lambda: defaultdict(list))
+        found: dict[str, Operations] = defaultdict(lambda: defaultdict(list))
         odd = set()
         with storage_errors():
             for name, state in self._library.loose.states():
@@ -299,7 +287,7 @@ class Compression:
                 key = name[:6]
                 if parts is None or (key != only if only else key >= limit) or time_of(parts.operation_id) is None:
                     continue
-                found[key][parts.operation_id].append(_Loose(name, state.st_size, state.st_blocks * 512))
+                found[key][parts.operation_id].append(Loose(name, state.st_size, state.st_blocks * 512))
                 if state.st_size > (MAX_SIDECAR_BYTES if parts.role == "sidecar" else MAX_BYTES):
                     odd.add(parts.operation_id)
         for operations in found.values():
@@ -311,73 +299,10 @@ class Compression:
                     del operations[operation_id]
         return {key: dict(sorted(operations.items())) for key, operations in found.items() if operations}
 
-    def _samples(self, operations: _Operations, most: int) -> list[bytes]:
-        """Return the sidecars of some operations from all of the month."""
-        ids = list(operations)[:: max(1, len(operations) // most)][:most]
-        found = []
-        for operation_id in ids:
-            with contextlib.suppress(OpstoreError):
-                found.append(self._library.loose.read(sidecar_name(operation_id), MAX_SIDECAR_BYTES))
-        return found
 
-    def _estimate(self, key: str, operations: _Operations) -> Month:
-        files = [file for found in operations.values() for file in found]
-        sidecars = [file for file in files if file.name.endswith(".json")]
-        once = self._distinct(operations)
-        jpegs = [file for file in once if file.name.endswith(".jpg")]
-        others = [file for file in once if not file.name.endswith(".jpg")]
-        text = self._text_ratio(operations, sum(file.bytes for file in sidecars))
-        pictures = self._jpeg_ratio(jpegs)
-        after = sum(file.bytes for file in sidecars) * text + sum(_paged(file.bytes * pictures) for file in jpegs)
-        after += sum(_paged(file.bytes) for file in others) + _ROW * len(files)
-        sizes = sum(file.bytes for file in files), sum(file.taken for file in files)
-        return Month(_told(key), len(operations), len(files), *sizes, round(after))
-
-    def _distinct(self, operations: _Operations) -> list[_Loose]:
-        """Return the media of different contents; where no sidecar has the hash, those of the same size are read."""
-        sizes = Counter(file.bytes for files in operations.values() for file in files)
-        seen: set[str] = set()
-        found = []
-        for operation_id, files in operations.items():
-            hashes: dict[object, object] = {}
-            with contextlib.suppress(OpstoreError):
-                listed = self._store.get_operation_metadata(operation_id).get("files")
-                entries = [entry for entry in listed if isinstance(entry, Mapping)] if isinstance(listed, list) else []
-                hashes = {entry.get("name"): entry.get("sha256") for entry in entries}
-            for file in files:
-                content = hashes.get(file.name)
-                if not isinstance(content, str) and sizes[file.bytes] > 1:
-                    with contextlib.suppress(OpstoreError):
-                        content = digest(self._library.loose.read(file.name, MAX_BYTES))
-                if not file.name.endswith(".json") and content not in seen:
-                    found.append(file)
-                if isinstance(content, str):
-                    seen.add(content)
-        return found
-
-    def _text_ratio(self, operations: _Operations, total: int) -> float:
-        """Return what share of their bytes sidecars take when packed: every second of a sample with what the others share."""
-        sample = self._samples(operations, _SAMPLED_SIDECARS)
-        dictionary = dictionary_of(sample[::2])
-        codec, tried = Codec(dictionary), sample[1::2] or sample
-        size = sum(map(len, tried))
-        packed = sum(len(codec.encode(data, text=True).data) for data in tried)
-        return (packed / size if size else 1.0) + (len(dictionary) / total if dictionary and total else 0.0)
-
-    def _jpeg_ratio(self, files: Sequence[_Loose]) -> float:
-        before = after = 0
-        codec = Codec(None)
-        for file in files[:: max(1, len(files) // _SAMPLED_JPEGS)][:_SAMPLED_JPEGS]:
-            with contextlib.suppress(OpstoreError):
-                data = self._library.loose.read(file.name, MAX_BYTES)
-                before += len(data)
-                after += len(codec.encode(data, text=False).data)
-        return after / before if before else 1.0
-
-
-def _batches(operations: _Operations) -> Iterator[_Operations]:
+def _batches(operations: Operations) -> Iterator[Operations]:
     """Yield the operations, some at a time."""
-    batch: _Operations = {}
+    batch: Operations = {}
     files = size = 0
     for operation_id, found in operations.items():
         batch[operation_id] = found
@@ -407,11 +332,6 @@ def _taken(path: Path) -> int:
 def _whole_blocks(size: int) -> int:
     """Return what a loose file of that size takes of the disk, in the blocks of 4 KiB that most file systems have."""
     return -(-size // 4096) * 4096
-
-
-def _paged(size: float) -> float:
-    """Return what a content takes in a pack: whole pages, once it does not fit beside others."""
-    return -(-size // 4092) * 4096 if size > 1024 else size
 
 
 def _key(month: str) -> str:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from opstore.care import Keep
 from opstore.care.acts import Act
+from opstore.care.remote import is_remote
 from opstore.care.vault import Snapshot
 from opstore.errors import OpstoreError
 from opstore.preferences import KEEP, MOST_KEPT
@@ -42,7 +43,7 @@ def backups(service: Service, busy: bool) -> None:
     last = desk.last("restore")
     outcome(last, _restored)
     left(last, _("File"))
-    if target:
+    if names or is_remote(target):
         with st.expander(_("Old backups")):
             _old(service, target, busy)
 
@@ -137,9 +138,8 @@ def _prunable(result: Mapping[str, Any]) -> str:
     if not result["count"]:
         return _("No backup is to go.")
     count = ngettext("{count} backup may go", "{count} backups may go", result["count"])
-    return _("{count}, {size}; {kept} stay.").format(
-        count=count, size=words.size(result["bytes"]), kept=words.number(result["kept"])
-    )
+    stays = ngettext("{count} stays", "{count} stay", result["kept"])
+    return f"{count}, {words.size(result['bytes'])}; {stays}."
 
 
 def _pruned(result: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ from opstore.ui.words import _, ngettext
 
 #: Seconds between two looks at an act.
 TICK = 1.0
-#: Acts after which the folder takes other room; and how long it may take to measure by itself, since nothing else can be done then.
+#: Acts after which the folder takes other room; and how long it may take to be measured by itself: nothing else can be done then.
 CHANGING = ("clean", "pack", "unpack", "empty", "import", "history", "restore", "repair")
 QUICK = timedelta(seconds=5)
 

@@ -130,6 +130,8 @@ def test_a_backup_and_back(app: App, tmp_path: Path) -> None:
     at = press(app, at, "prune")
     assert "1 backup removed" in shown(at) and len(list((tmp_path / "backups" / "snapshots").iterdir())) == 1
     assert "1 backup removed" in shown(press(app, at, "backup"))
+    (tmp_path / "backups" / "snapshots" / "20200101T000000Z.sha256").write_bytes(b"damaged")
+    assert "1 operation backed up" in (told := shown(press(app, at, "backup"))) and "Old ones stay: " in told
 
 
 def test_an_import_says_first_what_would_come_in(app: App, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from opstore.care.pruning import Keep
 from opstore.care.repair import Remedy
 from opstore.care.report import Report
 from opstore.care.survey import survey
-from opstore.errors import said
+from opstore.errors import OpstoreError, said
 from opstore.operation import OPERATION_TYPES
 
 if TYPE_CHECKING:
@@ -103,9 +103,13 @@ class Desk:
 
         def work(report: Report) -> Mapping[str, Any]:
             taken = self._care.back_up(target, report)
-            pruned = self._care.prune_by_rule(target, report)
-            told = {"pruned": len(pruned.gone), "freed": pruned.bytes} if pruned else {}
-            return asdict(taken) | {"left_out": len(taken.left_out), "target": target} | told
+            told: dict[str, Any] = {"left_out": len(taken.left_out), "target": target}
+            try:
+                pruned = self._care.prune_by_rule(target, report)
+                told |= {"pruned": len(pruned.gone), "freed": pruned.bytes} if pruned else {}
+            except OpstoreError as error:  # the backup is taken all the same
+                told["stayed"] = str(error)
+            return asdict(taken) | told
 
         self.acts.start("backup", work)
 

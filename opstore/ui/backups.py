@@ -68,8 +68,12 @@ def _snapshot_name(name: str) -> str:
 
 def _backed(result: Mapping[str, Any]) -> str:
     count = ngettext("{count} operation", "{count} operations", result["operations"])
-    told = _("{count} backed up; {size} were new.").format(count=count, size=words.size(result["new_bytes"]))
-    return f"{told} {_pruned({'count': result['pruned'], 'bytes': result['freed']})}" if result.get("pruned") else told
+    told = [_("{count} backed up; {size} were new.").format(count=count, size=words.size(result["new_bytes"]))]
+    if result.get("pruned"):
+        told.append(_pruned({"count": result["pruned"], "bytes": result["freed"]}))
+    if result.get("stayed"):
+        told.append(_("Old ones stay: {reason}").format(reason=words.stored(result["stayed"])))
+    return " ".join(told)
 
 
 def _restored(result: Mapping[str, Any]) -> str:

@@ -25,8 +25,7 @@ THEMES: tuple[Theme, ...] = ("light", "dark")
 # -- what it looks like --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("theme", THEMES)
-@pytest.mark.parametrize("width", SIZES)
+@pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (390, "dark")])
 def test_screens(filled: Server, windows: Windows, photo: Photo, width: int, theme: Theme) -> None:
     """Take the pictures that people look at; here they are only known not to be blank or wider than the window."""
     with windows.visit(filled, theme=theme, width=width, height=SIZES[width], touch=width < 500) as visitor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 
 import numpy as np
 import pytest
@@ -17,9 +16,7 @@ LIEUX = ("mer", "plage", "montagne", "forêt", "ville", "désert", "prairie", "l
 @pytest.mark.parametrize(("english", "french"), list(zip(PLACES, LIEUX, strict=True)))
 def test_every_scene_is_painted_from_both_languages(english: str, french: str) -> None:
     for prompt in (f"{english} at noon", f"{french} à midi"):
-        start = time.process_time()
         data = made("text_to_image", prompt, outputFormat="jpg")
-        assert time.process_time() - start < 8  # 0.1 to 0.9 s of wall time on two idle cores
         assert picture(data).size == (1024, 576)
         assert pixels(data).std() > 20
 

@@ -254,5 +254,5 @@ class StoreMachine(RuleBasedStateMachine):
         assert [(problem.name, kinds.get(problem.kind, problem.kind)) for problem in found] == sorted(wanted)
 
 
-StoreMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+StoreMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 TestStoreMachine = StoreMachine.TestCase

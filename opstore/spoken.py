@@ -97,3 +97,11 @@ class Spoken:
 def _sayable(value: float) -> float:
     """Return a stored number as one that can be written: the formatter fails beyond 28 digits, and on true."""
     return min(max(+value, -_LARGEST), _LARGEST)
+
+
+def top_of_scale(most: float) -> float:
+    """Return the top of a scale: a number whose half is short, too, and that is no smaller."""
+    if most == round(most) and most <= 10:
+        return most + most % 2  # half an operation is none
+    ten = 10.0 ** math.floor(math.log10(most))
+    return ten * next(step for step in (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10) if most <= step * ten * (1 + 1e-9))

@@ -16,6 +16,7 @@ from opstore.analytics.selection import Selection
 from opstore.analytics.voice import Voice
 from opstore.app import App
 from opstore.operation import OPERATION_TYPES
+from opstore.spoken import top_of_scale
 from opstore.ui.analytics import csv_of
 from opstore.ui.state import running
 from tests.frame_samples import ids, usual
@@ -59,6 +60,7 @@ def test_an_empty_folder_says_what_is_missing_and_draws_nothing(app: App) -> Non
     at = page()
     assert charts(at) == 0
     assert [metric.value for metric in at.metric] == ["0", "–", "–", "–"]
+    assert "The library is empty" in "\n".join(element.proto.body for element in at.get("html"))
 
 
 def test_filters_and_mistakes(app: App) -> None:
@@ -97,6 +99,11 @@ def test_csv_is_read_back_and_no_spreadsheet_computes_with_it() -> None:
     assert back["n"].tolist() == [1, 2, 3, -4]
     assert back["prompt"].tolist()[:3] == ["'=1+1", "'@x", 'été, "a"\nb']
     assert pd.isna(back["prompt"][3])
+
+
+def test_a_scale_ends_at_a_round_number_that_is_no_smaller() -> None:
+    tops = {1.0: 2, 3.0: 4, 10.0: 10, 47.0: 50, 101.0: 120, 1.07: 1.2, 0.031: 0.04, 9.9e6: 1e7, 0.5: 0.5}
+    assert {most: top_of_scale(most) for most in tops} == pytest.approx(tops)
 
 
 def test_shares_of_few_are_counts() -> None:

@@ -6,7 +6,7 @@ and an outcome have the same one everywhere, and none is told by colour alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from opstore.analytics.numbers import Tally
 from opstore.analytics.voice import Voice
 from opstore.errors import InvalidQuery
 from opstore.index.language import with_values
+from opstore.spoken import top_of_scale
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, YELLOW, GREY = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#C9B41F", "#8A8A8A",
@@ -130,7 +131,7 @@ class Drawing:
 
     def note(self, **said: Any) -> None:
         """Add a text beside a mark."""
-        self._notes.append({"showarrow": False, "xanchor": "left", **said})
+        self._notes.append({"showarrow": False, "xanchor": "left", "align": "left", **said})
 
     def x(self, **said: Any) -> None:
         """Say how the x axis is."""
@@ -139,6 +140,12 @@ class Drawing:
     def y(self, **said: Any) -> None:
         """Say how the y axis is."""
         self._y |= said
+
+    def scale(self, most: float, told: Callable[[float], str]) -> None:
+        """Let the y axis go from zero to a round number that is no smaller than `most`; `told` writes its numbers."""
+        top = top_of_scale(most) if most > 0 else 1.0
+        ticks = (0.0, top / 2, top)
+        self.y(range=[0, top * 1.02], tickvals=ticks, ticktext=[told(value) for value in ticks])
 
     def room(self, right: int) -> None:
         """Leave room for texts at the right, in pixels."""
@@ -161,6 +168,11 @@ def warm() -> None:
 def bars_height(count: int) -> int:
     """Return the height of so many horizontal bars."""
     return max(140, 60 + BAR * count)
+
+
+def gap(count: int) -> float:
+    """Return which share of its place stays free beside each of so many columns: a single one is no wall."""
+    return max(0.15, 0.85 - count / 10)
 
 
 def short(text: str, limit: int = 26) -> str:

@@ -95,16 +95,6 @@ class Analytics:
             self._selections[key] = found
         return found
 
-    def prepare(self) -> None:
-        """Count what takes longest of a page of charts, in another thread than the one that draws them from their top."""
-        from opstore.analytics import content, numbers
-
-        everything = self.select("")
-        for column in ("elapsed_seconds", "predict_seconds"):
-            numbers.times(everything, "operation_type", column)
-        for tell in (content.top_prompts, content.top_words, content.storage):
-            tell(everything)
-
     def behind(self, text: str, mark: str, held: Held | None = None) -> Selection:
         """Return what a search finds of what a mark of a chart counts; raise InvalidRequest for a text that is no mark."""
         from opstore.analytics.behind import behind, mark_of

@@ -21,6 +21,7 @@ from opstore.analytics.chart import (
     Search,
     bars_height,
     empty,
+    gap,
     intervals,
     legend,
     sentence,
@@ -109,7 +110,7 @@ def over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
 
 def _stacked(tally: numbers.Tally, search: Search, voice: Voice, totals: list[str], currency: str | None = None) -> Drawing:
     unit = tally.extra["unit"]
-    made = Drawing(280, barmode="stack", legend=legend(), bargap=0.15)
+    made = Drawing(280, barmode="stack", legend=legend(), bargap=gap(len(tally.table)))
     starts = [pd.Timestamp(start) for start in tally.table["start"]]
     labels = [f"{start:%H:%M}, {voice.day(start)}" if unit == "hour" else voice.day(start, unit) for start in starts]
     for outcome in OUTCOMES:
@@ -128,7 +129,8 @@ def _stacked(tally: numbers.Tally, search: Search, voice: Voice, totals: list[st
                 ],
                 hovertemplate="%{customdata[1]}<br>" + name + ": %{customdata[2]}<extra></extra>",
             )
-    made.y(rangemode="tozero")
+    most = float(tally.table[list(OUTCOMES)].sum(axis=1).max())
+    made.scale(most, (lambda value: voice.money(value, currency)) if currency else voice.number)
     marked = range(0, len(starts), max(1, -(-len(starts) // 5)))
     hours = [f"{start:%H:%M}<br>" if unit == "hour" else "" for start in starts]
     ticks = [labels[at] if unit == "month" else f"{hours[at]}{short_day(starts[at], voice)}" for at in marked]
@@ -294,7 +296,6 @@ def cost_over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
     currency = tally.extra["currency"]
     totals = [voice.money(value, currency) for value in tally.table[list(OUTCOMES)].sum(axis=1)]
     made = _stacked(tally, search, voice, totals, currency or " ")
-    made.y(title={"text": currency})
     spent = float(tally.table[list(OUTCOMES)].to_numpy().sum())
     lost = float(tally.table["failed"].sum())
     what = _("{total} in all, {lost} of it on failures.").format(
@@ -314,7 +315,7 @@ def cost_by_model(selection: Selection, search: Search, voice: Voice) -> Chart:
         return empty("cost-by-model", title, _("No operation here says what it cost, and by which model."), tally)
     currency = tally.extra["currency"]
     rows = tally.table.head(GROUPS)
-    made = Drawing(bars_height(len(rows)), barmode="stack", legend=legend())
+    made = Drawing(bars_height(len(rows)) + 10 * len(rows), barmode="stack", legend=legend())
     names = _distinct([short(name) for name in rows["model"]])
     searches = _searches(search, "model", rows["model"])
     parts = (
@@ -333,10 +334,10 @@ def cost_by_model(selection: Selection, search: Search, voice: Voice) -> Chart:
         )
     for name, total, each in zip(names, rows["cost"], rows["per_success"], strict=True):
         per = _("{money} a result").format(money=voice.money(each, currency)) if each == each else _("no result")
-        text = f"{voice.money(total, currency)} · {per}"
-        made.note(x=total, y=name, text=text, xshift=4)
+        made.note(x=1.02, xref="paper", y=name, text=f"{voice.money(total, currency)}<br>{per}")
+    made.room(150)
     made.y(autorange="reversed")
-    made.x(rangemode="tozero", range=[0, float(rows["cost"].max()) * 1.9 or 1], visible=False)
+    made.x(rangemode="tozero", visible=False)
     what = _("What was spent by model, and by result: failures are paid by the results.")
     said = sentence(voice, tally, what, _("{missing} say no cost or no model and are left out."))
     return Chart(

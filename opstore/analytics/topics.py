@@ -24,6 +24,7 @@ from opstore.analytics.chart import (
     Search,
     bars_height,
     empty,
+    gap,
     intervals,
     legend,
     sentence,
@@ -184,6 +185,7 @@ def calibration(selection: Selection, search: Search, voice: Voice) -> Chart:
     percent = {"tickvals": [0, 0.25, 0.5, 0.75, 1], "ticktext": [voice.share(value) for value in (0, 0.25, 0.5, 0.75, 1)]}
     made.x(range=[0, 1.02], title={"text": _("how sure the analysis was")}, **percent)
     made.y(range=[0, 1.05], **percent)
+    made.room(24)  # else the last number of the scale has none
     what = _(
         "Share of proposals that people kept, by how sure they were, with its 95 % interval, and the share that gave a result."
     )
@@ -316,7 +318,7 @@ def storage(selection: Selection, search: Search, voice: Voice) -> Chart:
         "images": _("images"),
         "videos": _("videos"),
     }
-    made = Drawing(280, barmode="stack", legend=legend())
+    made = Drawing(280, barmode="stack", legend=legend(), bargap=gap(len(tally.table)))
     months = [voice.day(start, "month") for start in tally.table["start"]]
     for kind, colour in zip(content.KINDS, (GREY, SKY, BLUE, PURPLE), strict=True):
         values = tally.table[kind]
@@ -336,8 +338,10 @@ def storage(selection: Selection, search: Search, voice: Voice) -> Chart:
                 + _("so far")
                 + ": %{customdata[2]}<extra></extra>",
             )
-    made.y(tickformat=".3s", ticksuffix="B", rangemode="tozero")
-    made.x(type="category")
+    made.scale(float(tally.table[list(content.KINDS)].sum(axis=1).max()), voice.size)
+    # Four at most: on a phone there is room for no more.
+    marked = months[:: max(1, -(-len(months) // 4))]
+    made.x(type="category", tickvals=marked, ticktext=marked, tickangle=0)
     total = float(tally.table["total"].iloc[-1])
     last = float(tally.table[list(content.KINDS)].iloc[-1].sum())
     what = _("{total} in all, {last} of it in the last month.").format(total=voice.size(total), last=voice.size(last))

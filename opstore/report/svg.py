@@ -6,11 +6,12 @@ stand beside their bars, series have a legend in words.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
+
+from opstore.spoken import top_of_scale
 
 WIDTH, ROW, LABEL, VALUE = 720, 26, 200, 110
 _TEXT = Markup('<text x="{:.1f}" y="{:.1f}" class="{}">{}</text>')
@@ -85,7 +86,7 @@ def columns(
 ) -> Markup:
     """Return stacked columns over time: `series` are (name, class, a value for each tick)."""
     totals = [sum(values) for values in zip(*(values for _name, _kind, values in series), strict=True)]
-    most = _round(max(totals, default=0) or 1)
+    most = top_of_scale(max(totals, default=0) or 1)
     left, height, top = 84.0, 200.0, 24.0
     step = (WIDTH - left - 8) / max(len(ticks), 1)
     parts = []
@@ -111,14 +112,6 @@ def columns(
             parts += [_RECT.format(x, 4, 10, 10, kind, name), _TEXT.format(x + 15, 13, "value", name)]
             x += 40 + 7.2 * len(name)
     return _FRAME.format(WIDTH, top + height + 26, title, Markup("").join(parts))
-
-
-def _round(most: float) -> float:
-    """Return the top of a scale: a number whose half is short, too, and that is no smaller."""
-    if most == round(most) and most <= 10:
-        return most + most % 2  # half an operation is none
-    ten = 10.0 ** math.floor(math.log10(most))
-    return ten * next(step for step in (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10) if most <= step * ten * (1 + 1e-9))
 
 
 def heat(title: str, rows: Sequence[str], names: Sequence[str], cells: Sequence[Sequence[int]], left: int = 64) -> Markup:

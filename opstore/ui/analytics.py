@@ -21,7 +21,7 @@ from opstore.errors import OpstoreError
 from opstore.exports.cells import guarded
 from opstore.index.language import values, with_values
 from opstore.service import Service
-from opstore.ui import behind, export, library, parts, words
+from opstore.ui import behind, export, library, parts, results, words
 from opstore.ui.library import View
 from opstore.ui.markup import Markup, css, show
 from opstore.ui.words import _
@@ -61,14 +61,13 @@ def loaded(service: Service) -> bool:
     """Say whether the frame is there; where it takes long, show how far it is and come back."""
     if service.analytics.is_loaded():
         return True
-    there = threading.Event()
-    thread = threading.Thread(target=_load, args=(service, there), name="opstore-analytics", daemon=True)
+    thread = threading.Thread(target=_load, args=(service,), name="opstore-analytics", daemon=True)
     thread.start()
     _charts_loaded()  # meanwhile
-    there.wait(PATIENCE)
+    thread.join(PATIENCE)
     if service.analytics.is_loaded():
         return True
-    if there.is_set():
+    if not thread.is_alive():
         service.analytics.held()  # raises what went wrong
     st.fragment(_waiting, run_every=1.0)(service, thread)
     return False
@@ -80,13 +79,11 @@ def _charts_loaded() -> None:
     chart.warm()
 
 
-def _load(service: Service, there: threading.Event) -> None:
+def _load(service: Service) -> None:
     try:
         service.analytics.held()
-        there.set()
-        service.analytics.prepare()
     except OpstoreError:
-        there.set()  # the page asks again, and shows it
+        return  # the page asks again, and shows it
 
 
 def _waiting(service: Service, thread: threading.Thread) -> None:
@@ -245,7 +242,8 @@ def _basis(shown: Told, now: dict[str, Any]) -> str:
     voice, told = shown.voice, []
     ends = numbers.span(shown.selection)
     if ends:
-        told.append(_("{first} – {last}.").format(first=voice.day(ends[0]), last=voice.day(ends[1])))
+        days = dict.fromkeys(map(voice.day, ends))
+        told.append(f"{' – '.join(days)}.")
     if shown.before is not None:
         count = voice.number(len(shown.before))
         told.append(_("Changes are against the period of the same length before, with {count} operations.").format(count=count))
@@ -268,6 +266,9 @@ def charts(service: Service, shown: Told) -> None:
     from opstore.analytics import figures, topics
 
     behind.follow_mark(shown.query)
+    if not len(shown.selection):
+        results.nothing(service)
+        return
     section(_("How much"))
     _pair(shown, figures.over_time, figures.by_type)
     section(_("How well"))
@@ -417,9 +418,9 @@ def prompts(service: Service, shown: Told) -> None:
             "prompt": st.column_config.TextColumn(_("Prompt"), width="large"),
             "n": st.column_config.NumberColumn(_("Operations"), format="localized"),
             "success": st.column_config.TextColumn(_("Success")),
-            "rating": st.column_config.NumberColumn(_("Mean rating"), format="%.1f ★"),
+            "rating": st.column_config.TextColumn(_("Mean rating")),
             "cost": st.column_config.TextColumn(_("Cost")),
-            "behind": st.column_config.LinkColumn("", display_text=_("Library")),
+            "behind": st.column_config.LinkColumn("", display_text=":material/photo_library:", help=_("Library")),
         }
         st.dataframe(rows, column_config=config, hide_index=True, row_height=56, key="prompts-table")
         different = shown.voice.number(tally.extra["different"])
@@ -442,11 +443,11 @@ def _prompt_rows(service: Service, shown: Told, table: Any, currency: str | None
         low, high = (float(end) for end in wilson(line["succeeded"], line["tried"]))
         rows.append(
             {
-                "picture": parts.thumbnail_address(found.output) if found and found.output else None,
+                "picture": parts.thumbnail_address(found.output) if found and found.output else "",
                 "prompt": " ".join(line["prompt"].split()),
                 "n": line["n"],
                 "success": shown.voice.rate(line["succeeded"], line["tried"], low, high) if line["tried"] else "–",
-                "rating": line["rating"],
+                "rating": f"{shown.voice.number(line['rating'], 1)} ★" if line["rated"] else "–",
                 "cost": shown.voice.money(line["cost"], currency) if line["priced"] else "–",
                 "behind": _phrase(shown.query, line["prompt"]),
             }

@@ -35,7 +35,7 @@ def results(service: Service, found: View, facets: Mapping[str, Mapping[str, int
     first = _first(service, found)
     total, span = behind.extent(service, found.query, found.mark) if found.mark else _extent(service, found.query)
     if not total.n:
-        _nothing(service)
+        nothing(service)
     session = acts.acts()
     _toast(session)
     opened, unstacked, away = grid(
@@ -112,7 +112,8 @@ def _extent(service: Service, query: str) -> tuple[Count, str]:
     return service.index.count(query), " – ".join(dict.fromkeys(told))
 
 
-def _nothing(service: Service) -> None:
+def nothing(service: Service) -> None:
+    """Say that nothing is found, and what would be; or that there is nothing yet, and the way to make the first one."""
     newest = service.index.search(size=1).rows
     if not newest:
         if service.store.operations.is_empty() or service.index.progress().ready:

@@ -21,14 +21,14 @@ from opstore import Store, media
 from opstore.app import App, Settings
 from opstore.errors import StorageError
 from opstore.job import Lease
-from opstore.jobs import Job, JobFolder, machine, runner
+from opstore.jobs import Job, machine, runner
 from opstore.operation import OPERATION_TYPES, Operation, parse_time
 from opstore.providers import Prediction, Report, StepRequest
 from opstore.providers.local import LocalEngine
 from opstore.service import NewOperation
+from tests.job_programs import ended, folder, until
 
 ROOT = Path(__file__).resolve().parents[1]
-PATIENCE = 30.0
 SHORT = {"duration": 1, "framesPerSecond": 8}
 #: About 1.5 s of work: long enough to be met while it runs, short enough to be done twice.
 LONG = {"duration": 4, "framesPerSecond": 24}
@@ -50,24 +50,6 @@ def new_app(tmp_path: Path) -> Iterator[Open]:
     yield make
     for app in apps:
         app.stop()
-
-
-def folder(app: App) -> JobFolder:
-    return JobFolder(app.store.pending, app.store.cache / "progress")
-
-
-def until(what: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := what():
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"not within {seconds} s")
-
-
-def ended(app: App, operation_id: str) -> Operation:
-    until(lambda: not app.store.pending.has(f"{operation_id}.json"))
-    return app.service.operation(operation_id)
 
 
 def computing(app: App, operation_id: str) -> bool:

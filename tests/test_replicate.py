@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import json
 import socket
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
@@ -30,19 +29,7 @@ from tests.replicate_standin import StandIn
 from tests.standin.client import CANARY, QUICK, TABLE, VERSION, request, silent, soon, wait
 from tests.standin.samples import sample
 
-
-@pytest.fixture
-def standin() -> Iterator[StandIn]:
-    with StandIn(token=CANARY, start=0.05, run=0.05) as running:
-        yield running
-
-
-@pytest.fixture
-def replicate(standin: StandIn) -> Iterator[Replicate]:
-    provider = Replicate(standin.token, standin.url, table=TABLE, timeouts=QUICK)
-    yield provider
-    provider.close()
-
+pytest_plugins = ("tests.standin.fixtures",)
 
 # -- a run from end to end ------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ import logging
 import pickle
 import time
 import traceback
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,22 +19,10 @@ from opstore.errors import (
 from opstore.providers import Prediction
 from opstore.providers.replicate import Replicate
 from tests.replicate_standin import StandIn
-from tests.standin.client import CANARY, QUICK, TABLE, request, silent, soon, wait
+from tests.standin.client import CANARY, request, silent, soon, wait
 from tests.standin.samples import sample
 
-
-@pytest.fixture
-def standin() -> Iterator[StandIn]:
-    with StandIn(token=CANARY, start=0.05, run=0.05) as running:
-        yield running
-
-
-@pytest.fixture
-def replicate(standin: StandIn) -> Iterator[Replicate]:
-    provider = Replicate(standin.token, standin.url, table=TABLE, timeouts=QUICK)
-    yield provider
-    provider.close()
-
+pytest_plugins = ("tests.standin.fixtures",)
 
 # -- found again ----------------------------------------------------------------------------------------------------------
 

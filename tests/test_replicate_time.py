@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -26,22 +26,10 @@ from opstore.providers.replicate import Replicate
 from opstore.providers.replicate.pace import MAX_WAIT, Lane, Polled, RateLimiter, poll_delay
 from opstore.providers.replicate.refusals import Answered, refusal
 from tests.replicate_standin import StandIn
-from tests.standin.client import CANARY, QUICK, TABLE, request, silent, soon
+from tests.standin.client import CANARY, QUICK, request, silent, soon
 from tests.standin.samples import sample
 
-
-@pytest.fixture
-def standin() -> Iterator[StandIn]:
-    with StandIn(token=CANARY, start=0.05, run=0.05) as running:
-        yield running
-
-
-@pytest.fixture
-def replicate(standin: StandIn) -> Iterator[Replicate]:
-    provider = Replicate(standin.token, standin.url, table=TABLE, timeouts=QUICK)
-    yield provider
-    provider.close()
-
+pytest_plugins = ("tests.standin.fixtures",)
 
 # -- polls ----------------------------------------------------------------------------------------------------------------
 

@@ -93,6 +93,11 @@ def _integer(_parameter: Parameter, value: Any) -> int | None:
 
 
 def _number(_parameter: Parameter, value: Any) -> float | None:
+    return number_of(value)
+
+
+def number_of(value: object) -> float | None:
+    """Return the finite number that a value is, or spells; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

@@ -5,13 +5,13 @@ What is unknown is ignored; what is known and impossible is refused by name. Not
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from opstore.providers.local.phrases import refusal
 from opstore.providers.local.words import Language
+from opstore.providers.parameters import number_of
 
 #: Ratios that can be asked for.
 RATIOS: dict[str, tuple[int, int]] = {
@@ -101,7 +101,7 @@ class _Reader:
         value = self.given.get(name)
         if value is None or value == "":
             return default
-        number = _number(value)
+        number = number_of(value)
         if number is None or not low <= number <= high:
             raise self._refuse(name, value, f"{low:g}–{high:g}")
         return number
@@ -110,17 +110,7 @@ class _Reader:
         value = self.given.get("seed")
         if value is None or value == "":
             return None
-        number = _number(value)
+        number = number_of(value)
         if number is None or number != int(number):
             raise self._refuse("seed", value, "0, 1, 2, …")
         return value if isinstance(value, int) else int(number)
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None

@@ -27,6 +27,7 @@ from opstore.providers import Prediction, Report, StepRequest
 from opstore.providers.local import LocalEngine
 from opstore.service import NewOperation
 from tests.job_programs import ended, folder, until
+from tests.samples import PNG
 
 ROOT = Path(__file__).resolve().parents[1]
 SHORT = {"duration": 1, "framesPerSecond": 8}
@@ -319,7 +320,10 @@ def test_two_runners_on_one_folder_do_each_job_once(new_app: Open, monkeypatch: 
     apps = [new_app(), new_app()]
     for app in apps:
         app.start()
-    ids = [apps[number % 2].service.create(NewOperation("text_to_image", f"stars {number}")) for number in range(12)]
+    ids = [
+        apps[number % 2].service.create(NewOperation("image_edit_single", f"make it black and white {number}", images=[PNG]))
+        for number in range(12)
+    ]
     for operation_id in ids:
         assert ended(apps[0], operation_id).status == "stored"
     assert saves == made == Counter(ids)

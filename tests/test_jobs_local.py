@@ -321,7 +321,7 @@ def test_two_runners_on_one_folder_do_each_job_once(new_app: Open, monkeypatch: 
     for app in apps:
         app.start()
     ids = [
-        apps[number % 2].service.create(NewOperation("image_edit_single", f"make it black and white {number}", images=[PNG]))
+        apps[number % 2].service.create(NewOperation("image_edit_single", f"make it black and white {number}", images=(PNG,)))
         for number in range(12)
     ]
     for operation_id in ids:

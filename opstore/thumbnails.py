@@ -168,7 +168,8 @@ def copies_of(cache: Path, operation_id: str, content: Callable[[str], str]) -> 
 
     `content` gives the SHA-256 of a media file by its name. Copies that other operations have as well are not among them.
     """
-    names = list(cache.glob(f"*/{operation_id[:8]}/{operation_id}_*"))
+    with storage_errors():
+        names = list(cache.glob(f"*/{operation_id[:8]}/{operation_id}_*"))
     wholes = []
     for path in names:
         stem, extension, ending = path.name.split(".", 2)

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 from opstore.care.report import Report, quiet
 from opstore.care.survey import Fact, Survey, ancestors, cared_for, named_in, survey
@@ -18,7 +17,6 @@ from opstore.errors import InvalidInput, OperationNotFound, OpstoreError, said
 from opstore.files import Folder
 from opstore.index import Index
 from opstore.index.language import parse
-from opstore.shares.record import has_ended
 from opstore.store import Store
 from opstore.trash import Trash
 
@@ -140,8 +138,12 @@ class Cleanup:
         bound = dict.fromkeys(named_in(self._store.pending), "in use")
         for name, why in (("reviews", "reviewed"), ("branches", "in use")):
             bound |= dict.fromkeys(named_in(Folder(self._store.root / name)), why)
-        ended = partial(has_ended, now=self._clock())
-        return bound | dict.fromkeys(named_in(Folder(self._store.root / "shares"), ended), "shared")
+        return bound | dict.fromkeys(named_in(Folder(self._store.root / "shares"), self._has_ended), "shared")
+
+    def _has_ended(self, name: str, content: bytes) -> bool:
+        from opstore.shares.record import has_ended  # and with it what signs links: only where there is one
+
+        return has_ended(name, content, self._clock())
 
     def _reasons(self, covered: Collection[Fact], facts: Collection[Fact]) -> dict[str, str]:
         """Return why operations that a rule covers stay; of several reasons the first."""

@@ -6,7 +6,7 @@ The numbers of names are the database's (`word`): a row is made ready with those
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -59,13 +59,6 @@ class Tally:
         self.words.subtract([numbers[name] for name in names_of(entry)])
         self.pairs.subtract(_pairs_of(entry, numbers))
 
-    def add(self, words: Iterable[int], pairs: Iterable[tuple[int, int]]) -> None:
-        """Count an operation of these names and pairs."""
-        for word in words:
-            self.words[word] += 1
-        for pair in pairs:
-            self.pairs[pair] += 1
-
     def join(self, other: Tally) -> None:
         """Add what another has counted."""
         self.words.update(other.words)
@@ -94,7 +87,8 @@ def ready(entry: Entry, stamp: int, at: int, numbers: Numbers, tally: Tally) -> 
     """Return the row of an entry, and count it; raise KeyError where one of its names has no number yet."""
     words = [numbers[name] for name in names_of(entry)]
     currency = numbers["currency", entry.currency] if entry.currency else None
-    tally.add(words, _pairs_of(entry, numbers))
+    tally.words.update(words)
+    tally.pairs.update(_pairs_of(entry, numbers))
     values = (
         at,
         order.short_key(entry.id, at),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 from datetime import UTC, date, datetime, timedelta
 
-EPOCH = datetime(2020, 1, 1)
+EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = EPOCH.toordinal()
 #: Numbers a second has.
 WIDTH = 256
@@ -62,13 +62,19 @@ def exact_second(operation_id: str) -> int | None:
 
 def digits_of(second: int) -> str:
     """Return the 14 digits of a second."""
-    moment = EPOCH + timedelta(seconds=second)
-    return f"{moment.year:04}{moment.month:02}{moment.day:02}{moment.hour:02}{moment.minute:02}{moment.second:02}"
+    day, rest = divmod(second, 86_400)
+    return f"{_day_digits(day)}{rest // 3600:02}{rest // 60 % 60:02}{rest % 60:02}"
+
+
+@functools.lru_cache(maxsize=4096)
+def _day_digits(number: int) -> str:
+    day = date.fromordinal(_EPOCH_DAY + number)
+    return f"{day.year:04}{day.month:02}{day.day:02}"
 
 
 def moment_of(operation_id: str) -> datetime:
     """Return the moment in UTC that an id belongs to."""
-    return (EPOCH + timedelta(seconds=second_of(operation_id))).replace(tzinfo=UTC)
+    return EPOCH + timedelta(seconds=second_of(operation_id))
 
 
 def second_of_day(day: date) -> int:

@@ -78,7 +78,7 @@ def test_every_parent_comes_before_and_has_a_result() -> None:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Store:
     store = Store(tmp_path_factory.mktemp("demo") / "data")
     seen: list[tuple[int, int]] = []
-    filled = fill(store, seed=3, sessions=9, now=END, report=lambda done, total: seen.append((done, total)))
+    filled = fill(store, seed=47, sessions=4, now=END, report=lambda done, total: seen.append((done, total)))
     assert filled.made == filled.operations == len(store.list_operations(1_000)) >= 9
     assert seen[0] == (0, filled.operations) and seen[-1] == (filled.operations, filled.operations) and seen == sorted(seen)
     return store

@@ -19,12 +19,14 @@ from opstore.app import Settings
 from opstore.ui import signin
 from opstore.ui.early import Early
 from opstore.ui.state import running
+from opstore.ui.warm import warm
 
 
 @contextlib.asynccontextmanager
 async def lifespan(_: Any) -> AsyncIterator[dict[str, Any]]:
     """Work on jobs from the start of the server to its end, whether or not anybody looks."""
     send_at_once()
+    warm()
     opened = running()
     await run_in_threadpool(opened.start)
     try:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("opstore.app")
 
 DAY_SECONDS = 24 * 3600.0
-#: Operations that the first screens of the library show.
-FIRST = 100
+#: Operations that the first two screens of the library show.
+FIRST = 50
 PROVIDERS = ("local", "replicate")
 #: A hundred a second for a minute: a person who scrolls through a library as fast as it goes asks for fewer.
 API_RATE = "6000/minute"

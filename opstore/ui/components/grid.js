@@ -487,25 +487,29 @@ class Grid {
     this.polling = true;
     try {
       const { version = null } = await (await fetch("/api/health", { signal: this.ended.signal })).json();
-      if (version === null || version !== (this.version ?? this.pages.version)) await this.refresh();
-      this.version = version;
+      const known = this.version ?? this.pages.version;
+      this.version = (version !== null && version === known) || await this.refresh() ? version : null;
     } catch { /* the next look will tell */ } finally { this.polling = false; }
   }
 
+  /* Give whether every page near the screen was fetched anew: one that was on its way already may be older than the change. */
   async refresh() {
-    if (!this.source || this.sent) return;
+    if (!this.source || this.sent) return false;
+    const near = this.pages.list.filter(page => page.place?.near), free = near.filter(page => !page.loading);
     let changed = false;
-    for (const page of [...this.pages.list].filter(page => page.place?.near && !page.loading)) {
+    for (const page of free) {
       const number = this.pages.list.indexOf(page), known = page.rows?.[0]?.id;
       if (number < 0) continue;
       changed = await this.pages.load(number, true) || changed;
       const added = number ? -1 : page.rows?.findIndex(row => row.id === known) ?? -1;
       if (added > 0 && this.down() > this.high) this.announce(added);
     }
-    if (!changed) return;
-    const at = this.current ? this.pages.placeOf(this.current) : -1;
-    if (at >= 0) this.at = at;
-    this.arrange(); this.redraw();
+    if (changed) {
+      const at = this.current ? this.pages.placeOf(this.current) : -1;
+      if (at >= 0) this.at = at;
+      this.arrange(); this.redraw();
+    }
+    return free.length === near.length;
   }
 
   /* New ones came in above: what the person looks at stays where it is. */

@@ -22,7 +22,7 @@ function typed(grid, event) {
 
 function chosen(grid, item) {
   const option = item?.closest?.('[role="option"]'), list = option?.closest('[role="listbox"]');
-  const box = list ? document.querySelector(`[aria-controls="${CSS.escape(list.id)}"]`) : item?.closest?.('[role="switch"]');
+  const box = list ? document.querySelector(`[aria-controls="${CSS.escape(list.id)}"]`) : item?.closest?.("label")?.querySelector('[role="switch"]');
   const key = box?.closest('[class*="st-key-"]')?.className.match(/st-key-([\w-]+)/)[1];
   const source = grid.data.ways?.[key]?.[list ? option.textContent : ""];
   if (source) grid.ahead(source);

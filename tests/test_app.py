@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -142,3 +144,10 @@ def test_a_page_names_the_scripts_that_it_will_need_and_each_is_there() -> None:
     begun = (STREAMLIT / "index.html").read_text("utf-8")
     assert not [name for _, name in named if name in begun], "every page begins with it"
     assert "link" not in client.get("/compare").headers
+
+
+def test_what_the_first_page_needs_is_loaded_while_the_server_starts() -> None:
+    wanted = "{'pandas', 'PIL.PngImagePlugin', 'opstore.ui.results'}"
+    program = f"import sys; from opstore.ui.warm import warm; warm().join(60); print(sorted({wanted} - {{*sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "[]\n", done.stderr

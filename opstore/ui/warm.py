@@ -5,15 +5,13 @@ Nothing here is needed by anything: a page that comes earlier loads it itself.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
-import logging
 import threading
 
-log = logging.getLogger("opstore.ui.warm")
-
-#: What Streamlit imports when it first meets a component's data, an icon, a page's widgets; then our own pages' rooms.
-MODULES = ("pandas", "pyarrow", "PIL.Image", "streamlit.elements.lib.image_utils", "opstore.ui.results", "opstore.ui.detail")
+#: What Streamlit imports when it first meets a component's data, then the rooms of our own pages.
+MODULES = ("pandas", "pyarrow", "opstore.ui.results", "opstore.ui.detail")
 
 
 def warm() -> threading.Thread:
@@ -25,8 +23,9 @@ def warm() -> threading.Thread:
 
 def _load() -> None:
     for name in MODULES:
-        try:
+        with contextlib.suppress(ImportError):  # where another version of Streamlit needs it no more
             importlib.import_module(name)
-        except ImportError as error:  # of another version of Streamlit, perhaps
-            log.info("%s is not there: %s", name, error)
+    from PIL import Image
+
+    Image.preinit()  # the page's icon
     inspect.stack()  # Streamlit asks once who called it; the first answer looks at every module, 0.3 s

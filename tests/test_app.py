@@ -135,11 +135,12 @@ def test_without_a_token_only_the_local_engine_is_set_up(tmp_path: Path) -> None
     assert makers() == {"local"} and makers(token=TOKEN) == {"local", "replicate"}
 
 
-def test_a_page_names_the_scripts_that_it_will_need_and_each_is_there() -> None:
+@pytest.mark.parametrize("path", NEEDED)
+def test_a_page_names_the_scripts_that_it_will_need_and_each_is_there(path: str) -> None:
     page = Route("/{name}", lambda request: PlainTextResponse("page"))
     client = TestClient(Starlette(routes=[page], middleware=[Middleware(Early)]))
-    named = re.findall("</(static/js/([^>]+))>; rel=modulepreload", client.get("/library").headers["link"])
-    assert set(NEEDED["/library"]) <= {name.partition(".")[0].lower() for _, name in named}
+    named = re.findall("</(static/js/([^>]+))>; rel=modulepreload", client.get(path).headers["link"])
+    assert set(NEEDED[path]) <= {name.partition(".")[0].lower() for _, name in named}
     assert len(named) == len(set(named)) and all((STREAMLIT / path).is_file() for path, _ in named)
     begun = (STREAMLIT / "index.html").read_text("utf-8")
     assert not [name for _, name in named if name in begun], "every page begins with it"

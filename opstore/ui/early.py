@@ -17,20 +17,19 @@ from streamlit import config
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+_FILTERS = (
+    "bidicomponent",
+    "html",
+    "pagelink",
+    "buttongroup",
+    "textinput",
+    "selectbox",
+    "multiselect",
+    "dateinput",
+    "checkbox",
+)
 #: Kinds of elements by the page whose first screen has them: the names of their scripts in small letters.
-NEEDED = {
-    "/library": (
-        "bidicomponent",
-        "html",
-        "pagelink",
-        "buttongroup",
-        "textinput",
-        "selectbox",
-        "multiselect",
-        "dateinput",
-        "checkbox",
-    ),
-}
+NEEDED = {"/library": _FILTERS, "/analytics": ("plotlychart", "metric", *_FILTERS)}
 _IMPORT = re.compile(r"""(?:from|import)\s*["']\./([\w.-]+\.js)["']""")
 
 

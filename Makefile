@@ -7,7 +7,7 @@ PY = .venv/bin/python
 PORT ?= 8501
 ARGS ?=
 # Test processes at a time; 0: all in one, for a debugger.
-JOBS ?= 2
+JOBS ?= 3
 CODE = opstore dashboard.py pages tests bench
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	--custom-compile-command "make lock"
@@ -21,7 +21,7 @@ run: ## start opstore: make run, or make run PORT=8600
 
 test: ## run the tests: make test, or make test ARGS="tests/test_store.py -x" JOBS=0
 	@.ci/setup.sh requirements.txt tests/requirements.txt
-	@$(PY) -m pytest -n $(JOBS) $(ARGS)
+	@$(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 check: ## format, lint, types, import rules
 	@.ci/setup.sh requirements.txt tests/requirements.txt

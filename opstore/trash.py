@@ -21,7 +21,6 @@ from opstore.files import Folder, digest, is_passing
 from opstore.names import EXTENSIONS, FileName, Role, check_operation_id, parse_name, sidecar_name
 from opstore.operation import MAX_SIDECAR_BYTES, Operation, decode
 from opstore.store import MAX_INPUTS, Store
-from opstore.thumbnails import copies_of
 
 #: Trashed operations are kept this long unless somebody purges earlier.
 KEPT = timedelta(days=30)
@@ -105,6 +104,8 @@ class Trash:
 
     def remove(self, operation_id: str) -> None:
         """Remove one trashed operation for good, its sidecar last; raise OperationNotFound."""
+        from opstore.thumbnails import copies_of  # nobody who lists or saves needs it
+
         check_operation_id(operation_id)
         sidecar = sidecar_name(operation_id)
         if not self.folder.has(sidecar):

@@ -211,7 +211,7 @@ def test_in_this_process(store: Store, capsys: pytest.CaptureFixture[str]) -> No
 LIGHT = {
     "opstore", "opstore.app", "opstore.cli", "opstore.errors", "opstore.fetch", "opstore.files", "opstore.media", "opstore.names",
     "opstore.operation", "opstore.store", "opstore.trash", "opstore.verify", "opstore.job", "opstore.saving", "opstore.disk",
-    "opstore.packs", "opstore.packs.copies", "opstore.packs.library",
+    "opstore.packs", "opstore.packs.copies", "opstore.packs.library", "opstore.preferences",
 }  # fmt: skip
 
 

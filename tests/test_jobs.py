@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,6 +22,8 @@ from opstore.jobs import machine
 from opstore.jobs.lookup import Lookup
 from opstore.jobs.signs import Signs
 from opstore.operation import timestamp
+from opstore.providers import Prediction, Report, StepRequest
+from opstore.providers.replicate import Replicate
 from tests.job_programs import CANARY, PATIENCE, Place, ask, end_all, ended, finish, folder, serve, start, until
 from tests.replicate_standin import StandIn
 from tests.standin.samples import sample
@@ -335,9 +338,21 @@ def test_a_lost_request_waits_for_a_twin_that_is_still_being_sent(standin: Stand
     assert ids[0] == held[0] and ids[1] != held[0] and standin.accepted == 2
 
 
-def test_two_lost_twins_of_which_one_was_accepted_are_both_unknown(standin: StandIn, app: App) -> None:
+def test_two_lost_twins_of_which_one_was_accepted_are_both_unknown(
+    standin: StandIn, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
     standin.fault(on="create", kind="reset", after=True)
     standin.fault(on="create", kind="reset")
+    both, create = threading.Barrier(2), Replicate.create
+    sent: set[str] = set()
+
+    def together(self: Replicate, request: StepRequest, report: Report) -> Prediction:
+        if request.operation_id not in sent:  # neither looks for its own before the other one is lost, too
+            sent.add(request.operation_id)
+            both.wait(PATIENCE)
+        return create(self, request, report)
+
+    monkeypatch.setattr(Replicate, "create", together)
     ids = [ask(app, **SAME) for _ in range(2)]
     app.runner.start()
     ends = [ended(app, operation_id) for operation_id in ids]

@@ -33,7 +33,7 @@ class Grid {
     touches(this);
     document.addEventListener("keydown", event => this.keyAnywhere(event), on);
     document.addEventListener("visibilitychange", () => this.poll(), on);
-    addEventListener("popstate", () => { this.wentBack = Date.now(); }, on);
+    addEventListener("popstate", () => { this.wentBack = Date.now(); this.left = null; }, on);
     addEventListener("opstore-source", event => this.ahead(event.detail), on);
     lookAhead(this, on);
     addEventListener("opstore-acts", () => { this.queue.push(...unsent()); this.flush(); }, on);
@@ -110,7 +110,10 @@ class Grid {
     this.data = data;
     // A run of the page's script that began before the person asked for what is shown: the next one follows.
     if (this.left && data.source === this.left.source && Date.now() < this.left.until) this.data = { ...data, source: this.source, span: "" };
-    else if (data.source && asked(data.source) === asked(this.source)) this.source = this.pages.source = data.source;
+    else if (data.source && asked(data.source) === asked(this.source)) {
+      this.source = this.pages.source = data.source;
+      this.left = null;  // the page's script has followed: from now on it means what it says
+    }
     else if (JSON.stringify([data.source, data.rows]) !== this.print) this.begin(data, Date.now() - (this.wentBack ?? 0) < 3000, data.first);
     this.tell();
     if (data.outcome && data.outcome.id === this.sent?.id) this.settle(data.outcome);

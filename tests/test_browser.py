@@ -221,6 +221,7 @@ def test_generate_waits_for_a_picture_that_is_on_its_way(server: Server, windows
         place = visitor.generate.bounding_box()
         assert place
         page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+        visitor.prompt.press("Control+Enter")
         for route in held:
             route.continue_()
         expect(page.get_by_role("img", name="Image 1")).to_be_visible(timeout=PATIENCE)

@@ -1,4 +1,8 @@
-"""Takes pictures from the clipboard wherever on the page they are pasted; the upload widget takes them only when it has focus."""
+"""Takes pictures from the clipboard wherever on the page they are pasted; the upload widget takes them only when it has focus.
+
+While a picture is on its way to the server the key of Generate does nothing, as its button does (style.css): the operation would
+be made, and paid, without it.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +20,8 @@ _JS = """
 const listeners = new WeakMap();
 
 export default function ({ parentElement, setTriggerValue }) {
-  const previous = listeners.get(parentElement);
-  if (previous) document.removeEventListener("paste", previous);
+  listeners.get(parentElement)?.abort();
+  const ended = new AbortController();
   const listen = async event => {
     if (event.defaultPrevented || event.target.closest?.('[data-testid="stFileUploader"]')) return;
     const files = [...(event.clipboardData?.files ?? [])].filter(file => file.type.startsWith("image/")).slice(0, 5);
@@ -30,11 +34,16 @@ export default function ({ parentElement, setTriggerValue }) {
     })));
     setTriggerValue("pasted", pictures);
   };
-  listeners.set(parentElement, listen);
-  document.addEventListener("paste", listen);
+  const hold = event => {
+    const sends = event.key === "Enter" && (event.ctrlKey || event.metaKey);
+    if (sends && document.querySelector('[data-testid="stFileChipIconSpinner"]')) event.stopImmediatePropagation();
+  };
+  listeners.set(parentElement, ended);
+  document.addEventListener("paste", listen, { signal: ended.signal });
+  addEventListener("keydown", hold, { capture: true, signal: ended.signal });
   return () => {
     if (parentElement.isConnected) return;
-    document.removeEventListener("paste", listen);
+    ended.abort();
     listeners.delete(parentElement);
   };
 }

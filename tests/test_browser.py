@@ -19,6 +19,7 @@ from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 from opstore import Store
 from opstore.service import NewOperation
 from tests.browser import PATIENCE, Server, Visitor, Windows, box
+from tests.browser_library import eventually
 
 pytest_plugins = ("tests.browser_fixtures",)
 
@@ -222,6 +223,7 @@ def test_generate_waits_for_a_picture_that_is_on_its_way(server: Server, windows
         assert place
         page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
         visitor.prompt.press("Control+Enter")
+        eventually(page, lambda: bool(held))
         for route in held:
             route.continue_()
         expect(page.get_by_role("img", name="Image 1")).to_be_visible(timeout=PATIENCE)

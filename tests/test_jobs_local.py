@@ -32,7 +32,7 @@ from tests.samples import PNG
 ROOT = Path(__file__).resolve().parents[1]
 SHORT = {"duration": 1, "framesPerSecond": 8}
 #: About 1.5 s of work: long enough to be met while it runs, short enough to be done twice.
-LONG = {"duration": 4, "framesPerSecond": 24}
+LONG = {"duration": 3, "framesPerSecond": 24}
 #: Half a minute of work at least: nothing in a test waits for it.
 ENDLESS = {"duration": 10, "framesPerSecond": 60, "resolution": "720p"}
 Photo = Callable[..., bytes]

@@ -7,7 +7,7 @@ PY = .venv/bin/python
 PORT ?= 8501
 ARGS ?=
 # Test processes at a time; 0: all in one, for a debugger.
-JOBS ?= 3
+JOBS ?= 2
 CODE = opstore dashboard.py pages tests bench
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	--custom-compile-command "make lock"

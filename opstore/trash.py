@@ -24,6 +24,8 @@ from opstore.store import MAX_INPUTS, Store
 
 #: Trashed operations are kept this long unless somebody purges earlier.
 KEPT = timedelta(days=30)
+#: Looks at both folders before an operation is said to be in neither: between two looks somebody may move it.
+_LOOKS = 10
 _ROLES: tuple[Role, ...] = ("input", "output")
 
 
@@ -128,9 +130,7 @@ class Trash:
     def _move(self, source: Folder, target: Folder, operation_id: str) -> None:
         check_operation_id(operation_id)
         sidecar = sidecar_name(operation_id)
-        moved = not source.has(sidecar)
-        if moved and not target.has(sidecar):
-            raise OperationNotFound(operation_id=operation_id)
+        moved = self._has_moved(source, target, operation_id)
         target.make()
         source.make()
         if moved:
@@ -141,6 +141,16 @@ class Trash:
             self._agree(operation_id)
             target.bring(source, operation_id, [self._media(source, operation_id), [sidecar]])
         self._store.changed(operation_id)
+
+    def _has_moved(self, source: Folder, target: Folder, operation_id: str) -> bool:
+        """Say whether an operation is in the target and not in the source; raise OperationNotFound where it is in neither."""
+        sidecar = sidecar_name(operation_id)
+        for _ in range(_LOOKS):
+            if source.has(sidecar):
+                return False
+            if target.has(sidecar):
+                return True
+        raise OperationNotFound(operation_id=operation_id)
 
     def _agree(self, operation_id: str) -> None:
         """Where a move was cut short and the operation annotated in the library since, bring the older sidecar up to date.

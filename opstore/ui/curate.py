@@ -19,7 +19,9 @@ from opstore.ui.words import _, ngettext
 def opinion(service: Service, operation: Operation) -> None:
     """Show what people said about an operation, to be changed; every change is stored at once."""
     stored = annotations_of(operation.sidecar)
-    keys = {name: f"{name}-{operation.id}" for name in ("tags", "note")}
+    # A note that was refused makes way for a new control: of the old one a browser may still tell what was refused, and it would
+    # be stored over what stands there now.
+    keys = {"tags": f"tags-{operation.id}", "note": f"note-{operation.id}{st.session_state.get(f'refused-{operation.id}', '')}"}
     # A control that a key has changed is a new one: of the old one a browser may still tell what it was before.
     keys |= {name: f"{name}-{operation.id}{st.session_state.get(f'turn-{operation.id}', '')}" for name in ("rating", "favorite")}
     _align(operation.id, stored, keys)
@@ -79,6 +81,8 @@ def _changed(service: Service, operation_id: str, name: str, key: str) -> None:
     if wrong:
         st.session_state[f"wrong-{operation_id}"] = wrong
         st.session_state.pop(f"seen-{operation_id}")  # show what is stored
+        if name == "note":
+            st.session_state[f"refused-{operation_id}"] = f"-{secrets.token_hex(4)}"
 
 
 def _edit(name: str, given: Any, seen: dict[str, Any]) -> Edit:

@@ -19,6 +19,8 @@ NAME = "signed-out.json"
 MAX_BYTES = 4_000_000
 #: A day longer than the cookie of the sign-in lives.
 KEPT = timedelta(days=31)
+#: So many sign out at one moment.
+_ATTEMPTS = 50
 #: What tells one sign-in from the next of the same person (OpenID Connect Core, section 2), and whose it is.
 _OWN, _WHOSE = ("iat", "nonce", "exp", "sid", "jti"), ("iss", "sub", "aud")
 
@@ -32,13 +34,16 @@ class SignOuts:
         self._clock = clock
 
     def note(self, claims: Mapping[str, Any]) -> None:
-        """Note durably that the sign-in with these claims has ended; do nothing for one that has nothing of its own."""
+        """Note durably that the sign-in with these claims has ended; do nothing for one that has nothing of its own.
+
+        Raise what stands in the way where that lasts, for example a file of that name that is none of ours.
+        """
         key = _key(claims)
-        while key:
+        for attempt in range(_ATTEMPTS if key else 0):
             data = self._read()
             oldest = self._clock() - KEPT
             known = {name: at for name, at in _decoded(data).items() if (parse_time(at) or oldest) > oldest}
-            fresh = json.dumps(known | {key: timestamp(self._clock())}, indent=1).encode() + b"\n"
+            fresh = json.dumps(known | {str(key): timestamp(self._clock())}, indent=1).encode() + b"\n"
             try:
                 self._folder.make()
                 if data is None:
@@ -47,7 +52,9 @@ class SignOuts:
                     self._folder.replace("signed-out", NAME, fresh, digest(data), private=True)
                 return
             except (OperationExists, OperationBusy, FileMissing):
-                continue  # somebody else signed out at this moment: both count
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                # somebody else signed out at this moment: both count
 
     def has(self, claims: Mapping[str, Any]) -> bool:
         """Say whether the sign-in with these claims has ended."""

@@ -17,7 +17,7 @@ from opstore import roles
 from opstore.api import Api, middleware
 from opstore.app import App, Settings
 from opstore.curation import Curation, Edit, annotations_of
-from opstore.errors import InvalidSetting, NotAllowed
+from opstore.errors import InvalidSetting, NotAllowed, OpstoreError
 from opstore.files import Folder
 from opstore.generation.request import SmartRequest
 from opstore.people import RoleBook, RoleFile
@@ -370,3 +370,9 @@ def test_the_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
     (tmp_path / "roles.toml").symlink_to("/etc/passwd")
     with pytest.raises(InvalidSetting):
         file.load()
+
+
+def test_a_sign_out_that_cannot_be_noted_says_so_and_ends(tmp_path: Path) -> None:
+    (tmp_path / NAME).mkdir()
+    with pytest.raises(OpstoreError):
+        SignOuts(Folder(tmp_path)).note({"iss": "https://example.org", "sub": "1", "iat": 1})

@@ -174,5 +174,7 @@ def sign_out(who: Person, place: str, settings: Settings) -> None:
 
 def _leave(label: str, settings: Settings, place: str = "door") -> None:
     if parts.button(label, key=f"sign-out-{place}", type="tertiary", width="content"):
-        _ended(settings).note(st.user.to_dict())
-        st.logout()
+        try:
+            _ended(settings).note(st.user.to_dict())
+        finally:  # this window is out, whatever stands in the way of telling the others
+            st.logout()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -35,6 +36,9 @@ MAX_TAG, MAX_TAGS, MAX_NOTE = 60, 100, 10_000
 MAX_SEARCHES = 200
 #: Room for as many searches of the greatest length, whatever JSON makes of their letters.
 MAX_SEARCHES_BYTES = 4_000_000
+#: Acts of a bulk act that are done side by side, and from how many on: on two cores four take 3 ms each, where one after the
+#: other they took 10 (trash) and 6 (a rating).
+HANDS, ALONE = 4, 8
 #: Somebody else's change comes between so often only if something writes without end.
 ATTEMPTS = 50
 SEARCHES = "searches.json"
@@ -254,15 +258,23 @@ def annotations_of(sidecar: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _each(ids: Sequence[str], act: Callable[[str], None]) -> Change:
-    done: list[str] = []
-    failed: dict[str, OpstoreError] = {}
-    for operation_id in dict.fromkeys(ids):
+    """Do an act on each of several operations, a few side by side: each waits for the disk most of its time."""
+
+    def done(operation_id: str) -> OpstoreError | None:
         try:
             act(operation_id)
-            done.append(operation_id)
         except OpstoreError as error:
-            failed[operation_id] = error
-    return Change(tuple(done), failed)
+            return error
+        return None
+
+    each = tuple(dict.fromkeys(ids))
+    if len(each) < ALONE:
+        found = [done(operation_id) for operation_id in each]
+    else:
+        with ThreadPoolExecutor(HANDS) as hands:
+            found = list(hands.map(done, each))
+    failed = {operation_id: error for operation_id, error in zip(each, found, strict=True) if error is not None}
+    return Change(tuple(operation_id for operation_id in each if operation_id not in failed), failed)
 
 
 def _edited(before: Mapping[str, Any], edit: Edit) -> dict[str, Any]:

@@ -180,6 +180,33 @@ def test_zoom_and_pan_are_one_for_both_sides(served: Server, windows: Windows) -
         shows(page, 0.5, RED, y=0.5)
 
 
+def test_an_opened_picture_is_looked_at_closely_and_as_it_was_before_in_the_same_place(served: Server, windows: Windows) -> None:
+    with windows.visit(served) as visitor:
+        page = visitor.open(f"/library?operation={EDIT}")
+        visitor.pictures_loaded()
+        page.get_by_role("button", name="Zoom").click()
+        look, percent = page.get_by_role("dialog", name="Zoom"), page.locator("dialog .percent")
+        fitted = percent.inner_text()
+        assert like(seen(page, 0.5), BLUE), "the result"
+        place = page.locator("dialog .world").bounding_box()
+        page.keyboard.down("b")
+        assert like(seen(page, 0.5), RED), "what it was made from"
+        assert page.locator("dialog .layer").nth(1).bounding_box() == place
+        page.keyboard.up("b")
+        page.mouse.move(700, 400)
+        page.mouse.wheel(0, -300)
+        expect(percent).not_to_have_text(fitted)
+        page.keyboard.press("1")
+        expect(percent).to_have_text("100 %")
+        page.keyboard.press("0")
+        expect(percent).to_have_text(fitted)
+        page.mouse.dblclick(700, 400)
+        expect(percent).to_have_text("100 %")
+        page.keyboard.press("Escape")
+        expect(look).to_have_count(0)
+        expect(visitor.dialog).to_have_count(1)
+
+
 def test_other_shapes_are_laid_as_their_pixels_say_and_as_the_person_says(served: Server, windows: Windows) -> None:
     with windows.visit(served) as visitor:
         page = open_at(visitor, f"ids={CROP}&view=overlay")

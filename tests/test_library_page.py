@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -14,6 +16,7 @@ from opstore import Store
 from opstore.app import App
 from opstore.curation import Change, Edit
 from opstore.service import NewOperation
+from opstore.ui import acts as acting
 from opstore.ui import parts
 from opstore.ui.acts import Acts
 from opstore.ui.components.grid import Act
@@ -147,6 +150,48 @@ def test_an_act_that_arrives_twice_is_done_once(app: App) -> None:
     session.do(app.service, act("undo", name="2"))
     session.do(app.service, act("undo", name="2"))
     assert judged(app.store)["tags"] == [] and not session.undone
+
+
+def test_a_long_act_says_how_far_it_is_and_then_what_came_of_it(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streamlit begins another run while the first one still works: neither does the act again, nor says that it is done."""
+    session, monitor = Acts(), threading.Barrier(2, timeout=30)
+    annotate = type(app.service.curation).annotate
+
+    def slow(*given: Any) -> Change:
+        monitor.wait()
+        monitor.wait()
+        return annotate(*given)
+
+    monkeypatch.setattr(acting, "PORTION", 1)
+    monkeypatch.setattr(acting, "PATIENCE", 0.01)
+    monkeypatch.setattr(type(app.service.curation), "annotate", slow)
+    working = threading.Thread(target=session.do, args=(app.service, act("rate", 4, ID, LATER)))
+    working.start()
+    said = []
+    for _ in range(2):
+        monitor.wait()
+        session.do(app.service, act("rate", 4, ID, LATER))
+        said.append(session.outcome())
+        monitor.wait()
+    working.join()
+    assert [told and told["busy"] for told in said] == ["0 of 2 done so far", "1 of 2 done so far"]
+    assert all(told and told["done"] == [] for told in said)
+    done = session.outcome()
+    assert done and done["said"] == "2 changed" and "busy" not in done and len(session.undone) == 1
+
+
+def test_a_window_that_is_loaded_anew_can_still_take_back_what_it_did(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    def loaded_anew(kind: str, value: Any, name: str, window: str = "mine") -> Acts:
+        monkeypatch.setattr("streamlit.session_state", {})  # each time another session
+        monkeypatch.setattr(acting, "sent", lambda _: replace(act(kind, value, name=name), window=window))
+        acting.take(app.service, "library")
+        return acting.acts()
+
+    loaded_anew("rate", 4, "first")
+    other = loaded_anew("undo", None, "second", window="another").outcome()
+    assert other and other["said"] == "There is nothing to take back." and judged(app.store)["rating"] == 4
+    loaded_anew("undo", None, "third")
+    assert judged(app.store)["rating"] is None
 
 
 def test_acts_are_taken_back_one_by_one_and_what_others_did_stays(app: App) -> None:

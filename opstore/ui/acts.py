@@ -1,13 +1,16 @@
 """What people do with chosen operations in the grid: each act is done once, told in words, and can be taken back by the next.
 
 An act is done before any word is said about it: what a session asks of Streamlit may end its run there, and an act that was done
-must not be lost with it.
+must not be lost with it. One that takes long is done in the thread it began in, which Streamlit has given up by then; the runs
+that follow tell how far it is. What a window did stays with it when it is loaded anew, which makes another session of it.
 """
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import streamlit as st
@@ -32,13 +35,17 @@ OFFERED = {
     "export": "exports.prepare",
     "review": "reviews.vote",
 }
-#: Acts of a session that can be taken back, and of which it is known that they were done.
-KEPT = 50
+#: Acts of a window that can be taken back, and of which it is known that they were done; and how many operations they may hold.
+KEPT, KEPT_OPERATIONS = 50, 50_000
+#: Windows whose acts are known when they are loaded anew.
+WINDOWS = 50
+#: Operations after which it can be told how far an act is; seconds that a run waits for one that an earlier run began.
+PORTION, PATIENCE = 100, 1.0
 
 
 @dataclass
 class Acts:
-    """The acts of one session: those done, what the last one came to, and how each is taken back."""
+    """The acts of one window: those done, what the last one came to, and how each is taken back."""
 
     done: list[str] = field(default_factory=list)
     last: Act | None = None
@@ -46,47 +53,77 @@ class Acts:
     users: Sequence[str] = ()
     refused: OpstoreError | None = None
     undone: list[Change] = field(default_factory=list)
+    #: How many operations of how many are done, while an act is at work.
+    working: tuple[int, int] | None = None
+    turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def do(self, service: Service, act: Act) -> None:
-        """Do an act, unless it was done already."""
-        if act.id in self.done:
+        """Do an act, unless it was done already or another is still at work: it will be handed in again."""
+        if act.id in self.done or not self.turn.acquire(timeout=PATIENCE):
             return
-        self.done = [*self.done[-KEPT:], act.id]
-        self.last, self.change, self.users, self.refused = act, Change(), (), None
         try:
-            self._do(service, act)
-        except OpstoreError as error:
-            self.refused = error
+            if act.id in self.done:
+                return
+            self.working = (0, len(act.ids))
+            self.last, self.change, self.users, self.refused = act, Change(), (), None
+            try:
+                self._do(service, act)
+            except OpstoreError as error:
+                self.refused = error
+            self.done = [*self.done[-KEPT:], act.id]
+        finally:
+            self.working = None
+            self.turn.release()
 
     def _do(self, service: Service, act: Act) -> None:
         curation = service.curation
         if act.kind == "undo":
             if self.undone:
-                self.change = curation.undo(self.undone.pop())
+                past = self.undone.pop()
+                self.change = self._portions(past.done, lambda ids: curation.undo(replace(past, done=ids)))
         elif act.kind == "trash":
             self.users = curation.used_by(act.ids) if act.value != "sure" else ()
             if not self.users:
-                self.keep(curation.put_in_trash(act.ids))
+                self.keep(self._portions(act.ids, curation.put_in_trash))
         elif act.kind == "restore":
-            self.change = curation.restore(act.ids)
+            self.change = self._portions(act.ids, curation.restore)
         elif act.kind == "remove":
             if act.value == "sure":
-                self.change = curation.remove_for_good(act.ids)
+                self.change = self._portions(act.ids, curation.remove_for_good)
         else:
-            self.keep(curation.annotate(act.ids, edit_of(act)))
+            edit = edit_of(act)
+            self.keep(self._portions(act.ids, lambda ids: curation.annotate(ids, edit)))
+
+    def _portions(self, ids: Sequence[str], do: Callable[[tuple[str, ...]], Change]) -> Change:
+        """Do something with operations, a hundred at a time, and return what it came to in all."""
+        whole = Change()
+        for start in range(0, max(len(ids), 1), PORTION):
+            self.working = (start, len(ids))
+            part = do(tuple(ids[start : start + PORTION]))
+            whole = Change(
+                (*whole.done, *part.done), {**whole.failed, **part.failed}, {**whole.inverse, **part.inverse}, part.trashed
+            )
+        return whole
 
     def keep(self, change: Change) -> Change:
         """Remember what was done, to take it back where somebody asks for that."""
         self.change = change
         if change.done:
             self.undone = [*self.undone[-KEPT:], change]
+            while sum(len(past.done) for past in self.undone[1:]) > KEPT_OPERATIONS:
+                self.undone.pop(0)
         return change
 
     def outcome(self) -> dict[str, Any] | None:
         """Return what the grid must know of the last act, in the viewer's words."""
+        working = self.working  # looked at first: what an act comes to is there before it is no longer at work
         act, change = self.last, self.change
         if act is None:
             return None
+        if working:
+            count, total = map(words.number, working)
+            said = _("{count} of {total} done so far").format(count=count, total=total)
+            return {"id": act.id, "done": [name for name in self.done if name != act.id], "busy": said}
         gone = change.done if act.kind in ("trash", "restore", "remove") else ()
         failed = act.ids if self.refused else tuple(change.failed)
         told: dict[str, Any] = {"id": act.id, "done": self.done, "failed": list(failed), "gone": list(gone), "said": self._said()}
@@ -105,6 +142,8 @@ class Acts:
 
     def _said(self) -> str:
         act, count = self.last, len(self.change.done)
+        if act and act.kind == "undo" and not count and not self.change.failed and not self.refused:
+            return _("There is nothing to take back.")
         if act is None or not count:
             return ""
         sentences = {
@@ -153,17 +192,37 @@ def edit_of(act: Act) -> Edit:
     return Edit(add_tags=tuple(add), remove_tags=tuple(remove))
 
 
+_windows: OrderedDict[tuple[str, str], Acts] = OrderedDict()
+_guard = threading.Lock()
+
+
 def acts() -> Acts:
-    """Return the acts of this session."""
+    """Return the acts of this session's window."""
     found: Acts = st.session_state.setdefault("acts", Acts())
     return found
 
 
 def take(service: Service, key: str) -> None:
     """Do what has just arrived from the grid `key`."""
-    act, known = sent(key), acts()
+    act = sent(key)
     if act:
-        known.do(service, act)
+        _of_window(service.person.identity or service.person.name, act.window).do(service, act)
+
+
+def _of_window(person: str, window: str) -> Acts:
+    """Return the acts of a person's window, known from an earlier session of it or from now on."""
+    mine = acts()
+    if not window:
+        return mine
+    with _guard:
+        known = _windows.setdefault((person, window), mine)
+        _windows.move_to_end((person, window))
+        while len(_windows) > WINDOWS:
+            _windows.popitem(last=False)
+    if known is not mine:
+        known.undone += mine.undone
+        st.session_state["acts"] = known
+    return known
 
 
 def spoken(service: Service, types: Sequence[str] = tuple(OPERATION_TYPES)) -> dict[str, Any]:
@@ -181,6 +240,7 @@ def spoken(service: Service, types: Sequence[str] = tuple(OPERATION_TYPES)) -> d
         "size": _("Size of the pictures"),
         "keys": _("Keys"),
         "clear": _("Clear the selection"),
+        "all": _("Select all"),
         "restore": _("Restore"),
         "export": _("Export"),
         "formats": export.links("ids={ids}"),
@@ -215,6 +275,7 @@ def spoken(service: Service, types: Sequence[str] = tuple(OPERATION_TYPES)) -> d
 def _plurals() -> dict[str, list[str]]:
     """Return (one, many) for the browser, which counts itself; {count} is filled in there."""
     return {
+        "most": forms(lambda n: ngettext("{count} selected: no more at once", "{count} selected: no more at once", n)),
         "found": forms(lambda n: ngettext("{count} operation", "{count} operations", n)),
         "selected": forms(lambda n: ngettext("{count} selected", "{count} selected", n)),
         "tagging": forms(lambda n: ngettext("Tags of {count} operation", "Tags of {count} operations", n)),
@@ -242,7 +303,7 @@ def keys(service: Service) -> list[list[str]]:
         ("U", "use", _("use the results as images in Create")),
         ("R", "remix", _("use its settings in Create")),
         ("X", "", _("select; also a click on the corner, Ctrl or Shift and a click")),
-        (_("Ctrl+A"), "", _("select all that is loaded")),
+        (_("Ctrl+A"), "", _("select all that is found")),
         (_("Esc"), "", _("clear the selection")),
         (_("Del"), "trash", _("move to the trash")),
         (_("Ctrl+Z"), "undo", _("undo")),

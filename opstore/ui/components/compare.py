@@ -10,7 +10,7 @@ import streamlit as st
 
 _HERE = Path(__file__).parent
 _HTML = '<div class="root"></div>\n<span hidden></span>'
-_CSS = (_HERE / "compare.css").read_text("utf-8")
+_CSS = "\n".join((_HERE / name).read_text("utf-8") for name in ("compare_stage.css", "compare.css"))
 #: The stage knows nothing of Streamlit and can stand in any page; what is around it does.
 _JS = "\n".join((_HERE / name).read_text("utf-8") for name in ("compare_stage.js", "compare.js"))
 

@@ -202,7 +202,7 @@ class Stage {
   fit(tell = true) { this.zoom = 1; this.centre = [0.5, 0.5]; if (tell) this.paint(); }
 
   zoomTo(zoom, pane = this.panes[0], point = null) {
-    const next = clamp(zoom, 1, MOST), frame = pane?.frame;
+    const next = clamp(zoom, Math.min(1, this.trueZoom()), MOST), frame = pane?.frame;
     if (!frame) return;
     const [x, y] = point ?? [frame.width / 2, frame.height / 2];
     // What lies under the pointer stays there.
@@ -212,10 +212,21 @@ class Stage {
     this.paint();
   }
 
+  /* Move what is seen, by shares of the window. */
+  pan(right, down) {
+    const frame = this.panes[0]?.frame;
+    if (!frame) return;
+    this.centre = [this.centre[0] + right * frame.width / frame.wide, this.centre[1] + down * frame.height / frame.high];
+    this.paint();
+  }
+
   /* One pixel of the picture to one of the screen. */
-  trueSize(pane, point) {
+  trueSize(pane, point) { this.zoomTo(this.trueZoom(), pane, point); }
+
+  /* The zoom at which that is so: of a small picture it is less than what fits into the window. */
+  trueZoom() {
     const now = this.pixelsOf(this.panes[0]?.items[0]?.at ?? 0);
-    this.zoomTo(now ? Math.max(this.zoom / now, 1) : 2, pane, point);
+    return now ? this.zoom / now : 2;
   }
 
   // -- pointers -----------------------------------------------------------------------------------------------------------------
@@ -233,13 +244,17 @@ class Stage {
     }, { ...on, passive: false });
     place.addEventListener("dblclick", event => {
       const { pane, point } = this.under(event);
-      if (pane) { if (this.zoom > 1) this.fit(); else this.trueSize(pane, point); }
+      if (pane) { if (this.zoom !== 1) this.fit(); else this.trueSize(pane, point); }
     }, on);
     place.addEventListener("dragstart", event => event.preventDefault(), on);
   }
 
   under(event) {
-    const pane = this.panes.find(({ element }) => element.contains(event.target)) ?? this.grabbed?.pane;
+    // A click that follows a captured pointer names the panes' place as its target: only where it is says which pane it means.
+    const pane = this.panes.find(({ element }) => element.contains(event.target)) ?? this.grabbed?.pane ?? this.panes.find(({ element }) => {
+      const { left, right, top, bottom } = element.getBoundingClientRect();
+      return event.clientX >= left && event.clientX < right && event.clientY >= top && event.clientY < bottom;
+    });
     if (!pane) return {};
     const box = pane.element.getBoundingClientRect();
     return { pane, point: [event.clientX - box.left, event.clientY - box.top] };

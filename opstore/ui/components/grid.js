@@ -1,7 +1,7 @@
 /* The grid of the library. Rows come from our own HTTP interface, so that scrolling runs no script of the page; tiles exist near
    the screen only. What a person does is shown at once, handed to the page one act at a time, and taken back where it fails. */
 
-const GAP = 12, CAPTION = 36, POLL = 2500, AGAIN = 3000, PATIENCE = 120000, REST = 150;
+const GAP = 12, CAPTION = 36, POLL = 2500, AGAIN = 3000, PATIENCE = 120000, REST = 150, MOST = 10000;
 const grids = new WeakMap();
 const stored = { get: (box, name) => { try { return JSON.parse(box.getItem(name)); } catch { return null; } },
   set: (box, name, value) => { try { box.setItem(name, JSON.stringify(value)); } catch { /* full, or not allowed: not kept */ } } };
@@ -116,7 +116,7 @@ class Grid {
     }
     else if (JSON.stringify([data.source, data.rows]) !== this.print) this.begin(data, Date.now() - (this.wentBack ?? 0) < 3000, data.first);
     this.tell();
-    if (data.outcome && data.outcome.id === this.sent?.id) this.settle(data.outcome);
+    if (data.outcome && data.outcome.id === this.sent?.id) { if (data.outcome.busy) this.wait(data.outcome.busy); else this.settle(data.outcome); }
     // Done, and another since: what came of it was told to a grid that is gone.
     else if (this.sent && data.outcome?.done.includes(this.sent.id)) this.settle({});
     if (was.open && !data.open) setTimeout(() => this.returnTo(was.open), 50);
@@ -351,7 +351,7 @@ class Grid {
     if (event.altKey || typing(event)) return;
     const held = event.ctrlKey || event.metaKey, page = Math.max(1, Math.floor(this.scroller.clientHeight / this.high));
     const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.columns, ArrowDown: this.columns, PageUp: -page * this.columns,
-      PageDown: page * this.columns, Home: -Infinity, End: Infinity };
+      PageDown: page * this.columns, Home: -Infinity };
     const acts = held ? { a: () => this.all(), z: () => this.undo() } : {
       Enter: () => this.open(), " ": () => preview(this), f: () => this.favorite(), t: () => tags(this), c: () => this.away("compare"),
       s: () => this.away("share"), u: () => this.away("use"), r: () => this.away("remix"), x: () => this.toggle(this.current),
@@ -359,7 +359,8 @@ class Grid {
       "/": () => document.querySelector(".st-key-search input")?.focus(),
     };
     const act = acts[event.key] ?? acts[event.key.toLowerCase()];
-    if (event.key in moves && !held) this.go(this.current ? this.at + moves[event.key] : this.firstShown(), event.shiftKey);
+    if (event.key === "End" && !held) this.toEnd(event.shiftKey);
+    else if (event.key in moves && !held) this.go(this.current ? this.at + moves[event.key] : this.firstShown(), event.shiftKey);
     else if (/^[0-5]$/.test(event.key) && !held) this.rate(Number(event.key));
     else if (act) act();
     else return;
@@ -391,12 +392,30 @@ class Grid {
   }
 
   async range(at) { for (const row of await this.pages.between(this.anchor, at)) this.selection.add(row.id); }
+
+  /* Everything that is found, page by page, until the selection is cleared or another search begun. */
   async all() {
-    const known = Math.min(this.pages.size, 10000);
-    for (const row of await this.pages.between(0, known - 1)) this.selection.add(row.id);
-    this.redraw();
+    const { pages } = this, turn = this.choosing = {};
+    await pages.reach(MOST, page => {
+      if (turn !== this.choosing || pages !== this.pages) return false;
+      for (const row of page.rows) this.selection.add(row.id);
+      selectionBar(this);
+      return true;
+    });
+    if (turn !== this.choosing || pages !== this.pages) return;
+    if (pages.total && pages.total.n > this.selection.size) notice(this, this.words.count("most", this.selection.size));
+    this.arrange(); this.redraw();
   }
-  clear() { this.selection.clear(); this.redraw(); this.focusCurrent(); }
+  clear() { this.choosing = null; this.selection.clear(); this.redraw(); this.focusCurrent(); }
+
+  /* The last of what is found, not only of what is loaded. */
+  async toEnd(extend) {
+    const { pages } = this, turn = ++this.going;
+    await pages.reach(MOST, () => turn === this.going && pages === this.pages);
+    if (turn !== this.going || pages !== this.pages) return;
+    this.arrange();
+    this.go(Infinity, extend);
+  }
   targets() { return this.selection.size ? [...this.selection] : this.current ? [this.current] : []; }
 
   // -- acts ---------------------------------------------------------------------------------------------------------------------
@@ -414,7 +433,7 @@ class Grid {
   act(kind, ids = this.targets(), value = null) {
     if ((!ids.length && kind !== "undo") || !this.may(kind)) return;
     if (this.trash) { if (kind === "trash") kind = "remove"; }
-    this.queue.push({ id: Date.now().toString(36) + Math.random().toString(36).slice(2), kind, ids, value });
+    this.queue.push({ id: unique(), kind, ids, value, window: windowName() });
     for (const id of ids) {
       const row = this.pages.rows.get(id);
       if (kind === "rate") this.pages.patch(id, { rating: value });
@@ -446,6 +465,14 @@ class Grid {
     }, pause);
   }
 
+  /* Done it is not yet, but at work: ask again how far it is. */
+  wait(said) {
+    notice(this, said, [], 0);
+    this.told = true;
+    clearTimeout(this.overdue);
+    this.overdue = setTimeout(() => this.hand(Date.now(), AGAIN), AGAIN / 2);
+  }
+
   settle(outcome) {
     clearTimeout(this.overdue);
     const { ids, kind } = this.sent;
@@ -457,6 +484,7 @@ class Grid {
     setTimeout(() => gone.forEach(id => this.pages.hidden.delete(id)), 4 * POLL);  // by then no answer is older than the act
     for (const act of this.queue) for (const id of act.ids) this.again(act, id);
     if (outcome.ask && ids.length > 1) for (const id of ids) this.selection.add(id);
+    if (this.told) { this.told = false; notice(this, ""); }
     if (outcome.ask) ask(this, outcome.ask);
     else if (outcome.said) {
       const back = ["rate", "favorite", "tag", "trash"].includes(kind) ? [button(this.words.say("undo"), () => { notice(this, ""); this.undo(); }, { className: "main" })] : [];
@@ -540,6 +568,15 @@ function unsent() {
   return acts;
 }
 
+const unique = () => Date.now().toString(36) + [...crypto.getRandomValues(new Uint32Array(3))].map(part => part.toString(36)).join("");
+
+/* A window has its name for as long as it is open: loaded anew it can still take back what it did. */
+function windowName() {
+  const known = stored.get(sessionStorage, "opstore-window") ?? unique();
+  stored.set(sessionStorage, "opstore-window", known);
+  return known;
+}
+
 const typing = event => /^(input|textarea|select)$/i.test(event.composedPath()[0]?.localName ?? "") && event.composedPath()[0].type !== "range";
 
 function scrollerOf(item) {
@@ -549,17 +586,17 @@ function scrollerOf(item) {
   return document.scrollingElement;
 }
 
-/* A long press selects; the click that follows it is none. */
+/* A long press selects; the click that follows it is none, neither here nor on the bar, which may come up under the finger. */
 function touches(grid) {
   let timer = null, from = null;
-  const stop = () => clearTimeout(timer);
+  const stop = () => { clearTimeout(timer); setTimeout(() => grid.bar.classList.remove("held"), 400); };
   grid.list.onpointerdown = event => {
     const tile = event.target.closest(".tile");
     grid.pressed = false;
     grid.pointing = true;
     if (event.pointerType !== "touch" || !tile) return;
     from = [event.clientX, event.clientY];
-    timer = setTimeout(() => { grid.pressed = true; navigator.vibrate?.(15); grid.toggle(tile.dataset.id); }, 450);
+    timer = setTimeout(() => { grid.pressed = true; grid.bar.classList.add("held"); navigator.vibrate?.(15); grid.toggle(tile.dataset.id); }, 450);
   };
   grid.list.onpointermove = event => { if (from && Math.hypot(event.clientX - from[0], event.clientY - from[1]) > 10) stop(); };
   grid.list.onpointerup = grid.list.onpointercancel = grid.list.onpointerleave = stop;

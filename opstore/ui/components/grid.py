@@ -24,12 +24,16 @@ _JS = "\n".join(
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One act of a person; `id` tells it from every other, so that one that arrives twice is done once."""
+    """One act of a person; `id` tells it from every other, so that one that arrives twice is done once.
+
+    `window` is the name that the window has given itself: it has it still when it is loaded anew.
+    """
 
     id: str
     kind: str
     ids: tuple[str, ...]
     value: Any
+    window: str = ""
 
     @classmethod
     def read(cls, sent: object) -> Act | None:
@@ -39,7 +43,8 @@ class Act:
         name, kind, ids = sent.get("id"), sent.get("kind"), sent.get("ids")
         if not isinstance(name, str) or kind not in KINDS or not isinstance(ids, list):
             return None
-        return cls(name[:64], str(kind), tuple(item for item in ids if isinstance(item, str)), sent.get("value"))
+        window, chosen = sent.get("window"), tuple(item for item in ids if isinstance(item, str))
+        return cls(name[:64], str(kind), chosen, sent.get("value"), window[:64] if isinstance(window, str) else "")
 
 
 _mount = st.components.v2.component("opstore_grid", html=_HTML, css=_CSS, js=_JS)

@@ -56,6 +56,16 @@ class Pages {
     return rows;
   }
 
+  /* Fetch page after page, up to `most` rows, for as long as `seen` says so of each. */
+  async reach(most, seen) {
+    for (let number = 0, rows = 0; number < this.list.length && rows < most; number += 1) {
+      const page = this.list[number];
+      await this.load(number);
+      if (!page.rows || !seen(page)) return;
+      rows += page.count;
+    }
+  }
+
   rowNow(at) {
     const found = this.locate(at);
     return found ? this.list[found[0]].rows?.[found[1]] ?? null : null;

@@ -23,10 +23,13 @@ function selectionBar(grid) {
   if (bar.hidden) { bar.replaceChildren(); return; }
   const count = el("b", { className: "chosen", role: "status", textContent: words.count("selected", selection.size) });
   const clear = button("✕", () => grid.clear(), { className: "round", "aria-label": words.say("clear"), title: words.say("clear") });
-  const offered = (act, made) => (grid.may(act) ? [made] : []);
+  const more = grid.pages.total && grid.pages.total.n > selection.size;
+  const all = more ? [button(words.say("all"), () => grid.all(), { className: "plain" })] : [];
+  const offered = (act, made) => (grid.may(act) ? [made] : []), acts = el("span", { className: "acts" });
+  bar.replaceChildren(count, ...all, acts, clear);
   if (grid.trash) {
-    bar.replaceChildren(count, ...offered("restore", button(words.say("restore"), () => grid.act("restore"))),
-      ...offered("remove", button(words.say("remove"), () => grid.act("remove"), { className: "danger" })), clear);
+    acts.append(...offered("restore", button(words.say("restore"), () => grid.act("restore"))),
+      ...offered("remove", button(words.say("remove"), () => grid.act("remove"), { className: "danger" })));
     return;
   }
   const rate = el("span", { className: "rate", role: "group", "aria-label": words.say("rate") });
@@ -36,7 +39,7 @@ function selectionBar(grid) {
   }
   rate.onmouseover = event => mark(rate, [...rate.children].indexOf(event.target));
   rate.onmouseleave = () => mark(rate, -1);
-  bar.replaceChildren(count, ...offered("rate", rate), ...offered("favorite", button(words.say("favorite"), () => grid.favorite())),
+  acts.append(...offered("rate", rate), ...offered("favorite", button(words.say("favorite"), () => grid.favorite())),
     ...offered("tag", button(words.say("tag"), () => tags(grid))),
     ...offered("review", button(words.say("review"), () => grid.away("review"), { disabled: selection.size < 2 })),
     button(words.say("compare"), () => grid.away("compare"), { disabled: selection.size > 4, title: words.say("few") }),
@@ -44,7 +47,7 @@ function selectionBar(grid) {
     ...(selection.size === 1 ? offered("remix", button(words.say("remix"), () => grid.away("remix"))) : []),
     ...offered("share", button(words.say("share"), () => grid.away("share"))),
     ...offered("export", button(words.say("export"), () => exporting(grid))),
-    ...offered("trash", button(words.say("trash"), () => grid.act("trash"), { className: "danger" })), clear);
+    ...offered("trash", button(words.say("trash"), () => grid.act("trash"), { className: "danger" })));
 }
 
 function mark(rate, last) { [...rate.children].forEach((star, at) => star.classList.toggle("on", at <= last)); }

@@ -1,4 +1,4 @@
-"""Opens the pictures of the drawer over the whole window: their true pixels, and what a result was made from at a key's press."""
+"""Opens the pictures of the drawer on a stage of the whole window, to look closely, and at what a result was made from."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from opstore.ui.words import _
 
 _HERE = Path(__file__).parent
 _HTML = '<div class="root"></div>\n<span hidden></span>'
-_CSS = (_HERE / "zoom.css").read_text("utf-8")
-_JS = (_HERE / "zoom.js").read_text("utf-8")
+_CSS = "\n".join((_HERE / name).read_text("utf-8") for name in ("compare_stage.css", "zoom.css"))
+_JS = "\n".join((_HERE / name).read_text("utf-8") for name in ("compare_stage.js", "zoom.js"))
 
 _mount = st.components.v2.component("opstore_zoom", html=_HTML, css=_CSS, js=_JS)
 
@@ -22,7 +22,11 @@ def zoom(*, key: str, compare: bool) -> None:
         "zoom": _("Zoom"),
         "close": _("Close"),
         "before": _("Before"),
-        "hint": _("Click: true pixels. Hold B or the button: before."),
-        "plain": _("Click: true pixels."),
+        "after": _("Result"),
+        "smaller": _("Smaller (−)"),
+        "larger": _("Larger (+)"),
+        "fitted": _("Fit into the window (0)"),
+        "hint": _("Wheel, two fingers or + −: zoom. 0: fit. 1: true pixels. Hold B: before."),
+        "plain": _("Wheel, two fingers or + −: zoom. 0: fit. 1: true pixels."),
     }
     _mount(key=key, data={"words": words, "compare": compare})

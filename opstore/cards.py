@@ -41,8 +41,10 @@ def cards(
     rows = found.rows[:size]
     if pictures:
         service.expect(rows)
+    better = service.index.meant(query) if not found.total.n and not mark else None
     return {
         "success": True,
+        **({"meant": better} if better else {}),
         "total": {"n": found.total.n, "exact": found.total.exact},
         "next": found.next if size else None,
         "rows": [card(row, found.stacks.get(row.id, 1)) for row in rows],

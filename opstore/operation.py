@@ -299,13 +299,17 @@ def complete(operation_id: str, given: Mapping[str, Any], now: datetime) -> dict
 # -- reading -------------------------------------------------------------------------------------------------------------
 
 
+#: How an operation can have ended: there is no other `Operation.status`.
+STATUSES = ("stored", "failed", "canceled", "aborted", "expired", "unknown", "result missing")
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One stored operation as the program looks at it; built from any sidecar, whoever wrote it, without ever failing.
 
     Files are only those that the name grammar grants to this operation. `moment` falls back from the timestamp to the id.
-    `status` is `stored`, `failed`, `canceled`, `aborted`, `expired`, `unknown`, or `result missing` for an operation that says
-    success and has no output (a failed download of the original backend).
+    `status` is one of STATUSES; `result missing` is an operation that says success and has no output (a failed download of the
+    original backend).
     """
 
     id: str

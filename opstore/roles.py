@@ -38,7 +38,9 @@ ACTS: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("comparisons", "lineage", "thumbnails.path"), LOOK),
     **dict.fromkeys(("thumbnails.start", "thumbnails.stop", "thumbnails.expect", "problems"), ADMIN),
     **dict.fromkeys(("index", "store"), ADMIN),
-    **dict.fromkeys(("index.search", "index.count", "index.get", "index.facets", "index.neighbours", "index.progress"), LOOK),
+    **dict.fromkeys(
+        ("index.search", "index.count", "index.get", "index.facets", "index.meant", "index.neighbours", "index.progress"), LOOK
+    ),
     **dict.fromkeys(("index.version", "index.changes_since", "index.used_as_input", "index.holding", "index.makeshift"), LOOK),
     **dict.fromkeys(("store.read_file", "store.open_file", "store.iterate", "store.media_names"), LOOK),
     **dict.fromkeys(("store.list_operations", "store.get_operation_metadata"), LOOK),

@@ -169,8 +169,8 @@ class Queries:
         numbers = {
             "rating": ("4", ">=4", "<3", "2..5", ">5"),
             "inputs": ("2", ">0", "0..1"),
-            "cost": (">0.1", ">=0.1", "0.1", "<2.5", "0", "..1", "0.1000004"),
-            "elapsed": (">60", "60", "<=60", "<0", "1..59.9999"),
+            "cost": (">0.1", ">=0.1", "0.1", "<2.5", "0.0", "..1", "0.1000004"),
+            "elapsed": (">60", "60.0", "<=60", "<0", "1..59.9999"),
             "confidence": ("<0.7", "<=0.7", "0.7..1", ">0.2"),
             "date": (
                 "2025-11",
@@ -187,7 +187,7 @@ class Queries:
         }
         names = {
             "type": ("text_to_image", "text-to-image", "unknown", "im*"),
-            "status": ("stored", '"result missing"', "failed", "canceled", "absent"),
+            "status": ("stored", '"result missing"', "failed", "canceled", "unknown"),
             "model": ("qwen-image", "qwen/qwen-image", "qwen*", "wan"),
             "provider": ("replicate", "local"),
             "tag": ("mer", '"vacances d\'ete"', '"a  b"', '"x,y"', "vac*", "absent"),

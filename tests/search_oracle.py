@@ -18,7 +18,9 @@ NUMBERS = ("rating", "inputs", "cost", "elapsed", "confidence")
 
 @functools.cache
 def folded(text: str) -> str:
-    """Small letters without accents."""
+    """Small letters without accents; what is written as one letter and read as two is two."""
+    for letter, two in {"œ": "oe", "æ": "ae", "ß": "ss"}.items():
+        text = text.lower().replace(letter, two)
     return "".join(c for c in unicodedata.normalize("NFD", text.lower()) if unicodedata.category(c) != "Mn")
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from opstore.errors import InvalidQuery
 from opstore.index.language import FIELDS, MAX_LENGTH, chips, parse, render, values, with_values
+from opstore.index.meant import meant
 from opstore.index.terms import And, Field, Not, Or, Phrase, Query, Span, Text, Word, days
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "search.md"
@@ -71,6 +72,14 @@ def test_ordinary_words_are_words(text: str) -> None:
     ("text", "start", "length", "words"),
     [
         ("chat style:anime", 5, 6, "there is no field 'style'"),
+        ("chat ratng:5", 5, 6, "did you mean rating:?"),
+        ("étiquette:mer", 0, 10, "did you mean tag:?"),
+        ("mer status:sotred", 11, 6, "did you mean stored?"),
+        ("status:done", 7, 4, 'it is one of stored, failed, canceled, aborted, expired, unknown, "result missing"'),
+        ("error:weather", 6, 7, "it is one of nsfw"),
+        ("cost:>0,1", 5, 4, "decimals follow a point: cost:>0.1"),
+        ("mer cost:0.1..0,5", 9, 8, "decimals follow a point: cost:0.1..0.5"),
+        ("confidence:<=1,0 mer", 11, 5, "decimals follow a point"),
         ("chat or", 5, 2, "must follow"),
         ("or chat", 0, 2, "must stand before"),
         ("chat (or mer)", 6, 2, "must stand before"),
@@ -172,7 +181,7 @@ NAMES = st.text(st.characters(exclude_characters='"“”„«»*\0', exclude_ca
     lambda text: " ".join(text.split())
 )
 WANTED = st.one_of(
-    st.tuples(st.sampled_from(["tag", "model", "type", "status"]), st.lists(NAMES.filter(bool), max_size=4, unique=True)),
+    st.tuples(st.sampled_from(["tag", "model", "type"]), st.lists(NAMES.filter(bool), max_size=4, unique=True)),
     st.tuples(st.just("rating"), st.lists(st.sampled_from(["1", "5", ">=4", "<2", "2..3", "<=4"]), max_size=3, unique=True)),
     st.tuples(
         st.just("date"),
@@ -194,6 +203,30 @@ def test_filters_and_text_are_one_state(text: str, wanted: tuple[str, list[str]]
     assert with_values(changed, field, values(changed, field)) == changed  # setting what is set changes nothing
     others = [name for name in FIELDS if name != field]
     assert [values(changed, name) for name in others] == [values(text, name) for name in others]
+
+
+@pytest.mark.parametrize("text", ["cost:>5,1", "rating:>0,1", "elapsed:<=60,90", "status:fail*", "error:rate-limit,rate_limit"])
+def test_what_makes_sense_is_no_mistake(text: str) -> None:
+    assert parse(render(parse(text))) == parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "better"),
+    [
+        ("chat AND mer", "chat mer"),
+        ("(chat AND mer) or plage NOT nuit", "chat mer or plage -nuit"),
+        ("mer NOT type:text_to_imge", "mer -type:text_to_image"),
+        ("tag:mountans,sea mer", "tag:mountains,sea mer"),
+        ("model:qwen-imag", "model:qwen/qwen-image"),
+        ("tag:mount* and", None),
+        ("tag:quite-another", None),
+        ("NOT", None),
+        ("", None),
+    ],
+)
+def test_what_was_perhaps_meant_is_proposed(text: str, better: str | None) -> None:
+    known = {"tag": ["sea", "mountains"], "type": ["text_to_image"], "model": ["qwen/qwen-image"], "status": ["stored"]}
+    assert meant(text, known) == better
 
 
 def test_a_filter_keeps_its_place_and_leaves_what_is_negated() -> None:

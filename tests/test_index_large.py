@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from opstore.index import Count, Index, Row, beginnings
 from opstore.index.beginnings import Beginnings, long_beginning
 from opstore.index.marks import bucket, span
+from opstore.index.terms import spelt
 from tests.index_samples import TODAY, Queries, all_rows, clock, folder_of, plant, rows_of
 from tests.search_oracle import matching, ordered
 
@@ -108,28 +109,38 @@ def test_latin_words_are_what_the_engine_takes_for_words() -> None:
     engine.execute(f"CREATE VIRTUAL TABLE body USING fts5 (text, {beginnings._TOKENS})")
     engine.execute("CREATE VIRTUAL TABLE said USING fts5vocab(body, 'instance')")
     sure = [code for code in range(1, 0x30000) if not 0xD800 <= code < 0xE000 and not beginnings._DOUBT.search(chr(code))]
-    engine.executemany("INSERT INTO body (rowid, text) VALUES (?, ?)", [(code, f"a{chr(code)}b") for code in sure])
+    engine.executemany("INSERT INTO body (rowid, text) VALUES (?, ?)", [(code, spelt(f"a{chr(code)}b")) for code in sure])
     words = defaultdict[int, list[str]](list)
     for word, code in engine.execute("SELECT term, doc FROM said ORDER BY doc, offset"):
         words[code].append(word)
     assert len(sure) > 1_500
     for code in sure:
-        assert beginnings._TOKEN.findall(beginnings.folded(f"a{chr(code)}b")) == words[code], hex(code)
+        text = spelt(f"a{chr(code)}b")
+        assert beginnings._TOKEN.findall(beginnings.folded(text)) == words[code], hex(code)
         if code < 256 and code != 0xB5:
-            assert f"a{chr(code)}b".encode("latin-1").translate(beginnings._BYTES).decode("latin-1").split() == words[code]
+            assert text.encode("latin-1").translate(beginnings._BYTES).decode("latin-1").split() == words[code]
 
 
-@given(st.text("aéplœ-_ Eß'x\u0301ΣяА1", max_size=12), st.sampled_from(("apl", "eep", "ple", "pa1", "œpl", "ßpl")))
+@given(st.text("aéplœ-_ Eß'x\u0301ΣяА1", max_size=12), st.sampled_from(("apl", "eep", "ple", "pa1", "oepl", "sspl")))
 @settings(deadline=None, max_examples=300)
 def test_a_text_begins_so_where_the_engine_says_it(text: str, beginning: str) -> None:
     with sqlite3.connect(":memory:") as connection:
         looked = Beginnings(connection)
-        assert looked.begins(text, beginning) == looked._asked(text, beginning)
+        assert looked.begins(text, beginning) == looked._asked(spelt(text), beginning)
 
 
 @pytest.mark.parametrize(
     ("text", "beginning"),
-    [("Été", "ete"), ("phot", "phot"), ("ph", None), ("l'ea", None), ("日本語", None), ("\ue000\ue000p1", None), ("µmx", None)],
+    [
+        ("Été", "ete"),
+        ("cœu", "coeu"),
+        ("phot", "phot"),
+        ("ph", None),
+        ("l'ea", None),
+        ("日本語", None),
+        ("\ue000\ue000p1", None),
+        ("µmx", None),
+    ],
 )
 def test_only_long_latin_words_are_looked_for(text: str, beginning: str | None) -> None:
     assert long_beginning(text) == beginning

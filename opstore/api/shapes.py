@@ -67,6 +67,7 @@ CARD: Schema = thing(
 )
 COUNT: Schema = thing(n=NUMBER, exact={"type": "boolean"})
 PAGE = done(total=COUNT, next=_MAYBE_TEXT, rows=listed(CARD), version=TEXT)
+PAGE["properties"]["meant"] = {**TEXT, "description": "where nothing is found: a search that finds something and is nearly that"}
 HEALTH = done(jobs=NUMBER, version=TEXT, index=thing(done=NUMBER, total={"type": ["integer", "null"]}, ready={"type": "boolean"}))
 STATS = done(asOf=TEXT, search=TEXT, unreadable=NUMBER, headline={"type": "object"}) | {
     "description": "What `python -m opstore stats --json` prints: a headline, and tables of rows; what is not known is null"

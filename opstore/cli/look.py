@@ -68,12 +68,16 @@ def _search(options: argparse.Namespace) -> int:
     if options.json:
         sidecars = list(_readable(index.store, [row.id for row in rows]))
         count = {"n": total.n, "exact": total.exact}
-        print_json({"success": True, "count": len(sidecars), "total": count, "operations": sidecars})
+        better = None if total.n else index.meant(query)
+        more = {"meant": better} if better else {}
+        print_json({"success": True, "count": len(sidecars), "total": count, "operations": sidecars, **more})
         return 0
     for row in rows:
         prompt = " ".join(printable(row.prompt).split())
         print(f"{row.id}  {printable(row.type):<26} {row.status:<14} {prompt[:90]}")
     print(f"{len(rows):,} of {total}.")
+    if better := None if total.n else index.meant(query):
+        print(f"Did you mean: {printable(better)}", file=sys.stderr)
     return 0
 
 

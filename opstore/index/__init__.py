@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from opstore.errors import StorageError, said
-from opstore.index import changes, contents
+from opstore.index import changes, contents, meant
 from opstore.index.changes import Changes
 from opstore.index.compile import Plan, compiled
 from opstore.index.follow import Follower, Progress
@@ -257,6 +257,11 @@ class Index:
             return found
 
         return self._ask(ask)
+
+    def meant(self, query: str) -> str | None:
+        """Return a search that finds something and that `query`, which does not, was perhaps meant to be; None for none."""
+        better = meant.meant(query, self.facets())
+        return better if better and self.count(better).n else None
 
     # -- for what is derived from the index ------------------------------------------------------------------------------
 

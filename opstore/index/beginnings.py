@@ -12,6 +12,8 @@ import sqlite3
 import unicodedata
 from collections import Counter
 
+from opstore.index.terms import spelt
+
 #: Letters in the index of beginnings.
 SHORT = 2
 #: Prompts that are looked at to judge a beginning, and how many of them must have it to be worth it.
@@ -41,7 +43,7 @@ _BYTES = bytes(map(_byte, range(256)))
 
 
 def folded(text: str) -> str:
-    """Return Latin text in small letters without accents."""
+    """Return Latin text, as it is spelt, in small letters without accents."""
     return text.lower() if text.isascii() else _ACCENTS.sub("", unicodedata.normalize("NFD", text.lower()))
 
 
@@ -49,7 +51,7 @@ def long_beginning(text: str) -> str | None:
     """Return what a word must begin with, folded, where it is one Latin word of more than two letters, else None."""
     if _DOUBT.search(text) or len(text) <= SHORT:
         return None
-    found = folded(text)
+    found = folded(spelt(text))
     return found if len(found) > SHORT and _TOKEN.fullmatch(found) else None
 
 
@@ -64,6 +66,7 @@ class Beginnings:
 
     def begins(self, text: str, beginning: str) -> bool:
         """Say whether a word of the text begins so; `beginning` is folded."""
+        text = spelt(text)
         try:
             return f" {beginning}".encode("latin-1") in (" " + text).encode("latin-1").translate(_BYTES)
         except UnicodeEncodeError:
@@ -86,7 +89,7 @@ class Beginnings:
             words: Counter[str] = Counter()
             hits = 0
             for (text,) in texts:
-                own = {word for word in _TOKEN.findall(folded(text)) if word.startswith(beginning)}
+                own = {word for word in _TOKEN.findall(folded(spelt(text))) if word.startswith(beginning)}
                 words.update(own)
                 hits += bool(own)
             found = tuple(word for word, _ in words.most_common(_WORDS)) if hits >= _ENOUGH else ()

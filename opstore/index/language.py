@@ -13,11 +13,13 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
-from opstore.errors import InvalidQuery, said, shown
+from opstore.errors import InvalidQuery, Said, said
 from opstore.index.terms import (
+    CALLED,
     FIELDS,
     QUOTES,
     VALUE_END,
+    WITH_DECIMALS,
     And,
     Field,
     Node,
@@ -29,6 +31,8 @@ from opstore.index.terms import (
     Text,
     Word,
     Wrong,
+    fold,
+    nearest,
     render,
     span_text,
     unquoted,
@@ -44,7 +48,10 @@ MAX_TERMS = 100
 MAX_DEPTH = 30
 
 _QUOTES = str.maketrans(dict.fromkeys(QUOTES, '"'))
-_FIELD = re.compile(r"([A-Za-z]+):")
+_FIELD = re.compile(r"([^\W\d_]+):")
+#: A bound at the end of a value, and what would be its decimals.
+_BOUND = re.compile(r"(?:[<>]=?|[0-9.]*\.\.)(?P<number>[0-9]{1,12})")
+_DECIMALS = re.compile(r",([0-9]{1,12})(?=[\s()]|\Z)")
 _WORD_END = re.compile(r'[\s()"]')
 
 
@@ -195,12 +202,7 @@ class _Parser:
     def field(self, named: re.Match[str]) -> Node:
         name = named[1].lower()
         if name not in FIELDS:
-            reason = said(
-                "there is no field {name}; there are {names}. A text with a colon goes into quotes",
-                name=shown(named[1]),
-                names=tuple(FIELDS),
-            )
-            self.fail(reason, named.start(), len(named[0]))
+            self.fail(_no_field(named[1]), named.start(), len(named[0]))
         self.at = named.end()
         values = [self.value(name)]
         while self.at < len(self.text) and self.text[self.at] == ",":
@@ -209,6 +211,15 @@ class _Parser:
         if len(values) > MAX_TERMS:
             self.fail(said("it has more than {limit} words and fields", limit=MAX_TERMS), named.start(), len(named[0]))
         return Field(name, tuple(dict.fromkeys(values)))
+
+    def no_decimals(self, name: str, start: int) -> None:
+        """Fail where a comma begins the decimals of a bound: `>0,1` would ask for what is above 0, or 1, which is above 0."""
+        bound, decimals = _BOUND.fullmatch(self.text, start, self.at), _DECIMALS.match(self.text, self.at)
+        if name in WITH_DECIMALS and bound and decimals:
+            low, other = int(bound["number"]), int(decimals[1])
+            if low == 0 or (other >= low if ">" in bound[0] else other <= low):
+                better = f"{name}:{bound[0]}.{decimals[1]}"
+                self.fail(said("decimals follow a point: {better}", better=better), start, decimals.end() - start)
 
     def value(self, name: str) -> Text | Span:
         start = self.at
@@ -221,12 +232,25 @@ class _Parser:
             self.at = found.start() if found else len(self.text)
             text = self.text[start : self.at]
             text, prefix = text.removesuffix("*"), text.endswith("*")
+            self.no_decimals(name, start)
         if not text.strip():
             self.fail(said("a value must follow {name}:", name=name), start, max(self.at - start, 1))
         try:
             return value_of(name, text.strip(), prefix)
         except Wrong as wrong:
             return self.fail(wrong.reason, start, self.at - start)
+
+
+def _no_field(name: str) -> Said:
+    """Say that there is no such field, and which one is probably meant; `name` is letters only."""
+    told, found = f"'{name[:40]}'", CALLED.get(fold(name)) or nearest(name, FIELDS)
+    if found:
+        return said(
+            "there is no field {name}; did you mean {meant}? A text with a colon goes into quotes", name=told, meant=f"{found}:"
+        )
+    return said(
+        "there is no field {name}; there are {names}. A text with a colon goes into quotes", name=told, names=tuple(FIELDS)
+    )
 
 
 # -- one state with filters and chips ------------------------------------------------------------------------------------

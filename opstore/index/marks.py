@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 
 from opstore.index.table import Entry
+from opstore.index.terms import spelt
 from opstore.names import is_operation_id
 
 #: Characters for private use count as letters and are taken out of prompts and searches, so that no prompt can pretend to be a
@@ -45,7 +46,8 @@ def span(size: int) -> tuple[int, int]:
 
 
 def plain(text: str) -> str:
-    """Return a text without the mark: nobody's prompt can pretend to be a field."""
+    """Return a text as its words are looked for, without the mark: nobody's prompt can pretend to be a field."""
+    text = spelt(text)
     try:
         text.encode("latin-1")  # most prompts are: a tenth of the time of a search
     except UnicodeEncodeError:

@@ -59,7 +59,7 @@ _HASH_BYTES = 64 * 1024 * 1024
 COLUMN_INDEXES = {f"op_{column}": f"CREATE INDEX op_{column} ON op ({column})" for column in ("cost", "prompt", "elapsed")}
 
 #: Raise this when the same tables come to hold something else.
-_CONTENT = 4
+_CONTENT = 5
 #: A file of another number is replaced; it changes with the tables by itself.
 SCHEMA = zlib.crc32(f"{_CONTENT}{TABLES}{COLUMN_INDEXES}".encode()) & 0x7FFFFFFF
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
-from opstore.errors import said
+from opstore.errors import said, shown
+from opstore.index.errorkind import KINDS
+from opstore.operation import STATUSES
 
 FieldKind = Literal["name", "id", "number", "flag", "date"]
 #: Every field, and what its values are.
@@ -32,6 +35,40 @@ FIELDS: dict[str, FieldKind] = {
     "confidence": "number",
     "overridden": "flag",
 }
+#: Numbers that are not only whole.
+WITH_DECIMALS = ("cost", "elapsed", "confidence")
+#: Fields whose names are all known.
+CLOSED: dict[str, tuple[str, ...]] = {"status": STATUSES, "error": KINDS}
+#: What people of other searches, or of another language, call a field.
+CALLED = {
+    "state": "status",
+    "statut": "status",
+    "etat": "status",
+    "modele": "model",
+    "fournisseur": "provider",
+    "tags": "tag",
+    "collection": "tag",
+    "etiquette": "tag",
+    "note": "rating",
+    "stars": "rating",
+    "etoiles": "rating",
+    "fav": "favorite",
+    "favori": "favorite",
+    "favoris": "favorite",
+    "price": "cost",
+    "cout": "cost",
+    "prix": "cost",
+    "time": "elapsed",
+    "seconds": "elapsed",
+    "duration": "elapsed",
+    "duree": "elapsed",
+    "day": "date",
+    "jour": "date",
+    "entrees": "inputs",
+    "erreur": "error",
+    "confiance": "confidence",
+    "lot": "batch",
+}
 #: All of these are quotation marks: keyboards and word processors choose for people.
 QUOTES = '"“”„«»'
 _UNQUOTED = str.maketrans(dict.fromkeys(QUOTES, " "))
@@ -41,6 +78,8 @@ _DATE = re.compile(r"\A(?P<year>[0-9]{4})(?:-(?P<month>[0-9]{2})(?:-(?P<day>[0-9
 _AGO = re.compile(r"\A[0-9]{1,4}d\Z")
 _ID = re.compile(r"\A[0-9]{14}_[0-9a-f]{6,8}\Z")
 _ID_START = re.compile(r"\A(?:[0-9]{4,14}|[0-9]{14}_[0-9a-f]{0,8})\Z")
+_AS_TWO = str.maketrans({"œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE", "ß": "ss"})
+_TWO = re.compile("[œŒæÆß]")
 _FLAGS = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
 #: In these, `text-to-image`, `text_to_image` and `Text to image` are one.
 _LOOSE = ("type", "status", "error")
@@ -140,7 +179,7 @@ def value_of(name: str, text: str, prefix: bool = False) -> Text | Span:
     """Return a field's value from its text, or raise Wrong; with `prefix` a star followed it."""
     kind = FIELDS[name]
     if kind == "name":
-        return Text(text, prefix)
+        return _name(name, Text(text, prefix))
     if prefix:
         text += "*"
     if kind == "flag":
@@ -150,6 +189,28 @@ def value_of(name: str, text: str, prefix: bool = False) -> Text | Span:
     if kind == "id":
         return _id_value(name, text.lower())
     return _span(name, text.lower())
+
+
+def _name(name: str, value: Text) -> Text:
+    """Return a name; where all there are, are known, one that is none of them is a mistake."""
+    names = CLOSED.get(name, ())
+    if names and not any(matches(name, value, known) for known in names):
+        found, details = nearest(value.text, names), {"name": name, "value": shown(value.text)}
+        if found:
+            raise Wrong(said("{name}: is never {value}; did you mean {meant}?", **details, meant=value_text(Text(found))))
+        raise Wrong(
+            said("{name}: is never {value}; it is one of {names}", **details, names=tuple(map(value_text, map(Text, names))))
+        )
+    return value
+
+
+def nearest(text: str, names: Iterable[str]) -> str | None:
+    """Return the name that a text was probably meant to be, None where none is like it."""
+    from difflib import get_close_matches  # nobody needs it who makes no mistake
+
+    folded = {" ".join(re.split("[-_ ]+", fold(name))): name for name in names}
+    found = get_close_matches(" ".join(re.split("[-_ ]+", fold(text))), folded, 1, 0.7)
+    return folded[found[0]] if found else None
 
 
 def _id_value(name: str, text: str) -> Text:
@@ -247,9 +308,14 @@ def days(span: Span, today: date) -> tuple[date | None, date | None]:
 # -- folding -------------------------------------------------------------------------------------------------------------
 
 
+def spelt(text: str) -> str:
+    """Return `text` with the letters that are two written as two: `coeur` finds “cœur”, and the other way round."""
+    return text if text.isascii() or not _TWO.search(text) else text.translate(_AS_TWO)
+
+
 def fold(text: str) -> str:
     """Return `text` without accents and in small letters: what is compared."""
-    plain = "".join(part for part in unicodedata.normalize("NFKD", text) if unicodedata.category(part) != "Mn")
+    plain = "".join(part for part in unicodedata.normalize("NFKD", spelt(text)) if unicodedata.category(part) != "Mn")
     return unicodedata.normalize("NFKC", plain.casefold())
 
 
@@ -285,12 +351,21 @@ def _render(node: Node) -> str:
     if isinstance(node, Phrase):
         return f'"{node.text}"'
     if isinstance(node, Field):
-        return f"{node.name}:{','.join(map(value_text, node.values))}"
+        return f"{node.name}:{','.join(_listed(node))}"
     if isinstance(node, Not):
         return f"-{_inside(node.node)}"
     if isinstance(node, And):
         return " ".join(f"({_render(part)})" if isinstance(part, Or) else _render(part) for part in node.nodes)
     return " or ".join(map(_render, node.nodes))
+
+
+def _listed(node: Field) -> Iterator[str]:
+    """Give the values of a field; one that would be read as the decimals of a bound before it stands in quotes."""
+    before = ""
+    for value in map(value_text, node.values):
+        bound = before.startswith((">", "<")) or ".." in before
+        yield f'"{value}"' if bound and value.isdigit() and node.name in WITH_DECIMALS else value
+        before = value
 
 
 def _inside(node: Node) -> str:

@@ -17,7 +17,7 @@ import streamlit as st
 
 from opstore.curation import Change, Edit
 from opstore.errors import OpstoreError
-from opstore.operation import OPERATION_TYPES
+from opstore.operation import OPERATION_TYPES, STATUSES
 from opstore.service import Service
 from opstore.ui import export, words
 from opstore.ui.components.grid import Act, sent
@@ -227,11 +227,10 @@ def _of_window(person: str, window: str) -> Acts:
 
 def spoken(service: Service, types: Sequence[str] = tuple(OPERATION_TYPES)) -> dict[str, Any]:
     """Return every word that the grid says, in the viewer's language, and what it does `without`."""
-    statuses = ("stored", "failed", "canceled", "aborted", "expired", "unknown", "result missing")
     return {
         "language": words.language(),
         "types": {name: words.type_name(name) for name in types},
-        "statuses": {name: words.status_name(name) for name in statuses},
+        "statuses": {name: words.status_name(name) for name in STATUSES},
         "help": keys(service),
         "without": [name for name, act in OFFERED.items() if not service.may(act)],
         **_plurals(),

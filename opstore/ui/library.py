@@ -21,7 +21,7 @@ from opstore.index import ORDERS
 from opstore.index.language import chips, parse, values, with_values
 from opstore.index.stacks import STACKS
 from opstore.index.terms import Span, days, fold_name, value_of
-from opstore.operation import OPERATION_TYPES
+from opstore.operation import OPERATION_TYPES, STATUSES
 from opstore.service import Service
 from opstore.ui import behind, export, parts, words
 from opstore.ui.components.choices import choices
@@ -154,9 +154,6 @@ def _days(query: str) -> list[Any]:
 
 def _last_day() -> date:
     return datetime.now(UTC).date() + timedelta(366)
-
-
-STATUSES = ("stored", "failed", "canceled", "aborted", "expired", "unknown", "result missing")
 
 
 # -- search box, chips, mistakes -----------------------------------------------------------------------------------------

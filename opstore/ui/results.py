@@ -35,7 +35,7 @@ def results(service: Service, found: View, facets: Mapping[str, Mapping[str, int
     first = _first(service, found)
     total, span = behind.extent(service, found.query, found.mark) if found.mark else _extent(service, found.query)
     if not total.n:
-        nothing(service)
+        nothing(service, found.query)
     session = acts.acts()
     _toast(session)
     opened, unstacked, away = grid(
@@ -112,7 +112,7 @@ def _extent(service: Service, query: str) -> tuple[Count, str]:
     return service.index.count(query), " – ".join(dict.fromkeys(told))
 
 
-def nothing(service: Service) -> None:
+def nothing(service: Service, query: str = "") -> None:
     """Say that nothing is found, and what would be; or that there is nothing yet, and the way to make the first one."""
     newest = service.index.search(size=1).rows
     if not newest:
@@ -122,6 +122,13 @@ def nothing(service: Service) -> None:
                 st.page_link(parts.CREATE, label=_("Create"))
             else:
                 parts.note(_("The library is empty."))
+        return
+    better = service.index.meant(query)
+    if better:
+        parts.note(_("Nothing matches. Did you mean:"))
+        if choices([(better, "", better)], key="meant"):
+            go(q=better, mark=None)
+            st.rerun()
         return
     parts.note(_("Nothing matches. Searches that find something:"))
     first = newest[0]

@@ -27,6 +27,8 @@ LONGEST = 2_000
 #: A template must say this much itself to be recognised in a stored sentence: "{host} is empty" would fit too many.
 _TELLING = 12
 _DECIMAL = re.compile(r"-?[0-9]+\.[0-9]+")
+#: Details that are names: of fields, files, formats, or what to type.
+LITERAL = ("name", "names", "key", "meant", "better")
 _ADDRESS = re.compile(r"https?://\S+")
 
 
@@ -109,7 +111,7 @@ def _spoken(name: str, value: Any) -> Any:
         return _filled(value.template, value.details)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return number(value, 3)
-    if not isinstance(value, str):
+    if not isinstance(value, str) or name in LITERAL:
         return value
     if name in ("type", "types"):
         return _("“{name}”").format(name=type_name(value.strip("'")))

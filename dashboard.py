@@ -16,7 +16,7 @@ from starlette.middleware import Middleware
 
 from opstore.api import Api, middleware, send_at_once
 from opstore.app import Settings
-from opstore.ui import signin
+from opstore.ui import scripts, signin
 from opstore.ui.early import Early
 from opstore.ui.state import running
 from opstore.ui.warm import warm
@@ -41,7 +41,7 @@ identify = functools.partial(signin.identify, SETTINGS)
 app = st.App(
     Path(__file__).parent / "opstore" / "ui" / "main.py",
     lifespan=lifespan,
-    routes=Api(running, identify).routes(),
+    routes=[*Api(running, identify).routes(), *scripts.routes()],
     middleware=[*middleware(SETTINGS.share_url, signin.host(), identify), Middleware(Early)],
 )
 

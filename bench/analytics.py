@@ -85,7 +85,7 @@ SQL = (
     " GROUP BY ALL",
 )
 WHERE = {"": "true", "-type:unknown": "operation_type <> 'unknown'", "date:2025": "year(timestamp) = 2025"}
-#: As the page does it: the frame is loaded while Plotly is.
+#: As the page does it: the frame is loaded beside the rest.
 OPENING = """
 import sys, threading, time
 start = time.perf_counter()
@@ -95,8 +95,6 @@ desk = Analytics(Index.over(sys.argv[1]))
 loading = threading.Thread(target=desk.held)
 loading.start()
 from bench.analytics import drawn
-from opstore.analytics import chart
-chart.warm()
 loading.join()
 selection = desk.select("")
 drawn(selection)
@@ -151,7 +149,7 @@ def drawn(selection: Selection) -> None:
     for draw in CHARTS:
         made = draw(selection, Search(), Voice("en"))
         if made.figure is not None:
-            made.figure.to_json()
+            json.dumps(made.figure)
     numbers.headline(selection)
     content.top_prompts(selection)
 

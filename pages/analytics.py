@@ -3,11 +3,12 @@
 import streamlit as st
 
 from opstore.errors import OpstoreError
-from opstore.ui import analytics, indexing, library, parts
+from opstore.ui import analytics, behind, indexing, library, parts
 from opstore.ui.state import opened
 
 service = opened().service
 view = library.view()
+behind.follow_mark(view.query)
 
 with st.sidebar, st.container(key="filter-panel"):
     library.filters(view, service.index.facets())

@@ -324,11 +324,11 @@ def test_behind_a_mark_are_just_the_operations_that_it_counts(told: Any, zone: s
     met = 0
     for made in drawn:
         assert made.figure is not None
-        traces = [trace for trace in made.figure.data if trace.customdata is not None]
+        traces = [trace for trace in made.figure["data"] if "customdata" in trace]
         if made.key == "parameters":
-            told_of = [(mark, n) for trace in traces for mark, n in zip(trace.customdata, trace.text, strict=True)]
+            told_of = [(mark, n) for trace in traces for mark, n in zip(trace["customdata"], trace["text"], strict=True)]
         else:
-            told_of = [(mark, str(n)) for trace in traces for mark, n in trace.customdata]
+            told_of = [(mark, str(n)) for trace in traces for mark, n in trace["customdata"]]
         for text, n in told_of:
             mark = mark_of(str(asked_by(text)))
             assert mark is not None and f"mark:{mark}" == text

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import random
 from collections.abc import Iterator
-from io import BytesIO
+from io import StringIO
 
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -17,7 +20,7 @@ from opstore.analytics.voice import Voice
 from opstore.app import App
 from opstore.operation import OPERATION_TYPES
 from opstore.spoken import top_of_scale
-from opstore.ui.analytics import csv_of
+from opstore.ui.analytics import csv_of, sent
 from opstore.ui.state import running
 from tests.frame_samples import ids, usual
 from tests.index_samples import plant
@@ -52,7 +55,7 @@ def page(**query: str) -> AppTest:
 
 
 def charts(at: AppTest) -> int:
-    return sum(node.type == "plotly_chart" for node in at._tree)
+    return sum(node.proto.component_name.endswith("opstore_charts") for node in at.get("bidi_component"))
 
 
 def test_an_empty_folder_says_what_is_missing_and_draws_nothing(app: App) -> None:
@@ -68,7 +71,8 @@ def test_filters_and_mistakes(app: App) -> None:
     for operation_id in ids(chance, 40):
         plant(app.store, usual(chance, operation_id))
     app.index.update()
-    assert page().metric[0].value == "40"
+    whole = page()
+    assert whole.metric[0].value == "40" and charts(whole) == 8
     at = page(q="type:text_to_image")
     count = at.metric[0].value
     assert 0 < int(count) < 40
@@ -88,6 +92,21 @@ def test_no_chart_where_there_is_no_data(make: object) -> None:
         assert len(made.sentence) > 15
 
 
+def test_plotly_knows_every_word_of_a_chart_and_json_holds_all_that_is_sent(app: App) -> None:
+    chance = random.Random(5)
+    for operation_id in ids(chance, 60):
+        plant(app.store, usual(chance, operation_id))
+    app.index.update()
+    selection = app.service.analytics.select("")
+    for make in set(MAKERS) - {topics.win_rates}:
+        for language in ("en", "fr"):
+            made = make(selection, Search(), Voice(language))
+            go.Figure(made.figure)  # which refuses what it does not know
+            shown = json.loads(json.dumps(sent(made, Voice(language)), allow_nan=False))
+            assert shown["count"] == len(made.table) == len(list(csv.reader(StringIO(shown["csv"])))) - 1
+            assert [len(row) for row in shown["rows"]] == [len(shown["columns"])] * len(made.table.head(100))
+
+
 def test_every_type_has_one_colour_of_its_own() -> None:
     assert TYPES.keys() == OPERATION_TYPES.keys()
     assert len(set(TYPES.values())) == len(TYPES)
@@ -95,7 +114,7 @@ def test_every_type_has_one_colour_of_its_own() -> None:
 
 def test_csv_is_read_back_and_no_spreadsheet_computes_with_it() -> None:
     table = pd.DataFrame({"prompt": ["=1+1", "@x", 'été, "a"\nb', None], "n": [1, 2, 3, -4]})
-    back = pd.read_csv(BytesIO(csv_of(table)), encoding="utf-8-sig")
+    back = pd.read_csv(StringIO(csv_of(table)))
     assert back["n"].tolist() == [1, 2, 3, -4]
     assert back["prompt"].tolist()[:3] == ["'=1+1", "'@x", 'été, "a"\nb']
     assert pd.isna(back["prompt"][3])

@@ -22,7 +22,8 @@ import opstore
 from opstore.app import App, Settings, open_store
 from opstore.errors import InvalidSetting, OpstoreError
 from opstore.service import NewOperation
-from opstore.ui.early import NEEDED, Early
+from opstore.ui import scripts
+from opstore.ui.early import LEAST, NEEDED, Early
 
 STREAMLIT = Path(streamlit.__file__).parent / "static"
 TOKEN = "r8_" + "x" * 37
@@ -136,15 +137,26 @@ def test_without_a_token_only_the_local_engine_is_set_up(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("path", NEEDED)
-def test_a_page_names_the_scripts_that_it_will_need_and_each_is_there(path: str) -> None:
+def test_a_page_names_the_large_scripts_that_it_will_need_and_each_is_there(path: str) -> None:
     page = Route("/{name}", lambda request: PlainTextResponse("page"))
-    client = TestClient(Starlette(routes=[page], middleware=[Middleware(Early)]))
-    named = re.findall("</(static/js/([^>]+))>; rel=modulepreload", client.get(path).headers["link"])
-    assert set(NEEDED[path]) <= {name.partition(".")[0].lower() for _, name in named}
-    assert len(named) == len(set(named)) and all((STREAMLIT / path).is_file() for path, _ in named)
+    client = TestClient(Starlette(routes=[*scripts.routes(), page], middleware=[Middleware(Early)]))
+    head = client.get(path).headers["link"]
+    named = re.findall("</(static/js/[^>]+)>; rel=modulepreload", head)
+    assert len(named) == len(set(named)) > 5 and all((STREAMLIT / path).stat().st_size >= LEAST for path in named)
     begun = (STREAMLIT / "index.html").read_text("utf-8")
-    assert not [name for _, name in named if name in begun], "every page begins with it"
+    assert not [name for name in named if name in begun], "every page begins with it"
     assert "link" not in client.get("/compare").headers
+    ours = re.findall("<(/scripts/[^>]+)>; rel=preload", head)
+    assert [client.get(address).headers["cache-control"] for address in ours] == (
+        ["public, max-age=31536000, immutable"] if path == "/analytics" else []
+    )
+
+
+def test_plotly_s_script_is_the_package_s_own_packed_or_not() -> None:
+    client = TestClient(Starlette(routes=scripts.routes()))
+    packed, whole = client.get(scripts.PLOTLY), client.get(scripts.PLOTLY, headers={"Accept-Encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip" and len(scripts.packed()) < len(whole.content) / 3
+    assert packed.content == whole.content and b"window.Plotly = Plotly" in whole.content
 
 
 def test_what_the_first_page_needs_is_loaded_while_the_server_starts() -> None:

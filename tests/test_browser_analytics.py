@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pandas as pd
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
@@ -22,7 +23,7 @@ from tests.index_samples import plant
 pytest_plugins = ("tests.browser_fixtures",)
 
 VALUES = """key => {
-  const plot = document.querySelector(`.st-key-chart-${key} .js-plotly-plot`);
+  const plot = document.querySelector(`[data-chart="${key}"] .js-plotly-plot:not([aria-busy])`);
   if (!plot || !plot._fullData) return null;
   const row = value => value && typeof value === 'object' ? Array.from(value) : value;
   const plain = values => values && Array.from(values, row);
@@ -52,15 +53,28 @@ def sidecars(server: Server) -> list[dict[str, Any]]:
 
 
 def analytics(visitor: Visitor, query: str = "") -> Page:
-    """Open the page and wait for its last chart."""
+    """Open the page and wait for its last chart, or the words in its place."""
     page = visitor.open(f"/analytics{query}")
-    expect(page.locator(".st-key-chart-storage .js-plotly-plot .point").first).to_be_attached()
+    expect(chart(page, "storage").locator(".ops-small").first).to_contain_text("n = ")
     return page
+
+
+def chart(page: Page, key: str) -> Locator:
+    """Return a chart with all that belongs to it."""
+    return page.locator(f'[data-chart="{key}"]')
+
+
+def near(page: Page, key: str) -> Locator:
+    """Scroll to a chart, and return it drawn."""
+    found = chart(page, key)
+    found.scroll_into_view_if_needed()
+    found.locator(".js-plotly-plot:not([aria-busy]) .plot-container").first.wait_for()
+    return found
 
 
 def drawn(page: Page, key: str) -> list[dict[str, Any]]:
     """Return the traces that a chart draws."""
-    page.locator(f".st-key-chart-{key} .js-plotly-plot .plot-container").first.wait_for()
+    near(page, key)
     found: list[dict[str, Any]] = page.evaluate(VALUES, key)
     return found
 
@@ -72,8 +86,8 @@ def test_what_is_drawn_is_what_the_files_say_and_each_mark_leads_to_its_operatio
         as_the_files_say(page, raw)
         # What failed is shown in full.
         said = Counter(one["error"] for one in raw if one.get("error") and one["status"] == "failed")
-        expect(page.locator(".ops-examples")).to_contain_text(said.most_common(1)[0][0])
-        bar = page.locator(".st-key-chart-by-type .barlayer .point").first
+        expect(chart(page, "errors").locator(".ops-examples")).to_contain_text(said.most_common(1)[0][0])
+        bar = near(page, "by-type").locator(".barlayer .point").first
         click(page, bar)
         page.wait_for_url(re.compile("/library"))
         query = parse_qs(urlsplit(page.url).query)["q"][0]
@@ -92,7 +106,7 @@ def test_a_mark_without_a_search_leads_to_its_operations_all_of_them_and_is_take
         hours = drawn(page, "rhythm")
         most = max(n for line in hours[0]["z"] for n in line)
         at = [n for line in hours[0]["z"] for n in line if n].index(most)
-        click(page, page.locator(".st-key-chart-rhythm .scatterlayer .point").nth(at))
+        click(page, near(page, "rhythm").locator(".scatterlayer .point").nth(at))
         page.wait_for_url(re.compile(r"/library\?.*mark=hour"))
         tiles = page.get_by_role("listbox", name="Operations").get_by_role("option")
         expect(tiles).to_have_count(most)
@@ -124,10 +138,10 @@ def as_the_files_say(page: Page, raw: list[dict[str, Any]]) -> None:
     stored = sum(sum(trace["y"]) for trace in drawn(page, "storage"))
     assert stored == sum(item["bytes"] for one in raw for item in one.get("files", ()))
     assert sum(sum(line) for line in drawn(page, "rhythm")[0]["z"]) == len(raw)
-    expect(page.locator(".st-key-chart-by-type .ops-small")).to_contain_text(f"n = {len(raw)}.")
+    expect(chart(page, "by-type").locator(".ops-small")).to_contain_text(f"n = {len(raw)}.")
     # Prompts and models that mean harm are words: the window's guard would have seen any request elsewhere.
     expect(page).not_to_have_title("taken")
-    assert page.locator(".st-key-chart-cost-by-model b").count() == 0
+    assert chart(page, "cost-by-model").locator("b").count() == 0
 
 
 def test_a_period_narrows_all_charts_and_they_follow_what_others_write(measured: Server, windows: Windows) -> None:
@@ -143,7 +157,104 @@ def test_a_period_narrows_all_charts_and_they_follow_what_others_write(measured:
         page.wait_for_url(re.compile("/analytics$"))
         plant(Store(measured.data), usual(random.Random(77), "20251130120000_0123abcd"))
         expect(page.get_by_test_id("stMetricValue").first).to_have_text(str(count + 1))
+        expect(chart(page, "by-type").locator(".ops-small")).to_contain_text(f"n = {count + 1}.")
         assert sum(drawn(page, "by-type")[0]["x"]) == count + 1
+
+
+def test_charts_are_drawn_when_they_come_near_and_nothing_moves(measured: Server, windows: Windows) -> None:
+    with windows.visit(measured, height=700) as visitor:
+        page = analytics(visitor)
+        first, last = near(page, "over-time"), chart(page, "storage")
+        expect(last.locator(".ops-plot")).to_have_attribute("aria-busy", "true")
+        place = page.evaluate(PLACES)
+        drawn(page, "storage")
+        assert page.evaluate(PLACES) == place, "what is drawn takes the place that was kept for it"
+        # What others write changes the figures in their places: the same element, no empty moment.
+        near(page, "over-time")
+        page.evaluate("document.querySelector('[data-chart=over-time] .main-svg').dataset.kept = 'yes'")
+        count = len(sidecars(measured))
+        plant(Store(measured.data), usual(random.Random(78), "20251130120001_0123abce"))
+        expect(first.locator(".ops-small").first).to_contain_text(f"n = {count + 1}.")
+        assert sum(sum(trace["y"]) for trace in drawn(page, "over-time")) == count + 1
+        expect(first.locator(".main-svg[data-kept]")).to_be_attached()
+        # Paper has them all.
+        page.emulate_media(media="print")
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        expect(page.locator(".ops-plot[aria-busy]")).to_have_count(0)
+
+
+PLACES = """() => [...document.querySelectorAll("[data-chart]")].map(item => {
+  const { left, width, height } = item.getBoundingClientRect();
+  return [item.dataset.chart, left, item.offsetTop, width, height].join();
+})"""
+
+
+@pytest.mark.parametrize(("locale", "result"), [("en-US", "with a result"), ("fr-FR", "avec un résultat")])
+def test_keys_reach_every_chart_its_marks_and_its_data(measured: Server, windows: Windows, locale: str, result: str) -> None:
+    with windows.visit(measured, locale=locale) as visitor:
+        page = analytics(visitor)
+        # Every stop of the Tab key has a name, and is seen; each chart is one, and its data another.
+        stops = list(walked(page))
+        assert [stop for stop in stops if not stop["name"]] == []
+        assert [stop for stop in stops if not stop["seen"]] == []
+        shown = page.locator("[data-chart] .ops-drawing:visible").count()
+        assert [sum(stop["role"] == role for stop in stops) for role in ("listbox", "table")] == [shown, shown]
+        assert shown > 12
+        # The marks of one, by arrows; Escape lets go, Enter follows.
+        near(page, "over-time")
+        marks = chart(page, "over-time").get_by_role("listbox")
+        marks.focus()
+        page.keyboard.press("End")
+        last = marks.get_by_role("option").inner_text()
+        page.keyboard.press("Home")
+        first = marks.get_by_role("option")
+        assert first.inner_text() != last and result in first.inner_text()
+        assert marks.get_attribute("aria-activedescendant") == first.get_attribute("id")
+        expect(chart(page, "over-time").locator(".hoverlayer .hovertext")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(first).to_have_count(0)
+        expect(chart(page, "over-time").locator(".hoverlayer .hovertext")).to_have_count(0)
+        # Its data, opened and closed.
+        chart(page, "by-type").get_by_role("button").press("Enter")
+        rows = chart(page, "by-type").get_by_role("row")
+        expect(rows).to_have_count(1 + len({one["operationType"] for one in sidecars(measured)}))
+        with page.expect_download() as download:
+            chart(page, "by-type").locator(".ops-csv").press("Enter")
+        assert pd.read_csv(download.value.path())["n"].sum() == len(sidecars(measured))
+        page.keyboard.press("Escape")
+        expect(chart(page, "by-type").get_by_role("button")).to_be_focused()
+        marks.focus()
+        for key in ("Home", "ArrowRight", "ArrowLeft", "Enter"):
+            page.keyboard.press(key)
+        page.wait_for_url(re.compile(r"/library\?.*date"))
+
+
+STOP = """() => {
+  let at = document.activeElement;
+  while (at.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
+  if (at === document.body) return null;
+  const hex = getComputedStyle(document.querySelector(".ops-charts")).getPropertyValue("--st-primary-color");
+  const accent = `rgb(${[1, 3, 5].map(from => parseInt(hex.slice(from, from + 2), 16)).join(", ")})`;
+  const ring = (item, depth) => {
+    const { outlineStyle, outlineWidth, boxShadow, borderColor } = getComputedStyle(item);
+    if (outlineStyle !== "none" && parseFloat(outlineWidth) > 0) return true;
+    if (boxShadow !== "none" || borderColor === accent) return true;
+    return depth > 0 && item.parentElement ? ring(item.parentElement, depth - 1) : false;
+  };
+  const by = (at.getAttribute("aria-labelledby") ?? "").split(" ").map(id => document.getElementById(id)?.textContent ?? "");
+  const name = at.getAttribute("aria-label") || by.join(" ").trim() || at.labels?.[0]?.textContent || at.textContent.trim();
+  const role = at.classList.contains("ops-table-button") ? "table" : at.getAttribute("role") ?? at.localName;
+  return { name: name.slice(0, 60), role, seen: at.localName === "main" || ring(at, 4) };
+}"""
+
+
+def walked(page: Page) -> Iterator[dict[str, Any]]:
+    """Yield where the Tab key stops, from the search box to the end of the page."""
+    page.get_by_test_id("stMetricValue").first.wait_for()
+    page.locator(".st-key-search input").focus()
+    while stop := page.evaluate(STOP):
+        yield stop
+        page.keyboard.press("Tab")
 
 
 @pytest.mark.parametrize(("width", "theme", "locale"), [(390, "light", "en-US"), (1440, "dark", "fr-FR")])
@@ -152,5 +263,5 @@ def test_on_a_phone_and_in_the_dark(measured: Server, windows: Windows, width: i
         page = analytics(visitor)
         assert visitor.overflow() <= 0
         title = "Operations by type" if locale == "en-US" else "Opérations par type"
-        expect(page.locator(".st-key-chart-by-type .ops-heading")).to_have_text(title)
+        expect(chart(page, "by-type").locator(".ops-heading")).to_have_text(title)
         assert sum(drawn(page, "by-type")[0]["x"]) == len(sidecars(measured))

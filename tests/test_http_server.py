@@ -331,6 +331,13 @@ def test_the_server_listens_on_this_machine_only(server: Server) -> None:
     assert listening == {"0100007F"}, "127.0.0.1, and no other address"
 
 
+@pytest.mark.parametrize("page", ["", *(path.stem for path in sorted((ROOT / "pages").glob("*.py"))), "api/health"])
+def test_the_head_of_an_answer_fits_twice_into_what_a_proxy_has_for_it(server: Server, page: str) -> None:
+    answer = requests.get(f"{server.address}/{page}", timeout=30)
+    assert answer.status_code == 200
+    assert sum(len(name) + len(value) + 4 for name, value in answer.headers.items()) < 2_048, dict(answer.headers)
+
+
 def test_a_foreign_name_reaches_neither_pages_nor_their_lines(server: Server) -> None:
     """A name that somebody pointed here, and a page of another site, for pages, their files and their WebSocket."""
 

@@ -20,6 +20,7 @@ from opstore.analytics.chart import (
     Drawing,
     Search,
     bars_height,
+    distinct,
     empty,
     gap,
     intervals,
@@ -51,16 +52,6 @@ def _searches(search: Search, by: str, names: Any) -> list[str | None]:
     return [search.narrowed(**{FIELDS[by]: [name]}) for name in names]
 
 
-def _distinct(names: list[str]) -> list[str]:
-    """Return names of which no two are the same: two bars of one name would be drawn on each other."""
-    seen: dict[str, int] = {}
-    found = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-    return found
-
-
 def by_type(selection: Selection, search: Search, voice: Voice) -> Chart:
     """Operations by type."""
     _ = voice.say
@@ -71,7 +62,7 @@ def by_type(selection: Selection, search: Search, voice: Voice) -> Chart:
     rows = tally.table.head(GROUPS)
     made = Drawing(bars_height(len(rows)))
     made.bar(
-        y=_distinct([named(name, "operation_type", voice) for name in rows["operation_type"]]),
+        y=distinct([named(name, "operation_type", voice) for name in rows["operation_type"]]),
         x=rows["n"],
         orientation="h",
         marker={"color": [TYPES.get(name, GREY) for name in rows["operation_type"]]},
@@ -80,7 +71,7 @@ def by_type(selection: Selection, search: Search, voice: Voice) -> Chart:
         customdata=_searches(search, "operation_type", rows["operation_type"]),
         hovertemplate="%{y}: %{text}<extra></extra>",
     )
-    made.y(autorange="reversed")
+    made.y(autorange="reversed", type="category")
     made.x(visible=False, rangemode="tozero")
     return Chart(
         "by-type", title, sentence(voice, tally, _("How often each type was asked for."), ""), made.figure(), tally.table, tally.n
@@ -151,7 +142,7 @@ def success(selection: Selection, search: Search, voice: Voice, by: str = "opera
     rows = tally.table[tally.table["tried"] > 0].head(GROUPS)
     if rows.empty:
         return empty(key, title, _("No operation here has ended with a result or a failure."), tally)
-    names = _distinct([named(name, by, voice) for name in rows[by]])
+    names = distinct([named(name, by, voice) for name in rows[by]])
     told = [voice.rate(*values) for values in rows[["succeeded", "tried", "low", "high"]].itertuples(index=False)]
     shown = zip(_searches(search, by, rows[by]), told, rows["tried"], strict=True)
     behind = [[q, text, voice.number(n)] for q, text, n in shown]
@@ -179,7 +170,7 @@ def errors(selection: Selection, search: Search, voice: Voice) -> Chart:
     made = Drawing(bars_height(len(rows)))
     shares = [voice.rate(n, tally.extra["of"], *map(float, numbers.wilson(n, tally.extra["of"]))) for n in rows["n"]]
     made.bar(
-        y=_distinct([short(error_name(kind, voice)) for kind in rows["error_kind"]]),
+        y=distinct([short(error_name(kind, voice)) for kind in rows["error_kind"]]),
         x=rows["n"],
         orientation="h",
         marker={"color": OUTCOME_COLOURS["failed"]},
@@ -190,7 +181,7 @@ def errors(selection: Selection, search: Search, voice: Voice) -> Chart:
         ],
         hovertemplate="%{y}: %{text}<br>%{customdata[1]}<br>%{customdata[2]}<extra></extra>",
     )
-    made.y(autorange="reversed")
+    made.y(autorange="reversed", type="category")
     made.x(visible=False, rangemode="tozero")
     what = _("Failures by cause, their texts sorted into kinds; what people stopped is not among them.")
     said = sentence(voice, tally, what, _("{missing} say no cause and are left out."))
@@ -221,7 +212,7 @@ def times(
         return empty(key, title, missing, tally)
     rows = tally.table.head(GROUPS)
     made = Drawing(bars_height(len(rows)) + 20, legend=legend())
-    names = _distinct([named(name, by, voice) for name in rows[by]])
+    names = distinct([named(name, by, voice) for name in rows[by]])
     cells = np.array(rows["bins"].tolist(), float)
     used = np.flatnonzero(cells.sum(axis=0))
     low, high = max(int(used[0]) - 1, 0), int(used[-1]) + 1
@@ -254,7 +245,7 @@ def times(
         value for value in (0.1, 1, 5, 20, 60, 300, 1_200, 3_600, 14_400) if edges[places[0]] <= value <= edges[places[-1] + 1]
     ]
     made.x(tickvals=np.log2(ticks) if ticks else None, ticktext=[voice.seconds(value) for value in ticks])
-    made.y(autorange="reversed")
+    made.y(autorange="reversed", type="category")
     what = (
         _("Seconds from the request to the stored result; darker: more of them.")
         if waited
@@ -316,7 +307,7 @@ def cost_by_model(selection: Selection, search: Search, voice: Voice) -> Chart:
     currency = tally.extra["currency"]
     rows = tally.table.head(GROUPS)
     made = Drawing(bars_height(len(rows)) + 10 * len(rows), barmode="stack", legend=legend())
-    names = _distinct([short(name) for name in rows["model"]])
+    names = distinct([short(name) for name in rows["model"]])
     searches = _searches(search, "model", rows["model"])
     parts = (
         (rows["cost"] - rows["on_failures"], _("on results"), BLUE),
@@ -336,7 +327,7 @@ def cost_by_model(selection: Selection, search: Search, voice: Voice) -> Chart:
         per = _("{money} a result").format(money=voice.money(each, currency)) if each == each else _("no result")
         made.note(x=1.02, xref="paper", y=name, text=f"{voice.money(total, currency)}<br>{per}")
     made.room(150)
-    made.y(autorange="reversed")
+    made.y(autorange="reversed", type="category")
     made.x(rangemode="tozero", visible=False)
     what = _("What was spent by model, and by result: failures are paid by the results.")
     said = sentence(voice, tally, what, _("{missing} say no cost or no model and are left out."))

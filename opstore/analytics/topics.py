@@ -23,6 +23,7 @@ from opstore.analytics.chart import (
     Drawing,
     Search,
     bars_height,
+    distinct,
     empty,
     gap,
     intervals,
@@ -79,7 +80,7 @@ def parameters(selection: Selection, search: Search, voice: Voice) -> Chart:
         )
     }
     made.bar(
-        y=[short(name, 34) for name in names],
+        y=distinct([short(name, 34) for name in names]),
         x=rows["n"],
         orientation="h",
         marker={"color": [colours[name] for name in rows["parameter"]]},
@@ -129,7 +130,7 @@ def rhythm(selection: Selection, search: Search, voice: Voice, zone: tzinfo = UT
         customdata=[[Mark("hour", str(zone), str(day * 24 + hour)).sent, voice.number(n)] for day, hour, n in held],
         hovertemplate="%{y}, %{x}:00: %{customdata[1]}<extra></extra>",
     )
-    made.y(autorange="reversed", showgrid=False)
+    made.y(autorange="reversed", type="category", showgrid=False)
     made.x(tickvals=list(range(0, 24, 3)), ticktext=[f"{hour}:00" for hour in range(0, 24, 3)], showgrid=False)
     what = _("When operations were asked for, in the time zone {zone}; darker: more.").format(zone=str(zone))
     said = sentence(voice, tally, what, _("{missing} have no time and are left out."))
@@ -210,7 +211,7 @@ def workflows(selection: Selection, search: Search, voice: Voice) -> Chart:
     edges = _edges()
     made = Drawing(bars_height(len(rows)) + 30)
     cells = rows.to_numpy()
-    names = [short(voice.type_name(str(name))) for name in rows.index]
+    names = distinct([short(voice.type_name(str(name))) for name in rows.index])
     made.heat(
         x=edges, y=names, z=cells, xgap=2, ygap=2,
         hoverinfo="skip",
@@ -227,7 +228,7 @@ def workflows(selection: Selection, search: Search, voice: Voice) -> Chart:
             hovertemplate="%{y}, %{x} %: %{customdata[1]}<extra></extra>",
             **style,
         )
-    made.y(autorange="reversed", showgrid=False)
+    made.y(autorange="reversed", type="category", showgrid=False)
     made.x(title={"text": _("how sure, in percent")}, type="category", showgrid=False, tickvals=edges[::3], tickangle=0)
     said = sentence(
         voice, tally, _("How often each type was proposed, by how sure the analysis was."), _("{missing} keep no proposal.")
@@ -249,7 +250,7 @@ def ratings(selection: Selection, search: Search, voice: Voice) -> Chart:
     if not tally:
         return empty("ratings", title, _("No operation here is rated."), tally)
     rows = tally.table.head(GROUPS)
-    names = [short(name) for name in rows["model"]]
+    names = distinct([short(name) for name in rows["model"]])
     made = Drawing(bars_height(len(rows)), barmode="stack")
     for star in range(1, 6):
         made.bar(
@@ -272,7 +273,7 @@ def ratings(selection: Selection, search: Search, voice: Voice) -> Chart:
         text = _("mean {mean}, n = {n}").format(mean=voice.number(mean, 1), n=voice.number(n))
         made.note(x=1.02, xref="paper", y=name, text=text)
     made.room(130)
-    made.y(autorange="reversed")
+    made.y(autorange="reversed", type="category")
     made.x(range=[0, 1], visible=False)
     said = sentence(
         voice, tally, _("How the rated results of each model were rated."), _("{missing} are not rated or name no model.")
@@ -290,7 +291,7 @@ def win_rates(selection: Selection, search: Search, voice: Voice, votes: Sequenc
             "wins", title, _("No blind vote was between two models here. A vote begins in the Library, on a selection."), tally
         )
     rows = tally.table.head(GROUPS)
-    names = [short(name) for name in rows["model"]]
+    names = distinct([short(name) for name in rows["model"]])
     ends = rows[["low", "high"]].to_numpy("float64").tolist()
     told = [f"{voice.share(low)} – {voice.share(high)}" for low, high in ends]
     behind = [

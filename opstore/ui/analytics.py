@@ -6,10 +6,13 @@ of a page count different operations; what was drawn is kept with the rows it wa
 
 from __future__ import annotations
 
+import csv
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -21,7 +24,8 @@ from opstore.errors import OpstoreError
 from opstore.exports.cells import guarded
 from opstore.index.language import values, with_values
 from opstore.service import Service
-from opstore.ui import behind, export, library, parts, results, words
+from opstore.ui import behind, export, library, parts, results, scripts, words
+from opstore.ui.components import charts as component
 from opstore.ui.library import View
 from opstore.ui.markup import Markup, css, show
 from opstore.ui.words import _
@@ -38,6 +42,8 @@ LOOK = 2.0
 PATIENCE = 2.0
 #: Causes of which an example is shown, and how much of it.
 EXAMPLES, LONGEST_EXAMPLE = 5, 240
+#: Rows of a chart's data that the page shows; the file has all.
+ROWS = 100
 PRESETS = ("today", "7d", "30d", "90d", "365d", "")
 
 
@@ -63,7 +69,7 @@ def loaded(service: Service) -> bool:
         return True
     thread = threading.Thread(target=_load, args=(service,), name="opstore-analytics", daemon=True)
     thread.start()
-    _charts_loaded()  # meanwhile
+    scripts.packed()  # meanwhile, for a browser that has none yet
     thread.join(PATIENCE)
     if service.analytics.is_loaded():
         return True
@@ -71,12 +77,6 @@ def loaded(service: Service) -> bool:
         service.analytics.held()  # raises what went wrong
     st.fragment(_waiting, run_every=1.0)(service, thread)
     return False
-
-
-def _charts_loaded() -> None:
-    from opstore.analytics import chart
-
-    chart.warm()
 
 
 def _load(service: Service) -> None:
@@ -265,30 +265,28 @@ def charts(service: Service, shown: Told) -> None:
     """Show the charts in the order of the questions: how much, how well, how fast, how dear, what for, which way, where to."""
     from opstore.analytics import figures, topics
 
-    behind.follow_mark(shown.query)
     if not len(shown.selection):
         results.nothing(service)
         return
     section(_("How much"))
-    _pair(shown, figures.over_time, figures.by_type)
+    _row("how-much", shown, figures.over_time, figures.by_type)
     section(_("How well"))
     by = _by("success-by")
-    _pair(shown, partial(figures.success, by=by), figures.errors, after=_examples)
+    _row("how-well", shown, partial(figures.success, by=by), figures.errors)
     section(_("How fast"))
     by = _by("times-by")
-    _pair(shown, partial(figures.times, by=by), partial(figures.times, by=by, column="predict_seconds"))
+    _row("how-fast", shown, partial(figures.times, by=by), partial(figures.times, by=by, column="predict_seconds"))
     section(_("How dear"))
-    _pair(shown, figures.cost_over_time, figures.cost_by_model)
+    _row("how-dear", shown, figures.cost_over_time, figures.cost_by_model)
     section(_("What for"))
     prompts(service, shown)
-    _pair(shown, topics.words, topics.parameters)
-    _pair(shown, partial(topics.rhythm, zone=words.zone()))
+    _row("what-for", shown, topics.words, topics.parameters, partial(topics.rhythm, zone=words.zone()))
     section(_("How good"))
-    _pair(shown, topics.ratings, partial(topics.win_rates, votes=service.reviews.rows()))
+    _row("how-good", shown, topics.ratings, partial(topics.win_rates, votes=service.reviews.rows()))
     section(_("Which way"))
-    _pair(shown, topics.calibration, topics.workflows)
+    _row("which-way", shown, topics.calibration, topics.workflows)
     section(_("How large"))
-    _pair(shown, topics.storage)
+    _row("how-large", shown, topics.storage)
 
 
 def section(title: str) -> None:
@@ -310,31 +308,46 @@ def _by(key: str) -> str:
     return str(chosen or "operation_type")
 
 
-def _pair(shown: Told, *makers: Callable[..., Chart], after: Callable[[Chart], None] = lambda made: None) -> None:
-    """Show two charts beside each other; `after` adds something under the last one."""
-    columns = st.columns(2, gap="large")
-    for column, make in zip(columns, makers, strict=False):
-        with column:
-            made = _made(shown, make)
-            chart(shown, made)
-            if make is makers[-1]:
-                after(made)
+def _row(key: str, shown: Told, *makers: Callable[..., Chart]) -> None:
+    """Show charts beside each other; a mark that is chosen leads to the operations behind it."""
+    component.charts(key=f"charts-{key}", drawn=[_made(shown, make) for make in makers], on_pick=behind.pick)
 
 
-def _examples(made: Chart) -> None:
-    """Show what the commonest failures of each cause say, in full."""
-    line = Markup("<li><b>{}</b> <span>{}</span><q>{}</q></li>")
-    told = made.table[made.table["example"].notna()].head(EXAMPLES)
-    lines = Markup("").join(
-        line.format(
+def _made(shown: Told, make: Callable[..., Chart]) -> dict[str, Any]:
+    """Return a chart as the browser gets it, made once for the same rows, language and choices."""
+    function, choices = (make.func, make.keywords) if isinstance(make, partial) else (make, {})
+    key = (function.__module__, function.__name__, str(choices), shown.voice.language, shown.search)
+    return shown.selection.once(key, lambda: sent(make(shown.selection, shown.search, shown.voice), shown.voice))
+
+
+def sent(made: Chart, voice: Voice) -> dict[str, Any]:
+    """Return a chart with the beginning of its data as texts, all of it as CSV, and what the commonest failures say."""
+    table = made.table
+    head = [[_cell(value) for value in row] for row in table.head(ROWS).itertuples(index=False)]
+    return {
+        "key": made.key,
+        "title": made.title,
+        "sentence": made.sentence,
+        "figure": made.figure,
+        "columns": [str(name) for name in table.columns],
+        "rows": head,
+        "count": len(table),
+        "csv": csv_of(table),
+        "said": _examples(table, voice) if made.key == "errors" else [],
+    }
+
+
+def _examples(table: Any, voice: Voice) -> list[tuple[str, str, str]]:
+    """Return what the commonest failures of each cause say, in full."""
+    told = table[table["example"].notna()].head(EXAMPLES)
+    return [
+        (
             translations.error_kind_name(kind, _),
-            _("{count} of {all}").format(count=words.number(n), all=words.number(every)),
+            _("{count} of {all}").format(count=voice.number(n), all=voice.number(every)),
             _cut(words.stored(str(text))),
         )
         for kind, n, every, text in told[["error_kind", "of_them", "n", "example"]].itertuples(index=False)
-    )
-    if lines:
-        show(Markup('<ul class="ops-examples" aria-label="{}">{}</ul>').format(_("What the commonest say"), lines))
+    ]
 
 
 def _cut(text: str) -> str:
@@ -342,117 +355,81 @@ def _cut(text: str) -> str:
     return plain if len(plain) <= LONGEST_EXAMPLE else f"{plain[: LONGEST_EXAMPLE - 1]}…"
 
 
-def _made(shown: Told, make: Callable[..., Chart]) -> Chart:
-    """Return a chart, drawn once for the same rows, language and choices."""
-    function, choices = (make.func, make.keywords) if isinstance(make, partial) else (make, {})
-    key = (function.__module__, function.__name__, str(choices), shown.voice.language, shown.search)
-    return shown.selection.once(key, lambda: make(shown.selection, shown.search, shown.voice))
+def _cell(value: Any) -> str | None:
+    """Return a value of a table as a short text, None where there is none."""
+    if isinstance(value, str):
+        return value[:LONGEST_EXAMPLE]
+    if value is None or value != value:
+        return None
+    if isinstance(value, datetime):
+        return value.isoformat(" ", "minutes").removesuffix("+00:00").removesuffix(" 00:00")
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def chart(shown: Told, made: Chart) -> None:
-    """Show a chart: title, marks, the sentence under it, its data; a click on a mark goes to the operations behind it."""
-    with st.container(key=f"chart-{made.key}", gap="xsmall"):
-        parts.heading(made.title)
-        if made.figure is None:
-            parts.note(made.sentence)
-            return
-        counter = f"plots-{made.key}"
-        key = f"plot-{made.key}-{shown.version}-{st.session_state.get(counter, 0)}"
-        st.plotly_chart(
-            made.figure,
-            key=key,
-            on_select=partial(behind.pick, key, counter),
-            selection_mode="points",
-            config={"displayModeBar": False, "scrollZoom": False},
-            alt=f"{made.title}. {made.sentence}",
-        )
-        with st.container(horizontal=True, vertical_alignment="top", wrap=False, gap="small"):
-            parts.small(made.sentence)
-            _data(made)
-
-
-def _data(made: Chart) -> None:
-    with st.popover("", icon=":material/table:", help=_("The data of this chart"), width="content"):
-        st.dataframe(made.table, hide_index=True)
-        st.download_button(
-            _("Download as CSV"),
-            data=lambda: csv_of(made.table),
-            file_name=f"opstore-{made.key}.csv",
-            mime="text/csv",
-            on_click="ignore",
-            key=f"csv-{made.key}",
-        )
-
-
-def csv_of(table: Any) -> bytes:
+def csv_of(table: Any) -> str:
     """Return a table as CSV that a spreadsheet reads as text and numbers: what could be a formula is made harmless."""
-    harmless = table.copy()
-    for name in harmless.columns:
-        if not harmless[name].dtype.kind or harmless[name].dtype.kind not in "iufbM":
-            harmless[name] = harmless[name].map(_harmless, na_action="ignore")
-    text: str = harmless.to_csv(index=False, lineterminator="\r\n")
-    return text.encode("utf-8-sig")
+    lines = StringIO()
+    writer = csv.writer(lines)
+    writer.writerow([guarded(str(name)) for name in table.columns])
+    writer.writerows([_field(value) for value in row] for row in table.itertuples(index=False))
+    return lines.getvalue()
 
 
-def _harmless(value: Any) -> Any:
-    return guarded(value) if isinstance(value, str) else value
+def _field(value: Any) -> Any:
+    if isinstance(value, str):
+        return guarded(value)
+    return "" if value is None or value != value else value
 
 
 # -- prompts -------------------------------------------------------------------------------------------------------------
 
 
 def prompts(service: Service, shown: Told) -> None:
-    """Show the commonest prompts with an example picture each, and a way to their operations."""
+    """Show the commonest prompts with an example picture each; each leads to its operations."""
     from opstore.analytics import content
 
-    key = ("prompts", shown.voice.language, shown.query)
     tally = content.top_prompts(shown.selection)
-    with st.container(key="chart-prompts", gap="xsmall"):
-        parts.heading(_("Prompts asked for most"))
-        if not len(tally.table):
-            parts.note(_("No operation here has a prompt."))
-            return
-        rows = shown.selection.once(key, lambda: _prompt_rows(service, shown, tally.table, tally.extra["currency"]))
-        config = {
-            "picture": st.column_config.ImageColumn("", width="small"),
-            "prompt": st.column_config.TextColumn(_("Prompt"), width="large"),
-            "n": st.column_config.NumberColumn(_("Operations"), format="localized"),
-            "success": st.column_config.TextColumn(_("Success")),
-            "rating": st.column_config.TextColumn(_("Mean rating")),
-            "cost": st.column_config.TextColumn(_("Cost")),
-            "behind": st.column_config.LinkColumn("", display_text=":material/photo_library:", help=_("Library")),
-        }
-        st.dataframe(rows, column_config=config, hide_index=True, row_height=56, key="prompts-table")
-        different = shown.voice.number(tally.extra["different"])
-        what = _("Of {count} different prompts those asked for most; case, accents and punctuation do not count.").format(
-            count=different
-        )
-        lacking = _("{missing} have no prompt.").format(missing=shown.voice.number(tally.missing)) if tally.missing else ""
-        n = _("n = {n}.").format(n=shown.voice.number(tally.n))
-        parts.small(" ".join(part for part in (what, n, lacking) if part))
+    parts.heading(_("Prompts asked for most"))
+    if not len(tally.table):
+        parts.note(_("No operation here has a prompt."))
+        return
+    key = ("prompts", shown.voice.language, shown.query)
+    show(shown.selection.once(key, lambda: _prompt_table(service, shown, tally.table, tally.extra["currency"])))
+    what = _("Of {count} different prompts those asked for most; case, accents and punctuation do not count.").format(
+        count=shown.voice.number(tally.extra["different"])
+    )
+    lacking = _("{missing} have no prompt.").format(missing=shown.voice.number(tally.missing)) if tally.missing else ""
+    n = _("n = {n}.").format(n=shown.voice.number(tally.n))
+    parts.small(" ".join(part for part in (what, n, lacking) if part))
 
 
-def _prompt_rows(service: Service, shown: Told, table: Any, currency: str | None) -> Any:
-    import pandas as pd
+def _prompt_table(service: Service, shown: Told, table: Any, currency: str | None) -> Markup:
+    """Return the rows as a table of links: a grid drawn on a canvas has none that keys reach."""
+    head = Markup("").join(
+        Markup('<th scope="col">{}</th>').format(name)
+        for name in ("", _("Prompt"), _("Operations"), _("Success"), _("Mean rating"), _("Cost"))
+    )
+    rows = Markup("").join(_prompt_row(service, shown, line, currency) for line in table.to_dict("records"))
+    return Markup('<div class="ops-prompts"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>').format(head, rows)
 
+
+def _prompt_row(service: Service, shown: Told, line: dict[str, Any], currency: str | None) -> Markup:
     from opstore.analytics.numbers import wilson
 
-    rows = []
-    for line in table.to_dict("records"):
-        found = service.index.get(line["example"]) if line["example"] else None
-        low, high = (float(end) for end in wilson(line["succeeded"], line["tried"]))
-        rows.append(
-            {
-                "picture": parts.thumbnail_address(found.output) if found and found.output else "",
-                "prompt": " ".join(line["prompt"].split()),
-                "n": line["n"],
-                "success": shown.voice.rate(line["succeeded"], line["tried"], low, high) if line["tried"] else "–",
-                "rating": f"{shown.voice.number(line['rating'], 1)} ★" if line["rated"] else "–",
-                "cost": shown.voice.money(line["cost"], currency) if line["priced"] else "–",
-                "behind": _phrase(shown.query, line["prompt"]),
-            }
-        )
-    return pd.DataFrame(rows)
+    found = service.index.get(line["example"]) if line["example"] else None
+    low, high = (float(end) for end in wilson(line["succeeded"], line["tried"]))
+    prompt, voice = _cut(line["prompt"]), shown.voice
+    address = _phrase(shown.query, line["prompt"])
+    picture = Markup('<img src="{}" alt="" loading="lazy">')
+    row = Markup("<tr><td>{}</td><th scope='row'>{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>")
+    return row.format(
+        picture.format(parts.thumbnail_address(found.output)) if found and found.output else "",
+        Markup('<a href="{}" target="_self">{}</a>').format(address, prompt) if address else prompt,
+        voice.number(line["n"]),
+        voice.rate(line["succeeded"], line["tried"], low, high) if line["tried"] else "–",
+        f"{voice.number(line['rating'], 1)} ★" if line["rated"] else "–",
+        voice.money(line["cost"], currency) if line["priced"] else "–",
+    )
 
 
 def _phrase(query: str, prompt: str) -> str | None:

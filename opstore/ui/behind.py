@@ -5,8 +5,6 @@ A search needs no such part: a mark that has one leads to the Library with it. B
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 from babel.dates import format_date
 
@@ -18,15 +16,9 @@ from opstore.ui.state import opened
 _KEY = "behind-mark"
 
 
-def pick(key: str, counter: str) -> None:
-    """Note which mark of a chart was clicked; the chart is another one from now on, so that the next click is one again."""
-    chosen: Any = st.session_state.get(key) or {}
-    points = chosen.get("selection", {}).get("points", ())
-    st.session_state[counter] = st.session_state.get(counter, 0) + 1
-    asked = points[0].get("customdata") if points else None
-    asked = asked[0] if isinstance(asked, list | tuple) and asked else asked
-    if isinstance(asked, str):
-        st.session_state[_KEY] = asked
+def pick(asked: str) -> None:
+    """Note which mark of a chart was chosen: a search, or what stands beside one."""
+    st.session_state[_KEY] = asked
 
 
 def follow_mark(query: str) -> None:

@@ -133,5 +133,5 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const board = boards.get(root) ?? new Board(root);
   boards.set(root, board);
   board.give(data, setTriggerValue);
-  return () => { if (!root.isConnected) board.end(); };
+  return () => { if (!parentElement.isConnected) board.end(); };
 }

@@ -146,7 +146,7 @@ def test_a_page_names_the_large_scripts_that_it_will_need_and_each_is_there(path
     begun = (STREAMLIT / "index.html").read_text("utf-8")
     assert not [name for name in named if name in begun], "every page begins with it"
     assert "link" not in client.get("/compare").headers
-    ours = re.findall("<(/scripts/[^>]+)>; rel=preload", head)
+    ours = re.findall("<(/scripts/[^>]+)>;rel=preload", head)
     assert [client.get(address).headers["cache-control"] for address in ours] == (
         ["public, max-age=31536000, immutable"] if path == "/analytics" else []
     )

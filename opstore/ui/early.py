@@ -33,7 +33,7 @@ _FILTERS = (
 #: Kinds of elements by the page whose first screen has them: the names of their scripts in small letters.
 NEEDED = {"/library": _FILTERS, "/analytics": ("metric", *_FILTERS)}
 #: Of our own.
-OURS = {"/analytics": (f"<{PLOTLY}>; rel=preload; as=script; fetchpriority=low",)}
+OURS = {"/analytics": (f"<{PLOTLY}>;rel=preload;as=script;fetchpriority=low",)}
 #: Bytes from which a script is named. All of them are 53 names of 3 kB, where a proxy has 4 kB for a head; and over half a
 #: second of network, where they queue with what the page begins with, the library stood 3 s later than without any.
 LEAST = 20_000

@@ -18,6 +18,7 @@ from starlette.routing import Route
 _PATH = "/scripts/plotly.js"
 #: Where a page finds it; another version has another address.
 PLOTLY = f"{_PATH}?v={version('plotly')}"
+_HEADER = {"cache-control": "public, max-age=31536000, immutable", "vary": "Accept-Encoding"}
 
 
 def routes() -> list[Route]:
@@ -26,10 +27,9 @@ def routes() -> list[Route]:
 
 
 def _plotly(request: Request) -> Response:
-    headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(packed(), media_type="text/javascript", headers={**headers, "Content-Encoding": "gzip"})
-    return Response(_script().read_bytes(), media_type="text/javascript", headers={**headers, "Content-Encoding": "identity"})
+    coding = "gzip" if "gzip" in request.headers.get("accept-encoding", "") else "identity"
+    data = packed() if coding == "gzip" else _script().read_bytes()
+    return Response(data, media_type="text/javascript", headers={**_HEADER, "content-encoding": coding})
 
 
 @functools.cache

@@ -127,7 +127,7 @@ def test_a_start_reads_only_what_has_changed(tmp_path: Path, monkeypatch: pytest
 def test_a_first_build_is_usable_and_tells_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = folder_of(tmp_path, 300, 2)
     monkeypatch.setattr(follow, "_BATCHES", (20, 50))
-    go_on, read_many = threading.Semaphore(2), Reader.read_many
+    go_on, read_many = threading.Semaphore(1), Reader.read_many
 
     def slow(*arguments: Any) -> Any:
         assert go_on.acquire(timeout=30)
@@ -237,7 +237,7 @@ def test_a_build_that_was_cut_off_is_used_and_made_up_for(tmp_path: Path, monkey
     def left(index: Index) -> tuple[int, ...]:
         with contextlib.closing(sqlite3.connect(index.path)) as connection:
             questions = (
-                "SELECT count(*) FROM unsorted",
+                "SELECT count(*) FROM block",
                 "SELECT count(*) FROM sqlite_master WHERE name = 'op_cost'",
                 "SELECT v FROM body_config WHERE k = 'automerge'",
             )

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from opstore.errors import StorageError, said
-from opstore.index import changes, contents, meant
+from opstore.index import blocks, changes, contents, meant
 from opstore.index.changes import Changes
 from opstore.index.compile import Plan, compiled
 from opstore.index.follow import Follower, Progress
@@ -225,12 +225,8 @@ class Index:
 
         def ask() -> list[str]:
             with self._database.reading() as connection:
-                keys = connection.execute(
-                    "SELECT key FROM content WHERE key BETWEEN ?1 AND ?2"
-                    " UNION SELECT key FROM unsorted WHERE key BETWEEN ?1 AND ?2 LIMIT ?3",
-                    (first, last, MAX_PAGE),
-                ).fetchall()
-                return sorted({name for (key,) in keys for name in ids_in(connection, *contents.seconds_of(key))})
+                keys = blocks.between(connection, first, last, MAX_PAGE)
+                return sorted({name for key in keys for name in ids_in(connection, *contents.seconds_of(key))})
 
         return self._ask(ask)
 

@@ -48,6 +48,11 @@ def keys_of(codes: Sequence[int], second: int) -> list[int]:
     return [code << 32 | place for code in codes]
 
 
+def code_in(key: int) -> int:
+    """Return the code of the content that a key tells of."""
+    return key >> 32
+
+
 def keys_from(code: int) -> tuple[int, int]:
     """Return the least and the greatest key of a content."""
     return code << 32, code << 32 | 0xFFFFFFFF

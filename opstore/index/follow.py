@@ -14,6 +14,7 @@ import itertools
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -43,6 +44,10 @@ STAMPS_EVERY = 60.0
 NAMES_EVERY = 600.0
 #: Operations written in one transaction: the first few at once, so that the first page is there; more cost less each.
 _BATCHES = (100, 1_000, 5_000, 20_000)
+#: Names between two pauses of a thousandth of a second: 15 ms.
+_BREATH = 5_000
+#: Batches that are read while one is written: with one, the readers would wait for a writer that takes longer than they do.
+_AHEAD = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +270,7 @@ class Follower:
                         fresh.append(operation_id)
                     elif stamp == UNSETTLED or (stamps and (packed or reader.stamp(operation_id)) != stamp):
                         suspects.append(operation_id)
-                    if count % 1000 == 999:
+                    if count % _BREATH == _BREATH - 1:
                         self._breathe()
         except StorageError:
             if self._path.exists():
@@ -279,13 +284,13 @@ class Follower:
         time.sleep(0.001)
 
     def _take_in(self, ids: Sequence[str], done: int, total: int | None) -> int:
-        """Read and write `ids` in their order, in batches that grow; while one is written the next is read."""
+        """Read and write `ids` in their order, in batches that grow; while one is written the next ones are read."""
         changed = 0
         with self._reading(ids) as read:
             batches = _batches(ids)
-            ahead = read(next(batches, ()))
-            while parts := list(ahead):
-                ahead = read(next(batches, ()))
+            ahead = deque(read(next(batches, ())) for _ in range(_AHEAD))
+            while parts := list(ahead.popleft()):
+                ahead.append(read(next(batches, ())))
                 done += sum(map(len, parts))
                 state = {} if total is None else {"done": done, "total": total}
                 changed += self._write(functools.partial(put_parts, parts=parts), state, relaxed=True)
@@ -311,7 +316,14 @@ class Follower:
                 yield read
             else:
                 threads = stack.enter_context(ThreadPoolExecutor(THREADS, thread_name_prefix="opstore-read"))
-                yield lambda batch: [Part(others=dict(reader.read_many(batch, threads)))] if batch else ()
+
+                def some(
+                    batch: Sequence[str],
+                ) -> Iterator[Part]:  # read when asked for: the first page is written before the next
+                    if batch:
+                        yield Part(others=dict(reader.read_many(batch, threads)))
+
+                yield some
 
     def _write(
         self, write: Callable[[Connection], Written], state: Mapping[str, int] | None = None, relaxed: bool = False

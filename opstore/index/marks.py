@@ -93,15 +93,19 @@ def names_of(entry: Entry) -> list[tuple[str, str]]:
     return found
 
 
-def marks_of(entry: Entry, words: Iterable[int]) -> str:
-    """Return the marked words of an entry whose names have these numbers."""
-    marked = [name_word(word) for word in words]
-    marked += [parent_word(parent) for parent in entry.parents]
+def marks_of(words: Iterable[int]) -> str:
+    """Return the marked words of names that have these numbers."""
+    return " ".join(map(name_word, words))
+
+
+def own_marks(entry: Entry) -> str:
+    """Return the marked words of what has no number, with a space before each: an entry's parents, batch and inputs."""
+    marked = [parent_word(parent) for parent in entry.parents] if entry.parents else []
     if entry.batch:
         marked.append(batch_word(entry.batch))
     if entry.source is not None:
         marked.append(inputs_word(entry.source))
-    return " ".join(marked)
+    return f" {' '.join(marked)}" if marked else ""
 
 
 def text_of(prompt: str, marks: str) -> str:

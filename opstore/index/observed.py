@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+
+import msgspec
 
 from opstore.errors import OpstoreError, Said, said_again
 from opstore.index.table import Entry
@@ -12,8 +13,7 @@ from opstore.index.table import Entry
 UNSETTLED = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
+class Broken(msgspec.Struct, frozen=True, gc=False, array_like=True, tag_field="record", tag="broken"):
     """A sidecar that cannot be read: the kind of problem, and why."""
 
     id: str

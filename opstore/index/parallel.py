@@ -1,7 +1,7 @@
 """Reads very many sidecars in processes of their own, and makes their rows ready there: the writer and the app need the
 interpreter's lock for other things.
 
-`python -m opstore.index.parallel FOLDER` answers each line, a request, with a line of what was read. A process that cannot be
+`python -m opstore.index.parallel FOLDER` answers each question on its standard input with what was read. A process that cannot be
 started, or dies, is done without: then its ids are read in this one.
 """
 
@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import queue
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Self
+
+import msgspec
 
 from opstore.errors import StorageError
-from opstore.index import order
-from opstore.index.observed import Broken, Observed
+from opstore.index.kinds import Kind, Kinds
+from opstore.index.observed import Observed
 from opstore.index.reader import THREADS, Reader
-from opstore.index.ready import Part, Ready, Tally, ready
+from opstore.index.ready import Part, ready
 from opstore.index.sqlite import Connection
 from opstore.index.table import Entry
 
@@ -62,16 +62,17 @@ class _Process:
     told: int = 0
 
     def ask(self, ids: Sequence[str], vocabulary: Vocabulary) -> Part:
-        """Let it read; raise OSError or ValueError where it does not answer."""
+        """Let it read; raise OSError, EOFError or ValueError where it does not answer."""
         if self.popen.stdin is None or self.popen.stdout is None:
             raise OSError("no pipes")
         if self.born != vocabulary.born:
             self.born, self.told = vocabulary.born, 0
         news = vocabulary.rows[self.told :]
         self.told += len(news)
-        self.popen.stdin.write(json.dumps([self.born, news, ids]).encode() + b"\n")
-        self.popen.stdin.flush()
-        return _unpacked(json.loads(self.popen.stdout.readline()), vocabulary)
+        _send(self.popen.stdin, _Question(self.born, news, list(ids)))
+        part = _ANSWER.decode(_received(self.popen.stdout))
+        part.names, part.born = vocabulary.names, vocabulary.born
+        return part
 
     def end(self) -> None:
         """Kill it."""
@@ -128,7 +129,7 @@ class Processes:
             if process is not None:
                 try:
                     return process.ask(ids, self._vocabulary)
-                except (OSError, ValueError):
+                except (OSError, EOFError, ValueError):
                     process.end()
                     process = None
             return Part(others={operation_id: self._reader.read(operation_id) for operation_id in ids})
@@ -136,70 +137,76 @@ class Processes:
             self._idle.put(process)
 
 
-# -- what goes through the pipe ------------------------------------------------------------------------------------------
+# -- what goes through the pipes -----------------------------------------------------------------------------------------
 
 
-def _packed(part: Part) -> list[Any]:
-    pairs = [(*pair, n) for pair, n in part.tally.pairs.items()]
-    others = [[operation_id, _packed_one(observed)] for operation_id, observed in part.others.items()]
-    return [part.ready, list(part.tally.words.items()), pairs, others]
+class _Question(msgspec.Struct, array_like=True):
+    """Ids to be read, the file whose numbers are wanted, and its names that have not been told."""
+
+    born: int
+    names: list[tuple[int, str, str]]
+    ids: list[str]
 
 
-def _unpacked(answer: list[Any], vocabulary: Vocabulary) -> Part:
-    rows, words, pairs, others = answer
-    tally = Tally(Counter(dict(words)), Counter({(size, name): n for size, name, n in pairs}))
-    found = {operation_id: _unpacked_one(packed) for operation_id, packed in others}
-    return Part([Ready(*row) for row in rows], tally, found, vocabulary.names, vocabulary.born)
+_LENGTH = 8
+_ENCODER = msgspec.msgpack.Encoder()
+_QUESTION, _ANSWER = msgspec.msgpack.Decoder(_Question), msgspec.msgpack.Decoder(Part)
 
 
-def _packed_one(observed: Observed | None) -> list[Any] | None:
-    if observed is None:
-        return None
-    item, stamp = observed
-    return [stamp, *(getattr(item, name) for name in item.__slots__)]
+def _send(pipe: IO[bytes], message: _Question | Part) -> None:
+    data = _ENCODER.encode(message)
+    pipe.write(len(data).to_bytes(_LENGTH))
+    pipe.write(data)
+    pipe.flush()
 
 
-def _unpacked_one(packed: list[Any] | None) -> Observed | None:
-    if packed is None:
-        return None
-    stamp = packed[0]
-    values: list[Any] = [tuple(value) if isinstance(value, list) else value for value in packed[1:]]
-    return (Broken(*values) if len(values) == len(Broken.__slots__) else Entry(*values)), stamp
+def _received(pipe: IO[bytes]) -> bytes:
+    """Return a message; raise EOFError where none comes any more."""
+    length = pipe.read(_LENGTH)
+    data = pipe.read(int.from_bytes(length)) if length else b""
+    if not data:
+        raise EOFError
+    return data
 
 
 # -- the process ---------------------------------------------------------------------------------------------------------
 
 
 def main(folder: str) -> None:
-    """Answer the lines of the standard input until it ends."""
+    """Answer the questions on the standard input until it ends."""
     gc.disable()  # what is read is thrown away whole, and the process with it: a look for cycles is a tenth of its time
     numbers: dict[tuple[str, str], int] = {}
-    known = 0
+    kinds, known = Kinds(numbers), 0
     with Reader(Path(folder)) as reader, ThreadPoolExecutor(THREADS) as threads:
-        for line in sys.stdin.buffer:
-            born, names, ids = json.loads(line)
-            if born != known:
-                known, numbers = born, {}
-            numbers |= {(name, text): number for number, name, text in names}
-            part = Part()
-            for operation_id, observed in reader.read_many(ids, threads):
-                _add(part, operation_id, observed, numbers)
-            sys.stdout.buffer.write(json.dumps(_packed(part)).encode() + b"\n")
-            sys.stdout.buffer.flush()
+        while True:
+            question = _QUESTION.decode(_received(sys.stdin.buffer))
+            if question.born != known:
+                numbers = {}
+                kinds, known = Kinds(numbers), question.born
+            numbers |= {(name, text): number for number, name, text in question.names}
+            _send(sys.stdout.buffer, _part(reader.read_many(question.ids, threads), kinds))
 
 
-def _add(part: Part, operation_id: str, observed: Observed | None, numbers: dict[tuple[str, str], int]) -> None:
-    """Add what was read, as a row where all its names have numbers."""
-    if observed is not None and isinstance(item := observed[0], Entry):
-        try:
-            part.ready.append(ready(item, observed[1], order.wanted(operation_id), numbers, part.tally))
-        except KeyError:
-            pass
-        else:
-            return
-    part.others[operation_id] = observed
+def _part(read: Iterable[tuple[str, Observed | None]], kinds: Kinds) -> Part:
+    """Return what was read: as rows where all names have numbers."""
+    part = Part()
+    counts: dict[Kind, int] = {}
+    for operation_id, observed in read:
+        if observed is not None and isinstance(item := observed[0], Entry):
+            try:
+                kind = kinds.of(item)
+            except KeyError:
+                pass
+            else:
+                part.ready.append(ready(item, observed[1], kind))
+                counts[kind] = counts.get(kind, 0) + 1
+                continue
+        part.others[operation_id] = observed
+    for kind, n in counts.items():
+        part.tally.count(kind, n)
+    return part
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(StorageError, BrokenPipeError, KeyboardInterrupt):
+    with contextlib.suppress(StorageError, EOFError, BrokenPipeError, KeyboardInterrupt):
         main(sys.argv[1])

@@ -84,9 +84,10 @@ class Reader:
             before = os.fstat(file)
             if not stat.S_ISREG(before.st_mode):
                 return broken(operation_id, "unsafe", _UNSAFE), _stamp(before.st_size, before.st_mtime_ns)
-            # One read and one byte more than there is, as a rule: it shows that the end was reached.
-            data = os.read(file, min(before.st_size, MAX_SIDECAR_BYTES) + 1)
-            while len(data) <= MAX_SIDECAR_BYTES and (more := os.read(file, MAX_SIDECAR_BYTES)):
+            # One read and one byte more than there is, as a rule: that it brings less shows that the end was reached.
+            wanted = min(before.st_size, MAX_SIDECAR_BYTES) + 1
+            data = os.read(file, wanted)
+            while wanted <= len(data) <= MAX_SIDECAR_BYTES and (more := os.read(file, MAX_SIDECAR_BYTES)):
                 data += more
         except OSError as error:
             return self._unopened(operation_id, error), UNSETTLED

@@ -5,27 +5,30 @@ The numbers of names are the database's (`word`): a row is made ready with those
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
-from opstore.index import order
-from opstore.index.marks import marks_of, names_of, size_name
+import msgspec
+
+from opstore.index import contents, order
+from opstore.index.kinds import Kind
+from opstore.index.marks import own_marks, text_of
+from opstore.index.observed import Observed
 from opstore.index.rows import entry_of_row
 from opstore.index.table import Entry, output_code
 from opstore.names import is_operation_id
 
-Numbers = Mapping[tuple[str, str], int]
 
+class Ready(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What is written for an operation: `values` are those of `rows.COLUMNS` but the last, the prompt's number.
 
-class Ready(NamedTuple):
-    """What is written for an operation. `values` are those of `rows.COLUMNS` but the last, the prompt's number."""
+    `text` is that of the full-text table, `keys` tell what the files hold (`contents`).
+    """
 
-    values: Sequence[Any]
+    values: tuple[Any, ...]
     prompt: str
-    marks: str
-    contents: Sequence[int]
+    text: str
+    keys: tuple[int, ...]
 
     @property
     def at(self) -> int:
@@ -42,27 +45,32 @@ class Ready(NamedTuple):
         """The operation's id."""
         return order.id_of(self.values[0], self.values[1])
 
-    def entry(self, names: Mapping[int, str]) -> Entry:
+    def entry(self, names: dict[int, str]) -> Entry:
         """Return what the row was made of, by the names of the numbers in it."""
-        return replace(entry_of_row((*self.values, None, self.prompt), names), contents=tuple(self.contents))
+        entry = entry_of_row((*self.values, None, self.prompt), names)
+        return msgspec.structs.replace(entry, contents=tuple(contents.code_in(key) for key in self.keys))
 
 
 @dataclass(slots=True)
 class Tally:
     """How often each numbered name is there, and each coarse cost or time with a type or model."""
 
-    words: Counter[int] = field(default_factory=Counter)
-    pairs: Counter[tuple[int, int]] = field(default_factory=Counter)
+    words: dict[int, int] = field(default_factory=dict)
+    pairs: dict[tuple[int, int], int] = field(default_factory=dict)
 
-    def take(self, entry: Entry, numbers: Numbers) -> None:
-        """Count an operation no more."""
-        self.words.subtract([numbers[name] for name in names_of(entry)])
-        self.pairs.subtract(_pairs_of(entry, numbers))
+    def count(self, kind: Kind, n: int = 1) -> None:
+        """Count `n` more operations of a kind, or fewer."""
+        for word in kind.words:
+            self.words[word] = self.words.get(word, 0) + n
+        for pair in kind.pairs:
+            self.pairs[pair] = self.pairs.get(pair, 0) + n
 
     def join(self, other: Tally) -> None:
         """Add what another has counted."""
-        self.words.update(other.words)
-        self.pairs.update(other.pairs)
+        for word, n in other.words.items():
+            self.words[word] = self.words.get(word, 0) + n
+        for pair, n in other.pairs.items():
+            self.pairs[pair] = self.pairs.get(pair, 0) + n
 
 
 @dataclass(slots=True)
@@ -74,8 +82,8 @@ class Part:
 
     ready: list[Ready] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
-    others: dict[str, Any] = field(default_factory=dict)
-    names: Mapping[int, str] = field(default_factory=dict)
+    others: dict[str, Observed | None] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
     born: int = 0
 
     def __len__(self) -> int:
@@ -83,45 +91,39 @@ class Part:
         return len(self.ready) + len(self.others)
 
 
-def ready(entry: Entry, stamp: int, at: int, numbers: Numbers, tally: Tally) -> Ready:
-    """Return the row of an entry, and count it; raise KeyError where one of its names has no number yet."""
-    words = [numbers[name] for name in names_of(entry)]
-    currency = numbers["currency", entry.currency] if entry.currency else None
-    tally.words.update(words)
-    tally.pairs.update(_pairs_of(entry, numbers))
+def ready(entry: Entry, stamp: int, kind: Kind, at: int | None = None) -> Ready:
+    """Return the row of an entry of a kind, for the place `at` or the one it would like."""
+    wanted, key = order.place_of(entry.id)
+    if at is not None and at != wanted:
+        key = order.short_key(entry.id, at)
     values = (
-        at,
-        order.short_key(entry.id, at),
+        wanted if at is None else at,
+        key,
         stamp,
-        numbers["type", entry.type],
-        numbers["status", entry.status],
-        numbers["model", entry.model] if entry.model else None,
-        numbers["provider", entry.provider] if entry.provider else None,
-        output_code(entry.output, entry.id) if entry.output else None,
+        kind.type,
+        kind.status,
+        kind.model,
+        kind.provider,
+        output_code(entry.output, entry.id),
         entry.inputs,
         entry.rating,
         int(entry.favorite),
-        " ".join(str(numbers["tag", tag]) for tag in entry.tags) or None,
+        kind.tags,
         _as_number(entry.batch) if entry.batch else None,
         _as_number(" ".join(entry.parents)) if entry.parents else None,
         entry.elapsed,
         entry.cost,
-        currency,
-        numbers["error", entry.error] if entry.error else None,
+        kind.currency,
+        kind.error,
         entry.confidence,
         entry.source,
         int(entry.overridden),
     )
-    return Ready(values, entry.prompt, marks_of(entry, words), entry.contents)
+    keys = contents.keys_of(entry.contents, wanted // order.WIDTH) if entry.contents else ()
+    return Ready(values, entry.prompt, text_of(entry.prompt, kind.marks + own_marks(entry)), tuple(keys))
 
 
 def _as_number(name: str) -> int | str:
     """Return an id as a number: 8 bytes instead of 23; any other name as it is."""
     number = order.number_of(name) if is_operation_id(name) else None
     return name if number is None else number
-
-
-def _pairs_of(entry: Entry, numbers: Numbers) -> list[tuple[int, int]]:
-    values = (("cost", entry.cost), ("elapsed", entry.elapsed))
-    names = [numbers["type", entry.type], *([numbers["model", entry.model]] if entry.model else ())]
-    return [(numbers[field, size_name(value)], name) for field, value in values if value is not None for name in names]

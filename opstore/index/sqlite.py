@@ -20,6 +20,7 @@ from typing import Any
 from opstore.errors import StorageError, said
 from opstore.files import Folder
 from opstore.index.beginnings import Beginnings
+from opstore.index.kinds import Kinds
 
 _APPLICATION = 0x6F707374  # "opst"
 #: Seconds to wait for another process's transaction: 3.4 s were seen with four processes writing all the time.
@@ -32,8 +33,8 @@ TIMEOUT = 15.0
 TABLES = """
 CREATE TABLE word (id INTEGER PRIMARY KEY, field TEXT NOT NULL, text TEXT NOT NULL, n INTEGER NOT NULL, UNIQUE (field, text));
 CREATE TABLE pair (size INTEGER, name INTEGER, n INTEGER NOT NULL, PRIMARY KEY (size, name)) WITHOUT ROWID;
-CREATE TABLE prompt (id INTEGER PRIMARY KEY, hash INTEGER NOT NULL, n INTEGER NOT NULL, text TEXT NOT NULL);
-CREATE INDEX prompt_hash ON prompt (hash);
+CREATE TABLE prompt (id INTEGER PRIMARY KEY, n INTEGER NOT NULL, text TEXT NOT NULL);
+CREATE TABLE prompt_hash (hash INTEGER, id INTEGER, PRIMARY KEY (hash, id)) WITHOUT ROWID;
 CREATE TABLE op (
   at INTEGER PRIMARY KEY, key NOT NULL, stamp INTEGER NOT NULL, type INTEGER NOT NULL, status INTEGER NOT NULL,
   prompt INTEGER NOT NULL, model INTEGER, provider INTEGER, output INTEGER, inputs INTEGER NOT NULL, rating INTEGER,
@@ -41,7 +42,7 @@ CREATE TABLE op (
   confidence INTEGER, source INTEGER, overridden INTEGER NOT NULL
 );
 CREATE TABLE content (key INTEGER PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE unsorted (key INTEGER NOT NULL);
+CREATE TABLE block (n INTEGER PRIMARY KEY, is_sorted INTEGER NOT NULL, keys BLOB NOT NULL);
 CREATE TABLE stray (id TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE problem (
   id TEXT PRIMARY KEY, kind TEXT NOT NULL, reason TEXT NOT NULL, stamp INTEGER NOT NULL
@@ -93,6 +94,7 @@ class Connection(sqlite3.Connection):
         self.beginnings = Beginnings(self)
         self.words: dict[tuple[str, str], int] = {}
         self.names: dict[int, str] = {}
+        self.kinds = Kinds(self.words)
         #: When the file was made: tells it from another one at the same path, whose numbers are others.
         self.born = 0
         self._has_indexes = False

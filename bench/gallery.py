@@ -49,7 +49,7 @@ def run() -> Iterable[Table]:
         give_pictures(store, index)
         index.stop()
         shutil.rmtree(store.cache / "thumbnails", ignore_errors=True)
-        server = Server(folder)
+        server = Server(folder, forked=False)
         server.start()
         try:
             with chromium(CHROMIUM) as windows:
@@ -101,7 +101,7 @@ def measured(server: Server, windows: Windows, where: str) -> Table:
     with windows.visit(server) as visitor:
         times["first pictures, fresh server, no thumbnails"] = [opened(visitor.page, server)]
     for _ in range(ROUNDS):
-        with windows.visit(server) as visitor:
+        with windows.visit(server, afresh=True) as visitor:
             times.setdefault("first pictures, another visitor", []).append(opened(visitor.page, server))
     with windows.visit(server) as visitor:
         page = visitor.page

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -21,16 +22,19 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, FilePayload, Locator, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, FilePayload, Locator, Page, Request, expect, sync_playwright
 
 from opstore.app import App, Settings
 from opstore.service import NewOperation
+from tests.fault_tools import nursery
 from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 #: The longest wait for one thing to appear, in milliseconds: a video of a second takes 1 to 5 s on two busy cores.
 PATIENCE = 30_000
 START_SECONDS = 40.0
+#: Programs that show pages, the lighter one first: it is the same Chromium without its own windows and menus.
+CHROMIUMS = ("chromium-headless-shell", "chromium")
 #: Names resolve to nothing: a request that a page makes elsewhere is seen by the test and reaches nobody.
 _FLAGS = (
     "--no-sandbox",
@@ -49,46 +53,63 @@ Theme = Literal["light", "dark"]
 class Server:
     """`python -m opstore serve` on a data folder; it keeps its port over restarts, so that links stay what they are."""
 
-    def __init__(self, data: Path, **settings: str) -> None:
-        """Serve the folder `data`, made by the server if need be, with these variables; nothing runs before `start`."""
+    def __init__(self, data: Path, *, forked: bool = True, **settings: str) -> None:
+        """Serve the folder `data`, made by the server if need be, with these variables; nothing runs before `start`.
+
+        It is a fork of a process that has loaded the app (`tests.server_programs`) unless it shall be one of its own (`forked`).
+        """
         self.data = data
         self._settings = {"OPSTORE_PROVIDER": "local", **settings}
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self._log = data.with_name(f"{data.name}-server.log")
-        self._process: subprocess.Popen[bytes] | None = None
+        self._begin = self._fork if forked else self._spawn
+        self._running = contextlib.ExitStack()
+        #: The number of its process while it runs.
+        self.pid = 0
 
     def start(self) -> None:
         """Start, and return when it answers."""
         self.data.parent.mkdir(parents=True, exist_ok=True)
-        env = {**os.environ, **self._settings, "OPSTORE_DATA": str(self.data), "PORT": str(self.port)}
-        with self._log.open("ab") as log:
-            command = [sys.executable, "-m", "opstore", "serve"]
-            self._process = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self._ended = self._begin({**os.environ, **self._settings, "OPSTORE_DATA": str(self.data), "PORT": str(self.port)})
         try:
-            self._wait(self._process)
+            self._wait()
         except BaseException:
             self.kill()
             raise
 
-    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+    def _fork(self, environment: dict[str, str]) -> Callable[[float], bool]:
+        """Begin a fork; return whether it has ended within so many seconds."""
+        serving = nursery(sys.executable, "tests.server_programs").held(["serve", json.dumps(environment), str(self._log)])
+        connection, self.pid = self._running.enter_context(serving)
+        connection.sendall(b"!")
+        return lambda seconds: bool(select.select([connection], [], [], seconds)[0])
+
+    def _spawn(self, environment: dict[str, str]) -> Callable[[float], bool]:
+        """Begin a process; return whether it has ended within so many seconds."""
+        log = self._running.enter_context(self._log.open("ab"))
+        command = [sys.executable, "-m", "opstore", "serve"]
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.pid = process.pid
+
+        def ended(seconds: float) -> bool:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(seconds)
+            return process.returncode is not None
+
+        return ended
+
+    def _wait(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
-            assert process.poll() is None, f"the server ended: {self.log()}"
+            assert not self._ended(0.05), f"the server ended: {self.log()}"
             assert time.monotonic() < deadline, f"the server does not answer: {self.log()}"
-            time.sleep(0.1)
 
     def _answers(self) -> bool:
         try:
             return bool(self.get("/api/health")["success"])
         except (OSError, http.client.HTTPException, ValueError):
             return False
-
-    @property
-    def pid(self) -> int:
-        """Return the number of its process."""
-        assert self._process
-        return self._process.pid
 
     def stop(self) -> None:
         """Ask it to end, as a terminal or a service manager does, and wait for that."""
@@ -99,10 +120,12 @@ class Server:
         self._end(signal.SIGKILL)
 
     def _end(self, how: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(how)
-            self._process.wait(20)
-            self._process = None
+        if self.pid:
+            with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+                os.kill(self.pid, how)
+            assert self._ended(20), f"the server does not end: {self.log()}"
+            self.pid = 0
+            self._running.close()
 
     def log(self) -> str:
         """Return the end of what the server said."""
@@ -171,10 +194,14 @@ class Visitor:
         if parts.scheme not in ("data", "blob", "about") and parts.hostname != "127.0.0.1":
             self.outside.append(request.url)
 
-    def close(self) -> None:
-        """Close the window, and what it has opened; fail if it reached for another machine."""
+    def leave(self) -> None:
+        """Leave the page, and close what it has opened; fail if it reached for another machine."""
         for page in self.page.context.pages:
-            page.close()
+            if page is not self.page:
+                page.close()
+        self.page.unroute_all()
+        self.page.goto("about:blank")
+        self.page.mouse.move(-9, -9)
         assert not self.outside, f"requests left this machine: {self.outside}"
 
     # -- going about -------------------------------------------------------------------------------------------------
@@ -279,14 +306,14 @@ def box(page: Page, selector: str) -> dict[str, float]:
 class Windows:
     """Opens windows of one Chromium, each a visitor of its own without cookies or memories.
 
-    Profiles are used again, one after the other, by windows that look alike: what a server's scripts were compiled to stays,
-    and a page costs 0.6 s of computing instead of 2.3 s.
+    Tabs are used again, one after the other: what a server's scripts were compiled to stays in the tab's process, and a page
+    costs 0.7 s of computing instead of 1.3 s (2.2 s where Chromium has its whole surface).
     """
 
     def __init__(self, browser: Browser) -> None:
         """Open windows of `browser`."""
         self._browser = browser
-        self._idle: dict[tuple[object, ...], list[BrowserContext]] = {}
+        self._idle: dict[tuple[str, bool], list[Page]] = {}
 
     @contextlib.contextmanager
     def visit(
@@ -298,43 +325,46 @@ class Windows:
         width: int = 1440,
         height: int = 900,
         touch: bool = False,
+        afresh: bool = False,
     ) -> Iterator[Visitor]:
-        """Give a window on `server`; at its end it is closed, and no request may have left this machine."""
-        alike = self._idle.setdefault((locale, theme, width, height, touch), [])
-        context = alike.pop() if alike else self._profile(locale, theme, width, height, touch)
-        visitor = Visitor(_forgetful(context, server.address), server.address)
+        """Give a window on `server`; at its end it is left, and no request may have left this machine.
+
+        `afresh`: in a tab that has never shown a page; what its profile has loaded from the server is still there.
+        """
+        alike = self._idle.setdefault((locale, touch), [])
+        page = alike.pop() if alike else self._tab(locale, touch)
+        if afresh:
+            used, page = page, page.context.new_page()
+            used.close()
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        _forget(page, server.address)
+        visitor = Visitor(page, server.address)
+        context = page.context
         context.on("request", visitor.note)
         try:
             yield visitor
         except BaseException:
             context.close()
             raise
-        visitor.close()
+        visitor.leave()
         context.remove_listener("request", visitor.note)
-        alike.append(context)
+        alike.append(page)
 
-    def _profile(self, locale: str, theme: Theme, width: int, height: int, touch: bool) -> BrowserContext:
-        context = self._browser.new_context(
-            viewport={"width": width, "height": height},
-            locale=locale,
-            color_scheme=theme,
-            timezone_id="Europe/Paris",
-            has_touch=touch,
-            reduced_motion="reduce",
-            accept_downloads=True,
-        )
+    def _tab(self, locale: str, touch: bool) -> Page:
+        context = self._browser.new_context(locale=locale, timezone_id="Europe/Paris", has_touch=touch, accept_downloads=True)
         context.set_default_timeout(PATIENCE)
-        return context
+        return context.new_page()
 
 
-def _forgetful(context: BrowserContext, address: str) -> Page:
-    """Return a new page in a profile that remembers nothing of `address` but its files."""
-    page = context.new_page()
-    context.clear_cookies()
-    session = context.new_cdp_session(page)
+def _forget(page: Page, address: str) -> None:
+    """Let a tab remember nothing of `address` but its files."""
+    page.goto(f"{address}/_stcore/health")  # what a tab keeps for itself is cleared from inside
+    page.evaluate("sessionStorage.clear()")
+    page.context.clear_cookies()
+    session = page.context.new_cdp_session(page)
     session.send("Storage.clearDataForOrigin", {"origin": address, "storageTypes": "local_storage,indexeddb,cache_storage"})
     session.detach()
-    return page
 
 
 @contextlib.contextmanager

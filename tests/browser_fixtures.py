@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from opstore.service import NewOperation
-from tests.browser import Server, Windows, chromium
+from tests.browser import CHROMIUMS, Server, Windows, chromium
 
 
 @pytest.fixture(scope="session")
-def windows(program: Callable[[str], str]) -> Iterator[Windows]:
-    with chromium(program("chromium")) as opened:
+def windows(program: Callable[..., str]) -> Iterator[Windows]:
+    with chromium(program(*CHROMIUMS)) as opened:
         yield opened
 
 

@@ -114,13 +114,17 @@ def photo() -> Callable[..., bytes]:
 
 
 @pytest.fixture(scope="session")
-def program() -> Callable[[str], str]:
-    """`program("strace")`: the path of a program; without it the test is skipped, or fails where CI has installed it."""
+def program() -> Callable[..., str]:
+    """`program("strace")`: the path of a program, of the first of several that is there.
 
-    def find(name: str) -> str:
-        path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    Without one the test is skipped, or fails where CI has installed it.
+    """
+
+    def find(*names: str) -> str:
+        folders = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+        path = next(filter(None, (shutil.which(name, path=folders) for name in names)), None)
         if path is None and CI in os.environ:
-            pytest.fail(f"{name} is not installed, and .ci/run should have done it")
-        return path or pytest.skip(f"{name} is not installed")
+            pytest.fail(f"{names[-1]} is not installed, and .ci/run should have done it")
+        return path or pytest.skip(f"{names[-1]} is not installed")
 
     return find

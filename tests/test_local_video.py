@@ -15,6 +15,7 @@ import pytest
 
 from opstore.providers.local.lettering import font
 from opstore.providers.local.pictures import covering
+from tests.browser import CHROMIUMS
 from tests.local_steps import ask, far, frames, made, picture, pixels
 from tests.loops import run
 
@@ -165,8 +166,8 @@ PAGE = """
 """
 
 
-def test_chromium_plays_it_in_its_true_colours(program: Callable[[str], str], stills: tuple[bytes, bytes]) -> None:
-    chromium = program("chromium")
+def test_chromium_plays_it_in_its_true_colours(program: Callable[..., str], stills: tuple[bytes, bytes]) -> None:
+    chromium = program(*CHROMIUMS)
     from playwright.async_api import async_playwright
 
     data = made("image_to_video_single", "zoom in slightly", stills[1], duration=2)

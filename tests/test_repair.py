@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,10 @@ from opstore.trash import Trash
 from tests.care_samples import NOW, care_of, made, old, save
 from tests.replicate_standin import StandIn
 from tests.samples import GIF, JPG, MP4, PNG, WEBP, plant, record_of, tree
-from tests.standin.client import CANARY, QUICK, TABLE, request, silent, wait
+from tests.standin.client import request, silent, wait
 from tests.test_cli import run
+
+pytest_plugins = ("tests.standin.fixtures",)
 
 
 @pytest.fixture
@@ -181,49 +182,36 @@ def test_names_of_others_are_left_as_they_are(store: Store) -> None:
 # -- what Replicate still has --------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def standin() -> Iterator[StandIn]:
-    with StandIn(token=CANARY, start=0.01, run=0.01) as running:
-        yield running
-
-
-@pytest.fixture
-def provider(standin: StandIn) -> Iterator[Replicate]:
-    made = Replicate(standin.token, standin.url, table=TABLE, timeouts=QUICK)
-    yield made
-    made.close()
-
-
-def made_there(store: Store, standin: StandIn, provider: Replicate, number: int, **keys: Any) -> tuple[Care, str, bytes]:
+def made_there(store: Store, standin: StandIn, replicate: Replicate, number: int, **keys: Any) -> tuple[Care, str, bytes]:
     """Save an operation of the provider; return a care that can ask it, the result's name and bytes."""
     from opstore.fetch import fetch
 
     policy = FetchPolicy(hosts=(), origins=(standin.delivery_url,))
-    (*_, ended) = wait(provider, provider.create(request(), silent))
+    (*_, ended) = wait(replicate, replicate.create(request(), silent))
     data = fetch(str(ended.outputs[0]), policy)
     step = {"operationType": "text_to_image", "provider": "replicate", "predictionId": ended.id, "model": "qwen/qwen-image"}
     operation_id = save(store, number, outputs=[data], steps=[step], **keys)
     chosen = Preferences()
-    care = Care(store, Index(store), Trash(store), lambda: chosen, providers=lambda: {"replicate": provider}, policy=policy)
+    care = Care(store, Index(store), Trash(store), lambda: chosen, providers=lambda: {"replicate": replicate}, policy=policy)
     return care, str(store.get_operation_metadata(operation_id)["outputFile"]), data
 
 
-def test_a_missing_result_comes_back_from_replicate(store: Store, standin: StandIn, provider: Replicate) -> None:
-    care, name, data = made_there(store, standin, provider, 2)
+def test_a_missing_result_comes_back_from_replicate(store: Store, standin: StandIn, replicate: Replicate) -> None:
+    care, name, data = made_there(store, standin, replicate, 2)
     (store.operations.path / name).unlink()
     assert mended(store, care) == {name: ("missing", "fetch", True)}
     assert store.read_file(name) == data and store.verify(deep=True) == [] and standin.accepted == 1
 
 
-def test_a_changed_result_is_set_aside_and_comes_back(store: Store, standin: StandIn, provider: Replicate) -> None:
-    care, name, data = made_there(store, standin, provider, 2)
+def test_a_changed_result_is_set_aside_and_comes_back(store: Store, standin: StandIn, replicate: Replicate) -> None:
+    care, name, data = made_there(store, standin, replicate, 2)
     (store.operations.path / name).write_bytes(data[:-1] + b"x")
     assert mended(store, care) == {name: ("changed", "fetch", True)}
     assert store.read_file(name) == data and aside(store) == {name: data[:-1] + b"x"} and store.verify(deep=True) == []
 
 
-def test_a_result_that_was_never_downloaded_is(store: Store, standin: StandIn, provider: Replicate) -> None:
-    care, name, data = made_there(store, standin, provider, 2)
+def test_a_result_that_was_never_downloaded_is(store: Store, standin: StandIn, replicate: Replicate) -> None:
+    care, name, data = made_there(store, standin, replicate, 2)
 
     def forget(sidecar: dict[str, Any]) -> None:
         sidecar |= {"outputFile": None, "files": [], "inputFiles": [], "inputCount": 0}
@@ -236,8 +224,8 @@ def test_a_result_that_was_never_downloaded_is(store: Store, standin: StandIn, p
     assert sidecar["outputFile"] == name and sidecar["files"][0]["sha256"] == digest(data) and store.verify(deep=True) == []
 
 
-def test_what_replicate_forgot_or_changed_is_not_made_up(store: Store, standin: StandIn, provider: Replicate) -> None:
-    care, name, _data = made_there(store, standin, provider, 2)
+def test_what_replicate_forgot_or_changed_is_not_made_up(store: Store, standin: StandIn, replicate: Replicate) -> None:
+    care, name, _data = made_there(store, standin, replicate, 2)
     (store.operations.path / name).unlink()
     store.rewrite(old(2), lambda sidecar: sidecar["files"][-1].update(sha256=digest(b"another")))
     assert mended(store, care) == {name: ("missing", "fetch", False)} and not store.operations.has(name)

@@ -1,0 +1,49 @@
+"""The app's server for `tests.fault_nursery`: loaded once, and forked for each that a test needs (0.4 s of computing, not 1.7 s).
+
+It is `opstore serve`, up to the line that would load Streamlit in the place of the process.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import random
+import sys
+import time
+from pathlib import Path
+
+from streamlit.web import cli
+
+from opstore.cli import main
+from opstore.ui import early, signin, state, warm
+
+ROOT = Path(__file__).resolve().parents[1]
+LOADED = (early, signin, state)  # what dashboard.py names
+for name in warm.MODULES:
+    if not name.startswith("opstore"):  # ours choose a cache by the server that is running
+        importlib.import_module(name)
+
+
+def serve(environment: str, log: str) -> None:
+    """Serve with these variables, as JSON, until a signal comes; say everything in the file `log`."""
+    os.environ.clear()
+    os.environ.update(json.loads(environment))
+    time.tzset()
+    random.seed()
+    for path, mode, number in ((os.devnull, os.O_RDONLY, 0), (log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 1)):
+        opened = os.open(path, mode, 0o666)
+        os.dup2(opened, number)
+        os.close(opened)
+    os.dup2(1, 2)
+    os.execv = _go_on  # type: ignore[assignment]
+    sys.exit(main(["serve"]))
+
+
+def _go_on(_: str, command: list[str]) -> None:
+    """Run `python -m streamlit …` here."""
+    sys.argv = command[2:]
+    cli.main(prog_name="streamlit")
+
+
+PROGRAMS = {"serve": serve}

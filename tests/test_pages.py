@@ -405,3 +405,23 @@ def test_a_press_outlives_the_run_that_it_came_with_and_counts_once() -> None:
     assert at.run().session_state["done"] == 1, "who pressed long ago has gone on to something else"
     at.session_state["pressed closed"] = time.monotonic()
     assert at.run().session_state["done"] == 1
+
+
+def test_a_look_that_brings_an_old_address_along_draws_nothing_for_it() -> None:
+    """A part that runs by itself may have been asked for before somebody changed the address."""
+
+    def page() -> None:
+        import streamlit as st
+
+        from opstore.ui.state import again, drawn
+
+        st.session_state["runs"] = st.session_state.get("runs", 0) + 1
+        if st.session_state["runs"] == 1:
+            drawn()
+        if st.button("look"):
+            again()
+
+    app = AppTest.from_function(page).run()
+    app.query_params["q"] = "date:2025-09"
+    assert app.button[0].click().run().session_state["runs"] == 2, "it asks for another address than the page has"
+    assert app.button[0].click().run().session_state["runs"] == 4, "the address stands"

@@ -28,6 +28,7 @@ from opstore.ui import behind, export, library, parts, results, scripts, words
 from opstore.ui.components import charts as component
 from opstore.ui.library import View
 from opstore.ui.markup import Markup, css, show
+from opstore.ui.state import again
 from opstore.ui.words import _
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _load(service: Service) -> None:
 
 def _waiting(service: Service, thread: threading.Thread) -> None:
     if service.analytics.is_loaded() or not thread.is_alive():
-        st.rerun()
+        again()
     done, total = service.analytics.progress() or (0, 0)
     text = _("{done} of {total} read for the charts; this is done once").format(
         done=words.number(done), total=words.number(total) if total else "…"
@@ -121,7 +122,7 @@ def follow(service: Service, shown: Told) -> None:
 
 def _look(service: Service, version: int) -> None:
     if service.analytics.is_stale() and service.analytics.held().version != version:
-        st.rerun()
+        again()
 
 
 # -- filter bar ----------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import streamlit as st
 
 from opstore.service import Service
 from opstore.ui import words
+from opstore.ui.state import again
 from opstore.ui.words import _
 
 
@@ -20,7 +21,7 @@ def progress(service: Service) -> None:
 def _progress(service: Service) -> None:
     state = service.index.progress()
     if state.ready:
-        st.rerun()
+        again()
     total = state.total or 0
     text = _("{done} of {total} indexed").format(done=words.number(state.done), total=words.number(total) if total else "…")
     st.progress(min(state.done / total, 1.0) if total else 0.0, text=text)

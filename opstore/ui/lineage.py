@@ -13,6 +13,7 @@ from opstore.operation import Operation
 from opstore.service import Service
 from opstore.ui import parts, words
 from opstore.ui.components.lineage import graph
+from opstore.ui.state import again
 from opstore.ui.studio.acting import actions
 from opstore.ui.studio.giving import PICTURE_TYPES
 from opstore.ui.words import _, ngettext
@@ -144,7 +145,7 @@ def under_way(service: Service) -> None:
 def _branches(service: Service) -> None:
     found = service.branches.all()
     if not found:
-        st.rerun()
+        again()
     for branch in found:
         _branch(service, branch)
 

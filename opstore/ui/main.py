@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from opstore.ui import panel, parts, signin
-from opstore.ui.state import running
+from opstore.ui.state import drawn, running
 from opstore.ui.words import _
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -51,4 +51,7 @@ page = st.navigation([*PAGES, *BESIDES], position="top")
 if not who.may("create") and not page.url_path:
     page.run()  # before anything is drawn that the next page draws again
 panel.bar(page, PAGES)
-page.run()
+try:
+    page.run()
+finally:
+    drawn()

@@ -13,7 +13,7 @@ from opstore.roles import LOCAL
 from opstore.service import JobView, Service
 from opstore.ui import parts, signin, words
 from opstore.ui.markup import Markup, show
-from opstore.ui.state import opened, stay
+from opstore.ui.state import again, opened, stay
 from opstore.ui.words import _, ngettext
 
 #: Seconds between two looks: quick while something runs, slow while nothing does (a tick costs 5 to 10 ms).
@@ -53,7 +53,7 @@ def _count(service: Service, known: set[str], shows_results: bool) -> None:
     stay()
     jobs = service.jobs()
     if bool(jobs) != bool(known) or (shows_results and known - {job.id for job in jobs}):
-        st.rerun()  # at another pace, or with what has just been made
+        again()  # at another pace, or with what has just been made
     if jobs:
         with st.popover(ngettext("{count} under way", "{count} under way", len(jobs))):
             for job in jobs:

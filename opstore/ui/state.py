@@ -11,6 +11,8 @@ from opstore.app import Acting, App, Settings
 from opstore.errors import OpstoreError
 from opstore.ui import signin
 
+#: The address that this window's page was drawn for.
+_DRAWN = "address"
 _opened: dict[Path, App] = {}
 _guard = threading.Lock()
 
@@ -36,4 +38,21 @@ def stay() -> None:
     try:
         opened()
     except OpstoreError:
+        st.rerun()
+
+
+def drawn() -> None:
+    """Remember which address the page was drawn for."""
+    st.session_state[_DRAWN] = st.query_params.to_dict()
+
+
+def again() -> None:
+    """Run the page anew from a part that runs by itself, unless that run was asked for before the address changed.
+
+    Such a run brings the old address along, and the page would be drawn for that. An address that comes twice is the one that
+    stands.
+    """
+    known = st.session_state.get(_DRAWN)
+    drawn()
+    if st.session_state[_DRAWN] == known:
         st.rerun()

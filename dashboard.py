@@ -18,6 +18,7 @@ from opstore.api import Api, middleware, send_at_once
 from opstore.app import Settings
 from opstore.ui import scripts, signin
 from opstore.ui.early import Early
+from opstore.ui.first import First
 from opstore.ui.state import running
 from opstore.ui.warm import warm
 
@@ -42,7 +43,7 @@ app = st.App(
     Path(__file__).parent / "opstore" / "ui" / "main.py",
     lifespan=lifespan,
     routes=[*Api(running, identify).routes(), *scripts.routes()],
-    middleware=[*middleware(SETTINGS.share_url, signin.host(), identify), Middleware(Early)],
+    middleware=[*middleware(SETTINGS.share_url, signin.host(), identify), Middleware(Early), Middleware(First)],
 )
 
 if __name__ == "__main__":

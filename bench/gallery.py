@@ -1,8 +1,9 @@
 """The library in Chromium at 100,000 operations (OPSTORE_BENCH_N=1000000 for a million): from the act to the pictures on screen.
 
 The real server runs on a corpus whose newest operations have pictures of 1024 x 1024, with its index made and no thumbnail;
-Chromium runs beside it on the same cores. A time ends when a tile of the new page has painted its picture (or its words, where an
-operation has none). OPSTORE_BENCH_DIR keeps the corpus between two runs.
+Chromium runs beside it on the same cores. A time ends when all tiles in the window have painted their pictures (or their words,
+where an operation has none): first those of the first screen, which comes with the page's answer, then those of the grid, which
+answers keys and clicks. OPSTORE_BENCH_DIR keeps the corpus between two runs.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ PAINTED = """before => {
   const ready = tiles.length > 0 && tiles.every(done) && tiles.map(tile => tile.dataset.id).join() !== before;
   return ready && tiles.map(tile => tile.dataset.id).join();
 }"""
+
+#: Whether the first screen has all its pictures; the grid may have taken its place already.
+SHOWN = "() => Boolean(document.querySelector('#opstore-first[data-shown]')) || (PAINTED)('')".replace("PAINTED", PAINTED)
 
 
 def run() -> Iterable[Table]:
@@ -98,18 +102,23 @@ def pictures(folder: Path) -> list[bytes]:
 def measured(server: Server, windows: Windows, where: str) -> Table:
     """Do each act several times."""
     times: dict[str, list[float]] = {}
-    with windows.visit(server) as visitor:
-        times["first pictures, fresh server, no thumbnails"] = [opened(visitor.page, server)]
-    for _ in range(ROUNDS):
+    for visit in range(1 + ROUNDS):
+        who = "another visitor" if visit else "fresh server, no thumbnails, a browser that was never here"
         with windows.visit(server, afresh=True) as visitor:
-            times.setdefault("first pictures, another visitor", []).append(opened(visitor.page, server))
+            start = time.perf_counter()
+            visitor.page.goto(f"{server.address}/library", wait_until="commit")
+            visitor.page.wait_for_function(SHOWN, polling="raf")
+            framed(visitor.page)
+            times.setdefault(f"first pictures, {who}", []).append(time.perf_counter() - start)
+            painted(visitor.page)
+            times.setdefault(f"the grid, {who}", []).append(time.perf_counter() - start)
     with windows.visit(server) as visitor:
         page = visitor.page
         opened(page, server)
         times["a screen further (Page Down)"] = list(turned(page))
         times["a chip taken away, or a filter of the sidebar chosen"] = list(filtered(page, server))
         times["a search typed, from its last key"] = list(typed(page, server))
-    aims = {"first": 1.5}
+    aims = {"first": 1.5, "the": 1.5}
     rows = [
         (name, milliseconds(percentile(found, 0.5)), milliseconds(max(found)), f"{aims.get(name.split()[0], 0.3):.1f} s")
         for name, found in times.items()
@@ -121,8 +130,13 @@ def measured(server: Server, windows: Windows, where: str) -> Table:
 def painted(page: Page, before: str = "") -> str:
     """Wait until all tiles in the window are other than `before` and have painted; return which they are."""
     found = page.wait_for_function(PAINTED, arg=before, polling="raf").json_value()
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    framed(page)
     return str(found)
+
+
+def framed(page: Page) -> None:
+    """Wait until what the page shows now is on screen."""
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def opened(page: Page, server: Server, path: str = "/library") -> float:

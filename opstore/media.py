@@ -147,6 +147,8 @@ def thumbnail(data: bytes, side: int = 320) -> bytes:
     if media is None:
         raise UnsupportedMedia(index=1)
     with reading(1):
+        if media is WEBP and (small := _small_lossy(data, side)):
+            return _encoded(small)
         picture = _poster(data, media) if media.kind == "video" else opened(data, media)
         return _encoded(_small(picture, side, "HAMMING"))
 
@@ -335,6 +337,38 @@ def _small(picture: Picture, side: int | None, by: Literal["LANCZOS", "HAMMING"]
     if picture.mode == "RGBA" and picture.getchannel("A").getextrema() != (255, 255):
         return picture
     return picture.convert("RGB")
+
+
+#: Brightness and colour of a lossy WebP or a video (16 to 235, 16 to 240) as a JPEG has them: from 0 to 255, grey stays grey.
+_WHOLE_RANGE = [max(0, min(255, round((value - 16) * 255 / 219))) for value in range(256)] + 2 * [
+    max(0, min(255, round(128 + (value - 128) * 255 / 224))) for value in range(256)
+]
+
+
+def _small_lossy(data: bytes, side: int) -> Picture | None:
+    """Return a plain lossy WebP, the usual result, scaled to `side` in brightness and colour; None for any other or damaged file.
+
+    FFmpeg decodes and scales 1024 x 1024 in 14 ms where Pillow takes 30: RGB is never made, and a JPEG wants none.
+    """
+    end, size = 20 + int.from_bytes(data[16:20], "little"), _header_size(data, WEBP)
+    if data[12:16] != b"VP8 " or end > len(data) or size is None or not 0 < size[0] * size[1] <= MAX_PIXELS:
+        return None
+    import av
+    from PIL import Image
+
+    codec = av.CodecContext.create("vp8", "r")
+    codec.thread_count = 1
+    try:
+        frame = codec.decode(av.Packet(data[20:end]))[0]
+    except (av.FFmpegError, IndexError):
+        return None  # Pillow says what is wrong with it
+    if (frame.width, frame.height) != size or frame.format.name != "yuv420p":
+        return None
+    share = min(1.0, side / max(size))
+    width, height = (max(1, round(length * share)) for length in size)
+    planes = frame.reformat(width, height, format="yuv444p", interpolation="AREA").planes
+    bands = [Image.frombuffer("L", (width, height), bytes(plane), "raw", "L", plane.line_size, 1) for plane in planes]
+    return Image.merge("YCbCr", bands).point(_WHOLE_RANGE)
 
 
 def _encoded(picture: Picture) -> bytes:

@@ -342,9 +342,20 @@ class Service:
             if (not types or operation.type in types) and (not statuses or operation.status in statuses):
                 yield operation
 
+    def latest(self, size: int = 24, status: str = "") -> list[Operation]:
+        """Return the newest stored operations, of one status where given, as far as the index has seen them.
+
+        Until it has seen all, the folder itself is listed, which takes a second for 100,000 operations.
+        """
+        if not self.index.progress().ready:
+            return list(self.page(size=size, statuses=[status] if status else ()).operations)
+        return self._read(self.index.search(with_values("", "status", [status] if status else []), size=size).rows)
+
     def of_batch(self, batch_id: str) -> list[Operation]:
         """Return the stored operations of one batch, newest first, as far as the index has seen them."""
-        rows = self.index.search(with_values("", "batch", [batch_id]), size=MAX_PAGE).rows
+        return self._read(self.index.search(with_values("", "batch", [batch_id]), size=MAX_PAGE).rows)
+
+    def _read(self, rows: Iterable[Row]) -> list[Operation]:
         found = []
         for row in rows:
             with contextlib.suppress(OpstoreError):  # trashed or damaged since

@@ -122,3 +122,11 @@ def width(item: Locator) -> float:
 def scroll(page: Page) -> int:
     """Return how far the page is scrolled."""
     return int(page.get_by_test_id("stMain").evaluate("main => main.scrollTop"))
+
+
+def apart(first: bytes, second: bytes) -> float:
+    """Return by how much the pictures of two screens differ, of 255, on average."""
+    from PIL import Image, ImageChops, ImageStat
+
+    one, other = (Image.open(io.BytesIO(data)).convert("L") for data in (first, second))
+    return float(ImageStat.Stat(ImageChops.difference(one, other)).mean[0])

@@ -6,7 +6,7 @@ import re
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FloatRect, Locator, Page, Route, expect
 
 from opstore import Store
 from tests.browser import ROOT, Server, Windows
@@ -14,6 +14,7 @@ from tests.browser_library import (
     COUNT,
     EVIL,
     MOST_TILES,
+    apart,
     chosen,
     current,
     eventually,
@@ -29,6 +30,36 @@ from tests.samples import PNG
 pytest_plugins = ("tests.browser_fixtures", "tests.library_fixtures")
 
 SHOTS = ROOT / "screenshots"
+
+
+# -- the first screen ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("wide", "high"), [(1440, 900), (390, 844)])
+def test_the_first_screen_is_there_before_the_page_and_nothing_moves_when_the_page_has_come(
+    served: Server, windows: Windows, wide: int, high: int
+) -> None:
+    with windows.visit(served, width=wide, height=high) as visitor:
+        page, held = visitor.page, list[Route]()
+        page.route(re.compile("/static/js/index"), lambda route: held.append(route))  # Streamlit's front end does not come
+        page.goto(f"{served.address}/library", wait_until="commit")
+        expect(page.locator("#opstore-first[data-shown]")).to_be_attached()
+        page.evaluate("document.fonts.ready")
+        left, top = (324, 188) if wide > 768 else (12, 305)
+        area: FloatRect = {"x": left, "y": top, "width": wide - left - 24, "height": high - top}
+        before = page.screenshot(clip=area)
+        page.mouse.click(left + 60, top + 60)
+        for route in held:
+            route.continue_()
+        expect(visitor.dialog).to_contain_text(f"number {COUNT - 1} ")  # what was clicked meanwhile
+        page.keyboard.press("Escape")
+        expect(visitor.dialog).to_have_count(0)
+        expect(page.locator("#opstore-first")).to_have_count(0)
+        visitor.settle()
+        visitor.pictures_loaded()
+        page.mouse.move(2, 2)
+        page.evaluate("document.activeElement.blur()")
+        assert apart(before, page.screenshot(clip=area)) < 2
 
 
 # -- scrolling -----------------------------------------------------------------------------------------------------------

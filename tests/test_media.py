@@ -128,6 +128,21 @@ def test_real_files(package: str, name: str, expected: Facts) -> None:
     assert max(ImageStat.Stat(difference).mean) < 8
 
 
+@pytest.mark.parametrize("size", [(1024, 1024), (777, 501), (31, 1000), (1, 1)])
+def test_a_lossy_webp_is_the_same_small_as_whole_and_a_grey_one_stays_grey(size: tuple[int, int]) -> None:
+    shades = picture().resize(size)
+    for shown in (shades, shades.convert("L").convert("RGB")):
+        data = encoded(shown, "WEBP", quality=90)
+        assert data[12:16] == b"VP8 "
+        small = opened(thumbnail(data, 480)).convert("RGB")
+        whole = Image.open(io.BytesIO(data)).convert("RGB")
+        assert max(small.size) == min(480, max(size))
+        difference = ImageChops.difference(small, whole.resize(small.size, Image.Resampling.HAMMING))
+        assert max(ImageStat.Stat(difference).mean) < 8
+    red, green, blue = ImageStat.Stat(small).mean
+    assert abs(red - green) < 0.7 and abs(green - blue) < 0.7
+
+
 def test_facts_decode_no_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*args: object) -> Any:
         raise AssertionError("pixels were decoded")

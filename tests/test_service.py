@@ -362,6 +362,26 @@ def test_pages_with_filters_are_the_whole_list_filtered(
         assert found == wanted
 
 
+def test_the_newest_come_from_the_index_once_it_has_all_and_the_folder_is_listed_no_more(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"2025110314{number:04}_abc123de" for number in range(5)]
+    for name in names:
+        outputs = [] if name == names[3] else [PNG]
+        app.store.save(name, {"operationType": "text_to_image", "success": bool(outputs), "error": None}, outputs=outputs)
+
+    def newest(*asked: Any) -> list[str]:
+        return [operation.id for operation in app.service.latest(*asked)]
+
+    wanted = [names[4], names[3], names[2]], [names[4], names[2], names[1]]
+    assert (newest(3), newest(3, "stored")) == wanted
+    app.service.index.update()
+    monkeypatch.setattr(type(app.store.operations), "names", lambda *_: pytest.fail("the folder was listed"))
+    assert (newest(3), newest(3, "stored")) == wanted
+    (app.store.operations.path / f"{names[4]}.json").unlink()
+    assert newest(2) == [names[3]], "gone since the index looked"
+
+
 @pytest.mark.parametrize("before", ["", "../x", "20251103"])
 def test_a_page_before_junk_is_refused(service: Service, before: str) -> None:
     with pytest.raises(InvalidOperationId):

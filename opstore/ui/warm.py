@@ -27,5 +27,8 @@ def _load() -> None:
             importlib.import_module(name)
     from PIL import Image
 
+    from opstore.ui.first import screen
+
     Image.preinit()  # the page's icon
+    screen([])  # catalogues are read, 0.1 s
     inspect.stack()  # Streamlit asks once who called it; the first answer looks at every module, 0.3 s

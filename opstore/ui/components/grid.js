@@ -1,15 +1,13 @@
 /* The grid of the library. Rows come from our own HTTP interface, so that scrolling runs no script of the page; tiles exist near
    the screen only. What a person does is shown at once, handed to the page one act at a time, and taken back where it fails. */
 
-const GAP = 12, CAPTION = 36, POLL = 2500, AGAIN = 3000, PATIENCE = 120000, REST = 150, MOST = 10000;
+const POLL = 2500, AGAIN = 3000, PATIENCE = 120000, REST = 150, SETTLED = 1500, MOST = 10000;
 const grids = new WeakMap();
-const stored = { get: (box, name) => { try { return JSON.parse(box.getItem(name)); } catch { return null; } },
-  set: (box, name, value) => { try { box.setItem(name, JSON.stringify(value)); } catch { /* full, or not allowed: not kept */ } } };
 
 class Grid {
   constructor(parent, data) {
     this.root = parent.querySelector(".root");
-    this.tile = stored.get(localStorage, "opstore-tile") ?? 190;
+    this.tile = stored.get(localStorage, "opstore-tile") ?? TILE;
     this.selection = new Set(); this.queue = unsent(); this.at = 0; this.current = null; this.anchor = 0; this.columns = 1; this.going = 0;
     this.words = new Words(data.words); this.trash = data.trash; this.data = data;
     this.list = el("div", { className: "grid", role: "listbox", tabIndex: 0, "aria-multiselectable": "true", "aria-label": this.words.say("name") });
@@ -46,12 +44,13 @@ class Grid {
     this.wide = new ResizeObserver(() => this.arrange());
     this.wide.observe(this.root);
     this.timer = setInterval(() => this.poll(), POLL);
+    this.standing = setTimeout(() => this.saveStand(), SETTLED);
   }
 
   end() {
     this.save(); this.ended.abort(); this.keep([this.sent, ...this.queue].filter(Boolean));
     this.pages.close(); this.near.disconnect(); this.wide.disconnect();
-    clearInterval(this.timer); clearTimeout(this.noticeEnds); clearTimeout(this.overdue); clearTimeout(this.saving);
+    clearInterval(this.timer); clearTimeout(this.noticeEnds); clearTimeout(this.overdue); clearTimeout(this.saving); clearTimeout(this.standing);
   }
 
   /* Acts that wait for their turn or their answer are handed in by the next grid of this tab; the session knows those it did. */
@@ -115,7 +114,7 @@ class Grid {
       this.left = null;  // the page's script has followed: from now on it means what it says
     }
     else if (JSON.stringify([data.source, data.rows]) !== this.print) this.begin(data, Date.now() - (this.wentBack ?? 0) < 3000, data.first);
-    this.tell();
+    this.tell(); this.takeOver();
     if (data.outcome && data.outcome.id === this.sent?.id) { if (data.outcome.busy) this.wait(data.outcome.busy); else this.settle(data.outcome); }
     // Done, and another since: what came of it was told to a grid that is gone.
     else if (this.sent && data.outcome?.done.includes(this.sent.id)) this.settle({});
@@ -129,10 +128,8 @@ class Grid {
   arrange() {
     const width = this.list.clientWidth;
     if (!width) return;
-    const least = width < 480 ? 2 : 1;
-    this.columns = Math.max(least, Math.floor((width + GAP) / (this.tile + GAP)));
-    const side = (width - GAP * (this.columns - 1)) / this.columns;
-    const caption = side < 130 && !this.trash ? 0 : CAPTION;
+    const { columns, side, caption } = measured(width, this.tile, this.trash);
+    this.columns = columns;
     this.high = side + caption + GAP;
     this.list.style.cssText = `--side:${side}px; --caption:${caption}px; --columns:${this.columns}; --gap:${GAP}px`;
     this.list.classList.toggle("dense", !caption);
@@ -184,8 +181,17 @@ class Grid {
         if (held) this.focusCurrent();
       }
       rows.forEach((row, at) => { dress(tiles[at], row, this.words); this.mark(tiles[at], start + at); });
+      this.takeOver();
     }
     [...section.children].forEach((tile, at) => { tile.style.gridColumnStart = at ? "" : String(start % this.columns + 1); });
+  }
+
+  /* The first screen, which came before the grid, has done its work; what was clicked in it opens. */
+  takeOver() {
+    this.wanted = window.opstoreFirst?.end() ?? this.wanted;
+    if (!this.wanted || !this.trigger) return;
+    this.current = this.wanted; this.wanted = null;
+    this.open();
   }
 
   /* What is in the window is drawn first, and its pictures are asked for before the others of its page; those follow. */
@@ -263,6 +269,14 @@ class Grid {
     for (const old of kept.splice(0, kept.length - 19)) sessionStorage.removeItem("opstore-place:" + old);
     stored.set(sessionStorage, "opstore-places", [...kept, this.source]);
     stored.set(sessionStorage, "opstore-place:" + this.source, place);
+  }
+
+  /* Where the list stands in a window of this width: the first screen of the next visit stands there before anything else does. */
+  saveStand() {
+    if (location.search || this.trash) return;
+    const { left, top, width } = this.list.getBoundingClientRect(), of = innerWidth;
+    const others = (stored.get(localStorage, "opstore-stands") ?? []).filter(stand => stand.of !== of).slice(-7);
+    if (width) stored.set(localStorage, "opstore-stands", [...others, { of, left, top: top + this.scroller.scrollTop, width }]);
   }
 
   /* What stands above the grid may still be on its way: hold the place until it stands, or the person scrolls. */

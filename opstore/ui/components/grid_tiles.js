@@ -1,4 +1,15 @@
-/* The elements of the grid. Stored text enters them as text only. */
+/* The elements of the grid, and the measures of its tiles. Stored text enters them as text only. */
+
+const GAP = 12, CAPTION = 36, TILE = 190;
+const stored = { get: (box, name) => { try { return JSON.parse(box.getItem(name)); } catch { return null; } },
+  set: (box, name, value) => { try { box.setItem(name, JSON.stringify(value)); } catch { /* full, or not allowed: not kept */ } } };
+
+/* How many tiles of at least `tile` pixels stand side by side, and how large they are. */
+function measured(width, tile, trash = false) {
+  const columns = Math.max(width < 480 ? 2 : 1, Math.floor((width + GAP) / (tile + GAP)));
+  const side = (width - GAP * (columns - 1)) / columns;
+  return { columns, side, caption: side < 130 && !trash ? 0 : CAPTION };
+}
 
 function el(tag, given = {}, ...children) {
   const made = document.createElement(tag);
@@ -71,9 +82,11 @@ function picture(tile, frame, row, words) {
   const word = () => frame.replaceChildren(el("span", { className: "word" },
     el("b", { textContent: words.type(row) }), el("span", { textContent: row.prompt.slice(0, 160) })));
   if (!row.thumbnail) { word(); return; }
-  const image = el("img", { loading: tile.eager ? "eager" : "lazy", decoding: "async", alt: words.label(row), onerror: word, draggable: false });
-  image.onload = () => frame.classList.add("here");
-  image.src = row.thumbnail;
+  const known = window.opstoreFirst?.picture(row.thumbnail);  // on screen since before the grid
+  const image = known ?? el("img", { loading: tile.eager ? "eager" : "lazy", decoding: "async", draggable: false });
+  Object.assign(image, { alt: words.label(row), onerror: word, onload: () => frame.classList.add("here") });
+  if (known) { image.decoding = "sync"; frame.classList.add("here"); }
+  else image.src = row.thumbnail;
   frame.replaceChildren(image);
 }
 

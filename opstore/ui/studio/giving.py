@@ -102,8 +102,7 @@ def _small(data: bytes, number: int) -> bytes:
 def _pick(service: Service) -> None:
     @st.dialog(_("Pick a picture from the library"), width="large")
     def picker() -> None:
-        page = service.page(size=24, statuses=["stored"])
-        pictures = [item for item in page.operations if item.output and not item.output.endswith((".mp4", ".webm"))]
+        pictures = [item for item in service.latest(24, "stored") if item.output and not item.output.endswith((".mp4", ".webm"))]
         if not pictures:
             parts.note(_("The library has no pictures yet. Make one first, or upload a file."))
         chosen = gallery([parts.tile(item) for item in pictures], key="picker", tile_size=140)

@@ -44,7 +44,7 @@ def _results(generation: Generation, was_busy: bool) -> None:
     with together:
         if sheet:
             _sheet(generation, sheet)
-    latest = service.page(size=LATEST).operations
+    latest = service.latest(LATEST)
     with made:
         if latest:
             _latest(service, latest)

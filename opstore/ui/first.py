@@ -1,0 +1,152 @@
+"""Sends the Library's first screen with the page's answer: its pictures are there before Streamlit's front end has been read.
+
+The rows are what `/api/search` answers to the same person, asked within this process: nobody sees here what is refused there, and
+where it answers nothing the page is as Streamlit sends it. The grid takes the pictures over when it stands.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from streamlit import config
+
+from opstore import translations
+from opstore.operation import OPERATION_TYPES, STATUSES
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+PATH = "/library"
+#: More tiles than a large screen shows at their usual size.
+TILES = 60
+#: Pictures that are asked for before anything else: three rows of a laptop's window; a phone shows six.
+SOON = 15
+#: What the page's script asks for where the address says nothing.
+SEARCH = urlencode({"q": "", "order": "newest", "group": "", "limit": TILES}).encode()
+_COMPONENTS = Path(__file__).parent / "components"
+#: Behind it Streamlit's page names its style sheet, for which every script after it would wait.
+_TITLE = b"</title>"
+#: The typeface, which Streamlit asks for when it knows the theme.
+_FACE = "@font-face { font-family: Inter; src: url(/app/static/InterVariable.woff2); font-weight: 100 900; }"
+#: What would make an answer a part of the page, a compressed one, or none at all.
+_UNWANTED = (b"accept-encoding", b"range", b"if-none-match", b"if-modified-since")
+#: What Streamlit says of its page, which is another one now.
+_OTHER = (b"content-length", b"etag", b"last-modified", b"cache-control")
+
+
+class First:
+    """Completes the answer for the Library with what it shows first."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap `app`, which answers the page and `/api/search`."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; where a window opens the Library as it is without a search, send the first screen along."""
+        if not _opens(scope) or not (found := await _asked(self._app, scope, receive, "/api/search", SEARCH)).rows:
+            await self._app(scope, receive, send)
+            return
+        page = await _asked(self._app, scope, receive, PATH, b"")
+        if not page.status:
+            return  # the window was closed meanwhile
+        body = page.body
+        if page.status == 200 and body.count(_TITLE) == 1:
+            body = body.replace(_TITLE, _TITLE + screen(found.rows))
+        kept = [(name, value) for name, value in page.headers if name.lower() not in _OTHER]
+        told = [(b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store"), (b"link", _links(found.rows))]
+        await send({"type": "http.response.start", "status": page.status, "headers": [*kept, *told]})
+        await send({"type": "http.response.body", "body": body})
+
+
+def _opens(scope: Scope) -> bool:
+    """Say whether a browser's window asks for the Library and nothing more."""
+    if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "GET" or scope["query_string"]:
+        return False
+    return (b"sec-fetch-dest", b"document") in scope["headers"] and not config.get_option("server.baseUrlPath")
+
+
+class _Answer:
+    """What an application answered."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.body = b""
+
+    async def take(self, message: Message) -> None:
+        """Take a part of the answer."""
+        if message["type"] == "http.response.start":
+            self.status, self.headers = message["status"], list(message.get("headers", ()))
+        elif message["type"] == "http.response.body":
+            self.body += message.get("body", b"")
+
+    @property
+    def rows(self) -> list[Any]:
+        """Return the rows of a search, none where it was refused."""
+        found: list[Any] = json.loads(self.body)["rows"] if self.status == 200 else []
+        return found
+
+
+async def _asked(app: ASGIApp, scope: Scope, receive: Receive, path: str, query: bytes) -> _Answer:
+    """Return what `app` answers to whoever sent `scope`, at another address."""
+    headers = [(name, value) for name, value in scope["headers"] if name.lower() not in _UNWANTED]
+    inner = {**scope, "path": path, "raw_path": path.encode(), "query_string": query, "headers": headers, "extensions": {}}
+
+    answer = _Answer()
+    await app(inner, receive, answer.take)
+    return answer
+
+
+def _links(rows: list[Any]) -> bytes:
+    """Return the Link header that asks for the first pictures: a new browser would ask for a hundred scripts before them."""
+    shown = [row["thumbnail"] for row in rows[:SOON] if row.get("thumbnail")]
+    return ", ".join(f"<{address}>; rel=preload; as=image; fetchpriority=high" for address in shown).encode("latin-1", "ignore")
+
+
+def screen(rows: list[Any]) -> bytes:
+    """Return what draws these rows: the tiles' own code and style, and the words on them in every language."""
+    grounds = {mode: config.get_option(f"theme.{mode}.backgroundColor") for mode in ("light", "dark")}
+    given = {"rows": rows, "words": _words(), "colours": _colours(), "grounds": grounds}
+    # Within a script only these letters could end it; nothing stored is read as HTML.
+    data = json.dumps(given, ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return f"<style>{_FACE}</style><script>(() => {{ {_script()}\nfirstScreen({data}); }})()</script>".encode()
+
+
+@functools.cache
+def _script() -> str:
+    style = json.dumps((_COMPONENTS / "grid.css").read_text("utf-8")).replace("<", "\\u003c")
+    code = "\n".join((_COMPONENTS / name).read_text("utf-8") for name in ("grid_tiles.js", "grid_first.js"))
+    return f"const STYLE = {style};\n{code}"
+
+
+@functools.cache
+def _words() -> dict[str, dict[str, Any]]:
+    """Return what tiles say, by language; what only those who cannot see them hear comes with the grid."""
+    found = {}
+    for language in translations.LANGUAGES:
+        say = functools.partial(translations.translated, language=language)
+        found[language] = {
+            "language": language,
+            "types": {name: translations.type_name(name, say) for name in OPERATION_TYPES},
+            "statuses": {name: translations.status_name(name, say) for name in STATUSES},
+        }
+    return found
+
+
+def _option(name: str) -> str:
+    return f"light-dark({config.get_option(f'theme.light.{name}')}, {config.get_option(f'theme.dark.{name}')})"
+
+
+def _colours() -> str:
+    """Return the theme as the grid's style wants it, for both modes."""
+    named = {
+        "background-color": "backgroundColor",
+        "secondary-background-color": "secondaryBackgroundColor",
+        "text-color": "textColor",
+    }
+    values = "".join(f"--st-{name}: {_option(option)}; " for name, option in named.items())
+    return f"{values}--st-font: {config.get_option('theme.font')}; background: var(--st-background-color)"

@@ -42,6 +42,7 @@ def results(service: Service, found: View, facets: Mapping[str, Mapping[str, int
         key=GRID,
         words={**acts.spoken(service), "notes": _notes(found)},
         on_act=lambda: acts.take(service, GRID),
+        on_open=lambda operation_id: go(operation=operation_id),
         source=found.source(),
         first=first,
         total={"n": total.n, "exact": total.exact},

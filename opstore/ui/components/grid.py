@@ -55,6 +55,7 @@ def grid(
     key: str,
     words: Mapping[str, Any],
     on_act: Callable[[], None],
+    on_open: Callable[[str], None] = lambda _: None,
     source: str | None = None,
     rows: Sequence[Mapping[str, Any]] | None = None,
     **data: Any,
@@ -64,13 +65,20 @@ def grid(
     Return the id of the operation that was just opened, of the stack that was just taken apart, and where the chosen operations
     are to be taken: one of WAYS, and their ids.
 
-    `on_act` is called when `sent(key)` has an act. Of `data` the grid knows: `total`, `span`, `open`, `tags` (known ones),
+    `on_act` is called when `sent(key)` has an act, `on_open` with what was opened, both before the script: a run that another one
+    overtakes tells it all the same. Of `data` the grid knows: `total`, `span`, `open`, `tags` (known ones),
     `outcome` (of the last act), `trash` (whether it shows the trash), `first` (the answer of `source`, or None), `ways` (sources
     by the key of a box and the words of a choice in it, for which the grid looks as soon as it is made).
     """
     given = {"source": source, "rows": rows, "words": words, **data}
-    heard: dict[str, Any] = {f"on_{name}_change": lambda: None for name in ("opened", "unstacked", "away")}
-    result = _mount(key=key, data=given, on_act_change=on_act, **heard)
+    heard: dict[str, Any] = {f"on_{name}_change": lambda: None for name in ("unstacked", "away")}
+
+    def opening() -> None:
+        state = st.session_state.get(key)
+        if isinstance(state, Mapping) and isinstance(opened := state.get("opened"), str):
+            on_open(opened)
+
+    result = _mount(key=key, data=given, on_act_change=on_act, on_opened_change=opening, **heard)
     opened, unstacked = (found if isinstance(found, str) else None for found in (result.opened, result.unstacked))
     return opened, unstacked, _away(result.away)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -16,7 +18,8 @@ from starlette.testclient import TestClient
 
 from opstore.ui.first import First
 
-PAGE = "<html><head><title>Streamlit</title><link rel=stylesheet href=x></head><body><div id=root></div></body></html>"
+STYLE = '<link rel="stylesheet" crossorigin href="./static/css/x.css">'
+PAGE = f"<html><head><title>Streamlit</title>{STYLE}</head><body><div id=root></div></body></html>"
 WINDOW = {"sec-fetch-dest": "document", "cookie": "who=anna", "accept-encoding": "gzip", "if-none-match": '"old"'}
 EVIL = "</script><script>alert(1)</script><!--"
 ROW = {"id": "20251103143022_abc123de", "prompt": EVIL, "thumbnail": "/api/thumbnails/x"}
@@ -44,7 +47,9 @@ def test_a_window_gets_the_first_rows_of_whoever_sits_before_it_and_keeps_nothin
     assert search.headers["cookie"] == "who=anna"
     assert dict(search.query_params) == {"q": "", "order": "newest", "group": "", "limit": "60"}
     assert (answer.headers["cache-control"], answer.headers["x-kept"]) == ("no-store", "yes")
-    assert answer.headers["link"] == "</api/thumbnails/x>; rel=preload; as=image; fetchpriority=high"
+    style, picture = answer.headers["link"].split(", ")
+    assert style == "</static/css/x.css>; rel=preload; as=style; crossorigin"
+    assert picture == "</api/thumbnails/x>; rel=preload; as=image; fetchpriority=high"
     assert "etag" not in answer.headers and int(answer.headers["content-length"]) == len(answer.content)
     before, _, sent = answer.text.partition('firstScreen({"')
     data, _, after = sent.partition("); })()</script>")
@@ -74,3 +79,11 @@ def test_whatever_else_is_asked_gets_the_page_as_it_is(path: str, headers: dict[
     headers = {name: value for name, value in headers.items() if name != "if-none-match"}
     answer = client.get(path, headers=headers)
     assert (answer.text, answer.headers) == (wanted.text, wanted.headers)
+
+
+def test_the_page_that_streamlit_has_is_completed() -> None:
+    index = (Path(streamlit.__file__).parent / "static" / "index.html").read_text("utf-8")
+    answer = answers([], [ROW], page=index).get("/library", headers=WINDOW)
+    assert "as=style; crossorigin" in answer.headers["link"]
+    before, _, after = answer.text.partition("firstScreen({")
+    assert after and "stylesheet" not in before and "<title>Streamlit</title><style>" in before

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -30,6 +31,7 @@ SEARCH = urlencode({"q": "", "order": "newest", "group": "", "limit": TILES}).en
 _COMPONENTS = Path(__file__).parent / "components"
 #: Behind it Streamlit's page names its style sheet, for which every script after it would wait.
 _TITLE = b"</title>"
+_STYLE = re.compile(r"""<link rel="stylesheet" crossorigin href="\./(static/css/[\w.-]+)">""")
 #: The typeface, which Streamlit asks for when it knows the theme.
 _FACE = "@font-face { font-family: Inter; src: url(/app/static/InterVariable.woff2); font-weight: 100 900; }"
 #: What would make an answer a part of the page, a compressed one, or none at all.
@@ -57,7 +59,11 @@ class First:
         if page.status == 200 and body.count(_TITLE) == 1:
             body = body.replace(_TITLE, _TITLE + screen(found.rows))
         kept = [(name, value) for name, value in page.headers if name.lower() not in _OTHER]
-        told = [(b"content-length", str(len(body)).encode()), (b"cache-control", b"no-store"), (b"link", _links(found.rows))]
+        told = [
+            (b"content-length", str(len(body)).encode()),
+            (b"cache-control", b"no-store"),
+            (b"link", _links(found.rows, page.body)),
+        ]
         await send({"type": "http.response.start", "status": page.status, "headers": [*kept, *told]})
         await send({"type": "http.response.body", "body": body})
 
@@ -101,10 +107,15 @@ async def _asked(app: ASGIApp, scope: Scope, receive: Receive, path: str, query:
     return answer
 
 
-def _links(rows: list[Any]) -> bytes:
-    """Return the Link header that asks for the first pictures: a new browser would ask for a hundred scripts before them."""
+def _links(rows: list[Any], page: bytes) -> bytes:
+    """Return the Link header that asks for the style sheet, for which every picture waits, and for the first pictures.
+
+    Of the scripts there are a hundred, and all of them would come before.
+    """
+    styles = [f"</{name}>; rel=preload; as=style; crossorigin" for name in _STYLE.findall(page.decode("utf-8", "replace"))]
     shown = [row["thumbnail"] for row in rows[:SOON] if row.get("thumbnail")]
-    return ", ".join(f"<{address}>; rel=preload; as=image; fetchpriority=high" for address in shown).encode("latin-1", "ignore")
+    pictures = [f"<{address}>; rel=preload; as=image; fetchpriority=high" for address in shown]
+    return ", ".join([*styles, *pictures]).encode("latin-1", "ignore")
 
 
 def screen(rows: list[Any]) -> bytes:

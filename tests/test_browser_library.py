@@ -51,6 +51,7 @@ def test_the_first_screen_is_there_before_the_page_and_nothing_moves_when_the_pa
         page.mouse.click(left + 60, top + 60)
         for route in held:
             route.continue_()
+        page.unroute_all()  # the tab is used again
         expect(visitor.dialog).to_contain_text(f"number {COUNT - 1} ")  # what was clicked meanwhile
         page.keyboard.press("Escape")
         expect(visitor.dialog).to_have_count(0)

@@ -48,8 +48,8 @@ def test_a_window_gets_the_first_rows_of_whoever_sits_before_it_and_keeps_nothin
     assert dict(search.query_params) == {"q": "", "order": "newest", "group": "", "limit": "60"}
     assert (answer.headers["cache-control"], answer.headers["x-kept"]) == ("no-store", "yes")
     style, picture = answer.headers["link"].split(", ")
-    assert style == "</static/css/x.css>; rel=preload; as=style; crossorigin"
-    assert picture == "</api/thumbnails/x>; rel=preload; as=image; fetchpriority=high"
+    assert style == "</static/css/x.css>;rel=preload;as=style;crossorigin"
+    assert picture == "</api/thumbnails/x>;rel=preload;as=image;fetchpriority=high"
     assert "etag" not in answer.headers and int(answer.headers["content-length"]) == len(answer.content)
     before, _, sent = answer.text.partition('firstScreen({"')
     data, _, after = sent.partition("); })()</script>")
@@ -84,6 +84,6 @@ def test_whatever_else_is_asked_gets_the_page_as_it_is(path: str, headers: dict[
 def test_the_page_that_streamlit_has_is_completed() -> None:
     index = (Path(streamlit.__file__).parent / "static" / "index.html").read_text("utf-8")
     answer = answers([], [ROW], page=index).get("/library", headers=WINDOW)
-    assert "as=style; crossorigin" in answer.headers["link"]
+    assert "as=style;crossorigin" in answer.headers["link"]
     before, _, after = answer.text.partition("firstScreen({")
     assert after and "stylesheet" not in before and "<title>Streamlit</title><style>" in before

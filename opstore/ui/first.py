@@ -112,26 +112,25 @@ def _links(rows: list[Any], page: bytes) -> bytes:
 
     Of the scripts there are a hundred, and all of them would come before.
     """
-    styles = [f"</{name}>; rel=preload; as=style; crossorigin" for name in _STYLE.findall(page.decode("utf-8", "replace"))]
+    styles = [f"</{name}>;rel=preload;as=style;crossorigin" for name in _STYLE.findall(page.decode("utf-8", "replace"))]
     shown = [row["thumbnail"] for row in rows[:SOON] if row.get("thumbnail")]
-    pictures = [f"<{address}>; rel=preload; as=image; fetchpriority=high" for address in shown]
+    pictures = [f"<{address}>;rel=preload;as=image;fetchpriority=high" for address in shown]
     return ", ".join([*styles, *pictures]).encode("latin-1", "ignore")
 
 
 def screen(rows: list[Any]) -> bytes:
     """Return what draws these rows: the tiles' own code and style, and the words on them in every language."""
     grounds = {mode: config.get_option(f"theme.{mode}.backgroundColor") for mode in ("light", "dark")}
-    given = {"rows": rows, "words": _words(), "colours": _colours(), "grounds": grounds}
+    given = {"rows": rows, "words": _words(), "colours": _colours(), "grounds": grounds, "form": _read("grid.css")}
+    code = _read("grid_tiles.js", "grid_first.js")
     # Within a script only these letters could end it; nothing stored is read as HTML.
     data = json.dumps(given, ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-    return f"<style>{_FACE}</style><script>(() => {{ {_script()}\nfirstScreen({data}); }})()</script>".encode()
+    return f"<style>{_FACE}</style><script>(() => {{ {code}\nfirstScreen({data}); }})()</script>".encode()
 
 
 @functools.cache
-def _script() -> str:
-    style = json.dumps((_COMPONENTS / "grid.css").read_text("utf-8")).replace("<", "\\u003c")
-    code = "\n".join((_COMPONENTS / name).read_text("utf-8") for name in ("grid_tiles.js", "grid_first.js"))
-    return f"const STYLE = {style};\n{code}"
+def _read(*names: str) -> str:
+    return "\n".join((_COMPONENTS / name).read_text("utf-8") for name in names)
 
 
 @functools.cache
@@ -160,4 +159,4 @@ def _colours() -> str:
         "text-color": "textColor",
     }
     values = "".join(f"--st-{name}: {_option(option)}; " for name, option in named.items())
-    return f"{values}--st-font: {config.get_option('theme.font')}; background: var(--st-background-color)"
+    return f"{values}--st-font: {config.get_option('theme.font')}"

@@ -17,7 +17,7 @@ from opstore.app import App
 from opstore.curation import Edit
 from opstore.service import NewOperation
 from tests.loops import run
-from tests.samples import HOSTILE_IDS, ID, LATER, plant
+from tests.samples import HOSTILE_IDS, ID, LATER, PNG, plant
 from tests.test_api import client as client
 from tests.test_api import client_of, refused, save
 from tests.test_api_make import app as app
@@ -113,7 +113,9 @@ def test_what_is_not_there_cannot_be_changed(app: App, client: TestClient) -> No
 
 def test_into_the_trash(app: App, client: TestClient) -> None:
     sidecar = save(app)
-    assert client.delete(ITEM).json() == {"success": True, "operationId": ID}
+    app.store.save(LATER, {"operationType": "text_to_image", "parents": [ID]}, outputs=[PNG])
+    app.index.update()
+    assert client.delete(ITEM).json() == {"success": True, "operationId": ID, "usedBy": [LATER]}
     refused(client.get(ITEM), 404)
     assert app.service.curation.trashed()[0].sidecar == sidecar
     app.service.curation.restore([ID])

@@ -201,6 +201,9 @@ def test_the_drawer_stores_at_once_and_overwrites_nothing_of_others(few: Server,
         expect(drawer.get_by_role("alert")).to_contain_text("Somebody else has changed this note")
         expect(note).to_have_value("by somebody else")
         assert judged(few, 57) == {"tags": ["poster"], "favorite": True, "rating": 4, "note": "by somebody else"}
+        note.blur()
+        Store(few.data).rewrite(name_of(57), lambda sidecar: sidecar.update(prompt="written anew by somebody else"))
+        expect(drawer.locator(".ops-prompt")).to_have_text("written anew by somebody else")  # nobody did anything here
 
 
 def test_the_keys_of_the_grid_work_in_the_drawer(few: Server, windows: Windows) -> None:

@@ -58,6 +58,15 @@ def test_trash_there_and_back(store: Store) -> None:
     assert run("trash", "put", "../../x").returncode == 2
 
 
+def test_what_others_were_made_from_is_said_before_it_goes(store: Store) -> None:
+    first = save(store, 1)
+    users = [save(store, number, parents=[first]) for number in (3, 2)]
+    assert told("trash", "put", first, users[0], "--dry-run")["usedBy"] == users[1:]
+    moved = run("trash", "put", first)
+    assert moved.stdout == f"{first}\n1 moved.\n"
+    assert moved.stderr == f"2 other operations were made from this, with copies of their own: {', '.join(users)}\n"
+
+
 def test_trash_purge_asks_first(store: Store) -> None:
     operation_id = save(store, 1)
     Trash(store).put(operation_id)

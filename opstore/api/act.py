@@ -51,7 +51,7 @@ class Changing:
         """Return the routes."""
         item = "/api/history/{operation_id}"
         changed = {200: Told("it is as wanted", done(operation=SIDECAR), headers={"ETag": "names its new state"})}
-        gone = {200: Told("it is in the trash", done(operationId=OPERATION_ID))}
+        gone = {200: Told("it is in the trash", done(operationId=OPERATION_ID, usedBy=listed(OPERATION_ID)))}
         under_way = {200: Told("what is under way, oldest first", done(count=NUMBER, jobs=listed(JOB)))}
         asked = {202: Told("it was asked to stop", done(operationId=OPERATION_ID), headers={"Location": "how it ended"})}
         wrong = {200: Told("what is wrong", done(count=NUMBER, problems=listed(_PROBLEM)))}
@@ -79,8 +79,10 @@ class Changing:
 
     def _trash(self, request: Request) -> Response:
         operation_id = request.path_params["operation_id"]
-        _done(self._app().service.curation.put_in_trash([operation_id]), operation_id)
-        return JSONResponse({"success": True, "operationId": operation_id})
+        curation = self._app().service.curation
+        users = curation.used_by([operation_id])
+        _done(curation.put_in_trash([operation_id]), operation_id)
+        return JSONResponse({"success": True, "operationId": operation_id, "usedBy": users})
 
     def _jobs(self, request: Request) -> Response:
         found = [job_record(job) for job in self._app().service.jobs()]

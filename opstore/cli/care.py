@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import timedelta
@@ -10,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from opstore.cli.common import confirm, count, meter, print_json, printable, settings_of, size_text, store_of, verb
 from opstore.errors import OpstoreError
+from opstore.names import is_operation_id
 from opstore.operation import Operation
+from opstore.store import Store
 from opstore.trash import KEPT, Trash, Trashed
 
 if TYPE_CHECKING:
@@ -86,8 +90,23 @@ def _line(item: Trashed) -> str:
 
 def _trash_put(options: argparse.Namespace) -> int:
     store = store_of(options)
-    trash = Trash(store)
-    return _each(options, trash.put, lambda operation_id: store.get_operation_metadata(operation_id))
+    trash, users = Trash(store), _users(store, options.id)
+    if users and not options.json:
+        others = "1 other operation was" if len(users) == 1 else f"{len(users)} other operations were"
+        named = ", ".join(users[:5]) + " …" * (len(users) > 5)
+        print(f"{others} made from this, with copies of their own: {named}", file=sys.stderr)
+    return _each(options, trash.put, lambda operation_id: store.get_operation_metadata(operation_id), usedBy=users)
+
+
+def _users(store: Store, ids: Sequence[str]) -> list[str]:
+    """Return the operations, other than these, that have an output of one of these as an input."""
+    from opstore.index import Index
+
+    index, found = Index(store), set[str]()
+    with contextlib.suppress(OpstoreError):  # an index that cannot be read keeps nobody from moving
+        index.catch_up()
+        found = {user for operation_id in ids if is_operation_id(operation_id) for user in index.used_as_input(operation_id)}
+    return sorted(found - set(ids), reverse=True)
 
 
 def _trash_restore(options: argparse.Namespace) -> int:
@@ -95,7 +114,7 @@ def _trash_restore(options: argparse.Namespace) -> int:
     return _each(options, trash.restore, trash.find)
 
 
-def _each(options: argparse.Namespace, act: Any, look: Any) -> int:
+def _each(options: argparse.Namespace, act: Any, look: Any, **more: Any) -> int:
     """Do something to every id, or look whether it could be done; what fails is told, and the others are done all the same."""
     done: list[str] = []
     failed: dict[str, OpstoreError] = {}
@@ -107,7 +126,8 @@ def _each(options: argparse.Namespace, act: Any, look: Any) -> int:
             failed[operation_id] = error
     if options.json:
         told = {operation_id: str(error) for operation_id, error in failed.items()}
-        print_json({"success": not failed, "dryRun": options.dry_run, "count": len(done), "operations": done, "failed": told})
+        report = {"success": not failed, "dryRun": options.dry_run, "count": len(done), "operations": done, "failed": told}
+        print_json(report | more)
     else:
         for operation_id in done:
             print(operation_id)

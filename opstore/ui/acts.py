@@ -306,7 +306,7 @@ def keys(service: Service) -> list[list[str]]:
         (_("Esc"), "", _("clear the selection")),
         (_("Del"), "trash", _("move to the trash")),
         (_("Ctrl+Z"), "undo", _("undo")),
-        ("/", "", _("search")),
+        ("/", "", _("search; ↓ leads from there to the pictures")),
         ("?", "", _("these keys")),
     ]
     return [[key, what] for key, act, what in known if not act or service.may(OFFERED[act])]

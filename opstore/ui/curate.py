@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from opstore.curation import MAX_NOTE, Edit, annotations_of
+from opstore.curation import MAX_NOTE, Edit, annotations_of, version_of
 from opstore.errors import OpstoreError
 from opstore.operation import Operation
 from opstore.service import Service
@@ -115,7 +115,8 @@ def keys(service: Service, operation: Operation) -> None:
             _pressed(service, operation.id, kind, value)
 
     tags = f"tags-{operation.id}"
-    drawer_keys(key=f"keys-{operation.id}", operation_id=operation.id, tags=tags, kinds=kinds, on_press=press)
+    state = f'"{version_of(operation.sidecar)}"'
+    drawer_keys(key=f"keys-{operation.id}", operation_id=operation.id, state=state, tags=tags, kinds=kinds, on_press=press)
 
 
 def _pressed(service: Service, operation_id: str, kind: str, value: Any) -> None:

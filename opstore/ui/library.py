@@ -280,7 +280,8 @@ def filters(found: View, facets: Mapping[str, Mapping[str, int]]) -> None:
     span = (FIRST_DAY, _last_day())
     # A key of its own for every span in the text: one of which only the first day is chosen yet is left alone.
     key = f"filter-date-{values(found.query, 'date')}"
-    st.date_input(_("Made between"), _days(found.query), *span, key=key, on_change=_dated, args=(key,))
+    shape = "DD/MM/YYYY" if words.language() == "fr" else "YYYY/MM/DD"
+    st.date_input(_("Made between"), _days(found.query), *span, key=key, on_change=_dated, args=(key,), format=shape)
     st.toggle(_("Favorites only"), key="filter-favorite", on_change=_favored)
     if (found.query or found.mark) and parts.button(_("Show everything"), key="show-everything", width="stretch"):
         go(q=None, mark=None)
@@ -360,7 +361,7 @@ def _saved(service: Service) -> None:
             if st.form_submit_button(_("Save"), disabled=not query):
                 _save(service, name, query)
         for gone in [name for name, text in found.items() if text == query]:
-            if parts.button(_("Forget the saved search that is shown"), key=f"forget-{gone}"):
+            if parts.button(_("Forget “{name}”").format(name=parts.plain(gone)), key=f"forget-{gone}"):
                 service.curation.remove_search(gone)
                 st.rerun()
 

@@ -103,7 +103,7 @@ def plain(text: str) -> str:
 
 def prompt(text: str) -> None:
     """Show a prompt, whole and literal."""
-    show(Markup('<p class="ops-prompt">{}</p>').format(text))
+    show(Markup('<p class="ops-prompt" dir="auto">{}</p>').format(text))
 
 
 def changes(before: str, after: str) -> None:
@@ -113,7 +113,7 @@ def changes(before: str, after: str) -> None:
         gone.format(_("taken away"), text) if kind == "gone" else new.format(_("added"), text) if kind == "new" else text
         for kind, text in word_changes(before, after)
     )
-    show(Markup('<p class="ops-prompt ops-changes">{}</p>').format(pieces))
+    show(Markup('<p class="ops-prompt ops-changes" dir="auto">{}</p>').format(pieces))
 
 
 def facts(rows: Mapping[str, str | None], *, stacked: bool = False) -> None:

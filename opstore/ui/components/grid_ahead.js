@@ -7,6 +7,10 @@ function lookAhead(grid, on) {
   document.addEventListener("input", event => typed(grid, event), on);
   document.addEventListener("click", event => chosen(grid, event.target), { ...on, capture: true });
   document.addEventListener("keydown", event => {
+    if (event.key === "ArrowDown" && !event.isComposing && event.target.closest?.(".st-key-search")) {
+      event.preventDefault();
+      grid.list.focus();
+    }
     const told = event.key === "Enter" && event.target.getAttribute?.("aria-activedescendant");
     if (told) chosen(grid, document.getElementById(told));
   }, { ...on, capture: true });

@@ -143,7 +143,7 @@ function preview(grid) {
   if (grid.shown) { grid.shown.close(); return; }
   if (!grid.current) return;
   const dialog = over(grid, "preview", grid.words.say("preview")), close = dialog.onclose;
-  const stage = el("div", { className: "stage" }), line = el("p", { className: "line" });
+  const stage = el("div", { className: "stage" }), line = el("p", { className: "line", dir: "auto" });
   const step = (by, name, sign) => button(sign, () => grid.go(grid.at + by), { className: "step " + name, "aria-label": grid.words.say(name) });
   dialog.append(stage, line, step(-1, "previous", "‹"), step(1, "next", "›"), closer(grid, dialog));
   dialog.onclose = event => { grid.shown = null; close(event); };

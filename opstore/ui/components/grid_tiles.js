@@ -49,7 +49,7 @@ function newTile(row, words, eager = false) {
   tile.dataset.id = row.id; tile.eager = eager;
   tile.append(
     el("span", { className: "frame" }), el("span", { className: "marks" }), el("span", { className: "low" }),
-    el("span", { className: "pick", "aria-hidden": "true", textContent: "✓" }), el("span", { className: "title" }),
+    el("span", { className: "pick", "aria-hidden": "true", textContent: "✓" }), el("span", { className: "title", dir: "auto" }),
   );
   dress(tile, row, words);
   return tile;
@@ -80,7 +80,7 @@ function dress(tile, row, words) {
 function picture(tile, frame, row, words) {
   tile.source = row.thumbnail;
   const word = () => frame.replaceChildren(el("span", { className: "word" },
-    el("b", { textContent: words.type(row) }), el("span", { textContent: row.prompt.slice(0, 160) })));
+    el("b", { textContent: words.type(row) }), el("span", { dir: "auto", textContent: row.prompt.slice(0, 160) })));
   if (!row.thumbnail) { word(); return; }
   const known = window.opstoreFirst?.picture(row.thumbnail);  // on screen since before the grid
   const image = known ?? el("img", { loading: tile.eager ? "eager" : "lazy", decoding: "async", draggable: false });

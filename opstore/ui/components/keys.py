@@ -1,4 +1,7 @@
-"""The grid's keys in the drawer: what is pressed there arrives here as an act, unless somebody is writing."""
+"""The grid's keys in the drawer: what is pressed there arrives here as an act, unless somebody is writing.
+
+It also watches whether others change what is open.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,29 @@ KINDS = ("rate", "favorite", "trash")
 
 _HTML = "<span hidden></span>"
 _JS = """
-const listening = new WeakMap();
+const listening = new WeakMap(), watching = new WeakMap(), WATCH = 3000;
 
 /* A box to write in, and a window of ours over the drawer, have their keys for themselves. */
 function isTaken(event) {
   const path = event.composedPath(), at = path[0], free = ["checkbox", "radio", "range", "button"];
   if (at.isContentEditable || path.some(item => item.localName === "dialog")) return true;
   return /^(textarea|select)$/.test(at.localName ?? "") || (at.localName === "input" && !free.includes(at.type));
+}
+
+/* Look every few seconds whether the operation is still as it is shown; what somebody has written and not left yet stays. */
+function watch(parentElement, data, changed) {
+  const before = watching.get(parentElement), ended = new AbortController(), on = { signal: ended.signal, capture: true };
+  before?.ended.abort();
+  const here = { ended, writing: before?.writing ?? false };
+  watching.set(parentElement, here);
+  document.addEventListener("input", () => { here.writing = true; }, on);
+  document.addEventListener("focusout", () => { here.writing = false; }, on);
+  const timer = setInterval(async () => {
+    if (ended.signal.aborted || !parentElement.isConnected) { clearInterval(timer); ended.abort(); return; }
+    if (document.visibilityState !== "visible" || here.writing) return;
+    const answer = await fetch(`/api/history/${data.id}`).catch(() => null), state = answer?.headers.get("etag");
+    if (!here.writing && !ended.signal.aborted && (answer?.status === 404 || (state && state !== data.state))) changed();
+  }, WATCH);
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
@@ -40,6 +59,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   listening.set(parentElement, press);
   document.addEventListener("keydown", press, true);
   parentElement.querySelector("span").dataset.listens = data.id;
+  let once = false;
+  watch(parentElement, data, () => { if (!once) { once = true; setTriggerValue("changed", { turn: Date.now() }); } });
   return () => { if (!parentElement.isConnected) document.removeEventListener("keydown", listening.get(parentElement), true); };
 }
 """
@@ -47,10 +68,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
 _mount = st.components.v2.component("opstore_keys", html=_HTML, js=_JS)
 
 
-def keys(*, key: str, operation_id: str, tags: str, kinds: Sequence[str], on_press: Callable[[str, Any], None]) -> None:
+def keys(
+    *, key: str, operation_id: str, state: str, tags: str, kinds: Sequence[str], on_press: Callable[[str, Any], None]
+) -> None:
     """Listen to the keys of KINDS that are among `kinds`, and to T, which leads to the field with the key `tags`.
 
-    `on_press` is called before the script runs, with the kind and its value (a rating, 0 to take it away).
+    `on_press` is called before the script runs, with the kind and its value (a rating, 0 to take it away). The script also runs
+    where the operation is no longer in the `state` (its ETag) that is shown.
     """
 
     def pressed() -> None:
@@ -58,5 +82,5 @@ def keys(*, key: str, operation_id: str, tags: str, kinds: Sequence[str], on_pre
         if isinstance(sent, Mapping) and sent.get("id") == operation_id and sent.get("kind") in kinds:
             on_press(str(sent["kind"]), sent.get("value"))
 
-    given = {"id": operation_id, "kinds": list(kinds), "tags": f".st-key-{tags}"}
-    _mount(key=key, data=given, on_pressed_change=pressed)
+    given = {"id": operation_id, "state": state, "kinds": list(kinds), "tags": f".st-key-{tags}"}
+    _mount(key=key, data=given, on_pressed_change=pressed, on_changed_change=lambda: None)

@@ -38,8 +38,6 @@ RATINGS = ("", ">=1", ">=2", ">=3", ">=4", "5")
 SPELLINGS: Mapping[str, Callable[[str], str]] = {"type": words.type_name, "status": words.status_name}
 #: Choices of a filter for which the grid looks by itself, the most used: all of them at 60 µs would take longer than they save.
 MOST_WAYS = 20
-#: How days are typed, by language.
-DAY_SHAPES: Mapping[str, Any] = {"en": "YYYY/MM/DD", "fr": "DD/MM/YYYY"}
 #: No search reads so.
 _MARKED = "mark:"
 
@@ -282,7 +280,7 @@ def filters(found: View, facets: Mapping[str, Mapping[str, int]]) -> None:
     span = (FIRST_DAY, _last_day())
     # A key of its own for every span in the text: one of which only the first day is chosen yet is left alone.
     key = f"filter-date-{values(found.query, 'date')}"
-    shape = DAY_SHAPES.get(words.language(), DAY_SHAPES["en"])
+    shape: Any = _("YYYY/MM/DD")  # how days are typed: these letters in another order
     st.date_input(_("Made between"), _days(found.query), *span, key=key, on_change=_dated, args=(key,), format=shape)
     st.toggle(_("Favorites only"), key="filter-favorite", on_change=_favored)
     if (found.query or found.mark) and parts.button(_("Show everything"), key="show-everything", width="stretch"):

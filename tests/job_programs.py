@@ -42,6 +42,7 @@ from opstore.jobs.signs import Signs
 from opstore.jobs.surroundings import Pauses
 from opstore.operation import Operation
 from opstore.providers import local
+from opstore.providers.models import ModelTable
 from opstore.providers.replicate import Replicate
 from opstore.providers.replicate.transport import Guard, Timeouts, certificates, lane_of
 from opstore.service import NewOperation
@@ -49,7 +50,16 @@ from opstore.smart.analysis import StepPrompts
 from tests.replicate_standin import Controls
 from tests.standin.samples import sample
 
-LOADED = (av, httpcore, httpx, PIL.Image, local, replicate.client, certificates())  # forked children find them there
+LOADED = (
+    av,
+    httpcore,
+    httpx,
+    PIL.Image,
+    local,
+    replicate.client,
+    certificates(),
+    ModelTable.load(),
+)  # forked children find them there
 PATIENCE = 60.0
 CANARY = "r8_CanaryOfTheJobs0123456789abcdefghij"
 #: Each type with its number of inputs and the models of its steps, one stand-in prediction each.

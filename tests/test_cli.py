@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ import pytest
 
 from opstore import Store
 from opstore.cli import main
+from tests.fault_tools import nursery
 from tests.ports import free_port
 from tests.samples import ID, LATER, MOMENT, PNG, plant, tree
 
@@ -28,9 +30,16 @@ EVIL = "a\x1b[2J\x1b]0;title\x07\rb\x08c\u202e\x9b31m\nline two ![](http://evil/
 
 
 def run(*arguments: str, cwd: Path = ROOT, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command: with options of `subprocess.run` by a new interpreter, else by a fork of one that has loaded opstore."""
     command = [sys.executable, "-m", "opstore", *arguments]
-    env = os.environ | {"PYTHONPATH": str(ROOT)} | options.pop("env", {})
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False, **options)
+    if options:
+        env = os.environ | {"PYTHONPATH": str(ROOT)} | options.pop("env", {})
+        return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False, **options)
+    with tempfile.NamedTemporaryFile() as out, tempfile.NamedTemporaryFile() as err:
+        words = [json.dumps(arguments), json.dumps(dict(os.environ)), str(cwd), out.name, err.name]
+        code, said = nursery(sys.executable, "tests.cli_programs").run(["command", *words])
+        printed, complained = (Path(file.name).read_text("utf-8") for file in (out, err))
+        return subprocess.CompletedProcess(command, code, printed, complained + said)
 
 
 @pytest.fixture

@@ -30,8 +30,9 @@ from tests.fault_tools import nursery
 from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
-#: The longest wait for one thing to appear, in milliseconds: a video of a second takes 1 to 5 s on two busy cores.
-PATIENCE = 30_000
+#: The longest wait for one thing to appear, in milliseconds: a video of a second takes 1 to 5 s on two busy cores, and 30 s where
+#: several suites run on them.
+PATIENCE = 60_000
 START_SECONDS = 40.0
 #: Programs that show pages, the lighter one first: it is the same Chromium without its own windows and menus.
 CHROMIUMS = ("chromium-headless-shell", "chromium")

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from playwright.sync_api import Page, expect
 from starlette.applications import Starlette
@@ -235,3 +236,37 @@ def test_two_thousand_chosen_fit_into_an_address(shop: Server) -> None:
     ids = ",".join([name_of(number) for number in range(200)] * 10)
     with urllib.request.urlopen(f"{shop.address}/api/export?format=csv&ids={ids}", timeout=30) as answer:
         assert len(answer.read().splitlines()) == 201
+
+
+def counted(name: str, data: bytes) -> int:
+    """Return how many operations a file holds, read by what people read it with."""
+    file = io.BytesIO(data)
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(file) as archive:
+            assert archive.testzip() is None
+            return sum(item.startswith("operations/") and item.endswith(".json") for item in archive.namelist())
+    if name.endswith(".jsonl"):
+        return len(pd.read_json(file, lines=True, dtype=False)["operationId"].unique())
+    reader = {"csv": pd.read_csv, "xlsx": pd.read_excel, "parquet": pd.read_parquet}[name.rsplit(".", 1)[1]]
+    return len(reader(file)["operation_id"].unique())
+
+
+def test_all_that_is_chosen_is_saved_in_every_format_however_much_it_is(windows: Windows, tmp_path: Path) -> None:
+    server = Server(tmp_path / "many" / "data")
+    fill(server, [], 2_600, 0)
+    server.start()
+    try:
+        with windows.visit(server) as visitor:
+            page = library(visitor)
+            expect(page.get_by_text(re.compile("^2,600 operations")).first).to_be_visible()
+            page.locator("button.tile").first.focus()
+            page.keyboard.press("Control+a")
+            expect(page.locator(".bar")).to_contain_text("2,600 selected")
+            for name in FORMATS:
+                page.locator(".bar").get_by_role("button", name="Export").click()
+                expect(page.get_by_role("heading", name="Export 2,600 operations")).to_be_visible()
+                link = page.locator(f'.formats a[href="/api/export?format={name}&ids="]')
+                file, data = saved(page, link.click)
+                assert (file.rsplit(".", 1)[1], counted(file, data)) == (name, 2_600)
+    finally:
+        server.stop()

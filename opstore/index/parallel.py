@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import queue
 import subprocess
 import sys
@@ -174,6 +175,7 @@ def _received(pipe: IO[bytes]) -> bytes:
 
 def main(folder: str) -> None:
     """Answer the questions on the standard input until it ends."""
+    os.nice(1)  # of three processes on two processors the writer should never be the one that waits
     gc.disable()  # what is read is thrown away whole, and the process with it: a look for cycles is a tenth of its time
     numbers: dict[tuple[str, str], int] = {}
     kinds, known = Kinds(numbers), 0

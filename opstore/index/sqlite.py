@@ -56,6 +56,9 @@ CREATE VIRTUAL TABLE body USING fts5 (
 
 #: What the full-text engine may hold before it writes a list in the middle of a transaction: all of one of 20,000 rows.
 _HASH_BYTES = 64 * 1024 * 1024
+#: Pages in the log at which they are moved into the file: the engine's own choice; and while very many rows come, of which every
+#: batch touches the same thousands.
+_PAGES, _MANY_PAGES = 1_000, 16_000
 #: Made when there are rows (`settle`).
 COLUMN_INDEXES = {f"op_{column}": f"CREATE INDEX op_{column} ON op ({column})" for column in ("cost", "prompt", "elapsed")}
 
@@ -147,6 +150,7 @@ class Database:
         """
         with self.write_lock, self.reading() as connection:
             connection.execute(f"PRAGMA synchronous = {'NORMAL' if relaxed else 'FULL'}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_MANY_PAGES if relaxed else _PAGES}")
             # IMMEDIATE: a transaction that reads and then writes fails at once when another process has written between.
             connection.execute("BEGIN IMMEDIATE")
             try:

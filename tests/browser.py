@@ -338,7 +338,8 @@ class Windows:
             used, page = page, page.context.new_page()
             used.close()
         page.set_viewport_size({"width": width, "height": height})
-        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        page.emulate_media(media="null", color_scheme=theme, reduced_motion="reduce")
+        page.unroute_all()
         _forget(page, server.address)
         visitor = Visitor(page, server.address)
         context = page.context

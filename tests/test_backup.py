@@ -277,7 +277,7 @@ def test_work_that_has_ended_since_is_not_begun_again(store: Store, vault: Path)
 @contextmanager
 def writing(data: Path) -> Iterator[list[subprocess.Popen[str]]]:
     """Four processes that save, annotate, trash and restore until they are told to stop."""
-    command = [sys.executable, "-S", "-E", "-B", "-m", "tests.care_programs", "write", str(data)]
+    command = [sys.executable, "-B", "-m", "tests.care_programs", "write", str(data)]
     options: dict[str, Any] = {"cwd": ROOT, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     children = [subprocess.Popen([*command, letter], **options) for letter in "abcd"]
     try:

@@ -366,7 +366,9 @@ def test_hostile_prompts_and_tags_are_shown_literally(few: Server, windows: Wind
     sidecar = {"operationType": "text_to_image", "prompt": EVIL, "model": EVIL, "annotations": {"tags": [EVIL]}}
     Store(few.data).save(name_of(80), sidecar, outputs=[PNG])
     with windows.visit(few) as visitor:
-        page = library(visitor, f"?q={'%22evil%20invalid%22'}")
+        library(visitor, "?q=%22evil%20invalid%22")
+        expect(tile(visitor.page, 80)).to_contain_text("<script>")
+        page = library(visitor, "?q=%22evil%20invalid%22")  # the index has it now, and what a page offers is its names
         expect(tile(page, 80)).to_contain_text("<script>")
         visitor.settle()
         page.get_by_test_id("stSidebar").get_by_role("combobox", name=re.compile("Tag")).fill("evil")

@@ -15,7 +15,7 @@ from opstore.care import Keep, Rule
 from opstore.care.vault import LocalVault
 from opstore.trash import Trash
 from tests.care_samples import annotated, care_of, old, save
-from tests.fault_tools import CHANGES, PYTHON, Fault, faults, killed, system, two_at_a_time
+from tests.fault_tools import CHANGES, Fault, faults, killed, system, two_at_a_time
 from tests.samples import PNG
 from tests.test_backup import add_job, job
 from tests.test_faults import desk as desk
@@ -26,9 +26,7 @@ Program = Callable[[str], str]
 
 
 def command(program: str, data: Path, *arguments: object) -> list[str]:
-    # To read a pack takes an installed package; all else runs without any.
-    python = [sys.executable, "-B"] if program == "take_in" else [PYTHON, "-S", "-E", "-B"]
-    return [*python, "-m", "tests.care_programs", program, str(data), *map(str, arguments)]
+    return [sys.executable, "-B", "-m", "tests.care_programs", program, str(data), *map(str, arguments)]
 
 
 def swept(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -36,7 +37,7 @@ from opstore.errors import (
 )
 from opstore.index import Index
 from opstore.trash import Trash
-from tests.fault_tools import PYTHON, ROOT
+from tests.fault_tools import ROOT
 from tests.samples import EDIT, HOSTILE_IDS, ID, LATER, PNG, SHORT, plant, tree
 
 NONE = {"tags": [], "favorite": False, "rating": None, "note": ""}
@@ -256,7 +257,7 @@ def test_undo_of_trash_brings_back_and_of_nothing_does_nothing(store: Store, cur
 
 def side_by_side(data: Path, program: str, *arguments: tuple[str, ...]) -> list[Any]:
     """Run several of the same program, begun at the same moment, and return what each says at its end."""
-    base = [PYTHON, "-S", "-E", "-B", "-m", "tests.trash_programs", program, str(data)]
+    base = [sys.executable, "-B", "-m", "tests.trash_programs", program, str(data)]
     runs = [
         subprocess.Popen([*base, *words], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for words in arguments

@@ -7,6 +7,7 @@ the act, or its opposite, completes when it is repeated. The tables of what was 
 from __future__ import annotations
 
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,6 @@ from opstore.trash import Trash
 from tests.fault_programs import ID, LATER, operation
 from tests.fault_tools import (
     CHANGES,
-    PYTHON,
     Cut,
     Fault,
     answered,
@@ -39,7 +39,7 @@ OPPOSITE = {"put": "restore", "restore": "put"}
 
 
 def command(program: str, data: Path) -> list[str]:
-    return [PYTHON, "-S", "-E", "-B", "-m", "tests.trash_programs", program, str(data)]
+    return [sys.executable, "-B", "-m", "tests.trash_programs", program, str(data)]
 
 
 def prepare(data: Path, act: str) -> dict[str, bytes]:

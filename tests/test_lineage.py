@@ -206,9 +206,10 @@ def test_a_branch_is_made_anew_from_another_image_through_a_restart_and_once_onl
         assert [item.prompt for item in made] == ["sepia", "invert the colours", "black and white"]
         with Image.open(io.BytesIO(again.store.read_file(made[-1].outputs[0]))) as result:
             assert result.size == (40, 40)
-        assert not [path for path in (tmp_path / "data" / "branches").iterdir() if not path.name.startswith(".")]
     finally:
         again.stop()
+    # When it has stopped: the record of a branch goes before its image.
+    assert not [path for path in (tmp_path / "data" / "branches").iterdir() if not path.name.startswith(".")]
 
 
 def test_a_branch_that_fails_stands_still_with_its_reason_and_can_go_on_or_be_forgotten(app: App) -> None:

@@ -156,7 +156,7 @@ class Server:
         """Wait until `count` operations with this prompt have ended; return the newest."""
         deadline = time.monotonic() + PATIENCE / 1000
         while len(found := self.by_prompt(prompt)) < count:
-            assert time.monotonic() < deadline, f"{prompt!r} was not made: {self.log()}"
+            assert time.monotonic() < deadline, f"{prompt!r} was not made: {self.jobs()} {self.log()}"
             time.sleep(0.1)
         return found[0]
 

@@ -104,9 +104,6 @@ OPERATION_TYPES: Mapping[str, OperationType] = MappingProxyType(
     }
 )
 
-#: How an operation can have ended.
-STATUSES = ("stored", "failed", "canceled", "aborted", "expired", "unknown", "result missing")
-
 
 def fallback_extension(operation_type: str) -> str:
     """Return the extension of a result of `operation_type` (any string) whose bytes do not say what they are."""

@@ -1,13 +1,14 @@
 # Every target sets up .venv by itself, once. `make help` lists them.
 .POSIX:
 .SUFFIXES:
-.PHONY: help run test check bench lock clean
+.PHONY: help run test soak check bench lock clean
 
 PY = .venv/bin/python
 PORT ?= 8501
 ARGS ?=
 # Test processes at a time; 0: all in one, for a debugger.
 JOBS ?= 2
+MINUTES ?= 60
 CODE = opstore dashboard.py pages tests bench
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
 	--custom-compile-command "make lock"
@@ -22,6 +23,10 @@ run: ## start opstore: make run, or make run PORT=8600
 test: ## run the tests: make test, or make test ARGS="tests/test_store.py -x" JOBS=0
 	@.ci/setup.sh requirements.txt tests/requirements.txt
 	@$(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+soak: ## random runs for an hour, sweeps whole: make soak, or make soak MINUTES=20 ARGS="--seed 1"
+	@.ci/setup.sh requirements.txt tests/requirements.txt
+	@$(PY) -m pytest -n $(JOBS) --dist worksteal -m soak --soak $(MINUTES) -rP $(ARGS)
 
 check: ## format, lint, types, import rules
 	@.ci/setup.sh requirements.txt tests/requirements.txt

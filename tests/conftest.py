@@ -1,16 +1,23 @@
-"""What every test gets: a folder of its own, no settings from outside, no network but this machine; and real photographs."""
+"""What every test gets: a folder of its own, no settings from outside, no network but this machine; and real photographs.
+
+What is long asks for `budget_seconds` or `sampled`: short in the suite and by the seed that is printed, long and whole under
+`make soak`, which runs just the tests that ask for one of them.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import io
 import ipaddress
+import itertools
 import os
+import random
+import secrets
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,6 +28,77 @@ settings.load_profile("opstore")
 
 #: Set by .ci/run: there a program that a test needs is there, or the test fails.
 CI = "OPSTORE_CI"
+
+T = TypeVar("T")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take the options of long runs, and the seed of short ones."""
+    group = parser.getgroup("opstore")
+    group.addoption("--soak", type=float, metavar="MINUTES", help="let random runs last so long, and run sweeps whole")
+    group.addoption("--seed", type=int, help="what random runs and samples of sweeps begin with (default: another every time)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the seed once: the processes of a run in parallel are given the options of the first."""
+    config.addinivalue_line(
+        "markers", "soak: what `make soak` runs long and whole (given to all that ask for a budget or a sample)"
+    )
+    if config.option.seed is None:
+        config.option.seed = secrets.randbelow(10**6)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say how to repeat the run."""
+    long = f", soaking for {config.option.soak:g} minutes" if config.option.soak else ""
+    return f"seed: {config.option.seed} (again with --seed {config.option.seed}){long}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is longer under `make soak`."""
+    for item in items:
+        if {"budget_seconds", "sampled"}.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("soak")
+
+
+class Sampled:
+    """`sampled(cases, 40)`: 40 of them in their order, one at random of each of as many equal stretches; all under `make soak`.
+
+    The first and the last are always among them. `whole` says that none is left out: ask only then for what all together show.
+    """
+
+    def __init__(self, seed: int, test: str, whole: bool) -> None:
+        """Choose by the run's seed and the test's name: the same test of the same seed meets the same cases."""
+        self.whole = whole
+        self.random = random.Random(f"{seed} {test}")
+        self._seed = seed
+
+    def __call__(self, cases: Sequence[T], most: int) -> list[T]:
+        """Return at most `most` of `cases`, at least two."""
+        if self.whole or len(cases) <= most:
+            return list(cases)
+        inner = max(most - 2, 0)
+        bounds = [1 + round(number * (len(cases) - 2) / max(inner, 1)) for number in range(inner + 1)]
+        chosen = [0, *(self.random.randrange(*stretch) for stretch in itertools.pairwise(bounds)), len(cases) - 1]
+        print(f"{len(chosen)} of {len(cases)} cases by --seed {self._seed}; all by `make soak`")
+        return [cases[number] for number in chosen]
+
+
+@pytest.fixture
+def sampled(request: pytest.FixtureRequest) -> Sampled:
+    """Choose among many cases; `sampled.random` is the test's own source of chance."""
+    options = request.config.option
+    return Sampled(options.seed, request.node.nodeid, bool(options.soak))
+
+
+@pytest.fixture
+def budget_seconds(request: pytest.FixtureRequest) -> Callable[..., float]:
+    """`budget_seconds(12)`: for how long a random run may go on: 12 s in the suite, under `make soak` a share of its minutes.
+
+    `budget_seconds(12, share=0.25)` is 15 minutes of 60.
+    """
+    minutes = request.config.option.soak
+    return lambda suite, share=1.0: minutes * 60 * share if minutes else suite
 
 
 @pytest.fixture(scope="session", autouse=True)

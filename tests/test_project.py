@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import Sampled
+
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 CONFIG: dict[str, Any] = tomllib.loads((ROOT / ".streamlit/config.toml").read_text("utf-8"))
@@ -160,7 +162,7 @@ def test_the_dark_theme_has_no_tint_that_covers_area() -> None:
 def test_every_target_explains_itself() -> None:
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True)
     listed = {line.split()[1] for line in done.stdout.splitlines() if line.startswith("make ")}
-    assert listed == {"help", "run", "test", "check", "bench", "lock", "clean"}
+    assert listed == {"help", "run", "test", "soak", "check", "bench", "lock", "clean"}
 
 
 def test_what_people_make_stays_out_of_git(program: Any, tmp_path: Path) -> None:
@@ -179,6 +181,16 @@ def test_what_people_make_stays_out_of_git(program: Any, tmp_path: Path) -> None
         [git, "status", "--porcelain", "-uall"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=30
     ).stdout
     assert {line[3:] for line in shown.splitlines()} == {".gitignore", "data/.gitkeep", "opstore/data/keep.py"}
+
+
+def test_a_sample_keeps_order_and_ends_reaches_everywhere_and_comes_again() -> None:
+    def chosen(seed: int, whole: bool = False) -> list[int]:
+        return Sampled(seed, "a test", whole)(range(100), 10)
+
+    samples = [chosen(seed) for seed in range(200)]
+    assert all(len(set(found)) == 10 and found == sorted(found) and (found[0], found[-1]) == (0, 99) for found in samples)
+    assert {number for found in samples for number in found} == set(range(100)) and chosen(7) == chosen(7)
+    assert chosen(7, whole=True) == [*range(100)] and Sampled(7, "a test", False)(range(3), 10) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("address", [("192.0.2.1", 80), ("2001:db8::1", 80)])

@@ -8,6 +8,7 @@ import fcntl
 import os
 import secrets
 import stat
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +21,8 @@ APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW |
 READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 #: Bytes read at a time where two files are compared.
 PART = 1024 * 1024
+#: `places`: the locks that a thread holds, by folder and key.
+_holding = threading.local()
 
 
 def temp_name(name: str) -> str:
@@ -44,8 +47,26 @@ def opened(path: Path) -> Iterator[int]:
 
 @contextlib.contextmanager
 def locked(folder: int, key: str) -> Iterator[None]:
-    """Let only one at a time into the block, across threads and processes."""
-    name = lock_name(key)
+    """Let only one at a time into the block, across threads and processes; who is in it may enter it again.
+
+    Whoever takes several takes them in order: those of `operations/` before those of `trash/`, each by id.
+    """
+    state = os.fstat(folder)
+    place, places = (state.st_dev, state.st_ino, key), _holding.__dict__.setdefault("places", set())
+    if place in places:
+        yield
+        return
+    with _taken(folder, lock_name(key)):
+        places.add(place)
+        try:
+            yield
+        finally:
+            places.discard(place)
+
+
+@contextlib.contextmanager
+def _taken(folder: int, name: str) -> Iterator[None]:
+    """Hold the kernel's lock on the file of that name, which is made and removed."""
     while True:
         lock = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644, dir_fd=folder)
         try:

@@ -28,6 +28,7 @@ from opstore.index import Index
 from opstore.index.reader import Reader
 from opstore.lineage import Lineage
 from opstore.operation import OPERATION_TYPES, encode, timestamp
+from opstore.packs.pack import Pack
 from opstore.shares import Scope, Shares
 from opstore.thumbnails import Thumbnails
 from opstore.trash import Trash
@@ -220,25 +221,52 @@ def test_what_must_not_be_packed_stays_loose_and_is_told(tmp_path: Path) -> None
     assert compression(store).apply(0, "2026-11").operations == 1 and not store.operations.loose.has(f"{young}.json")
 
 
-def test_one_that_changes_while_it_is_packed_stays_loose(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = made(tmp_path)
-    ids = [save(store, number) for number in (1, 2, 3)]
-    let_go = store.operations.let_go
+@pytest.mark.parametrize("moment", ["read and encoded", "added", "about to go"])
+def test_what_happens_while_a_month_is_packed_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    """What is trashed, removed or annotated at any moment of packing does not come back, nor is it told as a fault."""
+    store, trash = made(tmp_path), Trash(made(tmp_path))
+    still, noted, trashed, removed, restored, unlinked = (save(store, number) for number in range(6))
 
-    def meanwhile(operation_id: str, taken: Any) -> bool:
-        if operation_id == ids[0]:
-            store.rewrite(operation_id, lambda sidecar: sidecar["annotations"]["tags"].append("now"))
-        if operation_id == ids[1]:
-            Trash(store).put(operation_id)
-        return let_go(operation_id, taken)
+    def note(operation_id: str) -> None:
+        store.rewrite(operation_id, lambda sidecar: sidecar["annotations"].update(note="new"))
 
-    monkeypatch.setattr(store.operations, "let_go", meanwhile)
+    def others_go_on() -> None:
+        note(noted)
+        note(restored)
+        for operation_id in (trashed, removed, restored):
+            trash.put(operation_id)
+        trash.remove(removed)
+        trash.restore(restored)
+        for path in store.operations.path.glob(f"{unlinked}*"):  # by a program that knows no lock
+            path.unlink()
+
+    waiting = [others_go_on]
+
+    def first(act: Callable[..., Any], *, after: bool = False) -> Callable[..., Any]:
+        def acting(*args: Any, **options: Any) -> Any:
+            done = act(*args, **options) if after else None
+            if waiting:
+                waiting.pop()()
+            return done if after else act(*args, **options)
+
+        return acting
+
+    if moment == "about to go":
+        monkeypatch.setattr(store.operations, "let_go", first(store.operations.let_go))
+    else:
+        name = "encode" if moment == "read and encoded" else "add"
+        monkeypatch.setattr(Pack, name, first(getattr(Pack, name), after=True))
     done = compression(store).apply(60)
-    assert done.operations == 1 and set(done.left) == set(ids[:2])
-    assert store.get_operation_metadata(ids[0])["annotations"]["tags"] == ["now"]
-    assert {sidecar["operationId"] for sidecar in store.list_operations()} == {ids[0], ids[2]}
+    assert not waiting and done.operations == 1 and {*done.left} == {noted, trashed, removed, restored, unlinked}
+
+    def seen() -> dict[str, str]:
+        return {sidecar["operationId"]: sidecar["annotations"]["note"] for sidecar in store.list_operations()}
+
+    assert seen() == {still: "", noted: "new", restored: "new"} and store.verify(deep=True) == []
+    assert [item.operation_id for item in trash.all()] == [trashed]
+    assert {name[:23] for pack in store.operations.packs.readable() for name in pack.names()} == {still}
     compression(store).unpack()
-    assert {sidecar["operationId"] for sidecar in store.list_operations()} == {ids[0], ids[2]}, "the trash keeps what it has"
+    assert seen() == {still: "", noted: "new", restored: "new"} and store.verify(deep=True) == []
 
 
 def test_packing_again_takes_up_what_came_back(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """Compression: whole months of old operations go into packs (docs/format.md), and come back, with the same bytes.
 
-Of every batch: its files are read, encoded, added to the pack in one durable transaction, read back from it through another
-connection and compared bit for bit with what was read first; only then the loose files go, one operation after the other under
-its lock, and only where none of them has changed since. A kill or a power cut at any moment leaves every operation whole, loose
-or packed or both, where the loose one counts; begun again it goes on.
+Of every batch: its files are read and encoded while people go on. Then, under the locks of its operations, those that are still
+there as they were read are added to the pack in one durable transaction; what was moved, removed or annotated meanwhile stays as
+it is, so that nothing comes back. What was added is read back through another connection and compared bit for bit with what was
+read first; only then the loose files go, one operation after the other under its lock, and only where none has changed since.
+A kill or a power cut at any moment leaves every operation whole, loose or packed or both, where the loose one counts; begun again
+it goes on.
 """
 
 from __future__ import annotations
@@ -180,14 +182,19 @@ class Compression:
         names = sorted(contents, key=lambda name: name.endswith(".json"))  # pictures begin in their threads, sidecars here
         coded = {name: pool.submit(pack.encode, name, contents[name][1]) for name in names if not name.endswith(".json")}
         encoded = {name: coded[name].result() if name in coded else pack.encode(name, contents[name][1]) for name in names}
-        pack.add({name: (_modified(contents[name][0]), encoded[name]) for name in names})
-        for name, (_, data) in contents.items():
-            if again.read(name) != data:
+        with self._library.held(read):
+            standing = {operation_id for operation_id, known in read.items() if self._library.stands(known)}
+            added = [name for operation_id in sorted(standing) for name in read[operation_id]]
+            if added:
+                pack.add({name: (_modified(contents[name][0]), encoded[name]) for name in added})
+        for name in added:
+            data = again.read(name)
+            if data is not None and data != contents[name][1]:  # none: it has left its pack already, to be changed
                 raise StorageError(reason=said("{name} was not written as it was given", name=name))
         gone = []
         for operation_id, known in read.items():
             taken = {name: (stamp, encoded[name].sha256) for name, (stamp, _) in known.items()}
-            if self._library.let_go(operation_id, taken):
+            if operation_id in standing and self._library.let_go(operation_id, taken):
                 gone.append(operation_id)
             else:
                 left[operation_id] = said("it was changed meanwhile")

@@ -2,7 +2,8 @@
 
 Reading, nobody sees where a file lies. Before anything changes an operation (every way of `Folder` to write, move or remove), it
 comes back as loose files, durably, and leaves its pack; only then the change goes on as if there had never been a pack. Both, and
-the way into a pack, happen under the operation's own lock: it is whole in one of the two places at every moment.
+the way into a pack, happen under the operation's own lock; into a pack comes only what under that lock is still loose, as it was
+read. So an operation is whole in one of the two places at every moment, and no pack knows one that is gone, or an older one.
 """
 
 from __future__ import annotations
@@ -253,6 +254,17 @@ class Library(Folder):
 
     # -- writing ---------------------------------------------------------------------------------------------------------
 
+    @contextlib.contextmanager
+    def held(self, ids: Iterable[str]) -> Iterator[int]:
+        """Lend the folder while nobody else changes, moves or removes these operations, here or in the trash."""
+        self.make()
+        with contextlib.ExitStack() as held:
+            with storage_errors():
+                folder = held.enter_context(disk.opened(self.path))
+                for operation_id in sorted(set(ids)):  # in order: two that want the same do not wait for each other in a ring
+                    held.enter_context(disk.locked(folder, operation_id))
+            yield folder
+
     def settle(self, name: str) -> None:
         """Make sure that a file survives a power cut, as `Folder.settle` does; a packed one comes back first."""
         parts = parse_name(name)
@@ -272,11 +284,7 @@ class Library(Folder):
 
         Raise DamagedPack for one whose files cannot all be read; nothing of it has left the pack then.
         """
-        self.make()
-        with contextlib.ExitStack() as held, storage_errors():
-            folder = held.enter_context(disk.opened(self.path))
-            for operation_id in sorted(set(ids)):  # in order: two that unpack the same do not wait for each other in a ring
-                held.enter_context(disk.locked(folder, operation_id))
+        with self.held(ids) as folder, storage_errors():
             self._bring_back(folder, ids)
 
     def rescue(self, pack_name: str) -> list[str]:
@@ -302,17 +310,34 @@ class Library(Folder):
                 empty = True
         return empty and not self.packs.months()
 
+    def stands(self, read: Mapping[str, tuple[str, bytes]]) -> bool:
+        """Say whether loose files are what was read of them (name → stamp, bytes); who asks holds their operation's lock.
+
+        A sidecar is compared byte for byte: it is what people change, and what they wrote must win.
+        """
+        with contextlib.suppress(FileMissing):
+            return all(
+                self.loose.stamp(name) == stamp and (not name.endswith(".json") or self.loose.read(name, len(data)) == data)
+                for name, (stamp, data) in read.items()
+            )
+        return False
+
     def let_go(self, operation_id: str, taken: Mapping[str, tuple[str, bytes]]) -> bool:
         """Remove the loose files of an operation that was packed as `taken` says (name → stamp, SHA-256); not yet durably.
 
-        Return False where it changed since it was packed: then it stays loose, and leaves its pack again.
+        Return False where it is not so any more: then the loose files are right, and one that has gone stays gone.
         """
-        with storage_errors(), disk.opened(self.path) as folder, disk.locked(folder, operation_id):
+        with storage_errors(), self.held([operation_id]) as folder:
             packed = {entry.name: entry.sha256 for entry in self.packs.entries(operation_id)}
             if not packed.items() >= {name: sha256 for name, (_, sha256) in taken.items()}.items():
                 return False  # somebody has brought it back, to change it
-            if any(super(Library, self).stamp(name) != stamp for name, (stamp, _) in taken.items()):
-                self._bring_back(folder, [operation_id])
+            if any(self.loose.stamp(name) != stamp for name, (stamp, _) in taken.items()):
+                # By a program that knows no lock: what changes an operation otherwise takes it out of its pack.
+                for name in taken:
+                    _sync(folder, name)
+                os.fsync(folder)
+                self._drop(taken)
+                self._bring_back(folder, [operation_id])  # what else of it is packed
                 return False
             sidecar = sidecar_name(operation_id)
             for name in sorted(taken, key=lambda name: name == sidecar):

@@ -1,6 +1,6 @@
 """What bytes are: their type, their dimensions, and pictures of them, told from the bytes alone.
 
-A name, an extension or a Content-Type is never asked. Only six types exist here; all else, SVG and HTML first, is no media. The
+A name, an extension or a Content-Type is never asked. Only eight types exist here; all else, SVG and HTML first, is no media. The
 number of pixels is read from the header, before Pillow or FFmpeg sees the file, and again once they have: a 10 kB PNG can
 ask for gigabytes. Pillow and PyAV are imported where they are used, and each is told the one format it may try.
 """
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Literal
 
+from opstore import heif
 from opstore.errors import EmptyFile, InvalidRequest, UnsupportedMedia, said
 
 if TYPE_CHECKING:
@@ -45,20 +46,20 @@ JPEG = MediaType("image/jpeg", "jpg", "image")
 PNG = MediaType("image/png", "png", "image")
 WEBP = MediaType("image/webp", "webp", "image")
 GIF = MediaType("image/gif", "gif", "image")
+AVIF = MediaType("image/avif", "avif", "image")
+HEIC = MediaType("image/heic", "heic", "image")
 MP4 = MediaType("video/mp4", "mp4", "video")
 WEBM = MediaType("video/webm", "webm", "video")
-MEDIA_TYPES = (JPEG, PNG, WEBP, GIF, MP4, WEBM)
+MEDIA_TYPES = (JPEG, PNG, WEBP, GIF, AVIF, HEIC, MP4, WEBM)
 
 # The name under which Pillow or FFmpeg knows the one format that it may try.
-_FORMATS = {JPEG: "JPEG", PNG: "PNG", WEBP: "WEBP", GIF: "GIF", MP4: "mp4", WEBM: "webm"}
+_FORMATS = {JPEG: "JPEG", PNG: "PNG", WEBP: "WEBP", GIF: "GIF", AVIF: "AVIF", HEIC: "HEIF", MP4: "mp4", WEBM: "webm"}
 
 _MP4_BRANDS = frozenset(
     (b"isom", b"iso2", b"iso3", b"iso4", b"iso5", b"iso6", b"iso7", b"iso8", b"iso9", b"mp41", b"mp42", b"avc1", b"dash", b"msdh")
 ) | {b"M4V ", b"M4VP", b"M4VH"}
-# Files of the same family that are no MP4 video, though they may list `isom` as well: QuickTime, audio, HEIF and AVIF images.
-_OTHER_BRANDS = frozenset(
-    (b"qt  ", b"M4A ", b"M4B ", b"M4P ", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
-)
+# Files of the same family that are no MP4 video, though they may list `isom` as well: QuickTime, audio, still pictures.
+_OTHER_BRANDS = heif.BRANDS | {b"qt  ", b"M4A ", b"M4B ", b"M4P "}
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF markers; the three are tables and an extension
 _JPEG_SEGMENTS = 10_000  # markers looked at; a photo has about 10, one with a large profile a few hundred
 
@@ -96,7 +97,7 @@ def sniff(head: bytes) -> MediaType | None:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return WEBP
     if head[4:8] == b"ftyp":
-        return MP4 if _is_mp4(head) else None
+        return _boxed(head)
     if head[:4] == b"\x1a\x45\xdf\xa3":
         return WEBM if _doc_type(head) == b"webm" else None
     return None
@@ -118,7 +119,7 @@ def facts(data: bytes) -> Facts:
 
 
 def check_image(data: bytes, index: int) -> MediaType:
-    """Return the type of input image `index` (from 1) if it can be used: one of four types, at most MAX_PIXELS, decodable."""
+    """Return the type of input image `index` (from 1) if it can be used: a known type, at most MAX_PIXELS, decodable."""
     if not data:
         raise EmptyFile(what=said("file of image {index}", index=index))
     media = sniff(data)
@@ -187,11 +188,13 @@ def frame_rate(data: bytes) -> float | None:
         return None
 
 
-def _is_mp4(head: bytes) -> bool:
+def _boxed(head: bytes) -> MediaType | None:
     """Look at the brands of the `ftyp` box: the major one, then, after four bytes of version, those it is compatible with."""
     end = min(int.from_bytes(head[:4], "big"), len(head))
-    brands = {head[start : start + 4] for start in (8, *range(16, end - 3, 4)) if start + 4 <= end}
-    return not brands & _OTHER_BRANDS and bool(brands & _MP4_BRANDS)
+    brands = [head[start : start + 4] for start in (8, *range(16, end - 3, 4)) if start + 4 <= end]
+    if still := heif.kind(brands):
+        return AVIF if still == "avif" else HEIC
+    return MP4 if _MP4_BRANDS.intersection(brands) and not _OTHER_BRANDS.intersection(brands) else None
 
 
 def _doc_type(head: bytes) -> bytes | None:
@@ -224,6 +227,8 @@ def _header_size(data: bytes, media: MediaType) -> _Size | None:
             return struct.unpack(">II", data[16:24])
         if media is GIF:
             return struct.unpack("<HH", data[6:10])
+        if media in (AVIF, HEIC):
+            return heif.size(data)
         return _jpeg_size(data) if media is JPEG else _webp_size(data)
     except (struct.error, IndexError):
         return None
@@ -302,6 +307,10 @@ def opened(data: bytes, media: MediaType) -> Picture:
     size = _header_size(data, media)
     if size is None or not 0 < size[0] * size[1] <= MAX_PIXELS:
         raise ValueError("no size in its header, or one beyond the cap")
+    if media is HEIC:
+        import pi_heif
+
+        pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
     picture = Image.open(io.BytesIO(data), formats=[_FORMATS[media]])
     if picture.width * picture.height > MAX_PIXELS:
         raise ValueError("larger than its header says")

@@ -16,7 +16,7 @@ from typing import Literal
 from opstore.errors import InvalidFileName, InvalidOperationId
 
 #: Extensions a stored file may have. `jpeg` is only read: the original backend took it from result addresses.
-EXTENSIONS = ("jpg", "png", "webp", "gif", "mp4", "webm", "jpeg")
+EXTENSIONS = ("jpg", "png", "webp", "gif", "avif", "heic", "mp4", "webm", "jpeg")
 #: The highest number of an input or an output: four digits.
 MAX_NUMBER = 9999
 

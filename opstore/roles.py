@@ -34,7 +34,7 @@ ACTS: Mapping[str, frozenset[str]] = {
     "branches.all": LOOK,
     **dict.fromkeys(("branches.start", "branches.stop", "branches.turn"), ADMIN),
     # looking
-    **dict.fromkeys(("job", "jobs", "count_jobs", "operation", "page", "latest", "of_batch", "media", "expect"), LOOK),
+    **dict.fromkeys(("job", "jobs", "count_jobs", "operation", "page", "latest", "of_batch", "media", "shown", "expect"), LOOK),
     **dict.fromkeys(("comparisons", "lineage", "thumbnails.path"), LOOK),
     **dict.fromkeys(("thumbnails.start", "thumbnails.stop", "thumbnails.expect", "problems"), ADMIN),
     **dict.fromkeys(("index", "store"), ADMIN),

@@ -20,11 +20,12 @@ from opstore.budget import Budget, Spending
 from opstore.care import Care
 from opstore.comparing.kept import Comparisons
 from opstore.curation import Curation
-from opstore.errors import DamagedOperation, FileMissing, InputTooLarge, InvalidRequest, OpstoreError, said
+from opstore.errors import DamagedOperation, FileMissing, InputTooLarge, InvalidRequest, OpstoreError, UnsupportedMedia, said
 from opstore.exports import Exports
 from opstore.index import MAX_PAGE, Index, Row
 from opstore.index.language import with_values
 from opstore.jobs import Job, JobFolder, Progress, Step
+from opstore.likeness import for_browser, shown_as
 from opstore.lineage import Lineage
 from opstore.names import check_operation_id, generate_operation_id, is_operation_id, parse_name
 from opstore.once import Once
@@ -35,7 +36,7 @@ from opstore.reviews import Reviews
 from opstore.roles import LOCAL, Person, acting, view
 from opstore.shares import Shares
 from opstore.store import MAX_INPUT_BYTES, MAX_INPUTS, Store
-from opstore.thumbnails import Thumbnails
+from opstore.thumbnails import Copies, Thumbnails
 from opstore.verify import Problem
 from opstore.workflows import StepPlan, plan, step_types
 
@@ -128,6 +129,7 @@ class Service:
         self.store = store
         self.table = table
         self.thumbnails = thumbnails
+        self._shown = Copies(store, "shown", "whole", for_browser)
         self.index = index
         self.curation = curation
         self.analytics = analytics
@@ -361,6 +363,19 @@ class Service:
             with contextlib.suppress(OpstoreError):  # trashed or damaged since
                 found.append(self.operation(row.id))
         return found
+
+    def shown(self, name: str) -> tuple[Path, media.MediaType | None]:
+        """Return, as `media` does, what every browser shows of a stored file: itself, or its likeness where it is a HEIC.
+
+        Raise UnsupportedMedia for a HEIC that cannot be decoded.
+        """
+        path, kind = self.media(name)
+        if kind is None or shown_as(kind) is kind:
+            return path, kind
+        copy = self._shown.path(name)
+        if copy is None:
+            raise UnsupportedMedia(index=1)
+        return copy, shown_as(kind)
 
     def media(self, name: str) -> tuple[Path, media.MediaType | None]:
         """Return a path of a stored media file and what its bytes are; raise InvalidFileName, FileMissing or UnsafeFile."""

@@ -12,7 +12,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from opstore.media import GIF, JPEG, MP4, PNG, WEBM, WEBP, MediaType
+from opstore.media import AVIF, GIF, HEIC, JPEG, MP4, PNG, WEBM, WEBP, MediaType
 
 
 def photo(package: str, name: str) -> bytes:
@@ -35,6 +35,15 @@ def encoded(image: Image.Image, pillow_format: str, **options: Any) -> bytes:
     out = io.BytesIO()
     image.save(out, pillow_format, **options)
     return out.getvalue()
+
+
+def heic(name: str) -> bytes:
+    """Return a HEIC that lies here, since nothing here writes any (made once with pillow-heif at quality 50).
+
+    `sides` is `picture()`; `turned` is a sea at sunset of 96 x 64 pixels that is seen upright, 64 x 96; `alpha` the same, not
+    turned, clear at the top and whole at the bottom.
+    """
+    return (Path(__file__).parent / "data" / "heic" / f"{name}.heic").read_bytes()
 
 
 def video(
@@ -68,10 +77,12 @@ SAMPLES: dict[MediaType, bytes] = {
     PNG: encoded(picture(), "PNG"),
     WEBP: encoded(picture(), "WEBP"),
     GIF: encoded(picture(), "GIF"),
+    AVIF: encoded(picture(), "AVIF"),
+    HEIC: heic("sides"),
     MP4: video("mp4"),
     WEBM: video("webm"),
 }
-IMAGES = [JPEG, PNG, WEBP, GIF]
+IMAGES = [JPEG, PNG, WEBP, GIF, AVIF, HEIC]
 
 
 def ftyp(major: str, *compatible: str) -> bytes:

@@ -14,7 +14,7 @@ from PIL import GifImagePlugin, Image, ImageChops, ImageFile, ImageOps, ImageSta
 
 from opstore import media
 from opstore.errors import EmptyFile, InvalidRequest, UnsupportedMedia
-from opstore.media import GIF, JPEG, MP4, PNG, WEBM, WEBP, Facts, MediaType, check_image, facts, sniff, thumbnail
+from opstore.media import AVIF, GIF, HEIC, JPEG, MP4, PNG, WEBM, WEBP, Facts, MediaType, check_image, facts, sniff, thumbnail
 from tests.media_samples import IMAGES, SAMPLES, encoded, ftyp, opened, photo, picture, short, video
 
 # --- sniff
@@ -35,10 +35,13 @@ def test_types_are_told_from_the_first_bytes(kind: MediaType) -> None:
         (ftyp("qt", "qt"), None),
         (ftyp("qt", "isom"), None),
         (ftyp("M4A", "isom", "mp42"), None),
-        (ftyp("heic", "mif1", "heic"), None),
-        (ftyp("mif1", "avif", "isom"), None),
-        (ftyp("avif", "mif1", "miaf"), None),
-        (ftyp("avis", "iso8"), None),
+        (ftyp("heic", "mif1", "heic"), HEIC),
+        (ftyp("mif1", "heix", "avif"), HEIC),
+        (ftyp("mif1", "avif", "isom"), AVIF),
+        (ftyp("avif", "mif1", "miaf"), AVIF),
+        (ftyp("avis", "iso8"), AVIF),
+        (ftyp("mif1", "isom"), None),
+        (ftyp("isom", "mp42", "heic"), None),
         (ftyp("crx", "crx"), None),
         (ftyp("XXXX") + b"isommp42", None),  # brands behind the box do not count
     ],
@@ -153,7 +156,7 @@ def test_facts_decode_no_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("pillow_format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("pillow_format", ["JPEG", "PNG", "WEBP", "AVIF"])
 def test_orientation_is_followed(pillow_format: str, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation

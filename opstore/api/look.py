@@ -81,8 +81,12 @@ class Look:
                     304: Told("the caller has it already", None, ()),
                     416: Told("there is no such part", ERROR),
                 },
-                (*file, Parameter("download", "as a file to save", FLAG)),
-                errors=(404,),
+                (
+                    *file,
+                    Parameter("download", "as a file to save", FLAG),
+                    Parameter("shown", "as every browser shows it: a HEIC as WebP, all else as it is stored", FLAG),
+                ),
+                errors=(404, 415),
             ),
             Call(
                 "GET",
@@ -137,13 +141,14 @@ class Look:
         return JSONResponse({"success": True, "operation": operation}, headers={"ETag": etag_of(operation)})
 
     def _file(self, request: Request) -> Response:
-        path, kind = self._app().service.media(request.path_params["name"])
+        service, asked = self._app().service, request.path_params["name"]
+        path, kind = service.shown(asked) if flag(request, "shown") else service.media(asked)
         name = kind.name if kind else "application/octet-stream"
         # What cannot be recognised is handed over as a file to save, never shown.
         inline = kind is not None and not flag(request, "download")
         answer = file_answer(path, name)
-        parts = parse_name(path.name)
-        stem = path.name.rsplit(".", 1)[0]
+        parts = parse_name(asked)
+        stem = asked.rsplit(".", 1)[0]
         label = f"{stem}.{kind.extension}" if kind else (str(parts) if parts else "file")
         answer.headers["Content-Disposition"] = f'{"inline" if inline else "attachment"}; filename="{label}"'
         return unless_known(answer, request)

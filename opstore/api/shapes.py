@@ -73,7 +73,17 @@ STATS = done(asOf=TEXT, search=TEXT, unreadable=NUMBER, headline={"type": "objec
     "description": "What `python -m opstore stats --json` prints: a headline, and tables of rows; what is not known is null"
 }
 #: What a stored file may be; what is none of these is handed over as bytes to save.
-FILES = ("image/jpeg", "image/png", "image/webp", "image/gif", "video/mp4", "video/webm", "application/octet-stream")
+FILES = (
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "image/gif",
+    "image/avif",
+    "image/heic",
+    "video/mp4",
+    "video/webm",
+    "application/octet-stream",
+)
 
 QUERY = Parameter("q", "a search (docs/search.md); without it everything")
 MARK = Parameter("mark", "of what `q` finds only what a mark of a chart counts (docs/analytics.md)")

@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opstore.errors import UnsupportedMedia
+from opstore.likeness import QUALITY, in_srgb, shown_as
 from opstore.media import (
+    AVIF,
     GIF,
+    HEIC,
     JPEG,
     MAX_PIXELS,
     MP4,
@@ -34,8 +37,6 @@ if TYPE_CHECKING:
 
 #: An animation of more pixels in all its frames is handed on as its first frame: 0.5 GB once they are in memory.
 MAX_ANIMATION = 4 * MAX_PIXELS
-#: At this quality a copy of a photograph is 42 to 47 dB from it (PSNR, measured): no difference that is seen.
-QUALITY = 95
 #: EXIF and XMP in a JPEG have 64 kB each, and EXIF two bytes a letter.
 MAX_STAMP = 15_000
 
@@ -49,7 +50,7 @@ class Stamp:
 
 
 def cleaned(data: bytes, stamp: Stamp | None = None) -> bytes:
-    """Return a copy of a picture or video in its own type, with nothing of what was in the file beside them.
+    """Return a copy of a picture or video in the type that browsers get, with nothing of what was in the file beside them.
 
     Raise UnsupportedMedia for what is none.
     """
@@ -65,8 +66,11 @@ def cleaned(data: bytes, stamp: Stamp | None = None) -> bytes:
 
 def _encoded_anew(data: bytes, media: MediaType, stamp: Stamp | None) -> bytes:
     picture = opened(data, media)
+    # A phone's JPEG or HEIC may hold a second picture: no animation.
+    moves = media not in (JPEG, HEIC) and getattr(picture, "is_animated", False)
+    media = shown_as(media)
     options = _options(data, media, picture)
-    if media is not JPEG and getattr(picture, "is_animated", False):  # a phone's JPEG may hold a second picture: no animation
+    if moves:
         frames, durations = _frames(picture, media)
         if len(frames) > 1:
             options |= {"save_all": True, "append_images": frames[1:], "duration": durations, "loop": picture.info.get("loop", 0)}
@@ -74,7 +78,9 @@ def _encoded_anew(data: bytes, media: MediaType, stamp: Stamp | None) -> bytes:
     else:
         frames = [_upright(picture, media)]
     out = io.BytesIO()
-    frames[0].save(out, {JPEG: "JPEG", PNG: "PNG", WEBP: "WEBP", GIF: "GIF"}[media], **options, **_stamped(media, stamp))
+    frames[0].save(
+        out, {JPEG: "JPEG", PNG: "PNG", WEBP: "WEBP", GIF: "GIF", AVIF: "AVIF"}[media], **options, **_stamped(media, stamp)
+    )
     return out.getvalue()
 
 
@@ -86,6 +92,8 @@ def _options(data: bytes, media: MediaType, picture: Picture) -> dict[str, Any]:
         return {"quality": QUALITY, "subsampling": sampling if sampling in (0, 1, 2) else 0}
     if media is WEBP:
         return {"lossless": True} if b"VP8L" in data[:4096] else {"quality": QUALITY}
+    if media is AVIF:
+        return {"quality": QUALITY, "subsampling": "4:4:4"}
     return {}
 
 
@@ -106,10 +114,8 @@ def _upright(picture: Picture, media: MediaType) -> Picture:
     """Return the picture alone: as seen, in sRGB, in a mode that its type can hold."""
     from PIL import Image
 
-    turn, profile = UPRIGHT.get(orientation(picture)), picture.info.get("icc_profile")
-    picture = _plain(picture, media)
-    if isinstance(profile, bytes) and picture.mode in ("RGB", "RGBA", "CMYK"):
-        picture = _in_srgb(picture, profile)
+    turn = UPRIGHT.get(orientation(picture))
+    picture = in_srgb(_plain(picture, media))
     if picture.mode == "CMYK":
         picture = picture.convert("RGB")
     if turn:
@@ -121,30 +127,16 @@ def _upright(picture: Picture, media: MediaType) -> Picture:
 def _plain(picture: Picture, media: MediaType) -> Picture:
     if picture.has_transparency_data:
         return picture.convert("RGBA")
-    kept = {JPEG: ("L", "RGB", "CMYK"), PNG: ("1", "L", "RGB", "I;16", "I;16B", "I"), WEBP: ("RGB",), GIF: ("L", "RGB")}
+    kept = {
+        JPEG: ("L", "RGB", "CMYK"),
+        PNG: ("1", "L", "RGB", "I;16", "I;16B", "I"),
+        WEBP: ("RGB",),
+        AVIF: ("L", "RGB"),
+        GIF: ("L", "RGB"),
+    }
     if picture.mode in kept[media]:
         return picture.copy()
     return picture.convert("RGB")
-
-
-def _in_srgb(picture: Picture, profile: bytes) -> Picture:
-    """Return the picture with its colours as they look, in the colours that every screen assumes where no profile is named."""
-    from PIL import ImageCms
-
-    alpha = picture.getchannel("A") if picture.mode == "RGBA" else None
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "sRGB" in ImageCms.getProfileDescription(source):
-            return picture
-        base = picture.convert("RGB") if alpha else picture
-        found = ImageCms.profileToProfile(base, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError):  # a damaged profile, or of another kind of picture: what most programs show
-        return picture
-    if found is None:
-        return picture
-    if alpha:
-        found.putalpha(alpha)
-    return found
 
 
 def _stamped(media: MediaType, stamp: Stamp | None) -> dict[str, Any]:

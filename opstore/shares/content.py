@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from opstore.errors import DamagedOperation, OperationNotFound, ShareNotFound, UnsafeFile
+from opstore.likeness import shown_as
 from opstore.media import MediaType, sniff
 from opstore.operation import Operation
 from opstore.shares.record import Scope, Shown
@@ -27,7 +28,7 @@ _MAX_SIDE = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture or video of an operation: `key` is what it is called outside, `name` its file here."""
+    """A picture or video of an operation: `key` is what it is called outside, `name` its file here, `media` what it leaves as."""
 
     key: str
     name: str
@@ -125,7 +126,7 @@ def _pictures(operation: Operation, store: Store, number: int, show: Shown) -> I
                 continue
             if media:
                 wide, high = _size(operation, name)
-                yield Picture(f"{number}-{role}-{place}", name, role, place, media, wide, high)
+                yield Picture(f"{number}-{role}-{place}", name, role, place, shown_as(media), wide, high)
 
 
 def _size(operation: Operation, name: str) -> tuple[int | None, int | None]:

@@ -56,7 +56,9 @@ def style() -> None:
     dropzone = '[data-testid="stFileUploaderDropzone"]'
     spoken = {
         f'{dropzone} [data-testid="stBaseButton-secondary"] p': _("Choose files"),
-        f'{dropzone} [data-testid="stFileUploaderDropzoneInstructions"] span': _("JPG, PNG, WebP or GIF, up to 10 MB each"),
+        f'{dropzone} [data-testid="stFileUploaderDropzoneInstructions"] span': _(
+            "JPG, PNG, WebP, GIF, HEIC or AVIF, up to 10 MB each"
+        ),
     }
     said = "".join(
         f"{where} {{ font-size: 0; }} {where}::after {{ font-size: 14px; content: {_quoted(text)}; }} "
@@ -133,7 +135,7 @@ def sidecar(operation: Operation) -> None:
 
 def file_address(name: str) -> str:
     """Return the address of a stored media file; the name has passed the grammar, so nothing in it needs quoting."""
-    return f"/api/files/{name}"
+    return f"/api/files/{name}?shown=1" if name.endswith(".heic") else f"/api/files/{name}"
 
 
 def thumbnail_address(name: str) -> str:

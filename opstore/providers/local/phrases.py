@@ -15,10 +15,10 @@ _PHRASES: dict[str, tuple[str, str]] = {
         "Il faut {wanted} image(s), et {given} sont arrivées. Ajoutez ou retirez des images et recommencez.",
     ),
     "unreadable": (
-        "Image {index} cannot be read: it is damaged or not a JPEG, PNG, WebP or GIF. Open it in another program, save "
-        "it again as JPEG or PNG, and retry.",
-        "L’image {index} est illisible : elle est abîmée, ou n’est pas un JPEG, PNG, WebP ou GIF. Enregistrez-la à "
-        "nouveau en JPEG ou PNG et recommencez.",
+        "Image {index} cannot be read: it is damaged or not a JPEG, PNG, WebP, GIF, AVIF or HEIC. Open it in another "
+        "program, save it again as JPEG or PNG, and retry.",
+        "L’image {index} est illisible : elle est abîmée, ou n’est pas un JPEG, PNG, WebP, GIF, AVIF ou HEIC. Enregistrez-la "
+        "à nouveau en JPEG ou PNG et recommencez.",
     ),
     "too_many_pixels": (
         "Image {index} has {megapixels} million pixels; at most {limit} million can be worked on. Make it smaller and try again.",

@@ -6,10 +6,12 @@ Every picture between these two ends is in mode RGB, or RGBA where it has transp
 from __future__ import annotations
 
 import io
-import warnings
 
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
+from opstore import media
+from opstore.errors import UnsupportedMedia
+from opstore.likeness import in_srgb
 from opstore.providers.local.parameters import Parameters
 from opstore.providers.local.phrases import refusal
 from opstore.providers.local.words import Language
@@ -18,30 +20,21 @@ from opstore.providers.local.words import Language
 MOST_PIXELS = 40_000_000
 #: The longest side that every format written here can hold (WebP: 16383).
 LONGEST_SIDE = 16_383
-READABLE = ("JPEG", "PNG", "WEBP", "GIF")
 
 
 def open_picture(data: bytes, index: int, language: Language) -> Image.Image:
     """Return the first frame of a picture file, upright, in RGB or RGBA; refuse what is damaged or too large to unpack."""
+    known = media.facts(data)
+    if known.width and known.height and known.width * known.height > MOST_PIXELS:
+        megapixels, limit = known.width * known.height // 1_000_000, MOST_PIXELS // 1_000_000
+        raise refusal("too_many_pixels", language, index=index, megapixels=megapixels, limit=limit)
+    kind = media.sniff(data)
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of large pictures by itself; the limit here is lower and refuses them.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=READABLE) as picture:
-                width, height = picture.size
-                if width * height > MOST_PIXELS:
-                    limit = MOST_PIXELS // 1_000_000
-                    raise refusal("too_many_pixels", language, index=index, megapixels=width * height // 1_000_000, limit=limit)
-                return _bare(_plain(_in_srgb(ImageOps.exif_transpose(picture))))
-    except (
-        UnidentifiedImageError,
-        Image.DecompressionBombError,
-        OSError,
-        ValueError,
-        SyntaxError,
-        EOFError,
-        IndexError,
-    ) as error:
+        if kind is None or kind.kind != "image":
+            raise UnsupportedMedia(index=index)
+        with media.reading(index):
+            return _bare(_plain(in_srgb(ImageOps.exif_transpose(media.opened(data, kind)))))
+    except UnsupportedMedia as error:
         raise refusal("unreadable", language, index=index) from error
 
 
@@ -60,20 +53,6 @@ def _bare(picture: Image.Image) -> Image.Image:
     """Take off what a file said beside its pixels: Pillow would write a comment or a profile on into the result."""
     picture.info = {}
     return picture
-
-
-def _in_srgb(picture: Image.Image) -> Image.Image:
-    """Bring a picture with a colour profile of its own (phones write Display P3) to sRGB, which files without one mean."""
-    profile = picture.info.get("icc_profile")
-    if not profile or picture.mode not in ("RGB", "RGBA"):
-        return picture
-    try:
-        converted = ImageCms.profileToProfile(
-            picture, ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB"), outputMode=picture.mode
-        )
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return picture  # A profile that is damaged or for another kind of picture: the pixels are shown as they are.
-    return converted or picture
 
 
 def flattened(picture: Image.Image) -> Image.Image:

@@ -26,6 +26,7 @@ from opstore.errors import (
     ProviderRefused,
     ProviderUnavailable,
     RateLimited,
+    UnsupportedMedia,
 )
 from opstore.providers import Past, Prediction, Report, Search, StepRequest
 from opstore.providers.models import Model, ModelTable
@@ -186,8 +187,13 @@ class Replicate:
 
     def _address(self, data: bytes, index: int, report: Report) -> str:
         """Return where Replicate can read an input image: in the request itself, or as a file uploaded first."""
+        from opstore.likeness import for_model
         from opstore.media import sniff
 
+        try:
+            data = for_model(data, index)
+        except UnsupportedMedia as error:
+            raise ProviderRefused(reason=str(error), kind="input") from None
         media = sniff(data)
         kind, extension = (media.name, media.extension) if media else ("application/octet-stream", "bin")
         if len(data) <= DATA_URI_BYTES:

@@ -24,7 +24,7 @@ function el(tag, given = {}, ...children) {
 
 const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 const stars = rating => rating ? "★".repeat(rating) + "☆".repeat(5 - rating) : "";
-const fileOf = name => "/api/files/" + encodeURIComponent(name);
+const fileOf = name => "/api/files/" + encodeURIComponent(name) + (name.endsWith(".heic") ? "?shown=1" : "");
 const WHOLE = { failed: "failed", "result missing": "failed", unknown: "unknown" };
 
 class Words {

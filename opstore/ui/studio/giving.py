@@ -17,7 +17,7 @@ from opstore.ui.components.gallery import gallery
 from opstore.ui.components.paste import pasted_images
 from opstore.ui.words import _
 
-PICTURE_TYPES = ["jpg", "jpeg", "png", "webp", "gif"]
+PICTURE_TYPES = ["jpg", "jpeg", "png", "webp", "gif", "heic", "heif", "avif"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ with st.form("settings", border=False):
         disabled=not app.settings.token,
         help=_("Asked by a click on Create, up to half a cent a question. It also offers better wordings."),
     )
-    if st.form_submit_button(_("Save"), type="primary", disabled=not mine):
+    if parts.submit(_("Save"), type="primary", disabled=not mine, key="settings-save"):
         try:
             service.change_preferences(
                 provider=provider,

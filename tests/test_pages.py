@@ -16,7 +16,6 @@ from opstore import Store
 from opstore.app import App
 from opstore.operation import OPERATION_TYPES, Operation
 from opstore.service import NewOperation
-from opstore.ui import parts
 from opstore.ui.state import running
 from tests.samples import ID, LATER, MP4, PNG, SHORT, WEBP, plant, sidecar_file
 
@@ -379,32 +378,6 @@ def test_names_of_uploaded_files_and_typed_prompts_are_only_ever_texts(app: App)
     sound(at.run())
     for kind, sent in nodes(at):
         assert kind in (*LITERAL, "file_uploader") or not [mark for mark in MARKS if mark in sent], kind
-
-
-def hindered() -> None:
-    """A page whose run ends before it gets to its button, as one does whose rerun is asked for meanwhile."""
-    import streamlit as st
-
-    from opstore.ui import parts
-
-    if st.session_state.get("pressed go") and "ended" not in st.session_state:
-        st.session_state["ended"] = True
-        st.rerun()
-    if parts.button("Go", key="go"):
-        st.session_state["done"] = st.session_state.get("done", 0) + 1
-    if parts.button("Closed", key="closed", disabled=True):
-        st.session_state["done"] = -1
-
-
-def test_a_press_outlives_the_run_that_it_came_with_and_counts_once() -> None:
-    at = AppTest.from_function(hindered, default_timeout=PATIENCE).run()
-    at.button(key="go").click().run()
-    assert not at.exception and at.session_state["ended"] and at.session_state["done"] == 1
-    assert at.run().session_state["done"] == 1
-    at.session_state["pressed go"] = time.monotonic() - parts.PRESS_SECONDS - 1
-    assert at.run().session_state["done"] == 1, "who pressed long ago has gone on to something else"
-    at.session_state["pressed closed"] = time.monotonic()
-    assert at.run().session_state["done"] == 1
 
 
 def test_a_look_that_brings_an_old_address_along_draws_nothing_for_it() -> None:

@@ -1,8 +1,8 @@
 """What people do with chosen operations in the grid: each act is done once, told in words, and can be taken back by the next.
 
 An act is done before any word is said about it: what a session asks of Streamlit may end its run there, and an act that was done
-must not be lost with it. One that takes long is done in the thread it began in, which Streamlit has given up by then; the runs
-that follow tell how far it is. What a window did stays with it when it is loaded anew, which makes another session of it.
+must not be lost with it. It is done in a thread of its own: one that takes long goes on there, and the runs that follow tell how
+far it is. What a window did stays with it when it is loaded anew, which makes another session of it.
 """
 
 from __future__ import annotations
@@ -206,7 +206,10 @@ def take(service: Service, key: str) -> None:
     """Do what has just arrived from the grid `key`."""
     act = sent(key)
     if act:
-        _of_window(service.person.identity or service.person.name, act.window).do(service, act)
+        window = _of_window(service.person.identity or service.person.name, act.window)
+        worker = threading.Thread(target=window.do, args=(service, act), name=f"act {act.kind}", daemon=True)
+        worker.start()
+        worker.join(PATIENCE)
 
 
 def _of_window(person: str, window: str) -> Acts:

@@ -116,8 +116,8 @@ def _keep_form(service: Service, busy: bool) -> Keep | None:
         ]
         on = st.toggle(_("Remove old ones after every backup taken here"), chosen is not None, key="keep-on")
         with st.container(horizontal=True):
-            look = st.form_submit_button(_("See which may go"), disabled=busy, key="keep-look")
-            save = st.form_submit_button(_("Save"), key="keep-save")
+            look = parts.submit(_("See which may go"), disabled=busy, key="keep-look")
+            save = parts.submit(_("Save"), key="keep-save")
     if save:
         try:
             service.change_preferences(backup_keep=tuple(counts) if on else None)

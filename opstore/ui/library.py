@@ -358,7 +358,7 @@ def _saved(service: Service) -> None:
         query = st.session_state.get("good-search", "")
         with st.form("save-search", border=False, clear_on_submit=True):
             name = st.text_input(_("Save this search as"), max_chars=60)
-            if st.form_submit_button(_("Save"), disabled=not query):
+            if parts.submit(_("Save"), disabled=not query, key="save-search-now"):
                 _save(service, name, query)
         for gone in [name for name, text in found.items() if text == query]:
             if parts.button(_("Forget “{name}”").format(name=parts.plain(gone)), key=f"forget-{gone}"):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from opstore.ui import panel, parts, signin
+from opstore.ui import panel, parts, presses, signin
 from opstore.ui.state import drawn, running
 from opstore.ui.words import _
 
@@ -53,5 +53,6 @@ if not who.may("create") and not page.url_path:
 panel.bar(page, PAGES)
 try:
     page.run()
+    presses.over()
 finally:
     drawn()

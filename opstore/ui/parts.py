@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from opstore.media import MediaType
 from opstore.operation import Operation
 from opstore.providers.models import Model, ModelTable
 from opstore.service import Service
-from opstore.ui import words
+from opstore.ui import presses, words
 from opstore.ui.components.gallery import Tile
 from opstore.ui.markup import Markup, css, show
 from opstore.ui.words import _
@@ -26,24 +25,33 @@ STYLE = Path(__file__).with_name("style.css")
 #: Pages as `st.switch_page` wants them: from the main script's folder.
 CREATE, LIBRARY = "../../pages/create.py", "../../pages/library.py"
 COMPARE, LINEAGE, REVIEW = "../../pages/compare.py", "../../pages/lineage.py", "../../pages/review.py"
-#: How long a press waits for a run that gets to its button: the next one follows at once, on a busy machine within seconds.
-PRESS_SECONDS = 15.0
 
 
 def button(label: str, *, key: str, disabled: bool = False, **options: Any) -> bool:
-    """Show a button and say whether it was pressed; a press outlives the run that it came with.
+    """Show a button and say whether it was pressed: once a press, however many runs of the page it took to get here.
 
-    Streamlit tells a script of a press once, and a rerun that is asked for meanwhile (a field that is left, a component's value)
-    ends that script before it gets here. A callback runs before the script: it notes the press, which is taken here.
+    Whoever is told so is not interrupted before the end of this run.
     """
-    st.button(label, key=key, disabled=disabled, on_click=press, args=(key,), **options)
-    pressed: float | None = st.session_state.pop(f"pressed {key}", None)
-    return pressed is not None and not disabled and time.monotonic() - pressed < PRESS_SECONDS
+    st.button(label, key=key, disabled=disabled, on_click=presses.note, args=(presses.noted(), key), **options)
+    return _taken(key, disabled)
+
+
+def submit(label: str, *, key: str, disabled: bool = False, **options: Any) -> bool:
+    """Show the button of a form and say whether it was pressed, as `button` does."""
+    st.form_submit_button(label, key=key, disabled=disabled, on_click=presses.note, args=(presses.noted(), key), **options)
+    return _taken(key, disabled)
+
+
+def _taken(key: str, disabled: bool) -> bool:
+    pressed = presses.take(key) is not None
+    if pressed and disabled:
+        st.toast(_("What you pressed was no longer on offer when the press arrived. Nothing was done."))
+    return pressed and not disabled
 
 
 def press(key: str) -> None:
     """Press a button of the next run."""
-    st.session_state[f"pressed {key}"] = time.monotonic()
+    presses.note(presses.noted(), key)
 
 
 def style() -> None:

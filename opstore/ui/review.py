@@ -51,7 +51,7 @@ def _form(service: Service, chosen: list[str]) -> None:
         )
         if chosen:
             st.caption(ngettext("{count} chosen in the library", "{count} chosen in the library", len(chosen)))
-        if st.form_submit_button(_("Begin"), type="primary"):
+        if parts.submit(_("Begin"), type="primary", key="begin"):
             _begin(service, title, chosen, query)
 
 

@@ -257,7 +257,7 @@ def _rule_form(last: Act | None, busy: bool) -> Rule | None:
         ends = {None: _("all"), True: _("with a result"), False: _("without a result")}
         succeeded = st.selectbox(_("How it ended"), list(ends), list(ends).index(chosen.succeeded), format_func=ends.__getitem__)
         query = st.text_input(_("Only what this search finds"), chosen.query, max_chars=1_000)
-        if not st.form_submit_button(_("See what may go"), disabled=busy):
+        if not parts.submit(_("See what may go"), disabled=busy, key="rule-look"):
             return None
     try:
         return Rule(int(days), tuple(types), succeeded, round(size * 1e6), query)
@@ -307,7 +307,7 @@ def _policy(service: Service) -> None:
         on = st.toggle(_("Move to the trash every day what is older"), chosen.retention_days is not None, key="retention")
         days = st.number_input(_("Older than (days)"), 1, 100_000, chosen.retention_days or 90, key="retention-days")
         query = st.text_input(_("Only what this search finds"), chosen.retention_query, max_chars=1_000, key="retention-query")
-        if st.form_submit_button(_("Save")):
+        if parts.submit(_("Save"), key="retention-save"):
             try:
                 Rule(int(days), query=query)
                 service.change_preferences(retention_days=int(days) if on else None, retention_query=query)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
+from opstore.ui import presses
+
 _HTML = '<div class="row" role="list"></div>\n<span hidden></span>'
 _CSS = """
 .row { display: flex; flex-wrap: wrap; gap: 8px; font-family: var(--st-font); font-size: 14px; color: var(--st-text-color); }
@@ -69,8 +71,9 @@ def choices(
         if on_choice and value is not None:
             on_choice(value)
 
-    result = _mount(key=key, data={"choices": shown}, on_chosen_change=chosen)
-    return _value(result.chosen, values)
+    listening = {"on_chosen_change": chosen} if on_choice else presses.hear(key, "chosen")
+    _mount(key=key, data={"choices": shown}, **listening)
+    return None if on_choice else _value(presses.take(presses.heard(key, "chosen")), values)
 
 
 def _value(chosen: object, values: Sequence[str]) -> str | None:

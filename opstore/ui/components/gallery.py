@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 
 import streamlit as st
 
+from opstore.ui import presses
+
 
 @dataclass(frozen=True, slots=True)
 class Tile:
@@ -104,10 +106,10 @@ _mount = st.components.v2.component("opstore_gallery", html=_HTML, css=_CSS, js=
 
 def gallery(tiles: Sequence[Tile], *, key: str, open_id: str | None = None, tile_size: int = 190) -> str | None:
     """Show `tiles` in a grid of cells at least `tile_size` pixels wide; return the id of the one just opened, else None."""
-    result = _mount(
+    _mount(
         key=key,
         data={"tiles": [asdict(tile) for tile in tiles], "open": open_id, "size": tile_size},
-        on_opened_change=lambda: None,
+        **presses.hear(key, "opened"),
     )
-    opened = result.opened
+    opened = presses.take(presses.heard(key, "opened"))
     return opened if isinstance(opened, str) else None

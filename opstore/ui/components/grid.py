@@ -9,6 +9,8 @@ from typing import Any
 
 import streamlit as st
 
+from opstore.ui import presses
+
 #: What can be done with chosen operations; anything else that arrives is nobody's act.
 KINDS = ("rate", "favorite", "tag", "trash", "restore", "remove", "undo")
 #: Where the chosen operations can be taken to.
@@ -71,16 +73,16 @@ def grid(
     by the key of a box and the words of a choice in it, for which the grid looks as soon as it is made).
     """
     given = {"source": source, "rows": rows, "words": words, **data}
-    heard: dict[str, Any] = {f"on_{name}_change": lambda: None for name in ("unstacked", "away")}
 
     def opening() -> None:
         state = st.session_state.get(key)
         if isinstance(state, Mapping) and isinstance(opened := state.get("opened"), str):
             on_open(opened)
 
-    result = _mount(key=key, data=given, on_act_change=on_act, on_opened_change=opening, **heard)
-    opened, unstacked = (found if isinstance(found, str) else None for found in (result.opened, result.unstacked))
-    return opened, unstacked, _away(result.away)
+    result = _mount(key=key, data=given, on_act_change=on_act, on_opened_change=opening, **presses.hear(key, "unstacked", "away"))
+    unstacked, away = (presses.take(presses.heard(key, name)) for name in ("unstacked", "away"))
+    opened, unstacked = (found if isinstance(found, str) else None for found in (result.opened, unstacked))
+    return opened, unstacked, _away(away)
 
 
 def _away(sent: object) -> tuple[str, tuple[str, ...]] | None:

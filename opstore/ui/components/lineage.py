@@ -8,6 +8,8 @@ from typing import Any
 
 import streamlit as st
 
+from opstore.ui import presses
+
 _HERE = Path(__file__).parent
 _HTML = '<div class="root"></div>\n<span hidden></span>'
 _CSS = (_HERE / "lineage.css").read_text("utf-8")
@@ -21,6 +23,6 @@ def graph(
 ) -> str | None:
     """Show a family; return the id of the member that was just opened."""
     data = {"members": list(members), "links": list(links), "centre": centre, "words": dict(words)}
-    result = _mount(key=key, data=data, on_opened_change=lambda: None)
-    known = {member["id"] for member in members}
-    return result.opened if isinstance(result.opened, str) and result.opened in known else None
+    _mount(key=key, data=data, **presses.hear(key, "opened"))
+    opened, known = presses.take(presses.heard(key, "opened")), {member["id"] for member in members}
+    return opened if isinstance(opened, str) and opened in known else None

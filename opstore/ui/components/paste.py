@@ -11,6 +11,8 @@ import binascii
 
 import streamlit as st
 
+from opstore.ui import presses
+
 _HTML = "<span hidden></span>"
 _CSS = """
 :host { display: none; }
@@ -54,10 +56,10 @@ _mount = st.components.v2.component("opstore_paste", html=_HTML, css=_CSS, js=_J
 
 def pasted_images(*, key: str) -> list[bytes]:
     """Return the pictures that were just pasted, as the browser gave them (checked later like any upload)."""
-    result = _mount(key=key, on_pasted_change=lambda: None)
-    pictures = result.pasted if isinstance(result.pasted, list) else []
+    _mount(key=key, **presses.hear(key, "pasted"))
+    pictures = presses.take(presses.heard(key, "pasted"))
     found = []
-    for picture in pictures:
+    for picture in pictures if isinstance(pictures, list) else ():
         try:
             found.append(base64.b64decode(str(picture), validate=True))
         except (binascii.Error, ValueError):

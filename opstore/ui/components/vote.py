@@ -9,6 +9,8 @@ from typing import Any
 
 import streamlit as st
 
+from opstore.ui import presses
+
 _HERE = Path(__file__).parent
 _HTML = '<div class="root"></div>\n<span hidden></span>'
 _CSS = (_HERE / "vote.css").read_text("utf-8")
@@ -29,13 +31,12 @@ class Cast:
 
 def booth(*, key: str, **data: Any) -> None:
     """Show a pair; what is cast arrives with the next run of the page, from `cast_in`."""
-    _mount(key=key, data=data, on_cast_change=lambda: None)
+    _mount(key=key, data=data, **presses.hear(key, "cast"))
 
 
 def cast_in(key: str) -> Cast | None:
     """Return what has just been cast in the booth `key`, None where there is nothing, or nothing of ours."""
-    state = st.session_state.get(key)
-    sent = state.get("cast") if isinstance(state, Mapping) else None
+    sent = presses.take(presses.heard(key, "cast"))
     if not isinstance(sent, Mapping) or not isinstance(sent.get("turn"), int | float):
         return None
     choice, left, right = (str(sent.get(name)) for name in ("choice", "left", "right"))

@@ -1,0 +1,68 @@
+"""What a person has pressed: noted before the page's script runs, taken once by the run that gets to it, never lost on the way.
+
+Streamlit tells a script of a press once, and a rerun that is asked for meanwhile (a field that is left, a component's value) ends
+that script before it gets to the button. A callback runs before the script: it notes the press in a plain dictionary, from which
+the next run takes it; who has taken one is not interrupted any more (`streamlit_private.hold`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import streamlit as st
+
+from opstore.ui import streamlit_private
+
+#: How long a press waits for a run that gets to its button, where no run of the page comes to its end.
+PRESS_SECONDS = 60.0
+_Noted = dict[str, tuple[Any, float]]
+
+streamlit_private.install()
+
+
+def noted() -> _Noted:
+    """Return the presses of this session that nobody has taken yet, by the key of what was pressed."""
+    found: _Noted = st.session_state.setdefault("presses", {})
+    return found
+
+
+def note(presses: _Noted, key: str, value: object = True) -> None:
+    """Note a press, to be taken by the next run that gets to it; called from callbacks."""
+    presses[key] = (value, time.monotonic())
+
+
+def take(key: str) -> Any:
+    """Return what was pressed under `key`, None where nothing was; from here to its end the run is not interrupted."""
+    value, moment = noted().pop(key, (None, 0.0))  # a plain dictionary: nothing comes between the two
+    if value is None or time.monotonic() - moment >= PRESS_SECONDS:
+        return None
+    streamlit_private.hold()
+    return value
+
+
+def hear(key: str, *names: str) -> dict[str, Any]:
+    """Return what a component with this key calls for each of its triggers: each is noted, for `take(heard(key, name))`."""
+    presses = noted()
+
+    def listen(name: str) -> Callable[[], None]:
+        def told() -> None:
+            state = st.session_state.get(key)
+            value = state.get(name) if isinstance(state, Mapping) else None
+            if value is not None:
+                note(presses, heard(key, name), value)
+
+        return told
+
+    return {f"on_{name}_change": listen(name) for name in names}
+
+
+def heard(key: str, name: str) -> str:
+    """Return the key under which the trigger `name` of the component `key` is noted."""
+    return f"{key} {name}"
+
+
+def over() -> None:
+    """Forget what nobody took: the page has been drawn to its end, and what was pressed is not on it any more."""
+    noted().clear()

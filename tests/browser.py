@@ -27,7 +27,7 @@ from playwright.sync_api import Browser, FilePayload, Locator, Page, Request, ex
 from opstore.app import App, Settings
 from opstore.service import NewOperation
 from tests.fault_tools import nursery
-from tests.ports import free_port
+from tests.ports import free_port, listens
 
 ROOT = Path(__file__).resolve().parents[1]
 #: The longest wait for one thing to appear, in milliseconds: a video of a second takes 1 to 5 s on two busy cores, and 30 s where
@@ -102,7 +102,7 @@ class Server:
 
     def _wait(self) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while not self._answers():
+        while not (self._answers() and listens(self.pid, self.port)):
             assert not self._ended(0.05), f"the server ended: {self.log()}"
             assert time.monotonic() < deadline, f"the server does not answer: {self.log()}"
 

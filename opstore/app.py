@@ -132,7 +132,7 @@ def care_of(settings: Settings, store: Store) -> Care:
         store,
         Index(store),
         Trash(store),
-        PreferenceFile(Folder(settings.data)).load,
+        PreferenceFile(Folder(settings.data)).trusted,
         providers=functools.cache(lambda: _providers(settings, _table(settings.data))),
         policy=settings.policy,
     )
@@ -189,7 +189,7 @@ class App:
         jobs = JobFolder(self.store.pending, self.store.cache / "progress")
         self.index = Index(self.store)
         lineage = Lineage(self.store, self.index)
-        self._budget = Budget(self.store, jobs, self._preferences.load)
+        self._budget = Budget(self.store, jobs, self._preferences.trusted)
         self._providers = _providers(settings, table)
         around = Surroundings(
             store=self.store,
@@ -216,7 +216,7 @@ class App:
                 self.store,
                 self.index,
                 trash,
-                self._preferences.load,
+                self._preferences.trusted,
                 providers=lambda: self._providers,
                 policy=settings.policy,
             ),
@@ -254,6 +254,8 @@ class App:
 
     def start(self) -> None:
         """Begin to work in the background."""
+        if damage := self.service.settings_damage():
+            log.warning("%s", damage)
         self.index.start()
         self.thumbnails.start()
         self.runner.start()

@@ -1,26 +1,29 @@
 """Money that may still be spent: no paid request leaves once a day's or a month's budget would be passed, in any process.
 
-Spent is what the sidecars say, on the day in UTC on which the operation ended; what is under way counts with its estimate, and so
-does what may have been billed without anybody knowing (`unknown`, or an end whose cost is not known). A model without a price
-counts nothing, but is stopped like any other once a budget is used up.
+Spent is what the sidecars say, those in the trash too, on the day in UTC on which the operation ended; what is under way counts
+with its estimate, and so does what may have been billed without anybody knowing (`unknown`, or an end whose cost is not known). A
+model without a price counts nothing, but is stopped like any other once a budget is used up. Where the limits themselves
+cannot be read, nothing that costs money passes.
 """
 
 from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from opstore.errors import BudgetReached, OpstoreError, said
+from opstore.errors import BudgetReached, BudgetReachedUnpriced, OperationNotFound, OpstoreError, said
 from opstore.files import Folder
 from opstore.jobs import Job, JobFolder, Step
 from opstore.names import parse_name
 from opstore.operation import parse_time
 from opstore.preferences import Preferences
 from opstore.store import Store
+from opstore.trash import Trash
 
 #: An operation may wait this long in the queue before it ends: its id is from the day on which it was asked for.
 WAITING = timedelta(days=7)
@@ -53,11 +56,12 @@ class Budget:
         preferences: Callable[[], Preferences],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Count the operations of `store` and `jobs` against the limits that `preferences` holds."""
+        """Count the operations of `store` and `jobs` against the limits of `preferences`, which raises SettingsDamaged."""
         self._store = store
         self._jobs = jobs
         self._preferences = preferences
         self._clock = clock
+        self._trash = Trash(store)
         self._gate = Folder(store.root)
         # An operation that has ended keeps its cost: each sidecar is read once a process.
         self._paid: dict[str, _Paid] = {}
@@ -69,7 +73,8 @@ class Budget:
         # Records before sidecars: a job that ends meanwhile is counted once at least, and below not twice.
         underway = self._jobs.all()
         oldest = f"{now.replace(day=1) - WAITING:%Y%m%d}"
-        ended = {name for name in map(_sidecar_id, self._store.operations.names(), itertools.repeat(oldest)) if name}
+        names = (*self._store.operations.names(), *self._trash.folder.names())
+        ended = {name for name in map(_sidecar_id, names, itertools.repeat(oldest)) if name}
         paid = [self._of(operation_id) for operation_id in ended]
         own = without.operation_id if without else None
         bound = sum(_bound(job) for job in underway if job.operation_id not in ended and job.operation_id != own)
@@ -79,23 +84,28 @@ class Budget:
             bound=bound + (_behind(without) if without else 0.0),
         )
 
-    def check(self, estimates: Sequence[float], *, without: Job | None = None) -> None:
-        """Raise BudgetReached if a paid request of these estimated step costs (0 where unknown) must not be made now."""
+    def check(self, estimates: Sequence[float | None], *, without: Job | None = None) -> None:
+        """Raise BudgetReached if a paid request of these estimated step costs (None where unknown) must not be made now.
+
+        Raise SettingsDamaged where nobody knows what the limits are.
+        """
         limits = self._preferences()
         if limits.daily_budget is None and limits.monthly_budget is None:
             return
         spent = self.spending(without)
-        wanted = sum(estimates)
+        wanted = sum(amount or 0.0 for amount in estimates)
         day, month = (limits.daily_budget, spent.today, said("day")), (limits.monthly_budget, spent.month, said("month"))
         for limit, used, period in (day, month):
             if limit is not None and (used + spent.bound >= limit or used + spent.bound + wanted > limit + 1e-9):
-                raise BudgetReached(period=period, limit=f"{limit:.2f}", used=f"{used + spent.bound:.2f}", wanted=f"{wanted:.2f}")
+                kind = BudgetReachedUnpriced if None in estimates else BudgetReached
+                amounts = {"limit": limit, "used": used + spent.bound, "wanted": wanted}
+                raise kind(period=period, **{name: _written(amount) for name, amount in amounts.items()})
 
     @contextlib.contextmanager
     def admitted(self, job: Job) -> Iterator[None]:
         """Hold the one gate of the data folder while a job's record says that its paid step is about to be sent.
 
-        Raise BudgetReached where it must not be: two processes cannot both pass with money for one.
+        Raise BudgetReached or SettingsDamaged where it must not be: two processes cannot both pass with money for one.
         """
         if not is_paid(job.step):
             yield
@@ -107,13 +117,21 @@ class Budget:
     def _of(self, operation_id: str) -> _Paid:
         if operation_id not in self._paid:
             try:
-                sidecar = self._store.get_operation_metadata(operation_id)
+                sidecar = self._sidecar(operation_id)
             except OpstoreError:
                 return _Paid(operation_id[:8], 0.0)  # damaged: nothing can be counted, and verify() lists it
             ended = parse_time(sidecar.get("completedAt"))
             day = f"{ended.astimezone(UTC):%Y%m%d}" if ended else operation_id[:8]
             self._paid[operation_id] = _Paid(day, spent_on(sidecar))
         return self._paid[operation_id]
+
+    def _sidecar(self, operation_id: str) -> Mapping[str, Any]:
+        with contextlib.suppress(OperationNotFound):
+            return self._store.get_operation_metadata(operation_id)
+        with contextlib.suppress(OperationNotFound):
+            if (sidecar := self._trash.find(operation_id).sidecar) is not None:
+                return sidecar
+        return self._store.get_operation_metadata(operation_id)  # restored at this very moment
 
 
 def is_paid(step: Step) -> bool:
@@ -133,6 +151,18 @@ def spent_on(sidecar: Mapping[str, Any]) -> float:
     )
 
 
+def rounded_up(amount: float) -> float:
+    """Return an amount with two decimals, a small one with two digits that count: never less than it is, and so never nothing."""
+    digits = 2 if amount >= 0.1 or not amount else min(6, 1 - math.floor(math.log10(amount)))
+    unit = float(10**digits)
+    return math.ceil(round(amount * unit, 6)) / unit
+
+
+def _written(amount: float) -> str:
+    whole, _, part = f"{rounded_up(amount):.6f}".rstrip("0").partition(".")
+    return f"{whole}.{part:0<2}"
+
+
 def _asked(known: Mapping[str, Any]) -> float:
     """Return what a language model was paid for the analysis that led to an operation."""
     analysis = known.get("workflowAnalysis")
@@ -150,8 +180,8 @@ def _behind(job: Job) -> float:
     return sum(_first(_dollars(step.cost), _dollars(step.estimate)) for step in job.steps[: job.current])
 
 
-def _estimate(step: Step) -> float:
-    return _first(_dollars(step.estimate))
+def _estimate(step: Step) -> float | None:
+    return _dollars(step.estimate)
 
 
 def _first(*amounts: float | None) -> float:

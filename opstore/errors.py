@@ -15,6 +15,8 @@ OpstoreError
 │   ├── NotADemo
 │   ├── InvalidQuery             with the place of the mistake: `position`, `length`
 │   └── BudgetReached
+│       └── BudgetReachedUnpriced
+├── SettingsDamaged              what people chose cannot be read: nothing is paid, and nothing deleted by a rule
 ├── OperationNotFound
 │   └── FileMissing
 ├── OperationExists              the id is taken by other content
@@ -192,6 +194,20 @@ class BudgetReached(InvalidInput):
     """
 
     status = 402
+
+
+class BudgetReachedUnpriced(BudgetReached):
+    """The budget for the {period} is ${limit}: ${used} are spent or under way, and what this would cost is not known.
+    Nothing was sent. Raise the budget in the settings, or wait for the next {period}.
+    """
+
+
+class SettingsDamaged(OpstoreError):
+    """The settings file {name} is damaged: {reason}. Until it is mended, nothing is sent that costs money, and nothing is removed
+    by itself. Look through Settings and save them, or mend the file by hand.
+    """
+
+    status = 503
 
 
 class OperationNotFound(OpstoreError):

@@ -1,4 +1,8 @@
-"""What people chose in the settings page: one small file in the data folder, never a secret; unreadable means the defaults."""
+"""What people chose in the settings page: one small file in the data folder, never a secret.
+
+A file that is damaged stops what the settings guard: nothing is paid, nothing leaves by a rule, and nothing is written over it,
+until somebody mends it on purpose; the damaged one is kept.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from opstore.errors import FileMissing, InvalidSetting, OperationBusy, OperationExists, OpstoreError, said
+from opstore.errors import FileMissing, InvalidSetting, OperationBusy, OperationExists, OpstoreError, SettingsDamaged, said
 from opstore.files import Folder, digest, is_passing
 
-NAME = "settings.json"
+NAME, KEPT_AS = "settings.json", "settings.damaged.json"
 #: More than this is not a file of settings.
 MAX_BYTES = 1_000_000
 #: Of how many days, weeks and months the newest backup stays where nothing else was chosen, and what can be chosen at most.
@@ -83,57 +87,84 @@ class PreferenceFile:
 
     def load(self) -> Preferences:
         """Return the settings; what is missing or cannot be used is the default."""
-        try:
-            return _decoded(self._folder.read(NAME, MAX_BYTES))
-        except OpstoreError as error:
-            if is_passing(error):  # a budget must not fall away because a process is short of files for a moment
-                raise
-            return Preferences()
+        return self._found().chosen
 
-    def save(self, **changes: Any) -> Preferences:
-        """Change some settings durably and return them all; raise InvalidSetting for a value that makes no sense."""
+    def trusted(self) -> Preferences:
+        """Return the settings for what costs money or deletes; raise SettingsDamaged where they are not what somebody chose."""
+        found = self._found()
+        if found.damage is not None:
+            raise SettingsDamaged(name=NAME, reason=found.damage)
+        return found.chosen
+
+    def damage(self) -> str | None:
+        """Return what is wrong with the file, None where nothing is."""
+        return self._found().damage
+
+    def save(self, *, mend: bool = False, **changes: Any) -> Preferences:
+        """Change some settings durably and return them all; raise InvalidSetting for a value that makes no sense.
+
+        A damaged file raises SettingsDamaged, unless this is to `mend` it: then what can still be read of it stays, and the file
+        itself is kept as `settings.damaged.json`.
+        """
         unknown = set(changes) - {item.name for item in fields(Preferences)}
         if unknown:
             raise InvalidSetting(name=min(unknown), reason=said("there is no setting of that name"))
         self._folder.make()
         while True:
-            before = self._stored()
-            chosen = replace(_decoded(before or b""), **changes)
+            found = self._found()
+            if found.damage is not None and not mend:
+                raise SettingsDamaged(name=NAME, reason=found.damage)
+            chosen = replace(found.chosen, **changes)
             data = json.dumps(asdict(chosen), indent=2).encode() + b"\n"
             try:
-                if before is None:
+                if found.damage is not None:
+                    self._folder.keep(NAME, KEPT_AS)
+                    self._folder.replace("settings", NAME, data, None)
+                elif found.data is None:
                     self._folder.create("settings", [{NAME: data}])
                 else:
-                    self._folder.replace("settings", NAME, data, digest(before))
+                    self._folder.replace("settings", NAME, data, digest(found.data))
                 return chosen
             except (OperationExists, OperationBusy, FileMissing):
                 continue  # another process changed another setting meanwhile: both changes count
 
-    def _stored(self) -> bytes | None:
+    def _found(self) -> _Found:
         try:
-            return self._folder.read(NAME)
+            data = self._folder.read(NAME, MAX_BYTES)
         except FileMissing:
-            return None
+            return _Found(None, Preferences())
+        except OpstoreError as error:
+            if is_passing(error):  # a budget must not fall away because a process is short of files for a moment
+                raise
+            return _Found(None, Preferences(), str(error))
+        return _decoded(data)
 
 
-def _decoded(data: bytes) -> Preferences:
-    known = Preferences()
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the file holds: its bytes, the settings as far as they can be used, and what is wrong with it."""
+
+    data: bytes | None
+    chosen: Preferences
+    damage: str | None = None
+
+
+def _decoded(data: bytes) -> _Found:
+    if len(data) > MAX_BYTES:
+        return _Found(data, Preferences(), said("it is too large"))
     try:
-        stored = json.loads(data) if len(data) <= MAX_BYTES else None
+        stored = json.loads(data)
     except (ValueError, RecursionError):
-        return known
+        return _Found(data, Preferences(), said("it is no JSON"))
+    if not isinstance(stored, dict):
+        return _Found(data, Preferences(), said("it is no table of settings"))
+    known, damage = Preferences(), None
     for item in fields(Preferences):
-        if isinstance(stored, dict) and item.name in stored:
-            known = _with(known, item.name, stored[item.name])
-    return known
-
-
-def _with(known: Preferences, name: str, value: Any) -> Preferences:
-    try:
-        if name == "models":
-            value = {key: item for key, item in value.items() if isinstance(item, str)}
-        if name == "backup_keep" and isinstance(value, list):
-            value = tuple(value)
-        return replace(known, **{name: value})
-    except (InvalidSetting, TypeError, AttributeError):
-        return known
+        if item.name in stored:
+            value: Any = stored[item.name]
+            changed: dict[str, Any] = {item.name: tuple(value) if isinstance(value, list) else value}
+            try:
+                known = replace(known, **changed)
+            except (InvalidSetting, TypeError):
+                damage = damage or said("the value of {name} cannot be used", name=item.name)
+    return _Found(data, known, damage)

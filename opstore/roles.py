@@ -59,7 +59,7 @@ ACTS: Mapping[str, frozenset[str]] = {
     "shares": CREATOR,
     "shares.rotate": ADMIN,
     # looking after it
-    "preferences": LOOK,
+    **dict.fromkeys(("preferences", "settings_damage"), LOOK),
     **dict.fromkeys(("care", "change_preferences"), ADMIN),
 }
 #: A path that leads to where the paths begin.

@@ -20,7 +20,16 @@ from opstore.budget import Budget, Spending
 from opstore.care import Care
 from opstore.comparing.kept import Comparisons
 from opstore.curation import Curation
-from opstore.errors import DamagedOperation, FileMissing, InputTooLarge, InvalidRequest, OpstoreError, UnsupportedMedia, said
+from opstore.errors import (
+    DamagedOperation,
+    FileMissing,
+    InputTooLarge,
+    InvalidRequest,
+    OpstoreError,
+    SettingsDamaged,
+    UnsupportedMedia,
+    said,
+)
 from opstore.exports import Exports
 from opstore.index import MAX_PAGE, Index, Row
 from opstore.index.language import with_values
@@ -282,9 +291,9 @@ class Service:
         return [step.model.estimate(step.operation_type, step.parameters) for step in steps]
 
     def afford(self, costs: Sequence[Cost | None]) -> None:
-        """Raise BudgetReached where steps of these estimated costs together must not be asked for; what is free always may."""
+        """Raise BudgetReached or SettingsDamaged where steps of these estimated costs must not be asked for; what is free may."""
         if any(cost is None or cost.amount or cost.estimated for cost in costs):
-            self._budget.check([cost.amount or 0.0 if cost else 0.0 for cost in costs])
+            self._budget.check([cost.amount if cost else None for cost in costs])
 
     # -- following -------------------------------------------------------------------------------------------------------
 
@@ -403,9 +412,17 @@ class Service:
         """Return what people chose."""
         return self._preferences.load()
 
-    def change_preferences(self, **changes: Any) -> Preferences:
-        """Change settings; raise InvalidSetting for a value that makes no sense."""
-        return self._preferences.save(**changes)
+    def settings_damage(self) -> SettingsDamaged | None:
+        """Return why nothing that costs money is done now, None where the settings can be trusted."""
+        try:
+            self._preferences.trusted()
+        except SettingsDamaged as damage:
+            return damage
+        return None
+
+    def change_preferences(self, *, mend: bool = False, **changes: Any) -> Preferences:
+        """Change settings; raise InvalidSetting for a value that makes no sense, SettingsDamaged unless it is to `mend` them."""
+        return self._preferences.save(mend=mend, **changes)
 
     def spending(self) -> Spending:
         """Return what was spent today and this month, and what is bound by operations under way."""

@@ -1,12 +1,13 @@
 """Sign-ins that have ended before their cookie has: who signs out in one window is out in every other, a copied cookie too.
 
 `signed-out.json` in the data folder has a hash of each such sign-in and when it ended, for as long as a cookie could live; whose
-it was cannot be told from it.
+it was cannot be told from it. Where the file is damaged, whose sign-in has ended is not known: all that were there have ended.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +16,11 @@ from opstore.errors import FileMissing, OperationBusy, OperationExists, OpstoreE
 from opstore.files import Folder, digest, is_passing
 from opstore.operation import parse_time, timestamp
 
-NAME = "signed-out.json"
+log = logging.getLogger("opstore.signouts")
+
+NAME, KEPT_AS = "signed-out.json", "signed-out.damaged.json"
+#: Stands in the file for every sign-in up to a time.
+_ALL = "all"
 MAX_BYTES = 4_000_000
 #: A day longer than the cookie of the sign-in lives.
 KEPT = timedelta(days=31)
@@ -42,14 +47,9 @@ class SignOuts:
         for attempt in range(_ATTEMPTS if key else 0):
             data = self._read()
             oldest = self._clock() - KEPT
-            known = {name: at for name, at in _decoded(data).items() if (parse_time(at) or oldest) > oldest}
-            fresh = json.dumps(known | {str(key): timestamp(self._clock())}, indent=1).encode() + b"\n"
+            known = {name: at for name, at in self._known(data).items() if (parse_time(at) or oldest) > oldest}
             try:
-                self._folder.make()
-                if data is None:
-                    self._folder.create("signed-out", [{NAME: fresh}], private=True)
-                else:
-                    self._folder.replace("signed-out", NAME, fresh, digest(data), private=True)
+                self._write(data, known | {str(key): timestamp(self._clock())})
                 return
             except (OperationExists, OperationBusy, FileMissing):
                 if attempt == _ATTEMPTS - 1:
@@ -58,16 +58,40 @@ class SignOuts:
 
     def has(self, claims: Mapping[str, Any]) -> bool:
         """Say whether the sign-in with these claims has ended."""
-        key = _key(claims)
-        return key is not None and key in _decoded(self._read())
+        key, known = _key(claims), self._known(self._read())
+        if (all_until := parse_time(known.get(_ALL))) is not None:
+            began = claims.get("iat")
+            if not isinstance(began, int | float) or began <= all_until.timestamp():
+                return True
+        return key is not None and key in known
+
+    def _known(self, data: bytes | None) -> dict[str, str]:
+        """Return the ended sign-ins; where the file does not tell them, end all that there are, durably, and keep the file."""
+        try:
+            return {} if data is None else _decoded(data)
+        except ValueError:
+            log.warning("%s is damaged: everybody has to sign in again; it is kept as %s", NAME, KEPT_AS)
+            known = {_ALL: timestamp(self._clock())}
+            self._folder.keep(NAME, KEPT_AS)
+            self._folder.replace("signed-out", NAME, _encoded(known), None, private=True)
+            return known
+
+    def _write(self, before: bytes | None, known: Mapping[str, str]) -> None:
+        self._folder.make()
+        if before is None:
+            self._folder.create("signed-out", [{NAME: _encoded(known)}], private=True)
+        else:
+            self._folder.replace("signed-out", NAME, _encoded(known), digest(before), private=True)
 
     def _read(self) -> bytes | None:
         try:
             return self._folder.read(NAME, MAX_BYTES)
+        except FileMissing:
+            return None
         except OpstoreError as error:
             if is_passing(error):  # a moment without open files must not let anybody in again
                 raise
-            return None
+            return b""  # a link, or not ours to read
 
 
 def _key(claims: Mapping[str, Any]) -> str | None:
@@ -76,9 +100,16 @@ def _key(claims: Mapping[str, Any]) -> str | None:
     return digest(json.dumps([claims.get(name) for name in (*_WHOSE, *_OWN)], default=str).encode())
 
 
-def _decoded(data: bytes | None) -> dict[str, str]:
+def _encoded(known: Mapping[str, str]) -> bytes:
+    return json.dumps(known, indent=1).encode() + b"\n"
+
+
+def _decoded(data: bytes) -> dict[str, str]:
+    """Return what the file says; raise ValueError where that is not all there was."""
     try:
-        found = json.loads(data or b"{}")
-    except (ValueError, RecursionError):
-        return {}
-    return {key: at for key, at in found.items() if isinstance(at, str)} if isinstance(found, dict) else {}
+        found = json.loads(data)
+    except RecursionError:
+        raise ValueError("nested") from None
+    if not isinstance(found, dict) or any(parse_time(at) is None for at in found.values()):
+        raise ValueError("no times by sign-in")
+    return found

@@ -34,7 +34,7 @@ class Problem:
     name: str
     operation_id: str | None
     detail: str
-    folder: Literal["operations", "pending", "packed"] = "operations"
+    folder: Literal["operations", "pending", "packed", "root"] = "operations"
 
 
 def verify(operations: Folder, pending: Folder, *, deep: bool = False) -> list[Problem]:

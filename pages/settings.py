@@ -22,6 +22,9 @@ if service.person != LOCAL:
     signin.sign_out(service.person, "page", app.settings)
 if not mine:
     parts.note(_("You see how opstore is set. To change that takes the role admin."))
+if damage := service.settings_damage():
+    parts.show_error(damage)
+    parts.note(_("What can still be read of it is below; saving writes a new file, and keeps the damaged one beside it."))
 st.subheader(_("Provider"))
 if app.settings.token:
     parts.note(_("A Replicate token is set. It is read from the environment, and is never shown, stored or logged."))
@@ -80,6 +83,7 @@ with st.form("settings", border=False):
     if parts.submit(_("Save"), type="primary", disabled=not mine, key="settings-save"):
         try:
             service.change_preferences(
+                mend=damage is not None,
                 provider=provider,
                 daily_budget=daily,
                 monthly_budget=monthly,

@@ -152,6 +152,10 @@ def test_the_budget_holds_here_too(app: App, client: TestClient) -> None:
     with client_of(app) as client:
         before = stored(app)
         assert "budget" in refused(client.post(EDIT, data={"prompt": "blue"}, files=images(PNG)), 402)
+        for key in ({}, {"Idempotency-Key": "one"}, {"Idempotency-Key": "one"}):
+            assert "budget" in refused(client.post(SMART, data={"prompt": "a sea"}, headers=key), 402)
+        (app.settings.data / "settings.json").write_text("{")
+        assert "settings.json is damaged" in refused(client.post(SMART, data={"prompt": "a sea"}), 503)
         assert stored(app) == before
 
 

@@ -93,9 +93,22 @@ def test_the_settings_hold_the_budget_and_never_the_token(windows: Windows, remo
         assert json.loads((remote.data / "settings.json").read_text())["daily_budget"] == 0.01
         visitor.open()
         visitor.ask("a picture too dear")
-        expect(page.get_by_text("The budget for the day is $0.01", exact=False).first).to_be_visible()
+        refusal = page.get_by_text("The budget for the day is $0.01", exact=False)
+        expect(refusal).to_have_count(1)
+        visitor.ask("a picture too dear")
+        visitor.settle()
+        expect(refusal).to_have_count(1)
+        (remote.data / "settings.json").write_text("{")
+        visitor.ask("another")
+        expect(page.get_by_text("The settings file settings.json is damaged", exact=False)).to_have_count(1)
+        visitor.open("/settings")
+        expect(page.get_by_text("The settings file settings.json is damaged", exact=False)).to_be_visible()
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_text("Saved.")).to_be_visible()
+        expect(page.get_by_text("The settings file settings.json is damaged", exact=False)).to_have_count(0)
+    assert (remote.data / "settings.damaged.json").read_text() == "{"
     assert standin.accepted == 0
-    assert not remote.jobs()
+    assert not remote.jobs() and not list((remote.data / "operations").glob("*.json"))
 
 
 def test_an_edit_then_video_of_a_photo_shows_both_steps_and_their_cost(

@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from opstore.app import App
-from opstore.budget import Budget, spent_on
-from opstore.errors import BudgetReached
+from opstore.budget import Budget, rounded_up, spent_on
+from opstore.errors import BudgetReached, SettingsDamaged
+from opstore.generation import SmartRequest
+from opstore.jobs import runner
 from opstore.operation import timestamp
+from opstore.providers.models import Cost
 from opstore.service import NewOperation
 from tests.job_programs import CANARY, WARM, Place, admit_when_told, ask, ended, finish, folder, start, until
 from tests.replicate_standin import StandIn
@@ -115,6 +118,57 @@ def test_a_budget_of_nothing_lets_only_what_is_free_pass(app: App) -> None:
     free = app.service.create(NewOperation("text_to_image", "stars", provider="local"))
     operation = ended(app, free)
     assert operation.status == "stored" and operation.sidecar["cost"]["amount"] == 0
+
+
+def test_damaged_settings_pay_nothing_until_they_are_mended_and_what_is_free_goes_on(
+    standin: StandIn, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "REST_SECONDS", 0.05)
+    app.service.change_preferences(daily_budget=5.0, retention_days=1)
+    queued = ask(app, **FIVE)
+    (app.store.root / "settings.json").write_bytes(b'{"daily_budget": 5.0, "mon')
+    app.runner.start()
+    for models in (FIVE, UNPRICED):
+        with pytest.raises(SettingsDamaged, match=r"settings\.json is damaged"):
+            ask(app, **models)
+        with pytest.raises(SettingsDamaged):
+            app.generation.execute(SmartRequest("a sea", provider="replicate", models=models["models"]))
+    with pytest.raises(SettingsDamaged):
+        app.service.care.retain()
+    free = ended(app, app.service.create(NewOperation("text_to_image", "stars", provider="local")))
+    assert free.status == "stored"
+    until(lambda: "damaged" in folder(app).progress(queued).note)
+    assert standin.accepted == 0 and folder(app).get(queued).state == "queued"
+    app.service.change_preferences(mend=True, daily_budget=5.0)
+    assert ended(app, queued).status == "stored", "asked for before, and paid when it may be"
+    with pytest.raises(BudgetReached):
+        ask(app, **FIVE)
+
+
+def test_a_refusal_is_told_in_amounts_that_agree_and_leaves_nothing_behind(app: App) -> None:
+    app.service.change_preferences(daily_budget=5.0)
+    paid(app, f"{datetime.now(UTC):%Y%m%d}000000_00000001", datetime.now(UTC), 4.9975)
+    for amount, told in ((0.003, r"\$5\.00: \$5\.00 are .* would cost about \$0\.003\."), (12.001, r"about \$12\.01\.")):
+        with pytest.raises(BudgetReached, match=told):
+            app.service.afford([Cost(amount, "USD", "a price", True)])
+    paid(app, f"{datetime.now(UTC):%Y%m%d}000000_00000002", datetime.now(UTC), 0.01)
+    before = app.store.operations.names()
+    for _ in range(3):
+        with pytest.raises(BudgetReached, match="what this would cost is not known"):
+            app.generation.execute(SmartRequest("a sea", provider="replicate", **UNPRICED))
+    assert app.store.operations.names() == before
+    assert [rounded_up(amount) for amount in (0.0, 0.00306, 0.3, 4.991, 1e-9)] == [0.0, 0.0031, 0.3, 5.0, 0.000001]
+
+
+def test_what_was_paid_stays_paid_in_the_trash(app: App) -> None:
+    app.service.change_preferences(daily_budget=5.0)
+    operation_id = f"{datetime.now(UTC):%Y%m%d}000000_00000001"
+    paid(app, operation_id, datetime.now(UTC), 5.0)
+    app.service.curation.put_in_trash([operation_id])
+    fresh = budget_at(app, datetime.now(UTC))
+    assert fresh.spending().today == 5.0
+    with pytest.raises(BudgetReached):
+        fresh.check([0.1])
 
 
 def test_what_may_have_been_billed_counts_with_its_estimate(standin: StandIn, app: App) -> None:

@@ -1,4 +1,4 @@
-"""Settings that people change: kept, checked, shared by processes, and never a reason for anything to stop."""
+"""Settings that people change: kept, checked, shared by processes; where the file is damaged, what it guards stops."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from opstore.errors import InvalidSetting
+from opstore.errors import InvalidSetting, SettingsDamaged, StorageError
 from opstore.files import Folder
 from opstore.preferences import NAME, PreferenceFile, Preferences
 
@@ -75,43 +75,62 @@ STORED = [(name, value) for name, values in BAD[:-1] for value in values if valu
 
 
 @pytest.mark.parametrize(("name", "value"), STORED)
-def test_a_stored_value_that_makes_no_sense_is_the_default_and_the_others_count(
+def test_a_stored_value_that_makes_no_sense_is_damage_and_the_others_are_still_shown(
     settings: PreferenceFile, tmp_path: Path, name: str, value: Any
 ) -> None:
     settings.save(**CHOSEN)
     path = tmp_path / "data" / NAME
     path.write_text(json.dumps(CHOSEN | {name: value, "of a newer version": 1}))
-    loaded = asdict(settings.load())
-    expected: Any = {} if name == "models" else getattr(Preferences(), name)
-    assert loaded == CHOSEN | {name: expected}
-    settings.save(parallel=2)
-    assert json.loads(path.read_text())["parallel"] == 2
+    assert asdict(settings.load()) == CHOSEN | {name: getattr(Preferences(), name)}
+    refused_until_mended(settings, path, name)
+    assert asdict(settings.load()) == CHOSEN | {name: getattr(Preferences(), name), "parallel": 2}
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"{", b"null", b"[]", b"5", b'"x"', b"\xff\xfe", b"[" * 100_000, b'{"parallel": 1' + b"0" * 5_000 + b"}"]
-)
-def test_a_file_of_junk_means_the_defaults_and_can_be_saved_over(
-    settings: PreferenceFile, tmp_path: Path, content: bytes
-) -> None:
-    settings.save(parallel=7)
-    (tmp_path / "data" / NAME).write_bytes(content)
+def refused_until_mended(settings: PreferenceFile, path: Path, says: str = "") -> None:
+    """Nothing trusts the file, nothing but a mending is written over it, and what was there is kept."""
+    before = path.read_bytes()
+    assert says in str(settings.damage())
+    for act in (settings.trusted, lambda: settings.save(parallel=2)):
+        with pytest.raises(SettingsDamaged, match=f"settings.json is damaged: .*{says}"):
+            act()
+    assert path.read_bytes() == before
+    mended = settings.save(parallel=2, mend=True)
+    assert settings.damage() is None and settings.trusted() == mended and mended.parallel == 2
+    assert (path.parent / "settings.damaged.json").read_bytes() == before
+
+
+JUNK = [b"", b"{", b'{"daily_budget": 5.0, "mon', b"null", b"[]", b"5", b'"x"', b"\xff\xfe", b"[" * 100_000]
+JUNK += [b'{"parallel": 1' + b"0" * 5_000 + b"}", b'{"parallel": 9' + b" " * 2_000_000 + b"}"]
+
+
+@pytest.mark.parametrize("content", JUNK)
+def test_a_file_of_junk_is_no_settings_without_limits(settings: PreferenceFile, tmp_path: Path, content: bytes) -> None:
+    settings.save(daily_budget=7)
+    path = tmp_path / "data" / NAME
+    path.write_bytes(content)
     assert settings.load() == Preferences()
-    assert settings.save(parallel=3) == settings.load() == Preferences(parallel=3)
-
-
-def test_a_huge_file_is_not_settings(settings: PreferenceFile, tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / NAME).write_bytes(b'{"parallel": 9' + b" " * 2_000_000 + b"}")
-    assert settings.load() == Preferences()
+    refused_until_mended(settings, path)
+    path.write_bytes(content)
+    settings.save(mend=True)
+    assert len(list(path.parent.glob("settings.damaged.json*"))) == 2, "each damaged one is kept"
 
 
 def test_a_link_in_its_place_is_not_followed(settings: PreferenceFile, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    outside = tmp_path / "outside.json"
+    outside, path = tmp_path / "outside.json", tmp_path / "data" / NAME
     outside.write_text('{"parallel": 9}')
-    (tmp_path / "data" / NAME).symlink_to(outside)
+    path.symlink_to(outside)
     assert settings.load() == Preferences()
+    refused_until_mended(settings, path)
+    assert outside.read_text() == '{"parallel": 9}' and not path.is_symlink()
+
+
+def test_what_is_no_file_at_all_is_left_to_whoever_put_it_there(settings: PreferenceFile, tmp_path: Path) -> None:
+    (tmp_path / "data" / NAME).mkdir(parents=True)
+    with pytest.raises(SettingsDamaged):
+        settings.trusted()
+    with pytest.raises(StorageError):
+        settings.save(mend=True, parallel=3)
 
 
 def test_the_folder_s_name_taken_by_a_file_means_the_defaults(settings: PreferenceFile, tmp_path: Path) -> None:

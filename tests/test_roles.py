@@ -23,7 +23,7 @@ from opstore.generation.request import SmartRequest
 from opstore.people import RoleBook, RoleFile
 from opstore.roles import ACTS, LOCAL, ROLES, Person, acting, allowed
 from opstore.service import NewOperation, Service
-from opstore.signouts import KEPT, NAME, SignOuts
+from opstore.signouts import KEPT, KEPT_AS, NAME, SignOuts
 from tests.job_programs import until
 from tests.samples import ID, PNG
 
@@ -296,10 +296,26 @@ def test_a_sign_in_that_has_ended_is_known_until_its_cookie_has_too(tmp_path: Pa
     now[0] += KEPT + timedelta(seconds=1)
     ended.note(mine | {"nonce": "z"})
     assert not ended.has(mine) and ended.has(mine | {"nonce": "z"})
-    (tmp_path / NAME).write_bytes(b"[" * 9_000)
-    assert not ended.has(mine)
-    ended.note(mine)
-    assert ended.has(mine)
+
+
+@pytest.mark.parametrize("junk", [b"", b"{", b"[" * 9_000, b"[]", b"null", b"\xff", b'{"x": 5}', b'{"x": "some day"}', None])
+def test_where_it_is_not_known_which_sign_ins_have_ended_all_have_that_were_there(tmp_path: Path, junk: bytes | None) -> None:
+    now = datetime(2026, 11, 25, tzinfo=UTC)
+    ended = SignOuts(Folder(tmp_path), lambda: now)
+    began = int(now.timestamp())
+    mine, other, unsaid = ({"iss": "https://a.test", "sub": sub, "nonce": "x"} for sub in "123")
+    ended.note(mine | {"iat": began - 60})
+    if junk is None:
+        (tmp_path / NAME).rename(tmp_path / "elsewhere")
+        (tmp_path / NAME).symlink_to("elsewhere")
+    else:
+        (tmp_path / NAME).write_bytes(junk)
+    for claims_ in (mine | {"iat": began - 60}, other | {"iat": began - 5}, unsaid, unsaid | {"iat": "x"}):
+        assert ended.has(claims_)
+    assert not ended.has(other | {"iat": began + 1}), "who signs in anew is in"
+    ended.note(other | {"iat": began + 1})
+    assert ended.has(other | {"iat": began + 1}) and ended.has(mine | {"iat": began - 60})
+    assert (tmp_path / KEPT_AS).is_symlink() if junk is None else (tmp_path / KEPT_AS).read_bytes() == junk
 
 
 @pytest.mark.parametrize("verified", [False, None, "false", "True", 1, "yes"])

@@ -72,7 +72,7 @@ class Care:
         policy: FetchPolicy = DEFAULT_POLICY,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Take care of `store`; nothing happens before it is asked for."""
+        """Take care of `store`; nothing happens before it is asked for. `preferences` raises SettingsDamaged."""
         self.store = store
         self.index = index
         self.trash = trash

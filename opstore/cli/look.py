@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from opstore.cli.common import count, print_json, printable, store_of, verb
+from opstore.cli.common import count, print_json, printable, settings_of, store_of, verb
 from opstore.errors import (
     DamagedOperation,
     InvalidQuery,
@@ -20,8 +20,12 @@ from opstore.errors import (
     UnsafeFile,
     said,
 )
+from opstore.files import Folder
 from opstore.operation import Operation
+from opstore.preferences import NAME as SETTINGS
+from opstore.preferences import PreferenceFile
 from opstore.store import Store
+from opstore.verify import Problem
 
 if TYPE_CHECKING:
     from opstore.index import Count, Index, Row
@@ -165,6 +169,8 @@ def _cost(operation: Operation) -> str | None:
 
 def _verify(options: argparse.Namespace) -> int:
     problems = store_of(options).verify(deep=options.deep)
+    if damage := PreferenceFile(Folder(settings_of(options).data)).damage():
+        problems.append(Problem("unparsable", SETTINGS, None, damage, "root"))
     if options.json:
         print_json({"success": not problems, "count": len(problems), "problems": [asdict(problem) for problem in problems]})
     else:

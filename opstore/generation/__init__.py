@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from opstore import media
-from opstore.errors import BudgetReached, InvalidMetadata, InvalidRequest, OpstoreError, StorageError, said
+from opstore.errors import BudgetReached, InvalidMetadata, InvalidRequest, OpstoreError, SettingsDamaged, StorageError, said
 from opstore.generation.remix import Remix, remix
 from opstore.generation.request import Axis, Outcome, SmartRequest
 from opstore.generation.variants import MAX_BATCH, MAX_VARIANTS, MODEL_AXIS, differing, varied
@@ -33,6 +33,8 @@ __all__ = ["MAX_BATCH", "MAX_VARIANTS", "MODEL_AXIS", "Axis", "Generation", "Out
 
 #: Longer side, in pixels, of the pictures that a language model is shown: enough to see what is on them, and a few kB.
 LOOK_SIZE = 512
+#: What refuses a request that is right in itself.
+_MONEY = (BudgetReached, SettingsDamaged)
 
 Answer = TypeVar("Answer")
 
@@ -81,7 +83,7 @@ class Generation:
             return self.propose(prompt, images)
         try:
             self.service.afford([asker.cost()])
-        except BudgetReached as error:
+        except _MONEY as error:
             return replace(self.propose(prompt, images), fallback=said("the rules decided: {reason}", reason=str(error)))
         return model.analyze(asker, prompt, [media.thumbnail(image, LOOK_SIZE) for image in images])
 
@@ -138,14 +140,18 @@ class Generation:
         return [self.service.estimate(self.service.plan(item)) for item in self.requests(request)]
 
     def execute(self, request: SmartRequest) -> Outcome:
-        """Queue what a request asks for, or store it with its error; raise StorageError only where not even that is possible."""
+        """Queue what a request asks for, or store it with its error; raise StorageError only where not even that is possible.
+
+        Raise BudgetReached or SettingsDamaged, with nothing stored, where it would cost what must not be spent: nothing is wrong
+        with the request, and who presses ten times has not made ten failures.
+        """
         analysis = request.analysis
         try:
             analysis = self._analysis(request, self.analyze)
             wanted = self.requests(replace(request, analysis=analysis))
             costs = [cost for item in wanted for cost in self.service.estimate(self.service.plan(item))]
             self.service.afford(costs)
-        except StorageError:
+        except (StorageError, *_MONEY):
             raise
         except OpstoreError as error:
             return Outcome((self.record_failure(request, analysis, error),), analysis, error)
@@ -159,7 +165,7 @@ class Generation:
             except OpstoreError as error:
                 if ids:  # some are on their way: they are the outcome, and the error says why there are not more
                     return Outcome(tuple(ids), analysis, error, item.batch_id)
-                if isinstance(error, StorageError):
+                if isinstance(error, (StorageError, *_MONEY)):
                     raise
                 return Outcome((self.record_failure(request, analysis, error),), analysis, error)
         return Outcome(tuple(ids), analysis, None, wanted[0].batch_id)

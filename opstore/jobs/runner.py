@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from opstore.errors import OperationNotFound, OpstoreError
+from opstore.errors import OperationNotFound, OpstoreError, said
 from opstore.job import Job, Lease
 from opstore.jobs.machine import LeaseLost, Machine, Stopping, Surroundings
 from opstore.jobs.signs import Signs
@@ -156,6 +156,9 @@ class Runner:
     def _rest(self, operation_id: str, error: Exception) -> None:
         log.warning("%s: resting after %s", operation_id, error)
         self._resting[operation_id] = time.monotonic() + REST_SECONDS
+        if isinstance(error, OpstoreError):
+            seen = self._around.folder.progress(operation_id)
+            self._around.folder.report(operation_id, replace(seen, note=said("waiting: {reason}", reason=str(error))))
 
     def _release(self, operation_id: str) -> None:
         def free(job: Job) -> Job:

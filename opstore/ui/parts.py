@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from opstore.budget import Spending
+from opstore.budget import Spending, rounded_up
 from opstore.comparing.texts import word_changes
 from opstore.errors import OpstoreError
 from opstore.media import MediaType
@@ -256,6 +256,8 @@ def spent(spending: Spending) -> None:
     """Show what was spent and what is bound, in one line."""
     st.caption(
         _("Spent: {today} today, {month} this month (UTC, estimates included); {bound} is bound by what is under way.").format(
-            today=words.money(spending.today), month=words.money(spending.month), bound=words.money(spending.bound)
+            today=words.money(rounded_up(spending.today)),
+            month=words.money(rounded_up(spending.month)),
+            bound=words.money(rounded_up(spending.bound)),
         )
     )

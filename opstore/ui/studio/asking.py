@@ -12,6 +12,7 @@ from typing import Any
 
 import streamlit as st
 
+from opstore.budget import rounded_up
 from opstore.errors import OpstoreError
 from opstore.generation import Axis, Generation, SmartRequest
 from opstore.providers.models import Cost
@@ -33,6 +34,7 @@ def price(generation: Generation, wanted: SmartRequest) -> list[list[Cost | None
     """
     try:
         costs = generation.estimate(wanted if wanted.prompt else _with_prompt(wanted))
+        generation.service.afford([cost for operation in costs for cost in operation])
     except OpstoreError as error:
         parts.show_error(error)
         return None
@@ -65,10 +67,10 @@ def _budget(service: Service) -> list[str]:
     spent = service.spending()
     told = []
     if limits.daily_budget is not None:
-        used, limit = words.money(spent.today + spent.bound), words.money(limits.daily_budget)
+        used, limit = words.money(rounded_up(spent.today + spent.bound)), words.money(limits.daily_budget)
         told.append(_("today {used} of {limit}").format(used=used, limit=limit))
     if limits.monthly_budget is not None:
-        used, limit = words.money(spent.month + spent.bound), words.money(limits.monthly_budget)
+        used, limit = words.money(rounded_up(spent.month + spent.bound)), words.money(limits.monthly_budget)
         told.append(_("this month {used} of {limit}").format(used=used, limit=limit))
     return told
 

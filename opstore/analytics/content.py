@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from opstore.analytics.behind import parameter_sets
-from opstore.analytics.numbers import SHOWN, Tally, by_period, main_cost, wilson
+from opstore.analytics.numbers import SHOWN, Tally, by_period, main_cost, optional, wilson
 from opstore.analytics.ranking import win_rates
 from opstore.analytics.rows import prompt_key
 from opstore.analytics.selection import TENTHS, Base, Bools, Numbered, Selection, Whole
@@ -68,7 +68,7 @@ def top_prompts(selection: Selection, count: int = SHOWN) -> Tally:
             "rated": votes,
             "cost": np.bincount(places, np.where(priced, cost, 0), minlength=size),
             "priced": np.bincount(places[priced], minlength=size),
-            "example": pd.Series([None if row < 0 else ids[int(row)] for row in examples], dtype=object),
+            "example": optional([None if row < 0 else ids[int(row)] for row in examples]),
         }
     )
     total = int(n.sum())

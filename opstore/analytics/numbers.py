@@ -7,6 +7,7 @@ interval; success is counted among those that nobody stopped.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
@@ -36,6 +37,11 @@ class Tally:
     def __bool__(self) -> bool:
         """Say whether there is anything to show."""
         return self.n > 0
+
+
+def optional(texts: Sequence[str | None]) -> pd.Series[Any]:
+    """Return texts of which some are missing, as a column where None stays None: pandas makes NaN of it, which is true."""
+    return pd.Series(texts, dtype=object)
 
 
 def wilson(successes: npt.ArrayLike, n: npt.ArrayLike) -> tuple[Numbers, Numbers]:
@@ -180,6 +186,7 @@ def errors(selection: Selection) -> Tally:
         example = (None, 0) if best is None else (texts[best][1], int(n[best]))
         found.append((names[kind], int(n[mine].sum()), *example))
     table = pd.DataFrame(found, columns=["error_kind", "n", "example", "of_them"])
+    table["example"] = optional([line[2] for line in found])
     table = table.sort_values("n", ascending=False, kind="stable", ignore_index=True)
     counted = int(n.sum())
     return Tally(table, counted, int(selection.count("outcome")[1]) - counted, {"of": len(selection)})

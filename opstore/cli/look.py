@@ -161,10 +161,14 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _cost(operation: Operation) -> str | None:
-    cost = operation.cost
-    if not cost or not isinstance(cost.get("amount"), int | float):
+    """Return what it cost, and where that is from, as far as the sidecar says it; None where it says no amount."""
+    cost = operation.cost or {}
+    amount = cost.get("amount")
+    if isinstance(amount, bool) or not isinstance(amount, int | float):
         return None
-    return f"{'about ' if cost.get('estimated') else ''}{cost['amount']:.4g} {cost.get('currency')} ({cost.get('basis')})"
+    currency, basis = (text if isinstance(text, str) else "" for text in (cost.get("currency"), cost.get("basis")))
+    told = ("about" if cost.get("estimated") is True else "", f"{amount:.4g}", currency, f"({basis})" if basis else "")
+    return " ".join(filter(None, told))
 
 
 def _verify(options: argparse.Namespace) -> int:

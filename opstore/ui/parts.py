@@ -215,7 +215,8 @@ def cost_text(cost: Mapping[str, Any] | None) -> str | None:
         return None
     if not cost["amount"] and not cost.get("estimated"):
         return _("free")
-    amount = words.money(cost["amount"], str(cost.get("currency") or "USD"))
+    currency = cost.get("currency")
+    amount = words.money(cost["amount"], currency if isinstance(currency, str) else None)
     return _("about {amount} (estimate)").format(amount=amount) if cost.get("estimated") else amount
 
 

@@ -135,8 +135,8 @@ def number(value: float, digits: int = 0) -> str:
     return spoken().number(value, digits)
 
 
-def money(amount: float, currency: str = "USD") -> str:
-    """Return an amount with its currency; small amounts keep the digits that count."""
+def money(amount: float, currency: str | None = "USD") -> str:
+    """Return an amount with its currency, None where nobody says one; small amounts keep the digits that count."""
     return spoken().money(amount, currency)
 
 

@@ -18,6 +18,8 @@ from opstore.providers.local.words import Language
 
 #: Pixels of one picture that are worked on at most: 40 million are 160 MB in memory.
 MOST_PIXELS = 40_000_000
+#: A header that tells a longer side than this is none of a picture.
+WIDEST = 1_000_000
 #: The longest side that every format written here can hold (WebP: 16383).
 LONGEST_SIDE = 16_383
 
@@ -25,7 +27,7 @@ LONGEST_SIDE = 16_383
 def open_picture(data: bytes, index: int, language: Language) -> Image.Image:
     """Return the first frame of a picture file, upright, in RGB or RGBA; refuse what is damaged or too large to unpack."""
     known = media.facts(data)
-    if known.width and known.height and known.width * known.height > MOST_PIXELS:
+    if known.width and known.height and known.width * known.height > MOST_PIXELS and max(known.width, known.height) <= WIDEST:
         megapixels, limit = known.width * known.height // 1_000_000, MOST_PIXELS // 1_000_000
         raise refusal("too_many_pixels", language, index=index, megapixels=megapixels, limit=limit)
     kind = media.sniff(data)

@@ -20,6 +20,7 @@ from opstore import Store
 from opstore.service import NewOperation
 from tests.browser import PATIENCE, Server, Visitor, Windows, box
 from tests.browser_library import eventually
+from tests.media_samples import heic
 
 pytest_plugins = ("tests.browser_fixtures",)
 
@@ -201,13 +202,30 @@ def test_a_wrong_file_is_told_in_words_and_makes_nothing(server: Server, windows
     assert not [name for name in server.files() if (server.data / "operations" / name).read_bytes() == page_as_photo]
 
 
-def test_a_file_of_11_mb_is_refused(server: Server, windows: Windows, photo: Photo) -> None:
+def test_nothing_is_made_while_a_refused_file_stands_there(server: Server, windows: Windows, photo: Photo) -> None:
     with windows.visit(server) as visitor:
         page = visitor.open()
         visitor.upload(("large.jpg", photo("astronaut") + bytes(11 * 1024 * 1024)), shown=False)
-        expect(page.get_by_test_id("stFileUploader")).to_contain_text(re.compile(r"10(\.0)? ?MB or smaller"))
-        expect(page.get_by_role("img", name="Image 1")).to_have_count(0)
-        expect(page.get_by_role("radio", name="Image from text")).to_be_checked()
+        page.locator('input[type="file"]').set_input_files({"name": "a.pdf", "mimeType": "application/pdf", "buffer": b"%PDF"})
+        told = page.get_by_role("alert").filter(has_text="until then nothing is made")
+        expect(told).to_contain_text(["“large.jpg” has more than 10 MB", "“a.pdf” is no picture"], timeout=PATIENCE)
+        visitor.prompt.fill("waits until it is removed")
+        place = visitor.generate.bounding_box()
+        assert place
+        page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+        visitor.prompt.press("Control+Enter")
+        visitor.settle()
+        assert server.jobs() == [] and not server.by_prompt("waits until it is removed")
+        for name in ("large.jpg", "a.pdf"):
+            page.get_by_role("button", name=f"Remove {name}").click()
+        expect(told).to_have_count(0, timeout=PATIENCE)
+        visitor.upload(("photo.heic", heic("turned")), mime="image/heic")
+        visitor.ask("waits until it is removed, sepia")
+        sidecar = server.stored("waits until it is removed, sepia")
+        assert sidecar["inputFiles"][0].endswith("_in_1.heic") and sidecar["success"]
+        assert (server.data / "operations" / sidecar["inputFiles"][0]).read_bytes() == heic("turned")
+        answer = page.request.get(f"{server.address}/api/files/{sidecar['inputFiles'][0]}?shown=1")
+        assert answer.headers["content-type"] == "image/webp"
 
 
 def test_generate_waits_for_a_picture_that_is_on_its_way(server: Server, windows: Windows, photo: Photo) -> None:

@@ -1,13 +1,14 @@
-"""Takes pictures from the clipboard wherever on the page they are pasted; the upload widget takes them only when it has focus.
+"""Takes pictures from the clipboard wherever on the page they are pasted, and tells which files the upload widget has refused.
 
-While a picture is on its way to the server the key of Generate does nothing, as its button does (style.css): the operation would
-be made, and paid, without it.
+While a picture is on its way to the server, or a refused file stands in the widget, the key of Generate does nothing, as its
+button does (style.css): the operation would be made, and paid, without it. Only the browser knows of a refused file.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -20,13 +21,16 @@ span { display: none; }
 """
 _JS = """
 const listeners = new WeakMap();
+const REFUSED = '[data-testid="stFileChip"][aria-invalid="true"]';
+const told = new WeakMap();
 
-export default function ({ parentElement, setTriggerValue }) {
+export default function ({ parentElement, setStateValue, setTriggerValue }) {
   listeners.get(parentElement)?.abort();
   const ended = new AbortController();
   const listen = async event => {
     if (event.defaultPrevented || event.target.closest?.('[data-testid="stFileUploader"]')) return;
-    const files = [...(event.clipboardData?.files ?? [])].filter(file => file.type.startsWith("image/")).slice(0, 5);
+    // One more than any workflow takes: none is lost unsaid.
+    const files = [...(event.clipboardData?.files ?? [])].filter(file => file.type.startsWith("image/")).slice(0, 6);
     if (!files.length) return;
     event.preventDefault();
     const pictures = await Promise.all(files.map(file => new Promise(done => {
@@ -38,8 +42,19 @@ export default function ({ parentElement, setTriggerValue }) {
   };
   const hold = event => {
     const sends = event.key === "Enter" && (event.ctrlKey || event.metaKey);
-    if (sends && document.querySelector('[data-testid="stFileChipIconSpinner"]')) event.stopImmediatePropagation();
+    const waits = `[data-testid="stFileChipIconSpinner"], ${REFUSED}`;
+    if (sends && document.querySelector(waits)) event.stopImmediatePropagation();
   };
+  const look = () => {
+    const names = [...document.querySelectorAll(`${REFUSED} [data-testid="stFileChipName"]`)].map(chip => chip.title);
+    if ((told.get(parentElement) ?? "[]") === JSON.stringify(names)) return;
+    told.set(parentElement, JSON.stringify(names));
+    setStateValue("refused", names);
+  };
+  const watch = new MutationObserver(look);
+  watch.observe(document.body, { subtree: true, childList: true, attributeFilter: ["aria-invalid"] });
+  ended.signal.addEventListener("abort", () => watch.disconnect());
+  look();
   listeners.set(parentElement, ended);
   document.addEventListener("paste", listen, { signal: ended.signal });
   addEventListener("keydown", hold, { capture: true, signal: ended.signal });
@@ -54,10 +69,22 @@ export default function ({ parentElement, setTriggerValue }) {
 _mount = st.components.v2.component("opstore_paste", html=_HTML, css=_CSS, js=_JS)
 
 
-def pasted_images(*, key: str) -> list[bytes]:
-    """Return the pictures that were just pasted, as the browser gave them (checked later like any upload)."""
-    _mount(key=key, **presses.hear(key, "pasted"))
-    pictures = presses.take(presses.heard(key, "pasted"))
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """The pictures that were just pasted, as the browser gave them (checked later like any upload); names of refused files."""
+
+    pasted: list[bytes]
+    refused: list[str]
+
+
+def brought(*, key: str) -> Brought:
+    """Return what was just pasted anywhere on the page, and which files stand refused in its upload widget."""
+    result = _mount(key=key, **presses.hear(key, "pasted"), on_refused_change=lambda: None)
+    refused = result.refused if isinstance(result.refused, list) else []
+    return Brought(_pasted(presses.take(presses.heard(key, "pasted"))), [str(name)[:200] for name in refused[:20]])
+
+
+def _pasted(pictures: object) -> list[bytes]:
     found = []
     for picture in pictures if isinstance(pictures, list) else ():
         try:

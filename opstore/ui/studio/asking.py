@@ -18,6 +18,7 @@ from opstore.generation import Axis, Generation, SmartRequest
 from opstore.providers.models import Cost
 from opstore.service import Service
 from opstore.ui import parts, words
+from opstore.ui.studio import giving
 from opstore.ui.studio.asked import asked
 from opstore.ui.studio.deciding import Decision
 from opstore.ui.studio.giving import Given
@@ -85,7 +86,7 @@ def generate(generation: Generation, wanted: SmartRequest, given: Sequence[Given
     if not wanted.prompt:
         parts.note(_("Write a prompt first: say in a few words what you want to see."), bad=True)
         return
-    if costs is None or decision.analysis is None or not all(item.sound for item in given):
+    if giving.refused() or costs is None or decision.analysis is None or not all(item.sound for item in given):
         return  # said above, where it is wrong
     if _is_news(decision, costs):
         parts.note(

@@ -14,7 +14,7 @@ from opstore.service import Service, check_image
 from opstore.store import MAX_INPUTS
 from opstore.ui import parts
 from opstore.ui.components.gallery import gallery
-from opstore.ui.components.paste import pasted_images
+from opstore.ui.components.paste import brought
 from opstore.ui.words import _
 
 PICTURE_TYPES = ["jpg", "jpeg", "png", "webp", "gif", "heic", "heif", "avif"]
@@ -40,10 +40,28 @@ def images(service: Service) -> list[Given]:
         help=_("Drop files here, or paste a picture anywhere on this page."),
     )
     pasted = st.session_state.setdefault("pasted", [])
-    pasted += pasted_images(key="paste")
+    came = brought(key="paste")
+    pasted += came.pasted
+    _tell_refused(came.refused)
     given = [Given(data) for data in (*(file.getvalue() for file in uploaded or ()), *pasted)] + _picked(service)
     sound = _preview(service, [item.data for item in given], removable=bool(pasted or st.session_state.get("picked")))
     return [Given(item.data, item.parents, fine) for item, fine in zip(given, sound, strict=True)][:MAX_INPUTS]
+
+
+def _tell_refused(names: Sequence[str]) -> None:
+    """Say which files the browser did not hand over, and that nothing is made while they stand there."""
+    st.session_state["refused-files"] = len(names)
+    for name in names:
+        if name.rpartition(".")[2].lower() in PICTURE_TYPES:
+            said = _("“{name}” has more than 10 MB, or did not arrive whole. Remove it: until then nothing is made.")
+        else:
+            said = _("“{name}” is no picture in JPG, PNG, WebP, GIF, HEIC or AVIF. Remove it: until then nothing is made.")
+        parts.note(said.format(name=name), bad=True)
+
+
+def refused() -> bool:
+    """Say whether a file that the browser refused still stands among those given."""
+    return bool(st.session_state.get("refused-files"))
 
 
 def _picked(service: Service) -> list[Given]:

@@ -35,7 +35,7 @@ ACTS: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(("branches.start", "branches.stop", "branches.turn"), ADMIN),
     # looking
     **dict.fromkeys(("job", "jobs", "count_jobs", "operation", "page", "latest", "of_batch", "media", "shown", "expect"), LOOK),
-    **dict.fromkeys(("comparisons", "lineage", "thumbnails.path"), LOOK),
+    **dict.fromkeys(("comparisons", "copy_to_save", "lineage", "thumbnails.path"), LOOK),
     **dict.fromkeys(("thumbnails.start", "thumbnails.stop", "thumbnails.expect", "problems"), ADMIN),
     **dict.fromkeys(("index", "store"), ADMIN),
     **dict.fromkeys(

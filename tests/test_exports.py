@@ -242,7 +242,7 @@ BY_KIND = {column.name: column.kind for column in COLUMNS}
 
 
 def test_zip_is_a_data_folder_again(small: Exports, tmp_path: Path) -> None:
-    data, export = exported(small, "zip")
+    data, export = exported(small, "zip", originals=True)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert archive.testzip() is None
         members = {info.filename: info for info in archive.infolist()}

@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "heif"),
     ("operation", "job", "names", "media", "disk", "files", "translations", "roles"),
-    ("fetch", "likeness", "saving", "packs", "store", "verify", "preferences", "people", "signouts", "spoken"),
-    ("index", "providers", "workflows", "thumbnails", "trash", "comparing"),
+    ("fetch", "likeness", "saving", "xmp", "packs", "store", "verify", "preferences", "people", "signouts", "spoken"),
+    ("index", "providers", "workflows", "thumbnails", "trash", "comparing", "provenance"),
     ("jobs", "lineage", "analytics", "smart"),
     ("budget", "curation", "once", "branches", "reviews", "exports", "report", "shares"),
     ("care", "demo"),

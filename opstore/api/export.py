@@ -47,6 +47,7 @@ class Exporting:
             Parameter("ids", "these operations, with commas between, instead of a search"),
             Parameter("order", "newest by default", {"enum": ["", *(name for name in ORDERS if name != "relevance")]}),
             Parameter("thumbnails", "with small pictures, in xlsx", FLAG),
+            Parameter("originals", "media in a zip byte for byte as stored, without the mark of what made them", FLAG),
         )
         kinds = tuple(dict.fromkeys(kind.media_type for kind in FORMATS.values()))
         file = {200: Told("the file", None, kinds)}
@@ -137,6 +138,7 @@ class Exporting:
             ids=ids,
             order=asked.get("order") or "newest",
             thumbnails=flag(request, "thumbnails"),
+            originals=flag(request, "originals"),
         )
         headers = {"Content-Disposition": f'attachment; filename="{export.filename}"', "Cache-Control": "no-store"}
         if request.method == "HEAD":

@@ -83,7 +83,7 @@ class Look:
                 },
                 (
                     *file,
-                    Parameter("download", "as a file to save", FLAG),
+                    Parameter("download", "a copy to save, which carries the mark of what made it", FLAG),
                     Parameter("shown", "as every browser shows it: a HEIC as WebP, all else as it is stored", FLAG),
                 ),
                 errors=(404, 415),
@@ -146,12 +146,13 @@ class Look:
         name = kind.name if kind else "application/octet-stream"
         # What cannot be recognised is handed over as a file to save, never shown.
         inline = kind is not None and not flag(request, "download")
-        answer = file_answer(path, name)
+        copy = None if inline or kind is None or flag(request, "shown") else service.copy_to_save(asked)
+        answer: Response = file_answer(path, name) if copy is None else _to_save(copy, name)
         parts = parse_name(asked)
         stem = asked.rsplit(".", 1)[0]
         label = f"{stem}.{kind.extension}" if kind else (str(parts) if parts else "file")
         answer.headers["Content-Disposition"] = f'{"inline" if inline else "attachment"}; filename="{label}"'
-        return unless_known(answer, request)
+        return answer if copy is not None else unless_known(answer, request)
 
     def _thumbnail(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -169,6 +170,11 @@ class Look:
                 if path is not None:
                     return path
         return None
+
+
+def _to_save(copy: bytes, media_type: str) -> Response:
+    """Return a copy that was made for this answer: whole, and under no ETag of the stored file, whose bytes it has not."""
+    return Response(copy, media_type=media_type, headers={"Cache-Control": "no-store", "Accept-Ranges": "none"})
 
 
 def thumbnail_file(path: Path, keep: str = FOREVER) -> Response:

@@ -29,6 +29,9 @@ def add(verbs: Any) -> None:
     exporting.add_argument("--ids", metavar="ID,…", help="export these operations instead of what a search finds")
     exporting.add_argument("--order", default="newest", help="newest, oldest, rating, cost or elapsed")
     exporting.add_argument("--thumbnails", action="store_true", help="put small pictures into an Excel file")
+    exporting.add_argument(
+        "--originals", action="store_true", help="media in a zip byte for byte as stored, without the mark of what made them"
+    )
     exporting.add_argument("--force", action="store_true", help="write over a file that exists")
 
 
@@ -48,6 +51,7 @@ def _export(options: argparse.Namespace) -> int:
             ids=None if options.ids is None else [name for name in options.ids.split(",") if name],
             order=options.order,
             thumbnails=options.thumbnails,
+            originals=options.originals,
             report=lambda done, total: report(done, total, "operations"),
         )
         size = _written(options, export)

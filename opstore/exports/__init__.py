@@ -119,9 +119,12 @@ class Exports:
         ids: Sequence[str] | None = None,
         order: str = "newest",
         thumbnails: bool = False,
+        originals: bool = False,
         report: Callable[[int, int | None], None] = lambda done, total: None,
     ) -> Export:
         """Return the export of `ids`, or of what `query` finds (everything where it is empty), in the format `name`.
+
+        Media in a zip carry the mark of what made them; `originals` leaves them byte for byte as they are stored.
 
         Raise InvalidRequest for what there is none of, InvalidQuery and InvalidOperationId for what cannot be read. `report` is
         called with the operations written and their number, where it is known.
@@ -132,6 +135,8 @@ class Exports:
             raise InvalidRequest(reason=reason)
         if thumbnails and name != "xlsx":
             raise InvalidRequest(reason=said("only Excel files take pictures; the zip holds the media themselves"))
+        if originals and name != "zip":
+            raise InvalidRequest(reason=said("only a zip holds the media themselves"))
         if ids is not None:
             if query.strip():
                 raise InvalidRequest(reason=said("give a search or ids, not both"))
@@ -152,6 +157,7 @@ class Exports:
             iter(()),
             self._about("chosen operations" if ids is not None else query, total, now),
             self._thumbnail if thumbnails else None,
+            originals,
         )
         if ids is None and not query.strip():
             for problem in self._index.problems():

@@ -1,21 +1,24 @@
 """A zip of media with their metadata: the data folder's own names, so that what is unpacked is a data folder again.
 
 `operations/…` holds sidecars and files, `metadata.csv` the table of them, `left_out.csv` what could not be read, if anything.
-Media are stored, not packed: they are compressed already. A file that ends early has no directory: no reader takes it for whole.
-The directory, which `zipfile` would hold in memory (1 kB a file), is kept on disk until it is written.
+Media carry the mark of what made them (`provenance`), and the sidecars here tell the bytes that they have here; with `originals`
+all is as it is stored. Media are stored, not packed: they are compressed already. A file that ends early has no directory: no
+reader takes it for whole. The directory, which `zipfile` would hold in memory (1 kB a file), is kept on disk until it is written.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from opstore import xmp
 from opstore.analytics.rows import row_of
 from opstore.errors import OpstoreError
 from opstore.exports.cells import csv_line, guarded
@@ -23,7 +26,8 @@ from opstore.exports.texts import Lines
 from opstore.exports.work import Sink, Stored, Work
 from opstore.files import storage_errors
 from opstore.names import sidecar_name
-from opstore.operation import Operation
+from opstore.operation import Operation, encode
+from opstore.provenance import Provenance
 
 PART = 1024 * 1024
 #: A zip knows no time before 1980, and none after 2107.
@@ -110,12 +114,14 @@ def _members(work: Work, archive: zipfile.ZipFile, sink: Sink, table: Path) -> I
         kept.write(lines.taken())
         size = kept.tell()
         kept.seek(0)
-        yield from _copied(archive, sink, _info("metadata.csv", None, packed=True), kept, size)
+        yield from _copied(archive, sink, _info("metadata.csv", None, packed=True), _parts(kept, ()), size)
 
 
 def _operation(work: Work, archive: zipfile.ZipFile, sink: Sink, stored: Stored, moment: datetime | None) -> Iterator[bytes]:
     sidecar, data = stored
     operation = Operation.of(sidecar)
+    provenance = None if work.originals else Provenance(work.store)
+    changed: dict[str, tuple[int, str]] = {}
     # Names that the grammar grants to this operation, and no others: nothing that is unpacked can leave its folder.
     for name in dict.fromkeys((*operation.inputs, *operation.intermediates, *operation.outputs)):
         try:
@@ -124,19 +130,51 @@ def _operation(work: Work, archive: zipfile.ZipFile, sink: Sink, stored: Stored,
             work.leave_out(name, str(error))
             continue
         with file:
-            size = file.seek(0, io.SEEK_END)
-            file.seek(0)
-            yield from _copied(archive, sink, _info(f"operations/{name}", moment), file, size)
-    archive.writestr(_info(f"operations/{sidecar_name(operation.id)}", moment, packed=True), data)
+            splices = provenance.splices(operation, name, file) if provenance else []
+            size = file.seek(0, io.SEEK_END) + sum(len(new) - (end - start) for start, end, new in splices)
+            content = hashlib.sha256()
+            yield from _copied(archive, sink, _info(f"operations/{name}", moment), _parts(file, splices), size, content)
+            if splices:
+                changed[name] = size, content.hexdigest()
+    written = encode(_with_bytes(sidecar, changed)) if changed else data
+    archive.writestr(_info(f"operations/{sidecar_name(operation.id)}", moment, packed=True), written)
     if sink.full():
         yield sink.taken()
 
 
-def _copied(archive: zipfile.ZipFile, sink: Sink, info: zipfile.ZipInfo, file: BinaryIO, size: int) -> Iterator[bytes]:
+def _with_bytes(sidecar: Mapping[str, Any], changed: Mapping[str, tuple[int, str]]) -> dict[str, Any]:
+    """Return a sidecar that says of files what they have become."""
+    files = [
+        {**entry, "bytes": changed[entry["name"]][0], "sha256": changed[entry["name"]][1]}
+        if isinstance(entry, Mapping) and entry.get("name") in changed
+        else entry
+        for entry in (sidecar["files"] if isinstance(sidecar.get("files"), list) else ())
+    ]
+    return {**sidecar, **({"files": files} if files else {})}
+
+
+def _parts(file: BinaryIO, splices: Sequence[xmp.Splice]) -> Iterator[bytes]:
+    """Yield a file with its splices, piece by piece."""
+    at = 0
+    for start, end, new in (*splices, (None, 0, b"")):
+        file.seek(at)
+        while part := file.read(PART if start is None else min(PART, start - at)):
+            at += len(part)
+            yield part
+        if new:
+            yield new
+        at = end
+
+
+def _copied(
+    archive: zipfile.ZipFile, sink: Sink, info: zipfile.ZipInfo, parts: Iterable[bytes], size: int, content: Any = None
+) -> Iterator[bytes]:
     info.file_size = size  # more than 2 GiB needs another kind of entry, which must be known before its first byte
     with archive.open(info, "w") as member:
-        while part := file.read(PART):
+        for part in parts:
             member.write(part)
+            if content:
+                content.update(part)
             if sink.full():
                 yield sink.taken()
 

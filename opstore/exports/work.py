@@ -29,13 +29,15 @@ Stored = tuple[dict[str, Any], bytes]
 class Work:
     """One export under way. `left_out` holds what could not be read: (operation or file, reason), at most MOST_NOTED of them.
 
-    `thumbnail` returns the small picture of an operation; None where no pictures are wanted.
+    `thumbnail` returns the small picture of an operation; None where no pictures are wanted. `originals`: media byte for byte as
+    they are stored, without the mark of what made them.
     """
 
     store: Store
     sidecars: Iterator[Stored]
     about: tuple[tuple[str, str], ...] = ()
     thumbnail: Callable[[Operation], Path | None] | None = None
+    originals: bool = False
     left_out: list[tuple[str, str]] = field(default_factory=list)
     missing: int = 0
     written: int = 0

@@ -30,14 +30,16 @@ from opstore.errors import (
     said,
 )
 from opstore.files import Folder, digest
+from opstore.media import WEBM, thumbnail
 from opstore.names import check_operation_id
+from opstore.provenance import SOURCES
 from opstore.shares import content, record
-from opstore.shares.clean import cleaned
+from opstore.shares.clean import cleaned, source_stamp
 from opstore.shares.keys import Keys
 from opstore.shares.log import Log, Visits, log_name
 from opstore.shares.record import MAX_OPERATIONS, Kind, Password, Scope, Share, Shown, is_share_id
 from opstore.store import Store
-from opstore.thumbnails import Copies, Thumbnails
+from opstore.thumbnails import SIDE, Copies, Thumbnails
 
 #: 32 MB and about 0.3 s a try: OWASP's second choice for scrypt, its first would take 128 MB of every try.
 COST = (2**15, 8, 3)
@@ -74,7 +76,9 @@ class Shares:
         self._keys = Keys(Folder(store.root))
         self._log = Log(self._folder)
         self._thumbnails = thumbnails
-        self._clean = Copies(store, "shared", "clean-1", self._cleaned)
+        #: Copies by their digital source type: the same bytes may be a photograph here and another operation's result there.
+        self._clean = {source: self._copies(source) for source in ("", *SOURCES)}
+        self._small = Copies(store, "shared", "small-2", self._small_copy)
         self._places = threading.BoundedSemaphore(AT_A_TIME)
         self._cost = cost
         self._clock = clock
@@ -183,7 +187,9 @@ class Shares:
     def file(self, scope: Scope, key: str, size: Literal["whole", "small"] = "whole") -> tuple[content.Picture, Path]:
         """Return a picture of a scope and the copy of it that may be handed on; raise ShareNotFound for any other."""
         found = content.picture(scope, self._store, key)
-        copies: Copies = self._thumbnails if size == "small" else self._clean
+        copies: Copies = self._clean[found.source] if size == "whole" else self._thumbnails
+        if size == "small" and found.media is WEBM:
+            copies = self._small
         path = copies.path(found.name)
         if path is None:
             raise ShareNotFound
@@ -228,9 +234,17 @@ class Shares:
         except OpstoreError:
             return None
 
-    def _cleaned(self, data: bytes) -> bytes:
+    def _copies(self, source: str) -> Copies:
+        def copy(data: bytes) -> bytes:
+            with self._places:
+                return cleaned(data, source_stamp(source))
+
+        return Copies(self._store, "shared", f"clean-2-{source or 'plain'}", copy)
+
+    def _small_copy(self, data: bytes) -> bytes:
+        """Return a small picture of a video that may be transparent: of its copy, in which nothing lies under that."""
         with self._places:
-            return cleaned(data)
+            return thumbnail(cleaned(data), SIDE)
 
     def _password(self, password: str) -> Password:
         if not isinstance(password, str) or not MIN_PASSWORD <= len(password) <= MAX_PASSWORD or not _is_text(password):

@@ -23,6 +23,7 @@ from opstore.errors import InvalidInput, OpstoreError, UnsupportedMedia, said
 from opstore.files import storage_errors
 from opstore.media import sniff
 from opstore.operation import timestamp
+from opstore.provenance import address
 from opstore.shares import Scope, Shares, page
 from opstore.shares.clean import cleaned
 from opstore.shares.content import Item, Picture
@@ -32,7 +33,7 @@ from opstore.shares.embed import stamp
 MAX_ZIPPED = 500_000_000
 #: A cell that begins so is a formula to a spreadsheet.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_COLUMNS = ("number", "type", "operationId", "timestamp", "prompt", "model", "provider")
+_COLUMNS = ("number", "type", "operationId", "timestamp", "prompt", "model", "provider", "digitalSourceType")
 Put = Callable[[str, bytes], None]
 
 
@@ -136,9 +137,11 @@ def _record(item: Item, names: dict[tuple[str, bool], str]) -> dict[str, Any]:
         "model": item.model,
         "provider": item.provider,
         "parameters": item.parameters,
+        "digitalSourceType": address(item.source) if item.source else None,
     }
     files = [
         {"file": names[one.key, False], "role": one.role, "mediaType": one.media.name, "width": one.width, "height": one.height}
+        | ({"digitalSourceType": address(one.source)} if one.source else {})
         for one in item.pictures
     ]
     return {name: value for name, value in known.items() if value is not None} | {"files": files}

@@ -16,6 +16,7 @@ from opstore.errors import DamagedOperation, OperationNotFound, ShareNotFound, U
 from opstore.likeness import shown_as
 from opstore.media import MediaType, sniff
 from opstore.operation import Operation
+from opstore.provenance import Provenance, declared, stronger
 from opstore.shares.record import Scope, Shown
 from opstore.store import Store
 from opstore.translations import parameter_name
@@ -28,7 +29,10 @@ _MAX_SIDE = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture or video of an operation: `key` is what it is called outside, `name` its file here, `media` what it leaves as."""
+    """A picture or video of an operation: `key` is what it is called outside, `name` its file here, `media` what it leaves as.
+
+    `source` is its digital source type (`provenance`), empty where nobody knows.
+    """
 
     key: str
     name: str
@@ -37,11 +41,12 @@ class Picture:
     media: MediaType
     width: int | None
     height: int | None
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One operation as it is handed on; what is withheld is None or empty."""
+    """One operation as it is handed on; what is withheld is None or empty. `source`, what made its results, never is."""
 
     number: int
     type: str
@@ -53,6 +58,7 @@ class Item:
     model: str | None = None
     provider: str | None = None
     parameters: Mapping[str, Any] | None = None
+    source: str = ""
 
     def of(self, *roles: Role) -> list[Picture]:
         """Return the pictures of these roles, in the order of the roles."""
@@ -91,7 +97,8 @@ def _item(scope: Scope, store: Store, number: int) -> Item | None:
             "parameters": parameters(operation, show),
         }
     pictures = tuple(_pictures(operation, store, number, show))
-    return Item(number=number, type=operation.type, stored=operation.succeeded, pictures=pictures, **known)
+    made = next((picture.source for picture in pictures if picture.role != "input"), "")
+    return Item(number=number, type=operation.type, stored=operation.succeeded, pictures=pictures, source=made, **known)
 
 
 def parameters(operation: Operation, show: Shown) -> dict[str, Any]:
@@ -117,16 +124,21 @@ def _pictures(operation: Operation, store: Store, number: int, show: Shown) -> I
         ("between", operation.intermediates),
         ("input", operation.inputs if show.inputs else ()),
     )
+    provenance = Provenance(store)
+    made = provenance.of(operation)
     for role, names in named:
         for place, name in enumerate(names, 1):
             try:
                 with store.open_file(name) as file:
                     media = sniff(file.read(4096))
+                    file.seek(0)
+                    said = declared(file)
             except (OperationNotFound, UnsafeFile):
                 continue
             if media:
                 wide, high = _size(operation, name)
-                yield Picture(f"{number}-{role}-{place}", name, role, place, shown_as(media), wide, high)
+                source = stronger(made if role != "input" else provenance.of_input(operation, name), said)
+                yield Picture(f"{number}-{role}-{place}", name, role, place, shown_as(media), wide, high, source)
 
 
 def _size(operation: Operation, name: str) -> tuple[int | None, int | None]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from xml.etree import ElementTree
 
 from opstore.operation import timestamp
+from opstore.provenance import address
 from opstore.shares.clean import MAX_STAMP, Stamp
 from opstore.shares.content import Item, Picture
 
@@ -28,7 +29,8 @@ _NO_XML = {code: None for code in (*range(9), 11, 12, *range(14, 32), 0xFFFE, 0x
 
 def stamp(item: Item, picture: Picture) -> Stamp:
     """Return what is written into a picture of an operation."""
-    return Stamp(parameters=_parameters(item, picture), xmp=_xmp(item))
+    source = address(picture.source) if picture.source else ""
+    return Stamp(_xmp(item, source), source, _parameters(item, picture))
 
 
 def _parameters(item: Item, picture: Picture) -> str:
@@ -55,9 +57,9 @@ def _quoted(value: object) -> str:
     return json.dumps(text, ensure_ascii=False) if any(letter in text for letter in ",:\n") else text
 
 
-def _xmp(item: Item) -> bytes:
-    for prefix, address in _NAMES.items():
-        ElementTree.register_namespace(prefix, address)
+def _xmp(item: Item, source: str) -> bytes:
+    for prefix, namespace in _NAMES.items():
+        ElementTree.register_namespace(prefix, namespace)
     root = ElementTree.Element(_tag("x:xmpmeta"))
     about = ElementTree.SubElement(
         ElementTree.SubElement(root, _tag("rdf:RDF")), _tag("rdf:Description"), {_tag("rdf:about"): ""}
@@ -65,15 +67,16 @@ def _xmp(item: Item) -> bytes:
     if item.prompt:
         alternatives = ElementTree.SubElement(ElementTree.SubElement(about, _tag("dc:description")), _tag("rdf:Alt"))
         ElementTree.SubElement(alternatives, _tag("rdf:li"), {"xml:lang": "x-default"}).text = _text(item.prompt)
-    for name, text in _properties(item).items():
+    for name, text in _properties(item, source).items():
         ElementTree.SubElement(about, _tag(name)).text = _text(text)
     packet: bytes = ElementTree.tostring(root, "utf-8")
     return b'<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>' + packet + b'<?xpacket end="r"?>'
 
 
-def _properties(item: Item) -> Mapping[str, str]:
+def _properties(item: Item, source: str) -> Mapping[str, str]:
     found = {
         "xmp:CreatorTool": "opstore",
+        "Iptc4xmpExt:DigitalSourceType": source,
         "xmp:CreateDate": timestamp(item.moment) if item.moment else None,
         "Iptc4xmpExt:AIPromptInformation": item.prompt,
         "Iptc4xmpExt:AISystemUsed": item.model,

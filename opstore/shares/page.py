@@ -20,6 +20,7 @@ from babel.dates import format_date
 from markupsafe import Markup
 
 from opstore.operation import timestamp
+from opstore.provenance import IN_WORDS
 from opstore.shares.content import Item, Picture
 from opstore.shares.record import Scope
 from opstore.translations import LANGUAGES, catalogue, choice_name, parameter_name, status_name, translated, type_name
@@ -300,7 +301,8 @@ def _table(rows: Mapping[str, Sequence[Any]], same: Sequence[str] = ()) -> Marku
 
 def _facts(item: Item, reader: Reader) -> dict[str, Any]:
     _ = reader.say
-    rows: dict[str, Any] = {_("Model"): item.model} if item.model else {}
+    rows: dict[str, Any] = {_("Origin"): reader.say(IN_WORDS[item.source])} if item.source else {}
+    rows |= {_("Model"): item.model} if item.model else {}
     rows |= {parameter_name(name, _): _value(value, reader) for name, value in (item.parameters or {}).items()}
     if item.moment:
         told = Markup('<time datetime="{}">{} UTC</time>')

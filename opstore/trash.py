@@ -2,7 +2,8 @@
 
 An operation is whole in `operations/` or whole in `trash/` at every moment: its files are durable in the one before its sidecar
 leaves the other. An act that was cut short may leave it in both; then it is in the library, since its sidecar is there, and
-either act, repeated, completes itself. Only what was to be removed for good may be left in part: here, until it is removed again.
+either act, repeated, completes itself. Every act looks and does under the operation's lock in `operations/`, which whoever writes
+it, moves it or packs it holds too. What is removed for good is gone with its sidecar, which goes first.
 
 When it came here is the time of its sidecar's last change of inode (ctime), which no file has to record; a copy on another disk
 starts anew, so that a purge is only ever late.
@@ -24,8 +25,8 @@ from opstore.store import MAX_INPUTS, Store
 
 #: Trashed operations are kept this long unless somebody purges earlier.
 KEPT = timedelta(days=30)
-#: Looks at both folders before an operation is said to be in neither: between two looks somebody may move it.
-_LOOKS = 10
+#: Media without a sidecar that are younger may be somebody's who is copying a whole trash here by hand.
+_LEFT = timedelta(hours=1)
 _ROLES: tuple[Role, ...] = ("input", "output")
 
 
@@ -91,65 +92,102 @@ class Trash:
     def purge(self, older_than: timedelta = KEPT, now: datetime | None = None) -> list[str]:
         """Remove for good what was trashed longer ago than `older_than`; return the ids.
 
-        What cannot be removed now stays in the list, and the others go all the same.
+        What cannot be removed now stays in the list, and the others go all the same; so does what cut-short removals left here.
         """
         limit = (now or datetime.now(UTC)) - older_than
         gone = []
         for operation_id in self._ids():
-            # Asked just before: during a long purge somebody may restore an operation, and trash it again.
             moment = self._moment(operation_id)
             if moment is not None and moment <= limit:
                 with contextlib.suppress(OpstoreError):
-                    self.remove(operation_id)
+                    self._remove(operation_id, limit)
                     gone.append(operation_id)
+        self._sweep((now or datetime.now(UTC)) - _LEFT)
         return gone
 
     def remove(self, operation_id: str) -> None:
-        """Remove one trashed operation for good, its sidecar last; raise OperationNotFound."""
+        """Remove one trashed operation for good; raise OperationNotFound. Where the library has that id too, it keeps it.
+
+        The sidecar goes first, durably: from then on it is nowhere, and what a kill leaves of its media the next purge removes.
+        """
+        self._remove(check_operation_id(operation_id), None)
+
+    def _remove(self, operation_id: str, limit: datetime | None) -> None:
+        """Remove one, unless it came here after `limit`: during a long purge somebody may restore it, and trash it again."""
         from opstore.thumbnails import copies_of  # nobody who lists or saves needs it
 
-        check_operation_id(operation_id)
         sidecar = sidecar_name(operation_id)
         if not self.folder.has(sidecar):
             raise OperationNotFound(operation_id=operation_id)
-        media = self._media(self.folder, operation_id)
-        # Who removes an operation for good wants nothing of it to stay: neither small pictures nor what was handed on.
-        copies = copies_of(self._store.cache, operation_id, lambda name: digest(self.folder.read(name)))
-        left = self._library.present(media)
-        if left:  # by a move that was cut short behind its sidecar, unless others lie under these names by now
-            with contextlib.suppress(OperationExists):
-                self.folder.bring(self._library, operation_id, [left], unless=sidecar)
-        for path in copies:
-            with contextlib.suppress(OSError):
-                path.unlink()
-        self.folder.remove(operation_id, [*media, sidecar])
+        with self._library.held([operation_id]):  # nobody moves it: that it is here, and since when, stays true
+            moment = self._moment(operation_id)
+            if moment is None or (limit is not None and moment > limit):
+                raise OperationNotFound(operation_id=operation_id)
+            media = self._media(self.folder, operation_id)
+            # Who removes an operation for good wants nothing of it to stay: neither small pictures nor what was handed on.
+            copies = copies_of(self._store.cache, operation_id, lambda name: digest(self.folder.read(name)))
+            left = self._library.present(media)
+            if left:  # by a move that was cut short behind its sidecar, unless others lie under these names by now
+                with contextlib.suppress(OperationExists):
+                    self.folder.bring(self._library, operation_id, [left], unless=sidecar)
+            for path in copies:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+            self.folder.remove(operation_id, [sidecar])
+            self.folder.remove(operation_id, media)
         self._library.copies.forget(operation_id)
+
+    def _sweep(self, limit: datetime) -> None:
+        """Remove media that a removal or a move was cut short over before `limit`: their sidecar has gone from here."""
+        media: dict[str, list[str]] = {}
+        for name in self.folder.names():
+            parts = parse_name(name)
+            since = self.folder.since(name) if parts and parts.role != "sidecar" else None
+            if parts and since is not None and since < limit.timestamp():
+                media.setdefault(parts.operation_id, []).append(name)
+        for operation_id, names in media.items():
+            if not self.folder.has(sidecar_name(operation_id)):
+                with contextlib.suppress(OpstoreError), self._library.held([operation_id]):
+                    if not self.folder.has(sidecar_name(operation_id)):  # else somebody has brought it here
+                        self.folder.remove(operation_id, names)
+
+    def finish(self, operation_id: str) -> None:
+        """Complete a move to the trash that was cut short behind its sidecar; nothing where it is not so, or no longer."""
+        with self._library.held([operation_id]):
+            left = self._library.present(self._media(self.folder, operation_id))
+            if left and self.folder.has(sidecar_name(operation_id)):
+                self.folder.bring(self._library, operation_id, [left], unless=sidecar_name(operation_id))
+        self._store.changed(operation_id)
 
     # -- inside ----------------------------------------------------------------------------------------------------------
 
     def _move(self, source: Folder, target: Folder, operation_id: str) -> None:
         check_operation_id(operation_id)
         sidecar = sidecar_name(operation_id)
-        moved = self._has_moved(source, target, operation_id)
+        if not source.path.is_dir() and not target.path.is_dir():
+            raise OperationNotFound(operation_id=operation_id)
         target.make()
         source.make()
-        if moved:
-            # Cut short behind the sidecar, perhaps: what is left of it goes, and the move becomes durable.
-            left = source.present(self._media(target, operation_id))
-            target.bring(source, operation_id, [left], unless=sidecar)
-        else:
-            self._agree(operation_id)
-            target.bring(source, operation_id, [self._media(source, operation_id), [sidecar]])
+        with self._library.held([operation_id]):  # what is looked at here is still so when it moves
+            if self._has_moved(source, target, operation_id):
+                # Cut short behind the sidecar, perhaps: what is left of it goes, and the move becomes durable.
+                left = source.present(self._media(target, operation_id))
+                target.bring(source, operation_id, [left], unless=sidecar)
+            else:
+                self._agree(operation_id)
+                # Of a job that was killed between its sidecar and its record: the sidecar wins, or it would be made once more.
+                if self._store.pending.has(sidecar):
+                    self._store.pending.remove(operation_id, [sidecar])
+                target.bring(source, operation_id, [self._media(source, operation_id), [sidecar]])
         self._store.changed(operation_id)
 
     def _has_moved(self, source: Folder, target: Folder, operation_id: str) -> bool:
         """Say whether an operation is in the target and not in the source; raise OperationNotFound where it is in neither."""
         sidecar = sidecar_name(operation_id)
-        for _ in range(_LOOKS):
-            if source.has(sidecar):
-                return False
-            if target.has(sidecar):
-                return True
+        if source.has(sidecar):
+            return False
+        if target.has(sidecar):
+            return True
         raise OperationNotFound(operation_id=operation_id)
 
     def _agree(self, operation_id: str) -> None:

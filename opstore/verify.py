@@ -62,6 +62,14 @@ def verify(operations: Folder, pending: Folder, *, deep: bool = False) -> list[P
     return sorted(problems, key=lambda problem: (problem.name, problem.kind))
 
 
+def stands(operations: Folder, problem: Problem) -> bool:
+    """Say whether an operation still has a problem that was found in its files; who asks holds its lock."""
+    if problem.operation_id is None or problem.kind in ("leftover", "orphan"):
+        return True
+    found = _operation_problems(operations, problem.operation_id, set(), deep=True)
+    return (problem.kind, problem.name) in ((one.kind, one.name) for one in found)
+
+
 def _settled(operations: Folder, operation_id: str) -> bool:
     """Say whether media without a sidecar are really alone: nobody writes them now, and nobody has finished since."""
     return not operations.in_progress(operation_id) and not operations.has(sidecar_name(operation_id))

@@ -28,7 +28,7 @@ from opstore.errors import DamagedPack, InvalidInput, OpstoreError, StorageError
 from opstore.files import Folder, is_passing, storage_errors
 from opstore.names import parse_name, sidecar_name, time_of
 from opstore.operation import MAX_SIDECAR_BYTES, decode
-from opstore.packs import DAYS
+from opstore.packs import DAYS, PACKING
 from opstore.packs.codecs import MAX_BYTES, MAX_SAMPLES
 from opstore.packs.pack import Pack
 from opstore.store import Store
@@ -39,7 +39,6 @@ _BATCH_FILES, _BATCH_BYTES = 1_000, 32 * 1024 * 1024
 #: Unpacked together: each holds a lock, an open file, and a process may have 1,024 of them.
 _BATCH_OPERATIONS = 200
 _MONTH = re.compile(r"\A(?P<year>[0-9]{4})-?(?P<month>0[1-9]|1[0-2])\Z")
-_KEY = "compress"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +136,7 @@ class Compression:
         """Pack the months that ended more than `days` ago, or one (`2025-11`) however old; raise InvalidInput for no month."""
         left: dict[str, str] = {}
         months = []
-        with Folder(self._store.root).locked(_KEY):
+        with Folder(self._store.root).locked(PACKING):
             found = self._due(days, month)
             total, done = sum(map(len, found.values())), 0
             for key, operations in sorted(found.items()):
@@ -222,7 +221,7 @@ class Compression:
         left: dict[str, str] = {}
         months = []
         packs, only = self._library.packs, None if month is None else _key(month)
-        with Folder(self._store.root).locked(_KEY):
+        with Folder(self._store.root).locked(PACKING):
             wanted = [key for key in packs.months() if only in (None, key)]
             found = {}
             for key in wanted:

@@ -21,6 +21,7 @@ from opstore.jobs import JobFolder
 from opstore.jobs.ending import clean, cost_of, step_record
 from opstore.jobs.lookup import LOOK_BACK
 from opstore.jobs.results import is_whole
+from opstore.names import sidecar_name
 from opstore.operation import OPERATION_TYPES, parse_time, timestamp
 from opstore.providers.models import Model, ModelTable
 from opstore.store import MAX_INPUT_BYTES, MAX_INPUTS, Store
@@ -118,7 +119,12 @@ class HistoryImport:
             inputs, missing = self._inputs(past, model)
             about = self._metadata(past, model, created, status, error, outputs, len(inputs) + missing)
             about["imported"] = {"from": "replicate", "predictionId": name, "inputsMissing": missing}
-            self._store.save(operation_id, about, inputs=inputs, outputs=outputs)
+            with self._store.operations.held([operation_id]):
+                sidecar = sidecar_name(operation_id)
+                if self._store.operations.has(sidecar) or self._trash.folder.has(sidecar):  # another import was faster
+                    self._same += 1
+                    return
+                self._store.save(operation_id, about, inputs=inputs, outputs=outputs)
             self._without += not outputs
         self._new.append(operation_id)
 

@@ -8,7 +8,8 @@ is it: importing twice makes nothing new. No name from a source ever becomes a p
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -96,7 +97,14 @@ class Import:
         if sidecar not in files:
             raise InvalidInput(reason=said("a media file that no sidecar names"))
         data = content(files[sidecar], MAX_SIDECAR_BYTES)
+        contents = {name: content(entry, MAX_FILE) for name, entry in files.items() if name != sidecar}
         stored = decode(data, operation_id)
+        # Nobody saves it, or moves it to the trash, between these looks and the end.
+        with nullcontext() if self._dry else self._store.operations.held([operation_id]):
+            self._add(operation_id, stored, [contents, {sidecar: data}])
+
+    def _add(self, operation_id: str, stored: Mapping[str, Any], stages: Sequence[Mapping[str, bytes]]) -> None:
+        sidecar = sidecar_name(operation_id)
         if self._trash.has(sidecar):
             raise InvalidInput(reason=said("it is in the trash"))
         if self._store.pending.has(sidecar):
@@ -106,11 +114,10 @@ class Import:
                 raise InvalidInput(reason=said("what is there differs, and stays"))
             self._same += 1
             return
-        contents = {name: content(entry, MAX_FILE) for name, entry in files.items() if name != sidecar}
         if not self._dry:
             self._store.initialize_storage()
             try:
-                self._store.operations.create(operation_id, [contents, {sidecar: data}])
+                self._store.operations.create(operation_id, stages)
             except OperationExists:
                 raise InvalidInput(reason=said("what is there differs, and stays")) from None
             self._store.changed(operation_id)
@@ -150,7 +157,12 @@ class Import:
         while (operation_id := f"{moment:%Y%m%d%H%M%S}_{sha256[:8]}") in suffixes.get(sha256[:8], ()):
             moment += timedelta(seconds=1)
         if not self._dry:
-            self._store.save(operation_id, _metadata(entry, moment, data, kind, sha256), outputs=[data])
+            about = _metadata(entry, moment, data, kind, sha256)
+            with self._store.operations.held([operation_id]):
+                if self._holds(operation_id, sha256):  # by another import at this moment, and perhaps in the trash by now
+                    self._same += 1
+                    return
+                self._store.save(operation_id, about, outputs=[data])
         suffixes.setdefault(sha256[:8], []).append(operation_id)
         self._imported[sha256] = operation_id
         self._new.append(operation_id)

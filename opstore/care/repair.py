@@ -30,11 +30,12 @@ from opstore.files import Folder, digest, is_passing, leftover_of
 from opstore.jobs.results import is_whole
 from opstore.names import EXTENSIONS, FileName, output_name, own_name, parse_name, sidecar_name, time_of
 from opstore.operation import OPERATION_TYPES, Operation, timestamp
+from opstore.packs import PACKING
 from opstore.providers import Provider
 from opstore.saving import described
 from opstore.store import Store
 from opstore.trash import Trash
-from opstore.verify import Problem
+from opstore.verify import Problem, stands
 
 Step = Literal["remove", "adopt", "finish", "fetch", "quarantine", "leave"]
 _FETCHED = ("missing", "truncated", "changed")
@@ -131,20 +132,30 @@ class Repair:
         return said("removed")
 
     def _finish(self, problem: Problem) -> str:
-        self._trash.put(str(problem.operation_id))
+        self._trash.finish(str(problem.operation_id))
         return said("the move to the trash is complete now")
 
     def _set_aside(self, problem: Problem) -> str:
-        folder = self._folder_of(problem)
-        if problem.folder == "packed":
-            self._store.operations.rescue(problem.name)
-        name = folder.set_aside(problem.name, self.quarantine, problem.name)
+        folder, library = self._folder_of(problem), self._store.operations
+        with contextlib.ExitStack() as held:
+            if problem.folder == "packed":
+                held.enter_context(Folder(self._store.root).locked(PACKING))  # or what is packed at this moment went with it
+                library.rescue(problem.name)
+            elif problem.folder == "operations" and problem.operation_id:
+                held.enter_context(library.held([problem.operation_id]))
+                if not stands(library, problem):
+                    return said("it is gone already")
+            name = folder.set_aside(problem.name, self.quarantine, problem.name)
         if problem.operation_id:
             self._store.changed(problem.operation_id)
         return said("moved to quarantine/{name}", name=name)
 
     def _adopt(self, problem: Problem) -> str:
         """Write a sidecar for media without one; name a result that a sidecar does not name; set an input aside."""
+        with self._store.operations.held([str(problem.operation_id)]):  # nobody moves it while it is looked at and written
+            return self._adopt_alone(problem)
+
+    def _adopt_alone(self, problem: Problem) -> str:
         operation_id, parts = str(problem.operation_id), parse_name(problem.name)
         folder = self._store.operations
         age = folder.age(problem.name)
@@ -153,6 +164,8 @@ class Repair:
         if age < _SETTLED or self._store.pending.has(sidecar_name(operation_id)):
             return _refuse(said("it is too young: somebody may be saving it at this moment"))
         told = said("its sidecar names it now")
+        if self._step(problem) == "finish":
+            return self._finish(problem)
         if not folder.has(sidecar_name(operation_id)):
             self._write_sidecar(operation_id, parts)
             told = said("a sidecar was written for it")
@@ -191,7 +204,7 @@ class Repair:
         if problem.name == sidecar_name(operation_id):
             return self._fill(operation_id, sidecar, addresses)
         data = self._got(addresses, problem.name, _entry(sidecar, problem.name).get("sha256"))
-        self._store.operations.create(operation_id, [{problem.name: data}])
+        self._put_in(operation_id, problem.name, data)
         self._store.changed(operation_id)
         return said("fetched again")
 
@@ -201,8 +214,15 @@ class Repair:
         except _Cannot:
             return self._set_aside(problem)
         aside = self._set_aside(problem)
-        self._store.operations.create(str(problem.operation_id), [{problem.name: data}])
+        self._put_in(str(problem.operation_id), problem.name, data)
         return f"{aside}; {said('fetched again')}"
+
+    def _put_in(self, operation_id: str, name: str, data: bytes) -> None:
+        """Give an operation a file that it lacks, if it is still there: fetching may have taken minutes."""
+        with self._store.operations.held([operation_id]):
+            if not self._store.operations.has(sidecar_name(operation_id)):
+                _refuse(said("it is gone already"))
+            self._store.operations.create(operation_id, [{name: data}])
 
     def _fill(self, operation_id: str, sidecar: dict[str, Any], addresses: list[str]) -> str:
         """Give an operation that says success the result that its maker could not download."""
@@ -210,7 +230,7 @@ class Repair:
         data = self._got(addresses, None, None, wanted.result if wanted else None)
         kind = media.sniff(data)
         name = output_name(operation_id, 1, kind.extension if kind else "jpg")
-        self._store.operations.create(operation_id, [{name: data}])
+        self._put_in(operation_id, name, data)
         parts = parse_name(name)
 
         def fill(stored: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -123,7 +124,8 @@ class Restore:
             self._conflicts[paths.get(sidecar, next(iter(paths.values())))] = where
             return
         missing = {name: path for name, path in paths.items() if not self._is_there(here, name, snapshot.files[path], path)}
-        if here.has(sidecar) and sidecar not in missing:
+        completes = here.has(sidecar) and sidecar not in missing
+        if completes:
             # Its own sidecar stays, and decides which of the missing files belong to it.
             named = _named(here, operation_id)
             missing = {name: path for name, path in missing.items() if name in named}
@@ -132,15 +134,33 @@ class Restore:
         contents = self._contents(missing, snapshot)
         media = {name: data for name, data in contents.items() if name != sidecar}
         last = {sidecar: contents[sidecar]} if sidecar in contents else {}
-        self._waiting.append(_Waiting(operation_id, media, last, missing))
+        self._waiting.append(_Waiting(operation_id, media, last, missing, completes))
         # Together they share the syncs of the folder: one by one an operation takes 24 ms.
         files = [data for item in self._waiting for data in (*item.media.values(), *item.last.values())]
         if len(files) >= BATCH_FILES or sum(map(len, files)) >= BATCH_BYTES:
             self._flush(here)
 
     def _flush(self, folder: Folder) -> None:
-        """Write what waits: all media, then all sidecars; where something came between, one operation after the other."""
+        """Write what waits and is still wanted: all media, then all sidecars; where something came between, one by one."""
         waiting, self._waiting = self._waiting, []
+        ids = [item.operation_id for item in waiting]
+        with nullcontext() if self._dry else self._store.operations.held(ids):
+            self._write(folder, [item for item in waiting if self._is_wanted(folder, item)])
+
+    def _is_wanted(self, folder: Folder, item: _Waiting) -> bool:
+        """Say whether nothing has come between since an operation was looked at: nobody else changes it now."""
+        sidecar = sidecar_name(item.operation_id)
+        if item.completes:
+            return folder.has(sidecar)  # else it has gone, and nobody would ever find its files
+        if not item.last:
+            return True  # of work under way, or alone
+        for place, why in ((self._store.operations, said("it is in the library")), (self._trash, said("it is in the trash"))):
+            if place.has(sidecar):
+                self._conflicts[item.paths[sidecar]] = why
+                return False
+        return True
+
+    def _write(self, folder: Folder, waiting: list[_Waiting]) -> None:
         if not waiting:
             return
         media = {name: data for item in waiting for name, data in item.media.items()}
@@ -241,12 +261,13 @@ class Restore:
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """An operation that is about to be written: its media, its sidecar, and the paths of both by name."""
+    """An operation that is about to be written: its media, its sidecar, the paths of both by name; or what one here lacks."""
 
     operation_id: str
     media: dict[str, bytes]
     last: dict[str, bytes]
     paths: Mapping[str, str]
+    completes: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,5 +8,7 @@ from opstore.packs.library import FOLDER, Library, Packs
 
 #: Months that ended longer ago than this many days are packed, unless somebody says otherwise.
 DAYS = 90
+#: The lock in the data folder of whoever adds to packs, or takes one away: one at a time.
+PACKING = "compress"
 
-__all__ = ["DAYS", "FOLDER", "Library", "Packs"]
+__all__ = ["DAYS", "FOLDER", "PACKING", "Library", "Packs"]

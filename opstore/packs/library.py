@@ -119,7 +119,8 @@ class Packs:
             from opstore.packs.pack import empty
 
             self.folder.make()
-            self.folder.create("packs", [{self.path(month).name: empty(month, dictionary_of(sidecars))}])
+            # Under the name that its temp file begins with: a repair at this moment sees that somebody is writing it.
+            self.folder.create(month, [{self.path(month).name: empty(month, dictionary_of(sidecars))}])
             found = self.pack(month)
         if found is None:
             raise FileMissing(name=self.path(month).name)
@@ -129,7 +130,7 @@ class Packs:
         """Remove the pack of a month if nothing is left in it; nobody may be adding to it. Say whether it is gone."""
         found = self.pack(month)
         if found is not None and found.is_empty():
-            self.folder.remove("packs", [self.path(month).name])
+            self.folder.remove(month, [self.path(month).name])
         return self.pack(month) is None
 
     def close(self) -> None:

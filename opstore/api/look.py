@@ -86,7 +86,7 @@ class Look:
                     Parameter("download", "a copy to save, which carries the mark of what made it", FLAG),
                     Parameter("shown", "as every browser shows it: a HEIC as WebP, all else as it is stored", FLAG),
                 ),
-                errors=(404, 415),
+                errors=(404, 415, 422),
             ),
             Call(
                 "GET",

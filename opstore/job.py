@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from opstore.clocks import Mark, mark
 from opstore.errors import OpstoreError
 from opstore.names import check_operation_id
 from opstore.operation import plain
@@ -23,6 +24,7 @@ class Step:
     """One provider call of a job, and how far it has come; times are ISO 8601 in UTC.
 
     `sender` is the runner that set out to send the call and has not yet told how that ended: while it lives, nobody else sends.
+    `sent` is when the first request left of which it is not sure that nobody accepted it, `doubts` how many such were given up.
     """
 
     operation_type: str
@@ -32,6 +34,8 @@ class Step:
     parameters: Mapping[str, Any]
     prediction_id: str | None = None
     creating_at: str | None = None
+    sent: Mark | None = None
+    doubts: int = 0
     sender: str | None = None
     started_at: str | None = None
     completed_at: str | None = None
@@ -47,10 +51,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who works on a job, and until when (seconds since the epoch) nobody else may."""
+    """Who works on a job, and until when nobody else may: seconds since the epoch, and the same moment of the boot then.
+
+    Only the latter is by a clock that nobody sets; who reads the lease in another boot sees whether it is still renewed.
+    """
 
     owner: str
     until: float
+    boot: str = ""
+    steady: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,7 @@ class Job:
     cancel: bool = False
     lease: Lease | None = None
     attempts: int = field(default=0)
+    born: Mark | None = None
 
     @property
     def step(self) -> Step:
@@ -83,9 +93,10 @@ class Job:
         lease = None if self.lease and self.lease.owner == owner else self.lease
         return replace(self, lease=lease, steps=tuple(replace(s, sender=None) if s.sender == owner else s for s in self.steps))
 
-    def leased(self, owner: str, until: float) -> Job:
-        """Return the job as leased to `owner` until then (seconds since the epoch)."""
-        return replace(self, lease=Lease(owner, until))
+    def leased(self, owner: str, seconds: float) -> Job:
+        """Return the job as leased to `owner` for so long from now on."""
+        now = mark()
+        return replace(self, lease=Lease(owner, now.wall + seconds, now.boot, now.steady + seconds))
 
     def encode(self) -> bytes:
         """Return the record's bytes."""
@@ -101,6 +112,7 @@ class Job:
             fields = {_snake(key): value for key, value in record.items()}
             fields["steps"] = tuple(_step(step) for step in fields["steps"])
             fields["lease"] = _lease(fields["lease"]) if fields.get("lease") else None
+            fields["born"] = _mark(fields.get("born"))
             job = cls(**fields)
             check_operation_id(job.operation_id)
             if operation_id not in (None, job.operation_id):
@@ -115,18 +127,29 @@ class Job:
 
 def _step(record: Mapping[str, Any]) -> Step:
     fields = {_snake(key): value for key, value in record.items()}
-    step = Step(**{**fields, "urls": tuple(fields.get("urls", ()))})
+    step = Step(**{**fields, "urls": tuple(fields.get("urls", ())), "sent": _mark(fields.get("sent"))})
     texts = (step.operation_type, step.prompt, step.provider, step.model, step.sender or "", *step.urls)
-    if not all(isinstance(text, str) for text in texts) or not isinstance(step.parameters, dict):
+    typed = all(isinstance(text, str) for text in texts) and isinstance(step.parameters, dict)
+    if not typed or not isinstance(step.doubts, int):
         raise TypeError("a step of other types")
     return step
 
 
 def _lease(record: Mapping[str, Any]) -> Lease:
     lease = Lease(**record)
-    if not isinstance(lease.owner, str) or not isinstance(lease.until, int | float):
+    texts, numbers = (lease.owner, lease.boot), (lease.until, lease.steady)
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(number, int | float) for number in numbers):
         raise TypeError("a lease of other types")
     return lease
+
+
+def _mark(record: Mapping[str, Any] | None) -> Mark | None:
+    if record is None:
+        return None
+    found = Mark(**record)
+    if not isinstance(found.boot, str) or not all(isinstance(number, int | float) for number in (found.wall, found.steady)):
+        raise TypeError("a moment of other types")
+    return found
 
 
 #: Keys whose values are other people's: their inner names stay as they are.

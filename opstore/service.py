@@ -18,6 +18,7 @@ from opstore.analytics.desk import Analytics
 from opstore.branches import Branches
 from opstore.budget import Budget, Spending
 from opstore.care import Care
+from opstore.clocks import mark, seconds_since
 from opstore.comparing.kept import Comparisons
 from opstore.curation import Curation
 from opstore.errors import (
@@ -212,7 +213,7 @@ class Service:
         self.afford(self.estimate(steps))
         now = self._clock()
         operation_id = check_operation_id(request.operation_id or generate_operation_id(now))
-        job = Job(operation_id, "queued", timestamp(now), self._known(request), tuple(_step(item) for item in steps))
+        job = Job(operation_id, "queued", timestamp(now), self._known(request), tuple(_step(item) for item in steps), born=mark())
         if len(job.encode()) > MAX_JOB_BYTES:
             raise InvalidRequest(reason=said("prompt, parameters and analysis together are too long; shorten them"))
         self.store.initialize_storage()
@@ -325,7 +326,7 @@ class Service:
             prompt=str(job.operation.get("prompt", "")),
             state=job.state,
             model=job.step.model,
-            seconds=max(0.0, (self._clock() - began).total_seconds()),
+            seconds=seconds_since(job.born, began),
             progress=self._jobs.progress(job.operation_id),
             cancel=job.cancel,
             inputs=tuple(name for name in named if parse_name(name)) if isinstance(named, list) else (),

@@ -21,6 +21,7 @@ import sys
 import threading
 import time
 from dataclasses import fields
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _reply(self, status: int, body: bytes = b"", kind: str = "application/json", **headers: str) -> None:
         """Send an answer in one write: two would wait 40 ms for each other (Nagle and delayed ACK)."""
         lines = [f"HTTP/1.1 {status} {http.client.responses.get(status, '')}", f"Content-Type: {kind}"]
+        if self.server.world.settings.dated:
+            lines.append(f"Date: {formatdate(self.server.world.date(), usegmt=True)}")
         if status != 204:
             lines.append(f"Content-Length: {len(body)}")
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]

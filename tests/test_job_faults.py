@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from opstore.app import App
+from opstore.jobs import machine
 from opstore.jobs.results import is_whole
 from opstore.operation import Operation
 from tests.job_programs import CANARY, Place, ask, ended, folder, secrets_in, until
@@ -180,7 +181,8 @@ def test_a_create_that_never_reached_anybody_is_sent_again_and_given_up_for_noth
 def test_a_provider_that_always_fails_is_not_asked_for_ever(tmp_path: Path) -> None:
     found = run(tmp_path / "data", lambda standin: standin.fault(on="create", kind="json", status=500, count=99), settle=0.05)
     assert found.ending == ("failed", 0) and "none of many attempts" in (found.operation.error or "")
-    assert 10 < found.report["requests"]["create"] < 20
+    # Each of these might have been accepted, whatever the list says: that is risked a few times, not a dozen.
+    assert found.report["requests"]["create"] == 1 + machine.DOUBTS
     assert found.report["requests"]["list"] >= found.report["requests"]["create"], "looked for before each"
 
 

@@ -17,7 +17,6 @@ import pytest
 from opstore.app import App
 from opstore.errors import OperationNotFound, StorageError
 from opstore.files import Folder
-from opstore.job import Lease
 from opstore.jobs import machine
 from opstore.jobs.lookup import Lookup
 from opstore.jobs.signs import Signs
@@ -137,7 +136,7 @@ def test_a_sender_of_whom_no_sign_is_left_is_waited_for_and_then_the_person_deci
         gone = "another-machine-1-00000000"
         now = timestamp(app.runner._around.clock())
         for operation_id in ids:
-            lease = Lease(gone, time.time() + 1.0)
+            lease = folder(app).get(operation_id).leased(gone, 1.0).lease
             folder(app).update(
                 operation_id,
                 lambda job, lease=lease: replace(  # type: ignore[misc] # mypy infers no default
@@ -314,7 +313,7 @@ def test_a_lost_request_never_takes_the_prediction_of_a_twin(standin: StandIn, a
 
 
 def test_a_lost_request_waits_for_a_twin_that_is_still_being_sent(standin: StandIn, tmp_path: Path) -> None:
-    with Place.at(tmp_path / "data", standin, settle=4.0, each=8.0).working() as app:
+    with Place.at(tmp_path / "data", standin, settle=0.7, each=8.0).working() as app:
         standin.set(run=2.0)
         accept = standin.world.create
         held: list[str] = []

@@ -11,7 +11,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +117,7 @@ def check_steps(operation: Operation) -> None:
     assert operation.cost is not None and (operation.cost["amount"], operation.cost["estimated"]) == (0, False)
     began, done = parse_time(operation.sidecar["timestamp"]), parse_time(operation.sidecar["completedAt"])
     assert began and done and operation.elapsed_seconds is not None
-    assert operation.elapsed_seconds == pytest.approx((done - began).total_seconds(), abs=0.002)
+    assert operation.elapsed_seconds == pytest.approx((done - began).total_seconds(), abs=0.1)  # by another clock
 
 
 def test_a_chain_keeps_the_picture_between_its_steps(new_app: Open, photo: Photo) -> None:
@@ -270,7 +269,7 @@ def taken(app: App, operation_id: str) -> Lease | None:
 
 
 def lease(app: App, operation_id: str, owner: str, seconds: float) -> None:
-    folder(app).update(operation_id, lambda job: replace(job, lease=Lease(owner, time.time() + seconds)))
+    folder(app).update(operation_id, lambda job: job.leased(owner, seconds))
 
 
 def test_a_lease_without_a_lock_to_ask_holds_until_its_time_is_up(new_app: Open) -> None:

@@ -21,7 +21,7 @@ from babel.messages.pofile import read_po
 
 from opstore import errors, translations
 from opstore.errors import FetchUnavailable, InputTooLarge, InvalidRequest, OpstoreError, ProviderRefused, Said, said
-from opstore.jobs import machine
+from opstore.jobs import ending
 from opstore.operation import OPERATION_TYPES
 from opstore.providers.models import ModelTable
 from opstore.ui import catalogue, words
@@ -355,7 +355,7 @@ def test_a_sentence_for_later_is_an_ordinary_text_everywhere_else() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [*machine._ENDINGS.values(), machine._SILENT, machine._GONE, machine._NOTHING, machine._UNKNOWN, "Canceled."],
+    [*ending.ENDINGS.values(), ending.SILENT, ending.GONE, ending.NOTHING, ending.UNKNOWN, "Canceled."],
 )
 def test_how_an_operation_ended_is_read_in_both_languages(speak: Callable[[str], None], text: str) -> None:
     stored = str.__str__(text)

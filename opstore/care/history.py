@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from opstore import media
+from opstore import clocks, media
 from opstore.care.importing import Imported
 from opstore.care.report import Report, quiet
 from opstore.errors import FetchError, FetchTimeout, FetchUnavailable, InvalidInput, OpstoreError, said
@@ -24,6 +24,7 @@ from opstore.jobs.results import is_whole
 from opstore.names import sidecar_name
 from opstore.operation import OPERATION_TYPES, parse_time, timestamp
 from opstore.providers.models import Model, ModelTable
+from opstore.providers.replicate.search import MARGIN
 from opstore.store import MAX_INPUT_BYTES, MAX_INPUTS, Store
 from opstore.trash import Trash
 
@@ -66,8 +67,9 @@ class HistoryImport:
         """Import every prediction made at or after `since`; raise ProviderError where the list cannot be had."""
         from opstore.providers.replicate.language import LANGUAGE_MODELS
 
-        known, unsure = self._known(since)
+        known, unknown = self._known(since)
         for number, past in enumerate(provider.history(since)):
+            unsure = min((_left(step, provider) for step in unknown), default=None)  # by the clock that the answer has told
             self._report(number, None, said("importing"))
             name = past.prediction.id
             if name is None or name in known or past.model in LANGUAGE_MODELS:  # questions about prompts make no operation
@@ -81,13 +83,12 @@ class HistoryImport:
                 self._left[name] = error.details.get("reason") or str(error)
         return Imported(tuple(self._new), self._same, self._left, self._without)
 
-    def _known(self, since: datetime) -> tuple[set[str], datetime | None]:
-        """Return the predictions that operations here name, and since when one of a job may be that does not know its own."""
+    def _known(self, since: datetime) -> tuple[set[str], list[Step]]:
+        """Return the predictions that operations here name, and the steps under way that may have one and do not know it."""
         # Records before sidecars: one that ends meanwhile is then seen in either.
         jobs = JobFolder(self._store.pending, self._store.cache / "progress").all()
         known = {step.prediction_id for job in jobs for step in job.steps if step.prediction_id}
-        sent = (parse_time(job.step.creating_at) for job in jobs if job.step.creating_at and not job.step.prediction_id)
-        unsure = min((moment for moment in sent if moment), default=None)
+        unknown = [job.step for job in jobs if (job.step.creating_at or job.step.doubts) and not job.step.prediction_id]
         oldest = f"{since - LOOK_BACK:%Y%m%d%H%M%S}"
         for sidecar in self._store.iterate():
             if sidecar["operationId"] < oldest:
@@ -95,7 +96,7 @@ class HistoryImport:
             known.update(_predictions(sidecar))
         for trashed in self._trash.all():
             known.update(_predictions(trashed.sidecar or {}))
-        return known, unsure
+        return known, unknown
 
     # -- one prediction --------------------------------------------------------------------------------------------------
 
@@ -107,7 +108,7 @@ class HistoryImport:
             raise _Left(reason=said("it is not done yet; import again later"))
         if created is None:
             raise _Left(reason=said("it does not say when it was made"))
-        if unsure and created >= unsure - timedelta(minutes=15):
+        if unsure and created >= unsure - MARGIN:
             raise _Left(reason=said("it may belong to an operation under way here; import again later"))
         if model is None and past.removed:
             raise _Left(reason=said("nothing is known of it any more"))
@@ -215,6 +216,12 @@ class HistoryImport:
 
 class _Left(InvalidInput):
     """A prediction that is not taken in: {reason}"""
+
+
+def _left(step: Step, provider: Replicate) -> datetime:
+    """Return when the request of a step left, by the provider's clock where that is known."""
+    since = step.sent.moment if step.sent else parse_time(step.creating_at) or clocks.now()
+    return provider.there(since, step.sent.ago() if step.sent else None) or since
 
 
 def since_of(days: int) -> datetime:

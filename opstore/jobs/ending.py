@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from opstore import media
-from opstore.errors import InvalidInput, OperationExists
+from opstore.clocks import seconds_since
+from opstore.errors import InvalidInput, OperationExists, said
 from opstore.job import Job, Step
 from opstore.names import EXTENSIONS, MAX_NUMBER, output_name, sidecar_name
 from opstore.operation import fallback_extension, parse_time, timestamp
@@ -19,6 +20,22 @@ from opstore.store import Store
 _MAX_URL = 8_192
 #: What an operation cost that ended before anything left.
 UNSENT: Mapping[str, Any] = {"amount": 0.0, "currency": "USD", "basis": "nothing was sent", "estimated": False}
+
+#: Refusals that say nothing of the prediction: somebody may set another token, or add credit.
+MENDABLE = ("token", "credit", "host", "refused")
+ENDINGS = {
+    "canceled": said("Canceled at the provider; the time it ran is billed."),
+    "aborted": said("The provider gave up before it began; that is not billed."),
+}
+SILENT = said("The provider gave no reason.")
+GONE = said("The provider has deleted the result: it keeps results for one hour.")
+NOTHING = said("The provider says success and gave no result.")
+BROKEN = {"image": said("what arrived is not a whole image."), "video": said("what arrived is not a whole video.")}
+IN_VAIN = said("The provider accepted the request at none of many attempts; nothing was billed. Try again later.")
+UNKNOWN = said(
+    "The connection broke while the request was sent, and the provider's list does not tell whether it was accepted. "
+    "It may have been billed. Look at your account, then run it again if it is not there."
+)
 
 
 def sidecar(job: Job, status: str, error: str | None, outputs: Sequence[bytes], now: datetime) -> dict[str, Any]:
@@ -40,7 +57,7 @@ def sidecar(job: Job, status: str, error: str | None, outputs: Sequence[bytes], 
         "model": job.step.model,
         "steps": _steps(job, outputs),
         "completedAt": timestamp(now),
-        "elapsedSeconds": round((now - created).total_seconds(), 3),
+        "elapsedSeconds": round(seconds_since(job.born, created), 3),
         "cost": _cost(job),
     }
 

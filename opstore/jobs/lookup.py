@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from opstore import clocks
 from opstore.job import Job, Step
 from opstore.jobs.record import JobFolder
+from opstore.names import time_of
 from opstore.providers import Provider, Search, StepRequest
 from opstore.store import Store
 
@@ -29,11 +31,11 @@ class Lookup:
         self._operation_id = operation_id
         self._ended: dict[str, list[Mapping[str, Any]]] = {}
 
-    def find(self, provider: Provider, request: StepRequest, step: Step, since: datetime) -> Search:
+    def find(self, provider: Provider, request: StepRequest, step: Step, since: datetime, ago: float | None = None) -> Search:
         """Return what the provider's list says of `request`; what may be another operation's is not found, nor absent."""
         known, _ = self._others(step, since)
         while True:
-            search = provider.find(request, since, known)
+            search = provider.find(request, since, known, ago)
             if search.found is None:
                 return search
             # Another operation may have noted its id, or have begun to send, while the list was read.
@@ -56,7 +58,9 @@ class Lookup:
         return ids, twin
 
     def _sidecars(self, since: datetime) -> list[list[Mapping[str, Any]]]:
-        oldest = f"{since - LOOK_BACK:%Y%m%d%H%M%S}"
+        # Others' ids are from a clock that may have been set since: before, or after, this job was asked for and was sent.
+        moments = [since, clocks.now(), time_of(self._operation_id) or since]
+        oldest = f"{min(moments) - LOOK_BACK:%Y%m%d%H%M%S}"
         for sidecar in self._store.iterate():
             operation_id = sidecar["operationId"]
             if operation_id < oldest:

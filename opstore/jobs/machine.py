@@ -9,12 +9,11 @@ it has told how its request ended, or is dead. Where that cannot be told (there 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 from typing import Any
 
+from opstore import clocks
 from opstore.errors import (
     BudgetReached,
     Canceled,
@@ -37,6 +36,7 @@ from opstore.fetch import fetch
 from opstore.job import Job
 from opstore.jobs import ending
 from opstore.jobs.lookup import Lookup
+from opstore.jobs.patience import RETENTION, is_lost, is_over, settling
 from opstore.jobs.record import Progress
 from opstore.jobs.results import is_whole
 from opstore.jobs.surroundings import LeaseLost, Stopping, Surroundings
@@ -48,14 +48,12 @@ __all__ = ["LeaseLost", "Machine", "Stopping", "Surroundings"]
 
 log = logging.getLogger("opstore.jobs")
 
-#: Replicate deletes outputs of API predictions one hour after they are made.
-RETENTION = timedelta(hours=1)
-#: A prediction that nobody could ask for this long after it was sent is over, and its result deleted: 30 minutes it may run.
-LOST = timedelta(hours=2)
 #: How often a result is fetched that comes whole as far as HTTP tells, and cannot be read. What may pass is tried for an hour.
 FETCH_ATTEMPTS = 5
 #: How often a request is sent again that surely created nothing: the provider was not reached, or failed and has no record.
 CREATE_ATTEMPTS = 12
+#: How often one is sent again that was given up because no list showed it: each of these might have been accepted all the same.
+DOUBTS = 3
 #: While it waits a job looks this often whether somebody has canceled it.
 HEED_SECONDS = 0.5
 
@@ -72,6 +70,7 @@ class Machine:
         self._owner = owner
         self._lives = lives
         self._accepted: Prediction | None = None
+        self._whole = True  # the last request may have left whole: of one that a dead process sent nobody knows better
         self._lookup = Lookup(around.store, around.folder, job.operation_id)
 
     def run(self) -> None:
@@ -96,10 +95,12 @@ class Machine:
             return
         try:
             provider, request = self._provider(), self._request()
+            if self._job.step.doubts and self._is_seen(provider):
+                return
             with self._around.admit(self._job):
-                now = self._now()
-                self._update(lambda job: replace(job.with_step(creating_at=now, sender=self._owner), state="creating"))
-        except ProviderUnavailable as error:
+                now, sent = self._now(), self._job.step.sent or clocks.mark()
+                self._update(lambda job: replace(job.with_step(creating_at=now, sent=sent, sender=self._owner), state="creating"))
+        except ProviderError as error:
             self._again(error)
         except (BudgetReached, FileMissing, UnsafeFile) as error:  # the latter: somebody took an input away or replaced it
             self._end_unsent(str(error))
@@ -111,6 +112,7 @@ class Machine:
         try:
             prediction = provider.create(request, self._sending)
         except CreateUncertain as error:
+            self._whole = error.details.get("kind") != "unfinished"
             self._told(lambda job: job.with_step(sender=None))  # it stays in `creating`: looked up next
             self._note(str(error))
         except (RateLimited, ProviderUnavailable) as error:
@@ -128,7 +130,7 @@ class Machine:
         """Go back to `queued`: the provider has surely not accepted, so the same request may be sent once more."""
         limited = isinstance(error, RateLimited)  # it asks to come again, however often: that is no failure
         if not limited and self._job.attempts >= CREATE_ATTEMPTS:
-            self._end_unsent(str(error))
+            self._end_unknown() if self._job.step.doubts else self._end_unsent(str(error))
             return
         self._told(lambda job: replace(_unsent(job), attempts=job.attempts + (not limited)))
         self._note(str(error))
@@ -141,10 +143,10 @@ class Machine:
         if self._accepted is not None:  # the answer is here, only the disk did not take it
             self._accept(self._accepted)
             return
-        began, silent_since = self._around.clock(), None
+        began, silent_since = clocks.steady(), None
         while (job := self._look()).state == "creating":
             self._job = job
-            waited = (self._around.clock() - began).total_seconds()
+            waited = clocks.steady() - began
             try:
                 provider = self._provider()
                 search = self._search(provider)
@@ -160,24 +162,35 @@ class Machine:
                 return
             if (sending := self._may_be_sent(provider)) is not False:
                 # Its sender was stopped, say, and may go on at any moment: as long as it lives nobody else creates.
-                if waited > (provider.settle_seconds if sending is None else RETENTION.total_seconds()):
+                if waited > (settling(provider, whole=True) if sending is None else RETENTION.total_seconds()):
                     self._end_unknown()
                     return
                 silent_since = None
                 self._pause(min(1.0 + waited / 10, self._around.pauses.longest))
                 continue
             # Counted from here and not from `creating_at`: minutes of uploads may lie between that and the request.
-            silent_since = silent_since or self._around.clock()
-            silent = (self._around.clock() - silent_since).total_seconds()
-            if silent >= provider.settle_seconds:
+            silent_since = silent_since or clocks.steady()
+            silent = clocks.steady() - silent_since
+            if silent >= (enough := settling(provider, whole=self._whole or not search.complete)):
                 self._not_found(search)
                 return
-            self._pause(min(2.0, provider.settle_seconds - silent))
+            self._pause(min(2.0 + silent / 10, enough - silent))
         self._job = job
 
     def _search(self, provider: Provider) -> Search:
-        since = parse_time(self._job.step.creating_at) or self._around.clock()
-        return self._lookup.find(provider, self._request(reading=False), self._job.step, since)
+        """Look for what any of the step's requests became that may have been accepted."""
+        step = self._job.step
+        since = step.sent.moment if step.sent else parse_time(step.creating_at) or self._around.clock()
+        return self._lookup.find(provider, self._request(reading=False), step, since, step.sent.ago() if step.sent else None)
+
+    def _is_seen(self, provider: Provider) -> bool:
+        """Look once more right before a request is repeated, and say whether there is nothing to send any more."""
+        search = self._search(provider)
+        if search.found is not None:
+            self._accept(search.found)
+        elif not search.complete:
+            self._end_unknown()
+        return search.found is not None or not search.complete
 
     def _may_be_sent(self, provider: Provider) -> bool | None:
         """Say whether somebody else may still send the request; None where nobody can tell."""
@@ -189,10 +202,10 @@ class Machine:
     def _not_found(self, search: Search) -> None:
         if not search.complete:
             self._end_unknown()
-        elif self._job.attempts >= CREATE_ATTEMPTS:
-            self._end_unsent(_IN_VAIN)
+        elif self._job.attempts >= CREATE_ATTEMPTS or self._job.step.doubts >= DOUBTS:
+            self._end_unsent(ending.IN_VAIN)
         else:
-            self._update(lambda job: replace(_unsent(job), attempts=job.attempts + 1))
+            self._update(lambda job: replace(_unsent(job.with_step(doubts=job.step.doubts + 1)), attempts=job.attempts + 1))
 
     # -- running: accepted -----------------------------------------------------------------------------------------------
 
@@ -201,6 +214,7 @@ class Machine:
         if prediction.id is not None:
             changes = {
                 "sender": None,
+                "creating_at": self._job.step.creating_at or self._now(),
                 "prediction_id": prediction.id,
                 "status": prediction.status,
                 "started_at": ending.clean(prediction.started_at or prediction.created_at) or self._now(),
@@ -212,8 +226,8 @@ class Machine:
             self._finish(prediction)
 
     def _poll(self) -> None:
-        misses, asked, missing_since = 0, False, None
-        began = self._around.clock()
+        misses, asked, missing_since, failing_since = 0, False, None, None
+        began = clocks.steady()
         while True:
             try:
                 provider, prediction_id = self._provider(), self._job.step.prediction_id or ""
@@ -221,9 +235,11 @@ class Machine:
                     asked = self._ask_to_cancel(provider, prediction_id)
                 prediction = provider.status(prediction_id)
             except ProviderError as error:
-                now = self._around.clock()
+                now = clocks.steady()
                 missing_since = (missing_since or now) if error.details.get("kind") == "missing" else None
-                if self._is_lost(missing_since):
+                failing_since = failing_since or now
+                gone = missing_since is not None and now - missing_since >= settling(provider, whole=True)
+                if gone or is_lost(self._job.step, provider, now - failing_since):
                     self._end("expired", self._linked(str(error)))
                     return
                 misses += 1
@@ -231,12 +247,12 @@ class Machine:
                 limited = isinstance(error, RateLimited)
                 self._wait(float(error.details["seconds"]) if limited else self._around.pauses.after(misses - 1), asked)
                 continue
-            misses, missing_since = 0, None
+            misses, missing_since, failing_since = 0, None, None
             self._report(prediction.progress, "", prediction.logs)
             if prediction.ended:
                 self._finish(prediction)
                 return
-            self._wait(provider.poll_delay((self._around.clock() - began).total_seconds()), asked)
+            self._wait(provider.poll_delay(clocks.steady() - began), asked)
 
     def _ask_to_cancel(self, provider: Provider, prediction_id: str) -> bool:
         """Ask, and say whether that was heard; a prediction that cannot be canceled any more is followed to its end."""
@@ -245,18 +261,10 @@ class Machine:
         except (ProviderUnavailable, RateLimited):
             raise
         except ProviderError as error:
-            if error.details.get("kind") in _MENDABLE:
+            if error.details.get("kind") in ending.MENDABLE:
                 raise
             self._note(str(error))
         return True
-
-    def _is_lost(self, missing_since: datetime | None) -> bool:
-        """Say whether a prediction is given up: the provider kept saying that there is none, or could not be asked for hours."""
-        now = self._around.clock()
-        settle = self._around.providers[self._job.step.provider].settle_seconds if missing_since else 0.0
-        if missing_since and (now - missing_since).total_seconds() >= settle:
-            return True
-        return now - (parse_time(self._job.step.creating_at) or now) > LOST
 
     # -- fetching: succeeded ---------------------------------------------------------------------------------------------
 
@@ -273,12 +281,12 @@ class Machine:
         }
         if prediction.status != "succeeded":
             self._update(lambda job: job.with_step(**changes))
-            self._end(prediction.status, changes["error"] or _ENDINGS.get(prediction.status, _SILENT))
+            self._end(prediction.status, changes["error"] or ending.ENDINGS.get(prediction.status, ending.SILENT))
             return
         if not prediction.outputs:
             self._update(lambda job: job.with_step(**changes))
             gone = bool(prediction.raw.get("data_removed"))
-            self._end("expired" if gone else "failed", self._linked(_GONE if gone else _NOTHING))
+            self._end("expired" if gone else "failed", self._linked(ending.GONE if gone else ending.NOTHING))
             return
         ready = [output for output in prediction.outputs if isinstance(output, bytes)]
         if ready:  # computed here: delivered from memory, and simply computed again after a crash
@@ -289,7 +297,7 @@ class Machine:
         self._update(lambda job: replace(job.with_step(urls=urls, **changes), state="fetching"))
 
     def _fetch(self) -> None:
-        got: list[bytes] = []
+        began, got = clocks.steady(), list[bytes]()
         problem: FetchError | None = None
         # Of a picture between two steps the second step takes one.
         urls = self._job.step.urls if self._is_last() else self._job.step.urls[:1]
@@ -302,14 +310,14 @@ class Machine:
         if problem is None:
             self._deliver(got)
             return
-        over, reason = self._is_gone(), str(problem)
+        over, reason = self._is_gone(clocks.steady() - began), str(problem)
         late = said("{reason} The provider keeps results for one hour.", reason=reason)
         self._end("expired" if over else "failed", self._linked(late if over else reason), got)
 
     def _download(self, url: str) -> bytes:
         """Return a whole result; what may pass by itself is waited for as long as the provider keeps it, since it is paid for."""
         wanted = OPERATION_TYPES[self._job.step.operation_type].result
-        attempt = broken = 0
+        began, attempt, broken = clocks.steady(), 0, 0
         while True:
             attempt += 1
             try:
@@ -317,28 +325,25 @@ class Machine:
                 if is_whole(data, wanted):
                     return data
                 broken += 1
-                problem = FetchError(reason=_BROKEN[wanted])
+                problem = FetchError(reason=ending.BROKEN[wanted])
                 if broken >= FETCH_ATTEMPTS:
                     raise problem
             except (FetchUnavailable, FetchTimeout) as error:
                 problem = error
-            if self._is_over():
+            trying = clocks.steady() - began
+            if is_over(self._job.step, self._around.providers.get(self._job.step.provider), trying) and self._is_gone(trying):
                 raise problem
             self._note(said("{reason} Trying again.", reason=str(problem)))
             self._look()
             self._pause(self._around.pauses.after(attempt))
 
-    def _is_over(self) -> bool:
-        return self._around.clock() > (parse_time(self._job.step.completed_at) or self._around.clock()) + RETENTION
-
-    def _is_gone(self) -> bool:
-        """Say whether a result that cannot be had was deleted by the provider: its time is up, or it says so itself."""
-        if self._is_over():
-            return True
+    def _is_gone(self, trying: float) -> bool:
+        """Ask whether a result that cannot be had was deleted; its age counts only where the provider is silent."""
+        provider = self._around.providers.get(self._job.step.provider)
         try:
             prediction = self._provider().status(self._job.step.prediction_id or "")
         except ProviderError as error:
-            return error.details.get("kind") == "missing"
+            return error.details.get("kind") == "missing" or is_over(self._job.step, provider, trying)
         return bool(prediction.raw.get("data_removed"))
 
     def _deliver(self, outputs: list[bytes]) -> None:
@@ -368,7 +373,7 @@ class Machine:
 
     def _end_unknown(self) -> None:
         self._update(lambda job: job.with_step(status="unknown"))
-        self._end("unknown", _UNKNOWN)
+        self._end("unknown", ending.UNKNOWN)
 
     def _end_unsent(self, reason: str) -> None:
         """End as failed where nothing was accepted, so nothing is paid."""
@@ -463,8 +468,8 @@ class Machine:
 
     def _wait(self, seconds: float, canceled: bool = False) -> None:
         """Pause, but no longer than until somebody cancels; `canceled` says that this was heard already."""
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
+        end = clocks.steady() + seconds
+        while (left := end - clocks.steady()) > 0:
             self._pause(min(left, HEED_SECONDS))
             if self._look().cancel and not canceled:
                 return
@@ -480,21 +485,5 @@ class Machine:
 
 def _unsent(job: Job) -> Job:
     """Return the job as it was before its request, which has surely created nothing."""
-    return replace(job.with_step(creating_at=None, sender=None), state="queued")
-
-
-#: Refusals that say nothing of the prediction: somebody may set another token, or add credit.
-_MENDABLE = ("token", "credit", "host", "refused")
-_ENDINGS = {
-    "canceled": said("Canceled at the provider; the time it ran is billed."),
-    "aborted": said("The provider gave up before it began; that is not billed."),
-}
-_SILENT = said("The provider gave no reason.")
-_GONE = said("The provider has deleted the result: it keeps results for one hour.")
-_NOTHING = said("The provider says success and gave no result.")
-_BROKEN = {"image": said("what arrived is not a whole image."), "video": said("what arrived is not a whole video.")}
-_IN_VAIN = said("The provider accepted the request at none of many attempts; nothing was billed. Try again later.")
-_UNKNOWN = said(
-    "The connection broke while the request was sent, and the provider's list does not tell whether it was accepted. "
-    "It may have been billed. Look at your account, then run it again if it is not there."
-)
+    sent = job.step.sent if job.step.doubts else None
+    return replace(job.with_step(creating_at=None, sent=sent, sender=None), state="queued")

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from opstore import clocks
 from opstore.errors import OperationNotFound, OpstoreError, said
 from opstore.job import Job, Lease
 from opstore.jobs.machine import LeaseLost, Machine, Stopping, Surroundings
@@ -51,6 +52,7 @@ class Runner:
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._active: dict[str, threading.Thread] = {}
         self._resting: dict[str, float] = {}
+        self._seen: dict[str, tuple[Lease, float]] = {}
         self._guard = threading.Lock()
         self._wake = threading.Event()
         self._signs = Signs(locks, self.owner)
@@ -118,22 +120,35 @@ class Runner:
 
     def _take(self, operation_id: str) -> None:
         def claim(job: Job) -> Job:
-            if job.lease is not None and job.lease.owner != self.owner and self._holds(job.lease):
+            if job.lease is not None and job.lease.owner != self.owner and self._holds(operation_id, job.lease):
                 raise LeaseLost
-            return job.leased(self.owner, time.time() + self._lease_seconds)
+            return job.leased(self.owner, self._lease_seconds)
 
         try:
             job = self._around.folder.update(operation_id, claim)
         except (LeaseLost, OpstoreError, ValueError):
             return  # somebody else's, just ended, or damaged: verify() lists the last
+        self._seen.pop(operation_id, None)
         thread = threading.Thread(target=self._work, args=(job,), name=f"opstore-job-{operation_id}", daemon=True)
         with self._guard:
             self._active[operation_id] = thread
         thread.start()
 
-    def _holds(self, lease: Lease) -> bool:
-        """Say whether a lease still counts: its time is not up, and its holder is not known to be dead."""
-        return lease.until >= time.time() and self._signs.lives(lease.owner) is not False
+    def _holds(self, operation_id: str, lease: Lease) -> bool:
+        """Say whether a lease still counts: its holder is not known to be dead, and its time is not up.
+
+        Of one that was given in another boot, or on another machine, nobody here can tell the time: it holds for as long as it
+        is renewed, and then as long again as any.
+        """
+        if self._signs.lives(lease.owner) is False:
+            return False
+        if lease.boot == clocks.boot():
+            return lease.steady >= clocks.steady()
+        seen, since = self._seen.get(operation_id, (None, 0.0))
+        if seen != lease:
+            self._seen[operation_id] = (lease, clocks.steady())
+            return True
+        return clocks.steady() - since <= self._lease_seconds
 
     def _work(self, job: Job) -> None:
         try:
@@ -182,7 +197,7 @@ class Runner:
         def extend(job: Job) -> Job:
             if job.lease is None or job.lease.owner != self.owner:
                 raise LeaseLost
-            return job.leased(self.owner, time.time() + self._lease_seconds)
+            return job.leased(self.owner, self._lease_seconds)
 
         try:
             self._around.folder.update(operation_id, extend)

@@ -6,8 +6,9 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
+from opstore import clocks
 from opstore.fetch import FetchPolicy
 from opstore.job import Job
 from opstore.jobs.record import JobFolder
@@ -50,5 +51,5 @@ class Surroundings:
     policy: FetchPolicy
     stop: threading.Event
     admit: Callable[[Job], AbstractContextManager[None]] = lambda job: nullcontext()
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Callable[[], datetime] = clocks.now
     pauses: Pauses = field(default_factory=Pauses)

@@ -90,7 +90,10 @@ class Provider(Protocol):
 
     @property
     def settle_seconds(self) -> float:
-        """Return how long after a request left its absence from `find` means nothing yet."""
+        """Return how long after a request has ended its absence from `find` means nothing yet."""
+
+    def now(self) -> datetime | None:
+        """Return the time by the provider's own clock as its answers have told it, None before the first that did."""
 
     def create(self, request: StepRequest, report: Report) -> Prediction:
         """Ask for a result; raise CreateUncertain where it is not known whether the request was accepted."""
@@ -101,8 +104,12 @@ class Provider(Protocol):
     def cancel(self, prediction_id: str) -> Prediction:
         """Ask to stop a prediction; one that has ended stays as it is."""
 
-    def find(self, request: StepRequest, since: datetime, exclude: Collection[str] = ()) -> Search:
-        """Look for the prediction of a request that left at `since` and whose answer never came; `exclude` are others' ids."""
+    def find(self, request: StepRequest, since: datetime, exclude: Collection[str] = (), ago: float | None = None) -> Search:
+        """Look for the prediction of a request that left at `since` and whose answer never came; `exclude` are others' ids.
+
+        `since` is by this machine's wall clock, which may be wrong or set meanwhile; `ago` are the seconds since then by its
+        steady clock, None where that was in another boot.
+        """
 
     def poll_delay(self, seconds: float) -> float:
         """Return how long to wait before the next `status` of a prediction that has run for `seconds`."""

@@ -38,6 +38,10 @@ class Settings:
     creates_per_minute: int = 600
     others_per_minute: int = 3000
     enforce_rates: bool = False
+    skew: float = 0.0  # seconds that its clock is ahead of this machine's: its stamps and its Date tell
+    dated: bool = True  # whether its answers have a Date
+    list_lag: float = 0.0  # seconds after which a prediction is in the list: a copy that lags behind
+    shuffled: bool = False  # the list comes in no order
     api: str = ""
     delivery: str = ""
 
@@ -156,8 +160,12 @@ class World:
         self.seen_headers: list[dict[str, str]] = []
 
     def now(self) -> float:
-        """Return the stand-in's own time."""
-        return time.time() + self.offset
+        """Return the stand-in's own time; `offset` is time that has passed there and that nobody is told."""
+        return time.time() + self.offset + self.settings.skew
+
+    def date(self) -> float:
+        """Return what it says the time is."""
+        return time.time() + self.settings.skew
 
     # -- what happens before a request is looked at ----------------------------------------------------------------------
 
@@ -304,7 +312,9 @@ class World:
         """Return one page of predictions, newest first."""
         with self.lock:
             since = datetime.fromisoformat(created_after.replace("Z", "+00:00")).timestamp() if created_after else 0.0
-            records = sorted((r for r in self.records.values() if r.created >= since), key=lambda record: -record.created)
+            until = self.now() - self.settings.list_lag
+            listed = (record for record in self.records.values() if since <= record.created <= until)
+            records = sorted(listed, key=lambda record: record.created if self.settings.shuffled else -record.created)
             end = cursor + self.settings.page_size
             more = f"{self.settings.api}/v1/predictions?cursor={end}" if end < len(records) else None
             if more and created_after:

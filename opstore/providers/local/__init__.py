@@ -10,6 +10,7 @@ import time
 from collections.abc import Collection
 from datetime import UTC, datetime
 
+from opstore import clocks
 from opstore.errors import ProviderError, ProviderRefused
 from opstore.providers import Prediction, Report, Search, StepRequest
 from opstore.providers.local.abilities import abilities, describe
@@ -65,7 +66,11 @@ class LocalEngine:
         """Refuse: a local step is stopped by its report, not by an id."""
         raise ProviderRefused(reason="A step of the local engine has ended when it is created; there is nothing to cancel.")
 
-    def find(self, request: StepRequest, since: datetime, exclude: Collection[str] = ()) -> Search:
+    def now(self) -> datetime:
+        """Return the time by this machine's clock."""
+        return clocks.now()
+
+    def find(self, request: StepRequest, since: datetime, exclude: Collection[str] = (), ago: float | None = None) -> Search:
         """Say that nothing is there, for certain: what this process was computing died with it and costs nothing to repeat."""
         return Search(None, complete=True)
 

@@ -12,11 +12,12 @@ import io
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from opstore import clocks
 from opstore.errors import (
     CreateUncertain,
     InvalidInput,
@@ -30,9 +31,10 @@ from opstore.errors import (
 )
 from opstore.providers import Past, Prediction, Report, Search, StepRequest
 from opstore.providers.models import Model, ModelTable
+from opstore.providers.replicate.far_clock import FarClock
 from opstore.providers.replicate.pace import Polled, RateLimiter, poll_delay
 from opstore.providers.replicate.records import past, prediction
-from opstore.providers.replicate.search import CLOCK_SKEW, is_recent, search
+from opstore.providers.replicate.search import MARGIN, is_recent, search
 
 if TYPE_CHECKING:
     import httpx
@@ -47,7 +49,7 @@ API = "https://api.replicate.com"
 DATA_URI_BYTES = 256_000
 #: A run is canceled by Replicate itself this long after its creation; 30 minutes are its own limit too.
 DEADLINE_SECONDS = 1800.0
-#: A request whose sender died is read, accepted and listed within seconds, or never.
+#: A request that did not arrive whole is listed within seconds, or never; of one that may have, see `jobs.patience.LAG`.
 SETTLE_SECONDS = 30.0
 #: 100 predictions a page: more than anybody makes in the minutes that are searched.
 _MAX_PAGES = 50
@@ -96,7 +98,8 @@ class Replicate:
         self.table = table or ModelTable.load()
         self.limiter = limiter or RateLimiter()
         self._deadline = f"{max(5, round(deadline_seconds))}s"
-        self._guard = _guard(self.base_url, self._token, timeouts, self.limiter, transport)
+        self._clock = FarClock()
+        self._guard = _guard(self.base_url, self._token, timeouts, self.limiter, transport, self._clock)
 
     def __repr__(self) -> str:
         """Name the account's API, never its token."""
@@ -150,14 +153,33 @@ class Replicate:
         checked = _checked_id(prediction_id)
         return self._one(checked, self._ask(lambda client: client.predictions.cancel(checked)))
 
-    def find(self, request: StepRequest, since: datetime, exclude: Collection[str] = ()) -> Search:
+    def now(self) -> datetime | None:
+        """Return the time by Replicate's own clock, None before its first answer that told it."""
+        return self._clock.now()
+
+    def there(self, since: datetime, ago: float | None = None) -> datetime | None:
+        """Return by Replicate's clock the moment that this machine's had as `since`, `ago` seconds ago; None where nobody can.
+
+        Without `ago` this machine's clock may have been right then and wrong now, or the other way round: the earlier counts.
+        """
+        now = self._clock.now()
+        if now is None:
+            return None
+        return min(since, since + (now - clocks.now())) if ago is None else now - timedelta(seconds=ago)
+
+    def find(self, request: StepRequest, since: datetime, exclude: Collection[str] = (), ago: float | None = None) -> Search:
         """Look for the prediction that `request`, sent at or after `since`, may have become.
 
-        A create that is still on its way is not seen yet: absence counts only after the create has surely failed or ended.
+        A create that is still on its way is not seen yet: absence counts only after the create has surely failed or ended. Nor
+        does it where no answer has said what time it is there: this machine's clock may be wrong by any amount.
         """
         model = self._checked(request)
         arguments = model.arguments(request, [""] * len(request.inputs))
-        return search(self._records(since - CLOCK_SKEW), model, arguments, since, exclude)
+        if self._clock.now() is None:
+            self._ask(lambda client: client.predictions.list(f"/v1/predictions?created_after={_in_utc(clocks.now())}"))
+        moment = self.there(since, ago)
+        found = search(self._pages((moment or since) - MARGIN), model, arguments, (moment or since) - MARGIN, exclude)
+        return found if moment else replace(found, complete=False)
 
     def recent(self, since: datetime) -> Iterator[Prediction]:
         """Yield the account's predictions made at or after `since`, newest first."""
@@ -213,12 +235,16 @@ class Replicate:
         return prediction(record)
 
     def _records(self, since: datetime) -> Iterator[Mapping[str, Any]]:
-        """Yield raw predictions, newest first, page by page; the server leaves out older ones, if it understands the wish."""
-        moment = since.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        cursor: Any = f"/v1/predictions?created_after={moment}"
+        """Yield raw predictions, newest first."""
+        for page in self._pages(since):
+            yield from page
+
+    def _pages(self, since: datetime) -> Iterator[list[Mapping[str, Any]]]:
+        """Yield pages of raw predictions, newest first; the server leaves out older ones, if it understands the wish."""
+        cursor: Any = f"/v1/predictions?created_after={_in_utc(since)}"
         for _ in range(_MAX_PAGES):
             page = self._page(cursor)
-            yield from (record for record in page["results"] if isinstance(record, dict))
+            yield [record for record in page["results"] if isinstance(record, dict)]
             cursor = page.get("next")
             if not isinstance(cursor, str) or not cursor:
                 return
@@ -278,13 +304,18 @@ class Replicate:
 
 
 def _guard(
-    base_url: str, token: str, timeouts: Timeouts | None, limiter: RateLimiter, inner: httpx.BaseTransport | None
+    base_url: str,
+    token: str,
+    timeouts: Timeouts | None,
+    limiter: RateLimiter,
+    inner: httpx.BaseTransport | None,
+    far_clock: FarClock,
 ) -> Guard:
     import httpx
 
     from opstore.providers.replicate.transport import Guard, Timeouts
 
-    return Guard(httpx.URL(base_url), token, timeouts or Timeouts(), limiter, inner)
+    return Guard(httpx.URL(base_url), token, timeouts or Timeouts(), limiter, inner, far_clock=far_clock)
 
 
 def _network(error: httpx.HTTPError, creating: bool, host: str) -> OpstoreError:
@@ -297,7 +328,9 @@ def _network(error: httpx.HTTPError, creating: bool, host: str) -> OpstoreError:
     late = isinstance(error, httpx.TimeoutException)
     what = "no answer came in time" if late else "the connection broke before the answer"
     if creating:
-        return CreateUncertain(reason=what, kind="timeout" if late else "network")
+        # Of a body that did not leave whole a server can hardly make a prediction.
+        unfinished = isinstance(error, httpx.WriteError | httpx.WriteTimeout)
+        return CreateUncertain(reason=what, kind="unfinished" if unfinished else "timeout" if late else "network")
     return ProviderUnavailable(reason=f"{what}. Try again in a minute.", kind="timeout" if late else "network")
 
 
@@ -305,6 +338,11 @@ def _unread(creating: bool) -> OpstoreError:
     if creating:
         return CreateUncertain(reason="Replicate's answer cannot be read", kind="answer")
     return ProviderUnavailable(reason="its answer cannot be read. Try again in a minute.", kind="answer")
+
+
+def _in_utc(moment: datetime) -> str:
+    """Return a moment as the API takes it."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _checked_token(token: str) -> str:

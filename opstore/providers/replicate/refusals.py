@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from opstore.errors import CreateUncertain, ProviderError, ProviderRefused, ProviderUnavailable, RateLimited
+from opstore.providers.replicate.far_clock import date_of
 from opstore.providers.replicate.pace import MAX_RETRY_AFTER
 
 #: Where a throttled answer does not say for how long.
@@ -50,7 +51,7 @@ def refusal(answer: Answered, *, creating: bool, now: datetime | None = None) ->
     """Return the error for `answer`; `creating` says whether it answered a create that may have been accepted all the same."""
     document = _document(answer.body)
     if answer.status == 429:
-        return RateLimited(seconds=_wait(answer.headers, document, now or datetime.now(UTC)))
+        return RateLimited(seconds=_wait(answer.headers, document, date_of(answer.headers) or now or datetime.now(UTC)))
     if answer.status >= 500 or answer.status == 408:
         reason = f"Replicate answered with a fault of its own (HTTP {answer.status})"
         if creating:

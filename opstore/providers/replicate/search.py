@@ -6,7 +6,7 @@ What cannot be told apart, or no longer be read, is never taken for absent.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,34 +15,59 @@ from opstore.providers import Search
 from opstore.providers.models import Model
 from opstore.providers.replicate.records import prediction
 
-#: How far this machine's clock may be ahead of Replicate's: further, a prediction would be overlooked and paid twice. Looking
-#: further back costs nothing, since predictions that belong to other operations are left out by their ids.
-CLOCK_SKEW = timedelta(minutes=15)
+#: How much earlier than a request left its prediction is looked for: stamps of several machines differ, and looking further back
+#: costs nothing, since predictions that belong to other operations are left out by their ids.
+MARGIN = timedelta(minutes=15)
 
 
 def search(
-    records: Iterable[Mapping[str, Any]], model: Model, arguments: Mapping[str, Any], since: datetime, exclude: Collection[str]
+    pages: Iterable[Sequence[Mapping[str, Any]]],
+    model: Model,
+    arguments: Mapping[str, Any],
+    oldest: datetime,
+    exclude: Collection[str],
 ) -> Search:
-    """Look through `records`, newest first, for the one made by `model` from `arguments` at or after `since`.
+    """Look through `pages`, newest first, for the one made by `model` from `arguments` at or after `oldest`.
 
-    `exclude` names predictions that are known to belong to others. `records` raises StopIteration only where all was seen.
+    `exclude` names predictions that are known to belong to others. `pages` raises StopIteration only where all was seen.
     """
     matching: list[Mapping[str, Any]] = []
-    unreadable = False
-    for record in records:
-        if _is_before(record, since - CLOCK_SKEW):
+    doubtful = False
+    order = Order()
+    for page in pages:
+        doubtful = not order.holds(page) or doubtful
+        for record in page:
+            if record.get("id") in exclude or not _is_of(record, model) or _is_before(record, oldest):
+                continue
+            given = record.get("input")
+            if record.get("data_removed") or not isinstance(given, Mapping) or not given:
+                doubtful = True  # an hour after its creation a prediction no longer says what it was made from
+            elif _same(given, model, arguments):
+                matching.append(record)
+        if not doubtful and page and _is_before(page[-1], oldest):
             break
-        if record.get("id") in exclude or not _is_of(record, model):
-            continue
-        given = record.get("input")
-        if record.get("data_removed") or not isinstance(given, Mapping) or not given:
-            unreadable = True  # an hour after its creation a prediction no longer says what it was made from
-        elif _same(given, model, arguments):
-            matching.append(record)
-    if len(matching) == 1:
+    unique = {str(record.get("id")): record for record in matching}
+    if len(unique) == 1:
         return Search(prediction(matching[0]), complete=True)
     # With several, none can be said to be the one: a person decides.
-    return Search(None, complete=not (unreadable or matching))
+    return Search(None, complete=not (doubtful or matching))
+
+
+class Order:
+    """Whether a list comes newest first: in any other order nobody can tell what it lacks."""
+
+    def __init__(self) -> None:
+        """Begin before the first record."""
+        self._last: datetime | None = None
+
+    def holds(self, records: Iterable[Mapping[str, Any]]) -> bool:
+        """Say whether the next records go on in order."""
+        held = True
+        for record in records:
+            created = parse_time(record.get("created_at"))
+            held = held and (created is None or self._last is None or created <= self._last)
+            self._last = created or self._last
+        return held
 
 
 def is_recent(record: Mapping[str, Any], since: datetime) -> bool:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import httpx
 
 from opstore.errors import ProviderRefused
+from opstore.providers.replicate.far_clock import FarClock
 from opstore.providers.replicate.pace import Lane, RateLimiter
 from opstore.providers.replicate.refusals import Answered
 
@@ -56,11 +57,13 @@ class Guard(httpx.BaseTransport):
         limiter: RateLimiter,
         inner: httpx.BaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
+        far_clock: FarClock | None = None,
     ) -> None:
-        """Guard `inner` (httpx's own transport), which may reach nothing but the origin of `base_url`."""
+        """Guard `inner` (httpx's own transport), which may reach nothing but the origin of `base_url`; set `far_clock` by it."""
         self._origin = _origin(base_url)
         self._token = token.encode("ascii")
         self._timeouts, self._limiter, self._clock = timeouts, limiter, clock
+        self._far_clock = far_clock or FarClock()
         # No connection is kept longer than 2 s unused: one that the server has closed meanwhile would make a create uncertain.
         limits = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=2.0)
         self._inner = inner or httpx.HTTPTransport(verify=certificates(), limits=limits)
@@ -73,6 +76,7 @@ class Guard(httpx.BaseTransport):
         request.extensions = {**request.extensions, "timeout": self._timeouts.extension(_is_upload(request))}
         deadline = self._clock() + self._timeouts.answer + (self._timeouts.upload_each if _is_upload(request) else 0)
         response = self._inner.handle_request(request)
+        self._far_clock.note(response.headers)
         try:
             body = self._read(response, request, deadline)
         finally:

@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from opstore.errors import OpstoreError
-from opstore.ui import parts
+from opstore.ui import controls
 from opstore.ui.state import opened
 from opstore.ui.studio import acting, asking, deciding, giving, local, questions, results, settings, varying
 from opstore.ui.words import _
@@ -16,7 +15,7 @@ acting.fill_in(service)
 with form:
     text = st.text_area(
         _("What do you want to make?"),
-        key="prompt",
+        key=controls.key_of("prompt"),
         height=120,
         placeholder=_("The sea at sunset, calm mood"),
         persist_state="session",
@@ -24,18 +23,13 @@ with form:
     given = giving.images(service)
     decision = deciding.decide(generation, text, given)
     if service.provider() == "local":
-        local.note(decision.workflow, text)
+        local.note(decision.workflow, decision.written)
     chosen = settings.choices(service, decision.workflow, len(given))
     variants, axes = varying.vary(service, decision.workflow, len(given), chosen)
     wording = questions.wording(generation, text, decision.workflow)
     request = asking.request(text, given, decision, chosen.models, chosen.parameters, variants, axes, wording)
     with st.container(key="generate-bar"):
-        costs = asking.price(generation, request)
-        if parts.button(_("Generate"), key="generate", type="primary", width="stretch", shortcut="Ctrl+Enter"):
-            try:
-                asking.generate(generation, request, given, decision, costs)
-            except OpstoreError as error:
-                parts.show_error(error)
-        asking.seen(decision)
+        asking.bar(generation, request, given, decision)
 with made:
     results.follow(generation)
+asking.drawn()

@@ -89,10 +89,10 @@ def request(app: App) -> Any:
 def test_the_models_proposal_is_taken_with_its_prompts_for_the_steps(app: App) -> None:
     model = Model(json.dumps(CHAIN))
     at = page(app, model)
-    assert at.segmented_control(key="type-1").value == "image_edit_single" and model.asked == 0
+    assert at.session_state["asked"].shown == "image_edit_single" and model.asked == 0
     answered(at, model, "ask-analysis")
-    assert at.segmented_control(key="type-1").value == "edit_then_video"
-    assert (at.text_area(key="edit-prompt").value, at.text_area(key="video-prompt").value) == ("un ciel rose", "il bouge")
+    assert at.session_state["asked"].shown == "edit_then_video"
+    assert [box.value for box in at.text_area][1:] == ["un ciel rose", "il bouge"]
     assert str(CHAIN["reasoning"]) in html(at)
     assert "ask-analysis" not in [item.key for item in at.button], "it has been asked exactly this"
     assert "ask-wording" not in [item.key for item in at.button], "steps have prompts of their own"
@@ -101,7 +101,7 @@ def test_the_models_proposal_is_taken_with_its_prompts_for_the_steps(app: App) -
 def test_a_model_that_fails_changes_nothing_and_is_told(app: App) -> None:
     model = Model(ProviderUnavailable(reason="no connection", kind="network"))
     at = answered(page(app, model), model, "ask-analysis")
-    assert at.segmented_control(key="type-1").value == "image_edit_single"
+    assert at.session_state["asked"].shown == "image_edit_single"
     assert "the rules decided" in html(at)
 
 
@@ -114,3 +114,37 @@ def test_a_better_wording_is_shown_as_a_change_and_stored_with_the_old_one(app: 
     assert job.prompt == "mets le ciel en rose vif"
     wordings = {"originalPrompt": PROMPT, "optimizedPrompt": "mets le ciel en rose vif", "useOptimizedPrompt": True}
     assert wordings.items() <= job.parameters.items()
+
+
+def test_why_nothing_was_handed_over_stays_until_the_request_is_another_and_two_clicks_are_one(app: App) -> None:
+    at = AppTest.from_file("../opstore/ui/main.py", default_timeout=30).run()
+    at.button(key="generate").click().run()
+    first = "Write a prompt first"
+    assert first in html(at) and first in html(sound(at.run())), "it stays"
+    at.text_area(key="prompt").set_value("a red barn")
+    assert first not in html(sound(at.run())), "until the request is another"
+    for _click in range(2):
+        sound(at.button(key="generate").click().run())
+    assert len(app.service.jobs()) == 1 and "asked for a moment ago" in html(at)
+    known = at.session_state["asked"]
+    known.refusal = (*known.refusal[:2], known.refusal[2] - 1)  # a second later
+    sound(at.button(key="generate").click().run())
+    assert len(app.service.jobs()) == 2, "who was told, and presses once more, wants another one"
+
+
+def test_what_the_page_sets_is_a_new_control_and_the_steps_follow_until_they_are_worded(app: App) -> None:
+    at = page(app, Model("no"))
+    at.session_state["override"] = "edit_then_video"
+    at.text_area(key="prompt").set_value("make the sky pink, then zoom in slowly")
+    edit, video = sound(at.run()).text_area[1:3]
+    keys = edit.key, video.key
+    at.text_area(key="prompt").set_value("turn the grass blue, then pan to the left")
+    edit, video = sound(at.run()).text_area[1:3]
+    assert "blue" in edit.value and "pan" in video.value and (edit.key, video.key) != keys
+    video.set_value("stand still")
+    assert sound(at.run()).text_area[2].value == "stand still"
+    at.text_area(key="prompt").set_value("turn the grass red, then pan to the left")
+    edit, video = sound(at.run()).text_area[1:3]
+    assert "red" in edit.value and video.value == "stand still"
+    video.set_value("")
+    assert "pan" in sound(at.run()).text_area[2].value, "nothing written is nothing chosen"

@@ -12,6 +12,7 @@ from opstore.errors import OperationNotFound
 from opstore.roles import LOCAL
 from opstore.service import JobView, Service
 from opstore.ui import parts, signin, words
+from opstore.ui.components.clicks import clicks
 from opstore.ui.markup import Markup, show
 from opstore.ui.state import again, opened, stay
 from opstore.ui.words import _, ngettext
@@ -47,6 +48,7 @@ def bar(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
             label_visibility="collapsed",
             persist_state="session",
         )
+        clicks()
 
 
 def _count(service: Service, known: set[str], shows_results: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -25,7 +26,7 @@ export default function ({ data, parentElement, setStateValue }) {
       if (!event.target.closest?.(entry.data.where)) return;
       clearTimeout(entry.timer);
       const text = event.target.value;
-      entry.timer = setTimeout(() => setStateValue("draft", { over: entry.data.finished, text }), 400);
+      entry.timer = setTimeout(() => setStateValue("draft", { over: entry.data.finished, text, turn: Date.now() }), 400);
     };
     // Who leaves the text, or hands it in, tells the page: a draft that came after would end the run that does what was asked.
     entry.finish = event => {
@@ -52,8 +53,20 @@ def draft(finished: str, *, of: str, key: str) -> str:
     """Return what stands in the text area with the key `of`, of which `finished` is what the page has been told."""
     data = {"where": f".st-key-{of}", "finished": finished}
     result = _mount(key=key, data=data, on_draft_change=lambda: None)
-    found = result.draft
-    # A draft counts only over the text that it was written over: what came since, by whatever way, is newer.
-    if isinstance(found, Mapping) and found.get("over") == finished and isinstance(found.get("text"), str):
+    found = result.draft if isinstance(result.draft, Mapping) else {}
+    known = st.session_state.setdefault(f"{key}-over", _Over(finished))
+    if known.finished != finished:
+        known.finished, known.turn = finished, found.get("turn")
+    # A draft counts only over the text that it was written over: what came since, by whatever way, is newer. Nor does one come
+    # back when that text does.
+    if found.get("over") == finished and found.get("turn") != known.turn and isinstance(found.get("text"), str):
         return str(found["text"])
     return finished
+
+
+@dataclass(slots=True)
+class _Over:
+    """The text that was finished last, and the draft that was over when it was."""
+
+    finished: str
+    turn: object = None

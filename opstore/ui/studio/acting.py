@@ -12,9 +12,9 @@ from opstore.names import own_name
 from opstore.operation import OPERATION_TYPES, Operation
 from opstore.service import Service
 from opstore.store import MAX_INPUTS
-from opstore.ui import parts, words
+from opstore.ui import controls, parts, words
 from opstore.ui.state import opened
-from opstore.ui.studio import giving, settings
+from opstore.ui.studio import deciding, giving, settings
 from opstore.ui.words import _
 
 #: Files that can be the input of a next operation: an edit or a video starts from a still.
@@ -117,19 +117,16 @@ def fill_in(service: Service) -> None:
     """Take over what was chosen elsewhere, before the widgets stand; say what could not be taken over."""
     state = st.session_state
     if wanted := state.pop("wanted-prompt", None):
-        state["prompt"] = wanted
+        controls.set_to("prompt", wanted)
     found: Remix | None = state.pop("wanted-remix", None)
     if found is None:
         return
-    state["prompt"] = found.prompt
+    controls.set_to("prompt", found.prompt)
     giving.use_only(found.images)
     if found.workflow:
         state["wanted-type"] = found.workflow
         settings.fill_in(service, found.workflow, found)
-    for key in ("edit-prompt", "video-prompt"):
-        state.pop(key, None)
-    if found.steps:
-        state["edit-prompt"], state["video-prompt"] = found.steps.edit, found.steps.video
+    deciding.word_steps(found.steps)
     if found.left_out:
         names = ", ".join(_left(name) for name in found.left_out)
         st.toast(parts.plain(_("Not taken over, since it cannot be used here: {names}").format(names=names)))

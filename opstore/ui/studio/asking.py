@@ -5,6 +5,7 @@ What the form itself can tell beforehand is told and not stored; whatever fails 
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from opstore.errors import OpstoreError
 from opstore.generation import Axis, Generation, SmartRequest
 from opstore.providers.models import Cost
 from opstore.service import Service
-from opstore.ui import parts, words
+from opstore.ui import parts, presses, words
 from opstore.ui.studio import giving
 from opstore.ui.studio.asked import asked
 from opstore.ui.studio.deciding import Decision
@@ -26,6 +27,8 @@ from opstore.ui.words import _, ngettext
 
 #: A second click within this time on the same request is a double click, not a second wish: each could be paid.
 DOUBLE_CLICK_SECONDS = 2.0
+#: Both halves of a double click come within this time; a sentence takes longer to be read.
+BREATH_SECONDS = 0.7
 
 
 def price(generation: Generation, wanted: SmartRequest) -> list[list[Cost | None]] | None:
@@ -76,42 +79,87 @@ def _budget(service: Service) -> list[str]:
     return told
 
 
-def generate(generation: Generation, wanted: SmartRequest, given: Sequence[Given], decision: Decision, costs: object) -> None:
-    """Hand the request over; a double click is one request."""
-    mark = (hash((wanted.workflow, wanted.prompt, wanted.images, repr(wanted.parameters), wanted.variants)), time.monotonic())
-    last = st.session_state.get("last-request")
-    if last and last[0] == mark[0] and mark[1] - last[1] < DOUBLE_CLICK_SECONDS:
-        return
-    st.session_state["last-request"] = mark
-    if not wanted.prompt:
-        parts.note(_("Write a prompt first: say in a few words what you want to see."), bad=True)
-        return
-    if giving.refused() or costs is None or decision.analysis is None or not all(item.sound for item in given):
-        return  # said above, where it is wrong
-    if _is_news(decision, costs):
-        parts.note(
-            _("Your words now ask for “{name}”, which costs something. Press Generate again if that is what you want.").format(
-                name=words.type_name(decision.workflow)
-            )
-        )
-        return
+def bar(generation: Generation, wanted: SmartRequest, given: Sequence[Given], decision: Decision) -> None:
+    """Show what the request costs, why it was not handed over where it was not, and the one button, always last."""
+    costs = price(generation, wanted)
+    said = st.container(key="refusal")
+    moment = presses.noted().get("generate", (None, time.monotonic()))[1]  # when it came, not when this run got here
+    pressed = parts.button(_("Generate"), key="generate", type="primary", width="stretch", shortcut="Ctrl+Enter")
+    if pressed:
+        _hand_over(generation, wanted, given, decision, costs, moment)
     known = asked()
-    outcome = generation.execute(wanted)
+    known.shown = decision.workflow
+    if known.refusal[0] == _mark(wanted, costs):
+        with said:
+            parts.note(known.refusal[1], bad=known.handed[0] != known.refusal[0])
+
+
+def drawn() -> None:
+    """Count from here how long ago something was handed over or refused: until here nobody has seen it, nor could press again."""
+    known, now = asked(), time.monotonic()
+    if known.fresh:
+        known.fresh = False
+        known.handed, known.refusal = (known.handed[0], now), (*known.refusal[:2], now)
+
+
+def _mark(wanted: SmartRequest, costs: object) -> str:
+    """Return what tells this request, and whether it can be handed over at all, from others."""
+    pictures = [hashlib.sha256(image).hexdigest() for image in wanted.images]
+    asked_for = replace(wanted, images=(), analysis=None)
+    return hashlib.sha256(repr((pictures, asked_for, costs is None, giving.refused())).encode("utf-8", "replace")).hexdigest()
+
+
+def _hand_over(
+    generation: Generation, wanted: SmartRequest, given: Sequence[Given], decision: Decision, costs: object, now: float
+) -> None:
+    """Hand over what was asked for at the moment `now`, or remember why not; a double click is one press."""
+    known, mark = asked(), _mark(wanted, costs)
+    refused, handed = known.refusal, known.handed
+    if refused[0] == mark and now - refused[2] < BREATH_SECONDS:
+        return  # the second half of a double click: why not stands there already
+    known.fresh = True
+    if handed[0] == mark and refused[0] != mark and now - handed[1] < DOUBLE_CLICK_SECONDS:
+        known.refusal = (mark, _("This was asked for a moment ago. Press once more for another one."), now)
+        return
+    known.refusal = ("", "", 0.0)
+    if why := _why_not(wanted, given, decision, costs):
+        known.refusal = (mark, why, now)
+        return
+    try:
+        outcome = generation.execute(wanted)
+    except OpstoreError as error:
+        known.refusal = (mark, words.told(error), now)
+        return
     known.prompt, known.sheet = wanted.prompt, outcome.batch_id
     if outcome.error:
-        parts.show_error(outcome.error)
+        known.refusal = (mark, words.told(outcome.error), now)
+    else:
+        known.handed = (mark, now)
+
+
+def _why_not(wanted: SmartRequest, given: Sequence[Given], decision: Decision, costs: object) -> str:
+    """Return why a request is not handed over, nothing where it is."""
+    if not wanted.prompt:
+        return _("Write a prompt first: say in a few words what you want to see.")
+    if decision.analysis is None:
+        return _("That is more images than any workflow takes. Remove some.")
+    if giving.refused() or not all(item.sound for item in given):
+        return _("One of the images cannot be used. Remove it first.")
+    if costs is None:
+        return _("This request cannot run as it stands. Above is said why.")
+    if _is_news(decision, costs):
+        name = words.type_name(decision.workflow)
+        return _("Your words now ask for “{name}”, which costs something. Press Generate again if that is what you want.").format(
+            name=name
+        )
+    return ""
 
 
 def _is_news(decision: Decision, costs: object) -> bool:
-    """Say whether money would be spent on a workflow that was not yet on the screen: typed and sent within one breath."""
-    shown, st.session_state["shown-workflow"] = st.session_state.get("shown-workflow"), decision.workflow
+    """Say whether money would be spent on a workflow that the page has not shown yet, and that nobody chose."""
+    shown = asked().shown
     paid = isinstance(costs, list) and any(cost is None or cost.amount is None or cost.amount for row in costs for cost in row)
     return paid and shown is not None and shown != decision.workflow
-
-
-def seen(decision: Decision) -> None:
-    """Remember what is on the screen now; called when the page has been drawn."""
-    st.session_state["shown-workflow"] = decision.workflow
 
 
 def request(

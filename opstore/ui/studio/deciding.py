@@ -13,19 +13,25 @@ from opstore import workflows
 from opstore.generation import Generation
 from opstore.smart import rules
 from opstore.smart.analysis import StepPrompts, WorkflowAnalysis
-from opstore.ui import parts, words
+from opstore.ui import controls, parts, words
 from opstore.ui.components.draft import draft
+from opstore.ui.components.oneof import one_of
 from opstore.ui.markup import Markup, show
 from opstore.ui.studio import questions
 from opstore.ui.studio.asked import asked
+from opstore.ui.studio.following import following, wording
 from opstore.ui.studio.giving import Given
 from opstore.ui.words import _
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The workflow that counts, the analysis behind it, and what each step of a chain is told; no analysis: too many images."""
+    """What was decided of the words `written`: the workflow, the analysis behind it, and what each step of a chain is told.
 
+    Without analysis there are too many images.
+    """
+
+    written: str
     workflow: str
     analysis: WorkflowAnalysis | None
     steps: StepPrompts | None = None
@@ -33,33 +39,26 @@ class Decision:
 
 def decide(generation: Generation, text: str, given: list[Given]) -> Decision:
     """Show the proposal with its reason, and let the person choose among the workflows that fit the pictures given."""
-    written = draft(text, of="prompt", key="draft")
+    written = draft(text, of=controls.key_of("prompt"), key="draft")
     fitting = list(workflows.fitting(len(given)))
     if not fitting:
         parts.note(_("That is more images than any workflow takes. Remove some."), bad=True)
-        return Decision("image_edit_multiple", None)
+        return Decision(written, "image_edit_multiple", None)
     analysis = questions.analysis(generation, written, given)
-    chosen = _chosen(fitting, analysis.workflow, text)
-    key = f"type-{len(given)}"
-    st.session_state[key] = chosen or analysis.workflow
-    st.session_state["proposed"] = analysis.workflow
-    workflow = st.segmented_control(
+    workflow = _chosen(fitting, analysis.workflow, text) or analysis.workflow
+    one_of(
         _("Workflow"),
-        fitting,
-        required=True,
-        format_func=words.type_name,
-        key=key,
-        on_change=_choose,
-        args=(key,),
-        help=_("Proposed from your words and the number of images; one click changes it."),
+        {name: words.type_name(name) for name in fitting},
+        workflow,
+        key="workflow",
+        on_choice=choose,
+        note=_("Proposed from your words and the number of images; one click changes it."),
     )
-    workflow = workflow or analysis.workflow
     analysis = analysis.overridden(workflow)
     _reason(analysis, bool(written.strip() or given))
     questions.offer_analysis(generation, written, given)
-    return Decision(
-        workflow, analysis, _step_prompts(analysis.steps or rules.steps(written)) if workflow == "edit_then_video" else None
-    )
+    steps = _step_prompts(analysis.steps or rules.steps(written)) if workflow == "edit_then_video" else None
+    return Decision(written, workflow, analysis, steps)
 
 
 def _chosen(fitting: list[str], proposed: str, text: str) -> str | None:
@@ -70,21 +69,25 @@ def _chosen(fitting: list[str], proposed: str, text: str) -> str | None:
         asked().prompt = None
     if asked().prompt not in (None, text.strip()):  # a new wish after a request: the old choice was not made for it
         asked().prompt = None
-        for key in ("override", "edit-prompt", "video-prompt"):
-            state.pop(key, None)
+        state.pop("override", None)
+        word_steps(None)
     if state.get("override") not in fitting or state["override"] == proposed:
         state.pop("override", None)
     chosen: str | None = state.get("override")
     return chosen
 
 
-def _choose(key: str) -> None:
-    state = st.session_state
-    asked().prompt = None
-    if state[key] == state.get("proposed"):
-        state.pop("override", None)
-    else:
-        state["override"] = state[key]
+def choose(workflow: str) -> None:
+    """Take what a person has just chosen: that they did is an event, never read from what a control shows."""
+    known = asked()
+    known.prompt, known.shown = None, workflow
+    st.session_state["override"] = workflow
+
+
+def word_steps(steps: StepPrompts | None) -> None:
+    """Let both steps of a chain be worded like this, as if somebody had written it; None: as is proposed."""
+    for name, text in (("edit-prompt", steps and steps.edit), ("video-prompt", steps and steps.video)):
+        wording(name).own = text or None
 
 
 def _reason(analysis: WorkflowAnalysis, begun: bool) -> None:
@@ -105,15 +108,9 @@ def _reason(analysis: WorkflowAnalysis, begun: bool) -> None:
 
 def _step_prompts(proposed: StepPrompts) -> StepPrompts:
     """Let the person word both steps of a chain; what they have not touched follows the proposal."""
-    state = st.session_state
-    for key, words_now, before in (
-        ("edit-prompt", proposed.edit, state.get("steps-before", StepPrompts("", "")).edit),
-        ("video-prompt", proposed.video, state.get("steps-before", StepPrompts("", "")).video),
-    ):
-        if key not in state or state[key] == before or not state[key].strip():
-            state[key] = words_now
-    state["steps-before"] = proposed
     left, right = st.columns(2)
-    edit = left.text_area(_("1 · The picture"), key="edit-prompt", height=80, persist_state="session")
-    video = right.text_area(_("2 · Its motion"), key="video-prompt", height=80, persist_state="session")
-    return StepPrompts(edit or "", video or "")
+    with left:
+        edit = following(_("1 · The picture"), proposed.edit, name="edit-prompt", height=80)
+    with right:
+        video = following(_("2 · Its motion"), proposed.video, name="video-prompt", height=80)
+    return StepPrompts(edit, video)

@@ -15,7 +15,7 @@ from opstore.generation import Remix
 from opstore.providers.models import Model
 from opstore.providers.parameters import Parameter
 from opstore.service import Service
-from opstore.ui import parts, words
+from opstore.ui import controls, parts, words
 from opstore.ui.words import _
 
 
@@ -55,7 +55,7 @@ def _model(service: Service, step: str, alone: bool) -> Model | None:
         _("Model") if alone else words.type_name(step),
         found,
         format_func=lambda model: model.title,
-        key=f"model-{step}",
+        key=controls.key_of(f"model-{step}"),
         persist_state="session",
     )
 
@@ -74,7 +74,7 @@ def _parameters(kind: str, offered: Mapping[str, Parameter]) -> dict[str, Any]:
 
 
 def _widget(kind: str, parameter: Parameter) -> Any:
-    label, key = words.parameter_name(parameter.name), f"{kind}-{parameter.name}"
+    label, key = words.parameter_name(parameter.name), controls.key_of(f"{kind}-{parameter.name}")
     if parameter.unit:
         label = f"{label} ({parameter.unit})"
     if parameter.kind == "choice":
@@ -114,9 +114,9 @@ def fill_in(service: Service, kind: str, remix: Remix) -> None:
         if model is None:
             continue
         if len(found) > 1:
-            st.session_state[f"model-{step}"] = model
+            controls.set_to(f"model-{step}", model)
         for parameter in model.parameters_for(step):
-            st.session_state[f"{kind}-{parameter.name}"] = _wanted(parameter, remix.parameters)
+            controls.set_to(f"{kind}-{parameter.name}", _wanted(parameter, remix.parameters))
 
 
 def _wanted(parameter: Parameter, values: Mapping[str, Any]) -> Any:

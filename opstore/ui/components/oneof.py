@@ -1,0 +1,40 @@
+"""One of a few, as a row of radio buttons: a proposal is shown, and only what a person presses arrives as a choice.
+
+A control of Streamlit tells what it shows; where the page has just set something else, that looks like somebody's choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import streamlit as st
+
+_HERE = Path(__file__).parent
+_HTML = '<div class="label" id="label"></div>\n<div class="row" role="radiogroup" aria-labelledby="label"></div>'
+_CSS = (_HERE / "oneof.css").read_text("utf-8")
+_JS = (_HERE / "oneof.js").read_text("utf-8")
+
+_mount = st.components.v2.component("opstore_oneof", html=_HTML, css=_CSS, js=_JS)
+
+
+def one_of(label: str, offered: Mapping[str, str], shown: str, *, key: str, on_choice: Callable[[str], None], note: str) -> None:
+    """Show what is `offered` (names by value) with the one that is `shown` checked; `note` explains the label.
+
+    `on_choice` is called before the page is run with what a person has just chosen, which may be what is shown.
+    """
+
+    def chosen() -> None:
+        sent = (st.session_state.get(key) or {}).get("chosen")
+        if isinstance(sent, Mapping) and isinstance(value := sent.get("value"), str) and value in offered:
+            st.session_state[f"{key}-turn"] = sent.get("turn")
+            on_choice(value)
+
+    given = {
+        "label": label,
+        "note": note,
+        "offered": [{"value": value, "name": name} for value, name in offered.items()],
+        "shown": shown,
+        "turn": st.session_state.get(f"{key}-turn"),
+    }
+    _mount(key=key, data=given, on_chosen_change=chosen)

@@ -20,6 +20,8 @@ PATIENCE = 30.0
 
 def page() -> None:
     """A page as ours are: it draws, asks Streamlit for much, gets to its button, and acts with more words to Streamlit."""
+    from typing import Any
+
     import streamlit as st
 
     from opstore.ui import parts, presses
@@ -37,6 +39,11 @@ def page() -> None:
         st.text_input("name", key="name")
         if parts.submit("Save", key="save"):
             st.session_state["made"].append(st.session_state["name"])
+    if parts.button("Leave", key="leave"):
+        st.session_state["made"].append(st.session_state["words"])
+        leave: Any = st.rerun  # for the type checker nothing can follow it
+        leave()
+        st.session_state["made"].append("after")
     if parts.button("Closed", key="closed", disabled=True):
         st.session_state["made"].append("closed")
     st.text("below")
@@ -86,7 +93,7 @@ def pressed(at: AppTest, key: str, at_word: int) -> tuple[list[str], int]:
     return list(made), len(words)
 
 
-@pytest.mark.parametrize("key", ["make", "save"])
+@pytest.mark.parametrize("key", ["make", "save", "leave"])
 def test_a_press_that_is_overtaken_at_any_word_is_done_exactly_once(key: str) -> None:
     at, at_word, words = opened(page), 0, 1
     while at_word < words:

@@ -17,13 +17,15 @@ from typing import Any
 
 from streamlit import config
 from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
 from streamlit.runtime.state.safe_session_state import SafeSessionState
 
 
 class _Held(threading.local):
-    """Whether the run of this thread is one that is not to be interrupted."""
+    """Whether the run of this thread is not to be interrupted, and whether it has just asked for another run itself."""
 
     now = False
+    asked = False
 
 
 _held = _Held()
@@ -31,6 +33,7 @@ _held = _Held()
 _KNOWN: dict[tuple[type, str], tuple[str, ...]] = {
     (ScriptRunner, "_maybe_handle_execution_control_request"): ("self",),
     (ScriptRunner, "_set_execing_flag"): ("self",),
+    (ScriptRequests, "request_rerun"): ("self", "new_data"),
     (SafeSessionState, "on_script_will_rerun"): (
         "self",
         "fresh_widget_states",
@@ -58,9 +61,11 @@ def install() -> None:
             if found is None or tuple(inspect.signature(found).parameters) != expected:
                 raise RuntimeError(f"Streamlit has another {owner.__name__}.{name} than the one that opstore knows.")
             _originals[owner, name] = found
-        config.set_option("runner.fastReruns", False)
+        if config.get_option("runner.fastReruns"):
+            config.set_option("runner.fastReruns", False)
         _replace(ScriptRunner, "_maybe_handle_execution_control_request", _look_for_newer)
         _replace(ScriptRunner, "_set_execing_flag", _run)
+        _replace(ScriptRequests, "request_rerun", _ask)
         _replace(SafeSessionState, "on_script_will_rerun", _apply)
 
 
@@ -78,10 +83,21 @@ def _replace(owner: type, name: str, make: Callable[[Callable[..., Any]], Callab
 
 def _look_for_newer(original: Callable[..., Any]) -> Callable[..., Any]:
     def look(runner: ScriptRunner) -> None:
-        if not _held.now:
+        if not _held.now or _held.asked:
+            _held.asked = False
             original(runner)
 
     return look
+
+
+def _ask(original: Callable[..., Any]) -> Callable[..., Any]:
+    def ask(requests: ScriptRequests, new_data: RerunData) -> bool:
+        """Ask for a run. A held run that asks for one (`st.rerun`, `st.switch_page`) ends there, as every other one does."""
+        _held.asked = _held.now
+        taken: bool = original(requests, new_data)
+        return taken
+
+    return ask
 
 
 def _run(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -92,7 +108,7 @@ def _run(original: Callable[..., Any]) -> Callable[..., Any]:
             try:
                 yield
             finally:
-                _held.now = False
+                _held.now = _held.asked = False
 
     return run
 

@@ -20,8 +20,6 @@ PATIENCE = 30.0
 
 def page() -> None:
     """A page as ours are: it draws, asks Streamlit for much, gets to its button, and acts with more words to Streamlit."""
-    from typing import Any
-
     import streamlit as st
 
     from opstore.ui import parts, presses

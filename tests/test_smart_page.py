@@ -140,11 +140,11 @@ def test_what_the_page_sets_is_a_new_control_and_the_steps_follow_until_they_are
     keys = edit.key, video.key
     at.text_area(key="prompt").set_value("turn the grass blue, then pan to the left")
     edit, video = sound(at.run()).text_area[1:3]
-    assert "blue" in edit.value and "pan" in video.value and (edit.key, video.key) != keys
+    assert "blue" in str(edit.value) and "pan" in str(video.value) and (edit.key, video.key) != keys
     video.set_value("stand still")
     assert sound(at.run()).text_area[2].value == "stand still"
     at.text_area(key="prompt").set_value("turn the grass red, then pan to the left")
     edit, video = sound(at.run()).text_area[1:3]
-    assert "red" in edit.value and video.value == "stand still"
+    assert "red" in str(edit.value) and video.value == "stand still"
     video.set_value("")
-    assert "pan" in sound(at.run()).text_area[2].value, "nothing written is nothing chosen"
+    assert "pan" in str(sound(at.run()).text_area[2].value), "nothing written is nothing chosen"

@@ -6,8 +6,10 @@
 PY = .venv/bin/python
 PORT ?= 8501
 ARGS ?=
-# Test processes at a time; 0: all in one, for a debugger.
-JOBS ?= 2
+# Test processes at a time, more than cores, for they wait more than they compute; 0: all in one, for a debugger.
+JOBS ?= 4
+# A file's tests share servers and browsers, so they stay together; the files begin in the order of tests/conftest.py.
+PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 MINUTES ?= 60
 CODE = opstore dashboard.py pages tests bench
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
@@ -22,11 +24,11 @@ run: ## start opstore: make run, or make run PORT=8600
 
 test: ## run the tests: make test, or make test ARGS="tests/test_store.py -x" JOBS=0
 	@.ci/setup.sh requirements.txt tests/requirements.txt
-	@$(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 soak: ## random runs for an hour, sweeps whole: make soak, or make soak MINUTES=20 ARGS="--seed 1"
 	@.ci/setup.sh requirements.txt tests/requirements.txt
-	@$(PY) -m pytest -n $(JOBS) --dist worksteal -m soak --soak $(MINUTES) -rP $(ARGS)
+	@$(PYTEST) -m soak --soak $(MINUTES) -rP $(ARGS)
 
 check: ## format, lint, types, import rules
 	@.ci/setup.sh requirements.txt tests/requirements.txt

@@ -20,13 +20,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
-from tests import skips
+from tests import examples, skips
 
-# How long an example takes says how busy the machine is, and nothing of the code.
-settings.register_profile("opstore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("opstore")
+#: The files whose tests wait longest begin first, so that no process is left with one at the end.
+LONG = ("browser", "faults", "sweep", "machine", "fuzz", "histories")
 
 T = TypeVar("T")
 
@@ -42,10 +41,16 @@ def pytest_configure(config: pytest.Config) -> None:
     """Choose the seed once: the processes of a run in parallel are given the options of the first. Watch what is skipped."""
     config.pluginmanager.register(skips)
     config.addinivalue_line(
-        "markers", "soak: what `make soak` runs long and whole (given to all that ask for a budget or a sample)"
+        "markers", "soak: what `make soak` runs long and whole (given to all that ask for a budget, a sample, examples)"
     )
     if config.option.seed is None:
         config.option.seed = secrets.randbelow(10**6)
+    examples.soaking = bool(config.option.soak)
+    # How long an example takes says how busy the machine is, and nothing of the code.
+    settings.register_profile(
+        "opstore", max_examples=examples.some(100), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("opstore")
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -55,10 +60,12 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is longer under `make soak`."""
+    """Mark what is longer under `make soak`, and put first what is long anyhow."""
     for item in items:
-        if {"budget_seconds", "sampled"}.intersection(getattr(item, "fixturenames", ())):
+        asks = {"budget_seconds", "sampled"}.intersection(getattr(item, "fixturenames", ()))
+        if asks or is_hypothesis_test(getattr(item, "obj", None)):
             item.add_marker("soak")
+    items.sort(key=lambda item: not any(word in item.path.name for word in LONG))
 
 
 class Sampled:

@@ -24,6 +24,7 @@ from opstore.index import Index
 from opstore.index.table import sidecar_of
 from opstore.operation import encode
 from opstore.store import Store
+from tests.examples import some
 from tests.frame_samples import ID, SIDECARS, ids, usual
 from tests.frame_twin import expected, plain, row
 from tests.index_samples import folder_of, plant
@@ -42,7 +43,7 @@ def folder(root: Path, count: int = 60, seed: int = 1) -> Store:
     return store
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=some(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(SIDECARS)
 def test_a_row_is_what_the_sidecar_says(sidecar: dict[str, Any]) -> None:
     found = row_of(sidecar_of(encode(sidecar), ID), ID)._asdict()

@@ -20,6 +20,7 @@ from opstore.preferences import Preferences
 from opstore.shares import Scope, Share, record
 from opstore.trash import Trash
 from tests.care_samples import NOW, annotated, care_of, made, old, save
+from tests.examples import some
 from tests.samples import GIF, MP4, PNG, plant, tree
 
 
@@ -168,7 +169,7 @@ def test_it_comes_back_byte_for_byte_and_is_idempotent(store: Store) -> None:
     assert tree(store.operations.path) == before and store.verify(deep=True) == []
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=some(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.integers(0, 12), st.lists(st.integers(0, 12), max_size=3)), st.sets(st.integers(0, 12)))
 def test_ancestors_are_the_closure(links: dict[int, list[int]], start: set[int]) -> None:
     parents = {str(child): [str(parent) for parent in found] for child, found in links.items()}

@@ -25,6 +25,7 @@ from opstore.comparing.subjects import Subject, main_part, pairs
 from opstore.comparing.texts import MAX_WORDS, differing, word_changes
 from opstore.errors import FileMissing, InvalidFileName, UnsupportedMedia
 from opstore.operation import Operation
+from tests.examples import some
 from tests.media_samples import encoded, video
 from tests.samples import HOSTILE_NAMES, ID, LATER
 
@@ -51,7 +52,7 @@ def pictures(draw: st.DrawFn, mode: str | None = None) -> Any:
 # -- pixels --------------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=some(60), deadline=None)
 @given(picture=pictures(), fit=st.sampled_from(FITS))
 def test_a_picture_compared_with_itself_is_zero_everywhere(picture: Any, fit: Fit) -> None:
     figures, heat = difference(picture, picture.copy(), fit)
@@ -60,7 +61,7 @@ def test_a_picture_compared_with_itself_is_zero_everywhere(picture: Any, fit: Fi
     assert opened(heat).getchannel("A").getextrema() == (0, 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=some(60), deadline=None)
 @given(first=pictures(), second=pictures(), fit=st.sampled_from(FITS))
 def test_any_two_pictures_can_be_compared_and_neither_way_round_is_favoured(first: Any, second: Any, fit: Fit) -> None:
     figures, heat = difference(first, second, fit)
@@ -201,7 +202,7 @@ def test_prompts_are_compared_word_by_word() -> None:
     assert word_changes(long, "short") == [("gone", long), ("new", "short")]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=some(200), deadline=None)
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_no_letter_is_lost_in_a_comparison_of_words(before: str, after: str) -> None:
     found = word_changes(before, after)

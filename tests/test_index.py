@@ -29,6 +29,7 @@ from opstore.names import time_of
 from opstore.operation import Operation, decode, encode
 from opstore.providers.local.phrases import _PHRASES
 from opstore.store import Store
+from tests.examples import some
 from tests.index_samples import IDS, TODAY, Queries, all_rows, clock, folder_of, plant, random_sidecar, rows_of, settle
 from tests.search_oracle import matching, ordered
 from tests.test_index_language import TEXTS
@@ -251,7 +252,7 @@ def test_every_order_is_paged_as_sorted(library: tuple[Index, list[Row]], order:
 
 
 @given(TEXTS)
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=some(300))
 def test_any_text_is_answered_or_refused(text: str) -> None:
     index = any_index()
     try:

@@ -16,6 +16,7 @@ from opstore.index import Count, Index, Row, beginnings
 from opstore.index.beginnings import Beginnings, long_beginning
 from opstore.index.marks import bucket, span
 from opstore.index.terms import spelt
+from tests.examples import some
 from tests.index_samples import TODAY, Queries, all_rows, clock, folder_of, plant, rows_of
 from tests.search_oracle import matching, ordered
 
@@ -122,7 +123,7 @@ def test_latin_words_are_what_the_engine_takes_for_words() -> None:
 
 
 @given(st.text("aéplœ-_ Eß'x\u0301ΣяА1", max_size=12), st.sampled_from(("apl", "eep", "ple", "pa1", "oepl", "sspl")))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=some(300))
 def test_a_text_begins_so_where_the_engine_says_it(text: str, beginning: str) -> None:
     with sqlite3.connect(":memory:") as connection:
         looked = Beginnings(connection)

@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from opstore.errors import OpstoreError
 from opstore.index import Index, Row
 from opstore.store import Store
+from tests.examples import some
 from tests.index_samples import IDS, ODD_IDS, TODAY, Queries, all_rows, clock, plant, random_sidecar, rows_of
 from tests.search_oracle import matching, ordered
 
@@ -160,4 +161,4 @@ class IndexMachine(RuleBasedStateMachine):
 
 
 TestIndexMachine = IndexMachine.TestCase
-TestIndexMachine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestIndexMachine.settings = settings(max_examples=some(40), stateful_step_count=30, deadline=None)

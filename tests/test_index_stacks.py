@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from opstore.errors import InvalidRequest
 from opstore.index import STACKS, Index
 from opstore.store import Store
+from tests.examples import some
 from tests.index_samples import plant
 
 PICTURES = (b"first picture", b"second picture")
@@ -71,7 +72,7 @@ OPERATION = st.tuples(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=some(25), deadline=None)
 @given(operations=st.lists(OPERATION, max_size=14), size=st.integers(1, 5))
 def test_stacks_are_what_the_sidecars_say(
     tmp_path_factory: pytest.TempPathFactory, operations: list[tuple[str, str | None, int | None, bool]], size: int

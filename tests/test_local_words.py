@@ -16,6 +16,7 @@ from opstore.providers.local.moves import Move, Passage, move_of, passage_of
 from opstore.providers.local.scene_words import brief_of
 from opstore.providers.local.vocabulary import KINDS, SIGNED, Edit, parse
 from opstore.providers.local.words import compose, fold, language_of
+from tests.examples import some
 
 
 def shown(edit: Edit) -> str:
@@ -313,7 +314,7 @@ def test_no_prompt_takes_long_to_read() -> None:
     assert time.perf_counter() - start < 5
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=some(150), deadline=None)
 @given(st.text(max_size=120))
 def test_any_text_is_read_without_an_exception(text: str) -> None:
     assert len(fold(compose(text))) == len(compose(text))

@@ -19,6 +19,7 @@ from opstore.operation import OPERATION_TYPES
 from opstore.providers import Prediction, StepRequest
 from opstore.providers.model_file import STEP_TYPES
 from opstore.providers.models import Model, ModelTable, Parameter, Price
+from tests.examples import some
 from tests.standin.world import SCHEMAS, Refused, Settings, World
 
 DOCS = Path(__file__).parents[1] / "docs" / "models.md"
@@ -426,13 +427,13 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=some(200), deadline=None)
 @given(st.text(max_size=60) | st.sampled_from([COMMUNITY]).map(lambda text: text[::2]))
 def test_no_text_stops_the_program(text: str) -> None:
     assert TABLE.by_name.keys() <= ModelTable.load(text).by_name.keys()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=some(300), deadline=None)
 @given(st.sampled_from(PAIRS), st.data())
 def test_any_parameters_are_refused_or_fit(pair: tuple[Model, str], data: st.DataObject) -> None:
     model, kind = pair

@@ -15,6 +15,7 @@ from opstore.errors import (
 )
 from opstore.providers.replicate.records import explain, prediction
 from opstore.providers.replicate.refusals import Answered, refusal
+from tests.examples import some
 
 # -- why a run failed -----------------------------------------------------------------------------------------------------
 
@@ -56,7 +57,7 @@ JSON = st.recursive(
 KEYS = ["id", "status", "output", "error", "logs", "metrics", "urls", "created_at", "started_at", "completed_at", "input", "x"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=some(300), deadline=None)
 @given(st.dictionaries(st.sampled_from(KEYS), JSON))
 def test_any_record_is_read(record: dict[str, Any]) -> None:
     found = prediction(record)
@@ -74,7 +75,7 @@ def test_a_long_log_keeps_its_end() -> None:
     assert prediction({"logs": "x" * 100_000 + " 45%|####", "status": "processing"}).progress == 0.45
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=some(200), deadline=None)
 @given(st.integers(100, 599), st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()), st.text(max_size=20))
 def test_any_answer_becomes_one_of_our_errors(status: int, body: bytes, header: str) -> None:
     for creating in (True, False):

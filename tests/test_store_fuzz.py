@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from opstore import OpstoreError, Store
 from opstore.operation import ADDED, SPECIFIED, decode, encode
+from tests.examples import some
 from tests.samples import GIF, HOSTILE_IDS, ID, JPG, LATER, MP4, PNG, SHORT, WEBP, fixed_store
 
 anything: st.SearchStrategy[Any] = st.recursive(
@@ -84,7 +85,7 @@ CALLS: Mapping[str, st.SearchStrategy[tuple[Any, ...]]] = {
 def test_bad_input_gets_one_of_our_own_errors_and_leaves_a_healthy_folder(function: str) -> None:
     accepted = 0
 
-    @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+    @settings(max_examples=some(120), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
     @given(CALLS[function])
     def run(arguments: tuple[Any, ...]) -> None:
         nonlocal accepted
@@ -101,4 +102,6 @@ def test_bad_input_gets_one_of_our_own_errors_and_leaves_a_healthy_folder(functi
                 assert decode(encode(sidecar), sidecar["operationId"]) == sidecar
 
     run()
-    assert accepted >= 12 or function in ("get_operation_metadata", "read_file"), "some of it must be good, or nothing was tried"
+    assert accepted >= some(120) // 10 or function in ("get_operation_metadata", "read_file"), (
+        "some of it must be good, or nothing was tried"
+    )

@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from opstore import DamagedOperation, OperationExists, OperationNotFound, OpstoreError
 from opstore.errors import FileMissing
 from opstore.operation import Operation
+from tests.examples import some
 from tests.samples import JPG, MP4, PNG, SHORT, WEBP, fixed_store, plant
 
 IDS = (SHORT, "20251103143022_abc123de", "20251103143022_ffffffff", "20240101000000_00000000")
@@ -254,5 +255,5 @@ class StoreMachine(RuleBasedStateMachine):
         assert [(problem.name, kinds.get(problem.kind, problem.kind)) for problem in found] == sorted(wanted)
 
 
-StoreMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+StoreMachine.TestCase.settings = settings(max_examples=some(60), stateful_step_count=30, deadline=None)
 TestStoreMachine = StoreMachine.TestCase

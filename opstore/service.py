@@ -263,18 +263,20 @@ class Service:
     ) -> str:
         """Run an operation once more, as a new one that names the old; return the new id. Works for old and foreign ones.
 
-        With `images` it is made from those, and `parents` are theirs.
+        The new one has another seed: with the same one would pay for the same picture. With `images` it is made from those,
+        `parents` are theirs, and the seed stays: nothing else is to be another.
         """
         old = self.operation(operation_id)
         models = models_of(old)
         provider = old.provider if old.provider in self._available else self._provider()
+        parameters = {name: value for name, value in old.parameters().items() if name != "seed" or images is not None}
         known = {model.name for step in step_types(old.type, len(old.inputs)) for model in self.models(step, provider)}
         return self.create(
             NewOperation(
                 operation_type=old.type,
                 prompt=old.prompt,
                 images=tuple(self.store.read_file(name) for name in old.inputs) if images is None else images,
-                parameters=old.parameters(),
+                parameters=parameters,
                 models={kind: name for kind, name in models.items() if name in known},
                 provider=provider if known else None,
                 parents=old.parents if parents is None else parents,

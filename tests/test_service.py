@@ -30,6 +30,7 @@ from opstore.errors import (
     StorageError,
     UnsupportedMedia,
 )
+from opstore.generation.remix import remix
 from opstore.jobs import JobFolder
 from opstore.operation import OPERATION_TYPES
 from opstore.service import MAX_JOB_BYTES, NewOperation, Service
@@ -210,8 +211,13 @@ def test_again_asks_for_the_same_and_names_the_old(app: App, service: Service) -
     job = pending(app, new)
     assert new != ID and job.operation["retryOf"] == ID and job.operation["parents"] == [LATER]
     assert (job.operation["operationType"], job.operation["prompt"]) == (EDIT, "sepia")
-    assert job.step.parameters == {"outputFormat": "png", "seed": 9} and job.step.model == "opstore/local"
+    assert job.step.model == "opstore/local" and job.step.parameters["outputFormat"] == "png"
     assert app.store.read_file(f"{new}_in_1.jpg") == JPG
+    seeds = [pending(app, service.again(ID)).step.parameters.get("seed") for _ in range(3)]
+    assert 9 not in seeds and len({job.step.parameters.get("seed"), *seeds}) == 4, "the same seed would pay for the same picture"
+    assert remix(service, ID).parameters["seed"] == 9, "whoever wants that very picture takes its settings"
+    with_image = pending(app, service.again(ID, (PNG,), ()))
+    assert with_image.step.parameters["seed"] == 9, "of a branch on another image nothing else is another"
 
 
 @pytest.mark.parametrize(

@@ -154,9 +154,20 @@ class Curation:
 
     # -- trash -----------------------------------------------------------------------------------------------------------
 
-    def put_in_trash(self, ids: Sequence[str]) -> Change:
-        """Move operations to the trash; `undo` brings them back."""
-        return replace(_each(ids, self._trash.put), trashed=True)
+    def put_in_trash(self, ids: Sequence[str], versions: Collection[str] | None = None) -> Change:
+        """Move operations to the trash; `undo` brings them back.
+
+        With `versions` only an operation whose state is one of them (`version_of`) is moved; another fails: OperationChanged.
+        """
+
+        def put(operation_id: str) -> None:
+            def check(sidecar: dict[str, Any]) -> None:
+                if versions is not None and version_of(sidecar) not in versions:
+                    raise OperationChanged(operation_id=operation_id)
+
+            self._trash.put(operation_id, None if versions is None else check)
+
+        return replace(_each(ids, put), trashed=True)
 
     def restore(self, ids: Sequence[str]) -> Change:
         """Bring operations back from the trash."""

@@ -18,7 +18,7 @@ import itertools
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -161,13 +161,20 @@ class Folder:
                 raise FileMissing(name=name) from None
             os.fsync(folder)
 
-    def bring(self, source: Folder, key: str, stages: Sequence[Sequence[str]], unless: str | None = None) -> None:
+    def bring(
+        self,
+        source: Folder,
+        key: str,
+        stages: Sequence[Sequence[str]],
+        unless: str | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         """Move files here from another folder of the same disk: all are durable here before the first leaves there.
 
         Stages arrive in order and leave in reverse order, so that what the last one makes valid is whole in one of the two
         folders at every moment. Names already moved by an interrupted call are passed over. A name that is in neither folder
         raises FileMissing, one with other content here OperationExists; what had arrived by then is taken back. Nothing is moved
-        where `unless` is in `source`.
+        where `unless` is in `source`, or where `check`, which is called when nobody can change anything any more, raises.
         """
         first, second = sorted((self, source), key=lambda folder: str(folder.path))
         with (
@@ -182,6 +189,7 @@ class Folder:
             source._ready(there, key, [*names, *([unless] if unless else ())])
             if unless is not None and disk.present(there, [unless]):
                 return
+            check()
             arrived: list[str] = []
             try:
                 for stage in stages:

@@ -12,7 +12,7 @@ starts anew, so that a purge is only ever late.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -48,12 +48,13 @@ class Trash:
         self._library = store.operations
         self.folder = Folder(store.root / "trash")
 
-    def put(self, operation_id: str) -> None:
+    def put(self, operation_id: str, check: Callable[[dict[str, Any]], None] | None = None) -> None:
         """Move an operation to the trash, durably; raise OperationNotFound. Repeating an interrupted move completes it.
 
-        Where the trash holds another operation of that id, raise OperationExists and change nothing.
+        Where the trash holds another operation of that id, raise OperationExists and change nothing. Nor is anything moved where
+        `check` raises, which is given the sidecar when nobody can change it any more.
         """
-        self._move(self._library, self.folder, operation_id)
+        self._move(self._library, self.folder, operation_id, check)
 
     def restore(self, operation_id: str) -> None:
         """Move an operation back to the library, durably; raise OperationNotFound, or OperationExists if its id is taken."""
@@ -161,7 +162,9 @@ class Trash:
 
     # -- inside ----------------------------------------------------------------------------------------------------------
 
-    def _move(self, source: Folder, target: Folder, operation_id: str) -> None:
+    def _move(
+        self, source: Folder, target: Folder, operation_id: str, check: Callable[[dict[str, Any]], None] | None = None
+    ) -> None:
         check_operation_id(operation_id)
         sidecar = sidecar_name(operation_id)
         if not source.path.is_dir() and not target.path.is_dir():
@@ -178,7 +181,13 @@ class Trash:
                 # Of a job that was killed between its sidecar and its record: the sidecar wins, or it would be made once more.
                 if self._store.pending.has(sidecar):
                     self._store.pending.remove(operation_id, [sidecar])
-                target.bring(source, operation_id, [self._media(source, operation_id), [sidecar]])
+                stages = [self._media(source, operation_id), [sidecar]]
+
+                def checked() -> None:
+                    if check:
+                        check(decode(source.read(sidecar, MAX_SIDECAR_BYTES), operation_id))
+
+                target.bring(source, operation_id, stages, check=checked)
         self._store.changed(operation_id)
 
     def _has_moved(self, source: Folder, target: Folder, operation_id: str) -> bool:

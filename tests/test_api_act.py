@@ -58,6 +58,18 @@ def test_nothing_is_changed_that_was_changed_unseen(app: App, client: TestClient
     assert annotated(app) == {"tags": [], "favorite": True, "rating": 1, "note": ""}
 
 
+def test_nothing_is_moved_to_the_trash_that_was_changed_unseen(app: App, client: TestClient) -> None:
+    save(app)
+    seen = client.get(ITEM).headers["etag"]
+    now = client.patch(ITEM, json={"rating": 5}, headers={"If-Match": seen}).headers["etag"]
+    for stale in (seen, '"x"', f"W/{now}", ","):
+        refused(client.delete(ITEM, headers={"If-Match": stale}), 412)
+    assert annotated(app)["rating"] == 5 and not app.service.curation.trashed()
+    assert client.delete(ITEM, headers={"If-Match": f'"x", {now}'}).status_code == 200
+    assert [item.operation_id for item in app.service.curation.trashed()] == [ID]
+    assert client.delete(ITEM, headers={"If-Match": now}).status_code == 200, "repeated: it is where it was wanted"
+
+
 def test_of_many_who_have_seen_the_same_one_wins(app: App) -> None:
     save(app)
     client = client_of(app)

@@ -56,12 +56,11 @@ class Changing:
         asked = {202: Told("it was asked to stop", done(operationId=OPERATION_ID), headers={"Location": "how it ended"})}
         wrong = {200: Told("what is wrong", done(count=NUMBER, problems=listed(_PROBLEM)))}
         edit = Body("application/json", EDIT)
+        trashing = "Move to the trash, where it stays for 30 days"
         reading = (404, 408, 409, 412, 413, 415, 422, 503)
         return (
             Call("PATCH", item, self._annotate, "Rate, tag, note", changed, (by_id(), _IF_MATCH), edit, reading),
-            Call(
-                "DELETE", item, self._trash, "Move to the trash, where it stays for 30 days", gone, (by_id(),), errors=(404, 409)
-            ),
+            Call("DELETE", item, self._trash, trashing, gone, (by_id(), _IF_MATCH), errors=(404, 409, 412)),
             Call("GET", "/api/jobs", self._jobs, "What is under way", under_way),
             Call("POST", "/api/jobs/{operation_id}/cancel", self._cancel, "Stop it", asked, (by_id(),), errors=(404, 422)),
             Call("GET", "/api/problems", self._problems, "What is wrong in the data folder (docs/care.md)", wrong),
@@ -81,7 +80,7 @@ class Changing:
         operation_id = request.path_params["operation_id"]
         curation = self._app().service.curation
         users = curation.used_by([operation_id])
-        _done(curation.put_in_trash([operation_id]), operation_id)
+        _done(curation.put_in_trash([operation_id], _versions(request)), operation_id)
         return JSONResponse({"success": True, "operationId": operation_id, "usedBy": users})
 
     def _jobs(self, request: Request) -> Response:

@@ -7,9 +7,10 @@ import re
 from playwright.sync_api import expect
 
 from opstore import Store
+from opstore.trash import Trash
 from opstore.ui.components.grid import _JS
 from tests.browser import Server, Windows
-from tests.browser_library import COUNT, chosen, eventually, judged, library, name_of, tile
+from tests.browser_library import COUNT, chosen, current, eventually, judged, library, name_of, tile
 from tests.samples import PNG
 
 pytest_plugins = ("tests.browser_fixtures", "tests.library_fixtures")
@@ -69,6 +70,43 @@ def test_quick_keys_are_all_done_in_their_order(few: Server, windows: Windows) -
             page.keyboard.press("ArrowRight")
         wanted = [(number % 5 + 1, (59 - number) % 10 != 0 or (59 - number) % 5 != 0) for number in range(8)]
         eventually(page, lambda: [tuple(judged(few, 59 - n).get(k) for k in ("rating", "favorite")) for n in range(8)], wanted)
+
+
+def test_keys_reach_only_what_is_seen(few: Server, windows: Windows) -> None:
+    with windows.visit(few) as visitor:
+        page = library(visitor, "?q=rating:%3E%3D3")  # 45, 40, 35, 20, 15, 10
+        for number in (45, 20):
+            tile(page, number).locator(".pick").click()
+        tile(page, 40).focus()
+        page.keyboard.press("Space")
+        page.keyboard.press("3")
+        eventually(page, lambda: judged(few, 40).get("rating"), 3)
+        page.keyboard.press("Delete")
+        eventually(page, lambda: (few.data / "trash" / f"{name_of(40)}.json").exists())
+        expect(page.locator("dialog.preview .line")).to_contain_text("number 35 ")
+        assert [judged(few, number)["rating"] for number in (45, 20)] == [5, 5], "chosen, and behind what is seen"
+        page.keyboard.press("Escape")
+        expect(page.locator(".bar")).to_contain_text("2 selected")
+        Trash(Store(few.data)).put(name_of(45))
+        expect(page.locator(".bar")).to_contain_text("1 selected", timeout=8_000)
+        page.keyboard.press("Escape")
+        for shown in (False, True):  # 35 in the grid, then 20 in a preview: neither fits the search any more
+            if shown:
+                page.keyboard.press("Space")
+            else:
+                tile(page, 35).focus()
+            page.keyboard.press("1")
+            expect(tile(page, 20 if shown else 35)).to_have_count(0)
+            if not shown:
+                page.keyboard.press("5")
+            page.keyboard.press("ArrowRight")
+            if shown:
+                expect(page.locator("dialog.preview .line")).to_contain_text("number 15 ")
+            else:
+                eventually(page, lambda: current(page), name_of(20))
+        page.keyboard.press("4")
+        eventually(page, lambda: judged(few, 15).get("rating"), 4)
+        assert [judged(few, number)["rating"] for number in (35, 20)] == [1, 1]
 
 
 def test_trash_undo_the_view_of_it_and_restore(few: Server, windows: Windows) -> None:
@@ -223,7 +261,12 @@ def test_the_keys_of_the_grid_work_in_the_drawer(few: Server, windows: Windows) 
         page.keyboard.press("Enter")
         eventually(page, lambda: judged(few, 57).get("tags"), ["dusk 5"])
         assert judged(few, 57)["rating"] == 4
-        page.locator(".st-key-opened .ops-prompt").click()  # out of the box
+        page.keyboard.press("Tab")  # closes the list, behind which nothing else can be reached
+        note = drawer.get_by_role("textbox", name="Note")
+        note.fill("half written")
+        note.press("Escape")  # leaves the box, and not the drawer with what was written
+        eventually(page, lambda: judged(few, 57).get("note"), "half written")
+        expect(drawer).to_be_visible()
         page.keyboard.press("ArrowRight")
         expect(page.locator(f'[data-listens="{name_of(56)}"]')).to_have_count(1)
         page.keyboard.press("Delete")

@@ -16,7 +16,7 @@ from typing import Any
 import streamlit as st
 
 from opstore.curation import Change, Edit
-from opstore.errors import OpstoreError
+from opstore.errors import OperationNotFound, OpstoreError
 from opstore.operation import OPERATION_TYPES, STATUSES
 from opstore.service import Service
 from opstore.ui import export, words
@@ -124,9 +124,11 @@ class Acts:
             count, total = map(words.number, working)
             said = _("{count} of {total} done so far").format(count=count, total=total)
             return {"id": act.id, "done": [name for name in self.done if name != act.id], "busy": said}
-        gone = change.done if act.kind in ("trash", "restore", "remove") else ()
+        gone = list(change.done if act.kind in ("trash", "restore", "remove") else ())
+        # What somebody else took away is not here to be chosen again either.
+        gone += [name for name, error in change.failed.items() if isinstance(error, OperationNotFound)]
         failed = act.ids if self.refused else tuple(change.failed)
-        told: dict[str, Any] = {"id": act.id, "done": self.done, "failed": list(failed), "gone": list(gone), "said": self._said()}
+        told: dict[str, Any] = {"id": act.id, "done": self.done, "failed": list(failed), "gone": gone, "said": self._said()}
         told["ask"] = self._question()
         return told | ({"back": list(change.done)} if act.kind == "undo" else {})
 

@@ -8,7 +8,7 @@ class Grid {
   constructor(parent, data) {
     this.root = parent.querySelector(".root");
     this.tile = stored.get(localStorage, "opstore-tile") ?? TILE;
-    this.selection = new Set(); this.queue = unsent(); this.at = 0; this.current = null; this.anchor = 0; this.columns = 1; this.going = 0;
+    this.selection = new Set(); this.queue = unsent(); this.at = 0; this.current = null; this.gap = false; this.anchor = 0; this.columns = 1; this.going = 0;
     this.words = new Words(data.words); this.trash = data.trash; this.data = data;
     this.list = el("div", { className: "grid", role: "listbox", tabIndex: 0, "aria-multiselectable": "true", "aria-label": this.words.say("name") });
     this.bar = el("div", { className: "bar", role: "toolbar", hidden: true, "aria-label": this.words.say("selection") });
@@ -71,7 +71,7 @@ class Grid {
       lost: error => notice(this, this.words.say("lost", { reason: error.message })) });
     if (answer) this.pages.take(answer);
     const chosen = again ? [...this.selection] : [], current = again ? this.current : null;
-    this.selection.clear(); this.current = place?.current ?? null; this.at = place?.at ?? 0; this.version = null;
+    this.selection.clear(); this.current = place?.current ?? null; this.gap = false; this.at = place?.at ?? 0; this.version = null;
     if (again) this.resume(chosen, current);
     this.returning = place && { at: place.first, offset: place.offset, until: Date.now() + 1500 };
     selectionBar(this);
@@ -309,11 +309,25 @@ class Grid {
     this.reveal(at);
     const row = this.pages.rowNow(at) ?? await this.pages.row(at);
     if (turn !== this.going || !row) return;
-    this.current = row.id;
+    this.current = row.id; this.gap = false;
     this.stand(at);
     if (extend) await this.range(at); else this.anchor = at;
     this.redraw();
     if (!this.shown) this.focusCurrent();
+  }
+
+  /* The place that so many steps lead to. Where the current picture has left the list, the next one has taken its place. */
+  onward(by) {
+    if (this.gap) return this.at + by - Number(by > 0);
+    return this.current ? this.at + by : this.firstShown();
+  }
+
+  /* What has left the list is chosen no more: a key must not reach what nobody sees. A preview goes on showing its picture. */
+  dropped(gone) {
+    for (const id of gone) this.selection.delete(id);
+    if (!gone.includes(this.current)) return;
+    this.gap = true;
+    if (!this.shown) this.current = null;
   }
 
   /* Have the tile at a place drawn now. */
@@ -327,7 +341,7 @@ class Grid {
   /* A tile got the focus by itself: it is the current one. */
   met(tile) {
     if (!tile || this.shown || tile.dataset.id === this.current) return;  // a closing preview gives the focus to where it began
-    this.current = tile.dataset.id;
+    this.current = tile.dataset.id; this.gap = false;
     this.at = this.pages.placeOf(this.current);
     if (!this.pointing) this.anchor = this.at;
     this.redraw();
@@ -336,7 +350,7 @@ class Grid {
   returnTo(id) {
     const at = this.pages.placeOf(id);
     if (at < 0) return;
-    this.current = id; this.at = at;
+    this.current = id; this.at = at; this.gap = false;
     this.reveal(at); this.stand(at); this.redraw();
     if (document.activeElement === document.body || document.activeElement === this.root.getRootNode().host) this.focusCurrent();
   }
@@ -374,7 +388,7 @@ class Grid {
     };
     const act = acts[event.key] ?? acts[event.key.toLowerCase()];
     if (event.key === "End" && !held) this.toEnd(event.shiftKey);
-    else if (event.key in moves && !held) this.go(this.current ? this.at + moves[event.key] : this.firstShown(), event.shiftKey);
+    else if (event.key in moves && !held) this.go(this.onward(moves[event.key]), event.shiftKey);
     else if (/^[0-5]$/.test(event.key) && !held) this.rate(Number(event.key));
     else if (act) act();
     else return;
@@ -387,7 +401,7 @@ class Grid {
     if (!tile || this.pressed) { this.pressed = false; return; }
     const { id } = tile.dataset, at = this.pages.placeOf(id);
     const touch = event.pointerType === "touch" && this.selection.size > 0;
-    this.current = id; this.at = at;
+    this.current = id; this.at = at; this.gap = false;
     if (event.target.closest(".stack")) this.trigger("unstacked", id);
     else if (event.shiftKey) this.range(at).then(() => this.redraw());
     else if (event.ctrlKey || event.metaKey || touch || event.target.closest(".pick")) this.toggle(id);
@@ -430,7 +444,8 @@ class Grid {
     this.arrange();
     this.go(Infinity, extend);
   }
-  targets() { return this.selection.size ? [...this.selection] : this.current ? [this.current] : []; }
+  /* What an act is for: in a preview the picture that is seen, whatever is chosen behind it. */
+  targets() { return this.selection.size && !this.shown ? [...this.selection] : this.current ? [this.current] : []; }
 
   // -- acts ---------------------------------------------------------------------------------------------------------------------
 
@@ -494,6 +509,8 @@ class Grid {
     const { changed = {}, failed = [], gone = [] } = outcome;
     for (const id of ids) this.pages.settle(id, null);
     for (const [id, state] of Object.entries(changed)) this.pages.settle(id, state);
+    this.pages.hide(gone);
+    this.dropped(gone);
     for (const id of ids.concat(outcome.back ?? [])) if (!gone.includes(id)) this.pages.hidden.delete(id);
     setTimeout(() => gone.forEach(id => this.pages.hidden.delete(id)), 4 * POLL);  // by then no answer is older than the act
     for (const act of this.queue) for (const id of act.ids) this.again(act, id);
@@ -543,9 +560,12 @@ class Grid {
     const near = this.pages.list.filter(page => page.place?.near), free = near.filter(page => !page.loading);
     let changed = false;
     for (const page of free) {
-      const number = this.pages.list.indexOf(page), known = page.rows?.[0]?.id;
+      const number = this.pages.list.indexOf(page), known = page.rows?.[0]?.id, before = (page.rows ?? []).map(row => row.id);
       if (number < 0) continue;
       changed = await this.pages.load(number, true) || changed;
+      const missed = () => before.filter(id => !this.pages.rows.has(id) && (this.selection.has(id) || id === this.current));
+      if (missed().length) await this.pages.load(number + 1);  // what came in above may have pushed it there
+      this.dropped(missed());
       const added = number ? -1 : page.rows?.findIndex(row => row.id === known) ?? -1;
       if (added > 0 && this.down() > this.high) this.announce(added);
     }

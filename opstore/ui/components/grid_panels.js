@@ -144,9 +144,9 @@ function preview(grid) {
   if (!grid.current) return;
   const dialog = over(grid, "preview", grid.words.say("preview")), close = dialog.onclose;
   const stage = el("div", { className: "stage" }), line = el("p", { className: "line", dir: "auto" });
-  const step = (by, name, sign) => button(sign, () => grid.go(grid.at + by), { className: "step " + name, "aria-label": grid.words.say(name) });
+  const step = (by, name, sign) => button(sign, () => grid.go(grid.onward(by)), { className: "step " + name, "aria-label": grid.words.say(name) });
   dialog.append(stage, line, step(-1, "previous", "‹"), step(1, "next", "›"), closer(grid, dialog));
-  dialog.onclose = event => { grid.shown = null; close(event); };
+  dialog.onclose = event => { grid.shown = null; if (grid.gap) grid.current = null; close(event); };
   dialog.onkeydown = event => {
     event.stopPropagation();
     if (event.key !== "Escape" && event.key !== "Tab" && !(event.key === "Enter" && event.target !== dialog && event.target.localName === "button")) grid.key(event);

@@ -24,6 +24,18 @@ function isTaken(event) {
   return /^(textarea|select)$/.test(at.localName ?? "") || (at.localName === "input" && !free.includes(at.type));
 }
 
+/* Escape in a box that somebody writes in leaves the box, which stores what it holds; the next one closes the drawer. */
+function leave(event) {
+  const at = event.composedPath()[0];
+  if (event.key !== "Escape" || event.isComposing || at.localName !== "textarea" || !at.closest(".st-key-opened")) return false;
+  event.preventDefault(); event.stopImmediatePropagation();
+  const drawer = at.closest('[role="dialog"]');
+  if (!drawer) { at.blur(); return true; }
+  if (!drawer.hasAttribute("tabindex")) drawer.tabIndex = -1;
+  drawer.focus({ preventScroll: true });  // to nowhere: the drawer holds the focus, and would give it back to the box
+  return true;
+}
+
 /* Look every few seconds whether the operation is still as it is shown; what somebody has written and not left yet stays. */
 function watch(parentElement, data, changed) {
   const before = watching.get(parentElement), ended = new AbortController(), on = { signal: ended.signal, capture: true };
@@ -45,7 +57,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (data.kinds.includes(kind)) setTriggerValue("pressed", { id: data.id, kind, value, turn: Date.now() });
   };
   const press = event => {
-    if (event.defaultPrevented || event.repeat || event.altKey || event.ctrlKey || event.metaKey || isTaken(event)) return;
+    if (leave(event) || event.defaultPrevented || event.repeat || isTaken(event)) return;
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
     const name = event.key.toLowerCase(), tags = document.querySelector(data.tags + " input");
     if (/^[0-5]$/.test(name)) told("rate", Number(name));
     else if (name === "f") told("favorite");

@@ -306,3 +306,29 @@ def test_a_port_that_is_taken_is_said(store: Store) -> None:
         done = run("serve", env={"PORT": port})
         assert done.returncode == 1 and port in done.stdout + done.stderr and "Traceback" not in done.stderr
         assert "not available" in done.stdout + done.stderr
+
+
+_STRIKE = """
+import importlib.abc, os, signal, sys
+
+class Strike(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ["STRIKE"]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Strike())
+if os.environ["STRIKE"] == "the end":
+    import atexit
+    atexit.register(os.kill, os.getpid(), signal.SIGINT)
+"""
+
+
+@pytest.mark.parametrize("moment", ["opstore.errors", "opstore.cli.share", "opstore.index", "the end"])
+def test_ctrl_c_ends_the_command_without_a_traceback(tmp_path: Path, moment: str) -> None:
+    """Within the imports, the work, and the interpreter's own end."""
+    (tmp_path / "sitecustomize.py").write_text(_STRIKE)
+    (tmp_path / "data").mkdir()
+    environ = os.environ | {"STRIKE": moment, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    command = [sys.executable, "-m", "opstore", "search", "sea", "--data", str(tmp_path / "data")]
+    ended = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+    assert ended.returncode in (130, -signal.SIGINT) and ended.stderr == ""

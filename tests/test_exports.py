@@ -127,6 +127,12 @@ def test_no_cell_of_csv_begins_as_a_formula(text: str) -> None:
     assert (guarded(cell) != cell) == cell.startswith("'"), "an apostrophe of the text's own is told from ours"
 
 
+def test_csv_for_excel_is_the_same_behind_a_mark(odd: Exports) -> None:
+    plain_csv, marked = (exported(odd, name)[0] for name in ("csv", "csv-excel"))
+    assert marked == b"\xef\xbb\xbf" + plain_csv and plain_csv[:1] != b"\xef"
+    assert odd.prepare("csv-excel").filename.endswith(".csv")
+
+
 def test_csv_reads_back_in_pandas(odd: Exports) -> None:
     data, _export = exported(odd, "csv")
     frame = pd.read_csv(io.BytesIO(data), parse_dates=["timestamp"], keep_default_na=False, na_values=[""], dtype={"prompt": str})

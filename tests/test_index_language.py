@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opstore.errors import InvalidQuery
-from opstore.index.language import FIELDS, MAX_LENGTH, chips, parse, render, values, with_values
+from opstore.index.language import FIELDS, MAX_LENGTH, chips, corrected, parse, render, values, with_values
 from opstore.index.meant import meant
 from opstore.index.terms import And, Field, Not, Or, Phrase, Query, Span, Text, Word, days
 
@@ -118,6 +118,26 @@ def test_a_mistake_is_pointed_at(text: str, start: int, length: int, words: str)
     details = caught.value.details
     assert (details["position"], details["length"]) == (start, length)
     assert words in str(caught.value) and caught.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("chat ratng:5 mer", "chat rating:5 mer"),
+        ("étiquette:mer", "tag:mer"),
+        ("mer status:stored,sotred", "mer status:stored,stored"),
+        ('status:"reslt missing"', 'status:"result missing"'),
+        ("mer cost:0.1..0,5 -nuit", "mer cost:0.1..0.5 -nuit"),
+        ("rating:gut", None),
+        ("xyzzy:1", None),
+        ("chat (", None),
+    ],
+)
+def test_what_was_probably_meant_is_a_search_to_click(text: str, wanted: str | None) -> None:
+    with pytest.raises(InvalidQuery) as caught:
+        parse(text)
+    assert corrected(text, caught.value) == wanted
+    assert wanted is None or parse(wanted)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from opstore.trash import KEPT, Trash, Trashed
 
 if TYPE_CHECKING:
     from opstore.care import Care, Plan
+    from opstore.care.cleanup import Cleaned
 
 
 def add(verbs: Any) -> None:
@@ -171,33 +171,36 @@ def _cleanup(options: argparse.Namespace) -> int:
     with meter(options) as report:
         plan = cleanup.plan(rule, report)
     if options.dry_run or not plan.leaving:
-        return _planned(options, plan)
+        return _told_of(options, plan)
     if not options.json:
-        _planned(options, plan)
+        _told_of(options, plan)
     if not confirm(options, f"Move {len(plan.leaving)} operations ({size_text(plan.bytes)}) to the trash?"):
         return 1
     with meter(options) as report:
         done = cleanup.apply(plan, report)
     if options.json:
-        print_json({"success": True, "dryRun": False, "count": len(done.moved), "kept": dict(plan.kept)} | asdict(done))
-    else:
-        for operation_id, reason in done.left.items():
-            print(f"{operation_id} stays: {printable(reason)}")
-        print(f"{len(done.moved)} moved to the trash, {size_text(done.bytes)}; `trash restore` brings them back.")
+        return _told_of(options, plan, done)
+    for operation_id, reason in done.left.items():
+        print(f"{operation_id} stays: {printable(reason)}")
+    print(f"{len(done.moved)} moved to the trash, {size_text(done.bytes)}; `trash restore` brings them back.")
     return 0
 
 
-def _planned(options: argparse.Namespace, plan: Plan) -> int:
+def _told_of(options: argparse.Namespace, plan: Plan, done: Cleaned | None = None) -> int:
+    """Tell what a cleanup would move, or has moved, with `--json` in the same words."""
+    moving = [fact for fact in plan.leaving if done is None or fact.id in done.moved]
+    size = plan.bytes if done is None else done.bytes
     if options.json:
-        rows = [{"operationId": fact.id, "operationType": fact.type, "bytes": fact.bytes} for fact in plan.leaving]
-        told = {"count": len(rows), "bytes": plan.bytes, "kept": dict(plan.kept), "operations": rows}
-        print_json({"success": True, "dryRun": True} | told)
+        rows = [{"operationId": fact.id, "operationType": fact.type, "bytes": fact.bytes} for fact in moving]
+        told = {"count": len(rows), "bytes": size, "kept": dict(plan.kept), "operations": rows}
+        left = {} if done is None else dict(done.left)
+        print_json({"success": True, "dryRun": options.dry_run} | told | {"left": left})
         return 0
-    for fact in plan.leaving:
+    for fact in moving:
         print(f"{fact.id}  {printable(fact.type):<26} {size_text(fact.bytes):>10}")
     for reason, number in sorted(plan.kept.items()):
         print(f"{number} stay: {reason}")
-    print(f"{len(plan.leaving)} would be moved to the trash, {size_text(plan.bytes)}.")
+    print(f"{len(moving)} would be moved to the trash, {size_text(size)}.")
     return 0
 
 

@@ -6,10 +6,13 @@ first file written, so that a repeated or interrupted run adds what is missing a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import multiprocessing
 import os
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -64,7 +67,8 @@ def fill(
 
         # The longest first, so that no process ends alone on a long one.
         ordered = sorted(story, key=len, reverse=True)
-        waiting = {pool.submit(make_session, str(store.root), session): len(session) for session in ordered}
+        with _undisturbed():
+            waiting = {pool.submit(make_session, str(store.root), session): len(session) for session in ordered}
         try:
             for future in as_completed(waiting):
                 made += future.result()
@@ -121,3 +125,16 @@ def _mark(store: Store) -> dict[str, Any] | None:
 
 
 __all__ = ["Filled", "fill"]
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let processes that are started in the block know no Ctrl-C: it is the one that started them that ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -58,6 +58,7 @@ FORMATS: dict[str, Format] = {
     row.name: row
     for row in (
         Format("csv", "csv", "text/csv; charset=utf-8; header=present", _loaded("texts", "csv_parts"), binary=False),
+        Format("csv-excel", "csv", "text/csv; charset=utf-8; header=present", _loaded("texts", "excel_csv_parts"), binary=False),
         Format(
             "xlsx", "xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", _loaded("excel", "excel_parts")
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -49,6 +50,12 @@ def csv_parts(work: Work) -> Generator[bytes]:
         if lines.full():
             yield lines.taken()
     yield lines.taken()
+
+
+def excel_csv_parts(work: Work) -> Generator[bytes]:
+    """Yield the same file with a mark in front: without, Excel takes it for text of the machine's old code page."""
+    yield codecs.BOM_UTF8
+    yield from csv_parts(work)
 
 
 def json_line(sidecar: dict[str, Any]) -> bytes:

@@ -39,7 +39,7 @@ from opstore.index.terms import (
     value_of,
 )
 
-__all__ = ["FIELDS", "Query", "chips", "parse", "render", "values", "with_values"]
+__all__ = ["FIELDS", "Query", "chips", "corrected", "parse", "render", "values", "with_values"]
 
 #: Longer than any search a person types; an address may hold 2,000 characters.
 MAX_LENGTH = 2_000
@@ -239,6 +239,17 @@ class _Parser:
             return value_of(name, text.strip(), prefix)
         except Wrong as wrong:
             return self.fail(wrong.reason, start, self.at - start)
+
+
+def corrected(text: str, mistake: InvalidQuery) -> str | None:
+    """Return the search with what was probably meant in the place of the mistake, None where nobody can tell."""
+    details = getattr(mistake.details.get("reason"), "details", {})
+    better = details.get("better")
+    meant = str(better).partition(":")[2] if better else details.get("meant")
+    at, length = mistake.details.get("position"), mistake.details.get("length")
+    if not isinstance(meant, str) or not isinstance(at, int) or not isinstance(length, int):
+        return None
+    return text[:at] + meant + text[at + length :]
 
 
 def _no_field(name: str) -> Said:

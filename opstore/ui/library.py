@@ -18,7 +18,7 @@ import streamlit as st
 
 from opstore.errors import InvalidQuery, OpstoreError
 from opstore.index import ORDERS
-from opstore.index.language import chips, parse, values, with_values
+from opstore.index.language import chips, corrected, parse, values, with_values
 from opstore.index.stacks import STACKS
 from opstore.index.terms import Span, days, fold_name, value_of
 from opstore.operation import OPERATION_TYPES, STATUSES
@@ -232,6 +232,9 @@ def mistake(found: View) -> None:
     pointer = " " * len(lead + before) + "^" * max(1, len(wrong))
     template = Markup('<div class="ops-note bad" role="alert">{}<pre class="ops-mistake">{}\n{}</pre></div>')
     show(template.format(words.told(error), shown.replace("\n", " "), pointer))
+    if (better := corrected(found.text, error)) is not None and choices([(better, "", better)], key="corrected"):
+        go(q=better)
+        st.rerun()
 
 
 def chip_row(found: View) -> None:

@@ -202,7 +202,10 @@ class Store:
         change(sidecar)
         if sidecar.get("operationId") != operation_id:
             raise InvalidMetadata(reason=said("its operationId cannot be changed"))
-        self.operations.replace(operation_id, name, encode(sidecar), digest(before))
+        try:
+            self.operations.replace(operation_id, name, encode(sidecar), digest(before))
+        except FileMissing:  # trashed or removed meanwhile
+            raise OperationNotFound(operation_id=operation_id) from None
         self.changed(operation_id)
         return sidecar
 

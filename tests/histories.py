@@ -7,7 +7,7 @@ their begin, or not at all. What was read, listed, backed up and is there in the
 A history is right if one order of its steps, true to these times, leads from nowhere to the end: it is linearizable. Wing and
 Gong's search (1993), with Lowe's memory of what was tried, finds one or shows that there is none.
 
-Packing, unpacking and repair change no operation: they have no step, so anything they change is a fault.
+Packing, unpacking, repair and the index change no operation: they have no step, so anything they change is a fault.
 """
 
 from __future__ import annotations
@@ -359,6 +359,9 @@ def still_wrong(folder: Path) -> list[str]:
     before = _everything(store)
     wrong = [str(problem) for problem in store.verify(deep=True) if problem.kind not in ("leftover", "orphan")]
     care = care_of(store)
+    care.index.update()
+    rows = {row.id for row in care.index.search("", size=500).rows}
+    wrong += [f"in the index or in the library: {key}" for key in rows ^ {found["operationId"] for found in store.iterate()}]
     for act in (care.compression.apply, care.compression.unpack):
         act()
         wrong += [f"packed and unpacked: {name}" for name in _differing(before, _everything(store))]

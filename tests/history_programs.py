@@ -130,6 +130,7 @@ class Worker:
             "backup": (2, lambda: self._care.back_up(vault).snapshot),
             "import": (1, lambda: self._care.take_in(str(self._folder / "source")).operations),
             "list": (3, self._listed),
+            "index": (1, lambda: self._care.index.update() and None),
         }
         acts: dict[Callable[[], None], int] = {self._bring_back: 2}
         for kind, (weight, act) in all_.items():

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from opstore import Store
-from opstore.care import importing
+from opstore.care import Rule, importing
+from opstore.care.backup import Backup
 from opstore.care.repair import Repair
 from opstore.care.vault import LocalVault
 from opstore.errors import DamagedPack, OperationNotFound
@@ -132,6 +133,40 @@ def test_a_file_that_a_restore_would_bring_back_does_not_outlive_its_operation(
     waiting = before(monkeypatch, LocalVault, "read", lambda: Trash(store).put(ID))
     care_of(store).restore(str(vault))
     assert not waiting and not lost.exists() and place(store) == "trash"
+
+
+def test_an_operation_that_moves_at_every_look_is_in_the_backup(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trash, look = Trash(store), Backup._take_operation
+
+    def moving(self: Backup, operation_id: str, place: str) -> None:
+        if not store.operations.in_progress(ID):
+            (trash.put if place == "operations" else trash.restore)(ID)
+        look(self, operation_id, place)
+
+    monkeypatch.setattr(Backup, "_take_operation", moving)
+    assert care_of(store).back_up(str(tmp_path / "vault")).operations == 1
+
+
+def test_what_is_shared_during_a_cleanup_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(store, 2)
+    cleanup = care_of(store).cleanup
+    monkeypatch.setattr("opstore.care.cleanup._FRESH", 0.0)
+
+    def shared() -> None:
+        Folder(store.root / "reviews").create("x", [{"review.json": f'{{"pairs": ["{old(2)}"]}}'.encode()}])
+
+    waiting = before(monkeypatch, Trash, "put", shared)  # after the plan, and after the first look
+    done = cleanup.apply(cleanup.plan(Rule(30)))
+    assert not waiting and done.moved == (ID,) and done.left == {old(2): "reviewed"}
+
+
+def test_a_note_on_what_was_trashed_meanwhile_says_that_it_is_not_found(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = before(monkeypatch, Library, "replace", lambda: Trash(store).put(ID))
+    with pytest.raises(OperationNotFound):
+        store.rewrite(ID, lambda sidecar: sidecar["annotations"].update(note="late"))
+    assert not waiting and place(store) == "trash"
 
 
 def test_a_repair_completes_no_move_that_was_taken_back_meanwhile(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ from opstore.store import Store
 #: Contents are handed on together: a folder's sync then serves many files, and as much is held in memory.
 BATCH_FILES, BATCH_BYTES = 64, 32 * 1024 * 1024
 #: An operation that moves between library and trash is looked for this often.
-_PASSES = 5
+_PASSES = 3
 #: Packed operations are read as if they were loose, and are in a backup as plain files.
 _OWN = ("operations", "trash", "pending", FOLDER)
 
@@ -126,12 +126,17 @@ class Backup:
             places |= {operation_id: "operations" for operation_id in self._ids("operations") if operation_id in first}
             moved = [key for key, place in places.items() if self._places.get(key, ("", []))[0] != place]
             if not moved:
-                return
+                break
             for operation_id in sorted(moved):
                 if attempt == 0 and done % 100 == 0:
                     self._report(done, total, said("copying the operations"))
                 done += 1
                 self._take_operation(operation_id, places[operation_id])
+        for operation_id in sorted(first - self._places.keys()):
+            with self._store.operations.held([operation_id]):  # it moved at every look: now nobody moves it
+                for place in ("operations", "trash"):
+                    if operation_id not in self._places:
+                        self._take_operation(operation_id, place)
 
     def _take_operation(self, operation_id: str, place: str) -> None:
         folder, sidecar = self._folders[place], sidecar_name(operation_id)

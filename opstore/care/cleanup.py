@@ -6,6 +6,7 @@ moves the rest. Nothing is decided from the index alone: every sidecar is read a
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from opstore.trash import Trash
 DAYS = 30
 _MAX_DAYS = 100_000
 _PAGE = 1_000
+#: Seconds for which it is taken to be known what is shared, reviewed and worked on.
+_FRESH = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +109,11 @@ class Cleanup:
         moved: list[str] = []
         left: dict[str, str] = {}
         freed = 0
-        bound = self._bound()
+        bound, looked = self._bound(), time.monotonic()
         for number, fact in enumerate(plan.leaving):
             report(number, len(plan.leaving), said("moving to the trash"))
+            if time.monotonic() - looked > _FRESH:  # a long cleanup meets what is shared or reviewed meanwhile
+                bound, looked = self._bound(), time.monotonic()
             try:
                 reason = self._leave(fact.id, bound)
             except OperationNotFound:

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from opstore import clocks
 from opstore.errors import InvalidSetting, OpstoreError, said
 from opstore.fetch import FetchPolicy
 from opstore.files import Folder
+from opstore.leaps import EVERY
 from opstore.store import Store
 
 if TYPE_CHECKING:
@@ -254,6 +256,8 @@ class App:
 
     def start(self) -> None:
         """Begin to work in the background."""
+        with contextlib.suppress(OpstoreError):
+            self.service.care.leaps.look()  # before anything is written: the folder's own stamps may have to tell the time
         if damage := self.service.settings_damage():
             log.warning("%s", damage)
         self.index.start()
@@ -276,7 +280,9 @@ class App:
                     act()
                 except OpstoreError as error:
                     log.warning("the daily housekeeping could not be done: %s", error)
-            self._ended.wait(DAY_SECONDS)
+            due = clocks.steady() + DAY_SECONDS
+            while clocks.steady() < due and not self._ended.wait(EVERY):
+                self.service.care.leaps.look()
 
     def stop(self) -> None:
         """Stop working in the background; what is under way is taken up at the next start."""

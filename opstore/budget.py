@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from opstore import clocks
 from opstore.errors import BudgetReached, BudgetReachedUnpriced, OperationNotFound, OpstoreError, said
 from opstore.files import Folder
 from opstore.jobs import Job, JobFolder, Step
+from opstore.leaps import Leaps
 from opstore.names import parse_name
 from opstore.operation import parse_time
 from opstore.preferences import Preferences
@@ -54,7 +56,7 @@ class Budget:
         store: Store,
         jobs: JobFolder,
         preferences: Callable[[], Preferences],
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime] = clocks.now,
     ) -> None:
         """Count the operations of `store` and `jobs` against the limits of `preferences`, which raises SettingsDamaged."""
         self._store = store
@@ -63,24 +65,28 @@ class Budget:
         self._clock = clock
         self._trash = Trash(store)
         self._gate = Folder(store.root)
+        self._leaps = Leaps(self._gate)
         # An operation that has ended keeps its cost: each sidecar is read once a process.
         self._paid: dict[str, _Paid] = {}
 
     def spending(self, without: Job | None = None) -> Spending:
         """Return what was spent and is bound; of the job `without` only the steps that are behind it count."""
         now = self._clock().astimezone(UTC)
-        month, today = f"{now:%Y%m}", f"{now:%Y%m%d}"
+        # A clock that leapt begins no new day: what either clock calls today, or later, was spent today.
+        leap = self._leaps.standing()
+        first = min(now, leap.earliest) if leap else now
+        month, today = f"{first:%Y%m}", f"{first:%Y%m%d}"
         # Records before sidecars: a job that ends meanwhile is counted once at least, and below not twice.
         underway = self._jobs.all()
-        oldest = f"{now.replace(day=1) - WAITING:%Y%m%d}"
+        oldest = f"{first.replace(day=1) - WAITING:%Y%m%d}"
         names = (*self._store.operations.names(), *self._trash.folder.names())
         ended = {name for name in map(_sidecar_id, names, itertools.repeat(oldest)) if name}
         paid = [self._of(operation_id) for operation_id in ended]
         own = without.operation_id if without else None
         bound = sum(_bound(job) for job in underway if job.operation_id not in ended and job.operation_id != own)
         return Spending(
-            today=sum(entry.amount for entry in paid if entry.day == today),
-            month=sum(entry.amount for entry in paid if entry.day.startswith(month)),
+            today=sum(entry.amount for entry in paid if entry.day == today or (leap and entry.day > today)),
+            month=sum(entry.amount for entry in paid if entry.day.startswith(month) or (leap and entry.day > month)),
             bound=bound + (_behind(without) if without else 0.0),
         )
 

@@ -17,6 +17,7 @@ OpstoreError
 │   └── BudgetReached
 │       └── BudgetReachedUnpriced
 ├── SettingsDamaged              what people chose cannot be read: nothing is paid, and nothing deleted by a rule
+├── ClockLeapt                   nobody can tell how old anything is: nothing is destroyed for its age
 ├── OperationNotFound
 │   └── FileMissing
 ├── OperationExists              the id is taken by other content
@@ -208,6 +209,14 @@ class SettingsDamaged(OpstoreError):
     """
 
     status = 503
+
+
+class ClockLeapt(OpstoreError):
+    """This machine's clock leapt from {before} to {after}. For a day nothing is removed for its age, since nobody can tell it.
+    Look whether the clock is right; if it is, say so on the page Storage, or on the command line with --trust-clock.
+    """
+
+    status = 409
 
 
 class OperationNotFound(OpstoreError):

@@ -11,10 +11,12 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
+from opstore import clocks
 from opstore.errors import FileMissing, InvalidInput, OpstoreError, said
 from opstore.files import Folder, digest
+from opstore.leaps import Leaps
 from opstore.names import generate_operation_id, is_operation_id, sidecar_name
 from opstore.store import Store
 
@@ -40,7 +42,7 @@ class Request:
 class Once:
     """The named requests of one store."""
 
-    def __init__(self, store: Store, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, store: Store, clock: Callable[[], datetime] = clocks.now) -> None:
         """Keep records in the data folder's `requests/`."""
         self._store = store
         self._folder = Folder(store.root / "requests")
@@ -94,6 +96,8 @@ class Once:
         if self._swept and time.monotonic() - self._swept < 24 * 3600:
             return
         self._swept = time.monotonic()
+        if Leaps(Folder(self._store.root)).standing():
+            return  # what is forgotten too early is made, and paid for, twice
         oldest = (self._clock() - KEPT).timestamp()
         for name in self._folder.names():
             since = self._folder.since(name) if name.endswith(".json") else None

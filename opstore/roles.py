@@ -36,7 +36,7 @@ ACTS: Mapping[str, frozenset[str]] = {
     # looking
     **dict.fromkeys(("job", "jobs", "count_jobs", "operation", "page", "latest", "of_batch", "media", "shown", "expect"), LOOK),
     **dict.fromkeys(("comparisons", "copy_to_save", "lineage", "thumbnails.path"), LOOK),
-    **dict.fromkeys(("thumbnails.start", "thumbnails.stop", "thumbnails.expect", "problems"), ADMIN),
+    **dict.fromkeys(("thumbnails.start", "thumbnails.stop", "thumbnails.expect", "problems", "clock_leap"), ADMIN),
     **dict.fromkeys(("index", "store"), ADMIN),
     **dict.fromkeys(
         ("index.search", "index.count", "index.get", "index.facets", "index.meant", "index.neighbours", "index.progress"), LOOK

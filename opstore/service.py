@@ -36,6 +36,7 @@ from opstore.exports import Exports
 from opstore.index import MAX_PAGE, Index, Row
 from opstore.index.language import with_values
 from opstore.jobs import Job, JobFolder, Progress, Step
+from opstore.leaps import Leap
 from opstore.likeness import for_browser, shown_as
 from opstore.lineage import Lineage
 from opstore.names import check_operation_id, generate_operation_id, is_operation_id, parse_name
@@ -417,6 +418,10 @@ class Service:
     def expect(self, rows: Iterable[Row]) -> None:
         """Have the small pictures made of what will probably be looked at next, the nearest first, while nobody waits."""
         self.thumbnails.expect([name for row in rows if (name := shown_by(row))])
+
+    def clock_leap(self) -> Leap | None:
+        """Return the leap of this machine's clock for which nothing is removed for its age now, None where there is none."""
+        return self.care.leaps.standing()
 
     def problems(self, *, deep: bool = False) -> list[Problem]:
         """Return everything that is wrong in the data folder."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+from opstore import clocks
 from opstore.errors import FileMissing, OperationBusy, OperationExists, OpstoreError
 from opstore.files import Folder, digest, is_passing
+from opstore.leaps import Leaps
 from opstore.operation import parse_time, timestamp
 
 log = logging.getLogger("opstore.signouts")
@@ -33,7 +35,7 @@ _OWN, _WHOSE = ("iat", "nonce", "exp", "sid", "jti"), ("iss", "sub", "aud")
 class SignOuts:
     """The ended sign-ins of one data folder."""
 
-    def __init__(self, folder: Folder, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, folder: Folder, clock: Callable[[], datetime] = clocks.now) -> None:
         """Keep them in `folder`, the data folder itself."""
         self._folder = folder
         self._clock = clock
@@ -47,7 +49,9 @@ class SignOuts:
         for attempt in range(_ATTEMPTS if key else 0):
             data = self._read()
             oldest = self._clock() - KEPT
-            known = {name: at for name, at in self._known(data).items() if (parse_time(at) or oldest) > oldest}
+            known = self._known(data)
+            if not Leaps(self._folder).standing():  # a clock that leapt tells no cookie's age
+                known = {name: at for name, at in known.items() if (parse_time(at) or oldest) > oldest}
             try:
                 self._write(data, known | {str(key): timestamp(self._clock())})
                 return

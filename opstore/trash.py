@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from opstore import clocks
 from opstore.errors import DamagedOperation, FileMissing, OperationExists, OperationNotFound, OpstoreError, UnsafeFile
 from opstore.files import Folder, digest, is_passing
+from opstore.leaps import Leaps
 from opstore.names import EXTENSIONS, FileName, Role, check_operation_id, parse_name, sidecar_name
 from opstore.operation import MAX_SIDECAR_BYTES, Operation, decode
 from opstore.store import MAX_INPUTS, Store
@@ -86,7 +88,7 @@ class Trash:
 
     def due(self, older_than: timedelta = KEPT, now: datetime | None = None) -> list[str]:
         """Return what a purge would remove, by id."""
-        limit = (now or datetime.now(UTC)) - older_than
+        limit = (now or clocks.now()) - older_than
         moments = ((operation_id, self._moment(operation_id)) for operation_id in self._ids())
         return sorted(operation_id for operation_id, moment in moments if moment is not None and moment <= limit)
 
@@ -94,8 +96,11 @@ class Trash:
         """Remove for good what was trashed longer ago than `older_than`; return the ids.
 
         What cannot be removed now stays in the list, and the others go all the same; so does what cut-short removals left here.
+        Raise ClockLeapt where the clock, unless it is given, cannot tell what is older.
         """
-        limit = (now or datetime.now(UTC)) - older_than
+        if now is None and older_than:
+            Leaps(Folder(self._store.root)).check()
+        limit = (now or clocks.now()) - older_than
         gone = []
         for operation_id in self._ids():
             moment = self._moment(operation_id)
@@ -103,7 +108,7 @@ class Trash:
                 with contextlib.suppress(OpstoreError):
                     self._remove(operation_id, limit)
                     gone.append(operation_id)
-        self._sweep((now or datetime.now(UTC)) - _LEFT)
+        self._sweep((now or clocks.now()) - _LEFT)
         return gone
 
     def remove(self, operation_id: str) -> None:

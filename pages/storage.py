@@ -18,6 +18,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
     st.subheader(_("Storage"), anchor=False)
     if parts.button(_("Measure again"), disabled=busy, key="look"):
         storage.begin(desk.look)
+storage.clock(service)
 if look:
     storage.figures(service, look)
     storage.charts(look)

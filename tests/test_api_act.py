@@ -154,7 +154,7 @@ def test_jobs_and_cancel(app: App, client: TestClient) -> None:
 
 
 def test_problems(app: App, client: TestClient) -> None:
-    assert client.get("/api/problems").json() == {"success": True, "count": 0, "problems": []}
+    assert client.get("/api/problems").json() == {"success": True, "count": 0, "problems": [], "clock": None}
     plant(app.store, f"{ID}.json", b"{")
     (problem,) = client.get("/api/problems").json()["problems"]
     assert problem["kind"] == "unparsable" and problem["name"] == f"{ID}.json" and problem["operation_id"] == ID

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "heif", "clocks"),
     ("operation", "job", "names", "media", "disk", "files", "translations", "roles"),
-    ("fetch", "likeness", "saving", "xmp", "packs", "store", "verify", "preferences", "people", "signouts", "spoken"),
+    ("fetch", "likeness", "saving", "xmp", "packs", "store", "verify", "preferences", "people", "leaps", "signouts", "spoken"),
     ("index", "providers", "workflows", "thumbnails", "trash", "comparing", "provenance"),
     ("jobs", "lineage", "analytics", "smart"),
     ("budget", "curation", "once", "branches", "reviews", "exports", "report", "shares"),
@@ -44,6 +44,7 @@ ALLOWED = {
     ("store", "saving"),
     ("verify", "packs"),
     ("store", "verify"),
+    ("signouts", "leaps"),
     ("workflows", "providers"),
     ("trash", "thumbnails"),
     ("__init__", "app"),

@@ -8,12 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from opstore import clocks
 from opstore.app import App
 from opstore.care.acts import Act, Acts
 from opstore.care.report import Report
@@ -61,6 +63,16 @@ def press(app: App, at: AppTest, key: str) -> AppTest:
     sound(at.run())
     until(lambda: idle(app))
     return sound(at.run())
+
+
+def test_a_clock_that_leapt_is_told_and_a_person_can_say_that_it_is_right(app: App) -> None:
+    app.store.initialize_storage()
+    seen = replace(clocks.mark(), wall=time.time() - 40 * 86_400)
+    known = {"seen": asdict(seen), "leap": None, "latest": seen.wall}
+    (app.store.root / "clock.json").write_text(json.dumps(known))
+    at = page(app)
+    assert "clock leapt from" in shown(at)
+    assert "clock leapt" not in shown(press(app, at, "trust-clock")) and app.service.clock_leap() is None
 
 
 def shown(at: AppTest) -> str:

@@ -37,6 +37,8 @@ EDIT: Schema = {
 }
 _IF_MATCH = Parameter("If-Match", "ETags of the states that may be changed", TEXT, "header")
 _PROBLEM = thing(folder=TEXT, name=TEXT, kind=TEXT, detail=TEXT, operation_id={"type": ["string", "null"]})
+#: The moments that the clock said before and after a leap: for a day nothing is removed for its age; null without one.
+_CLOCK = {"type": ["object", "null"], "properties": {"before": TEXT, "after": TEXT}, "required": ["before", "after"]}
 
 
 class Changing:
@@ -54,7 +56,7 @@ class Changing:
         gone = {200: Told("it is in the trash", done(operationId=OPERATION_ID, usedBy=listed(OPERATION_ID)))}
         under_way = {200: Told("what is under way, oldest first", done(count=NUMBER, jobs=listed(JOB)))}
         asked = {202: Told("it was asked to stop", done(operationId=OPERATION_ID), headers={"Location": "how it ended"})}
-        wrong = {200: Told("what is wrong", done(count=NUMBER, problems=listed(_PROBLEM)))}
+        wrong = {200: Told("what is wrong", done(count=NUMBER, problems=listed(_PROBLEM), clock=_CLOCK))}
         edit = Body("application/json", EDIT)
         trashing = "Move to the trash, where it stays for 30 days"
         reading = (404, 408, 409, 412, 413, 415, 422, 503)
@@ -95,8 +97,10 @@ class Changing:
         )
 
     def _problems(self, request: Request) -> Response:
-        found = [asdict(problem) for problem in self._app().service.problems()]
-        return JSONResponse({"success": True, "count": len(found), "problems": found}, headers={"Cache-Control": "no-store"})
+        service = self._app().service
+        found, leap = [asdict(problem) for problem in service.problems()], service.clock_leap()
+        told = {"success": True, "count": len(found), "problems": found, "clock": leap.told if leap else None}
+        return JSONResponse(told, headers={"Cache-Control": "no-store"})
 
 
 def _done(change: Change, operation_id: str) -> None:

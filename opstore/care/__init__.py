@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
+from opstore import clocks
 from opstore.care.backup import Backup, Taken, check_apart
 from opstore.care.cleanup import Cleaned, Cleanup, Plan, Rule
 from opstore.care.compression import Compressed, Compression
@@ -28,8 +29,9 @@ from opstore.care.survey import Fact, Survey, survey
 from opstore.care.vault import LocalVault
 from opstore.errors import InvalidInput, said
 from opstore.fetch import DEFAULT_POLICY, FetchPolicy
-from opstore.files import digest
+from opstore.files import Folder, digest
 from opstore.index import Index
+from opstore.leaps import Leaps
 from opstore.preferences import Preferences
 from opstore.providers import Provider
 from opstore.store import Store
@@ -70,7 +72,7 @@ class Care:
         *,
         providers: Callable[[], Mapping[str, Provider]] = dict,
         policy: FetchPolicy = DEFAULT_POLICY,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime] = clocks.now,
     ) -> None:
         """Take care of `store`; nothing happens before it is asked for. `preferences` raises SettingsDamaged."""
         self.store = store
@@ -79,6 +81,7 @@ class Care:
         self.cleanup = Cleanup(store, index, trash, clock=clock)
         self.repair = Repair(store, trash, providers, policy, clock=clock)
         self.compression = Compression(store, clock=clock)
+        self.leaps = Leaps(Folder(store.root))
         self.desk = Desk(self)
         self._preferences = preferences
         self._providers = providers
@@ -115,7 +118,12 @@ class Care:
             return Backup(self.store, vault, report, clock=self._clock).take()
 
     def prune(self, target: str, keep: Keep, report: Report = quiet, *, dry: bool = False) -> Pruned:
-        """Remove the backups that `keep` does not name, and what no other one needs; where `dry` only say which."""
+        """Remove the backups that `keep` does not name, and what no other one needs; where `dry` only say which.
+
+        Raise ClockLeapt where the clock, by which backups are named, cannot be believed.
+        """
+        if not dry:
+            self.leaps.check()
         vault = self.vault(target)
         with vault.open():
             return prune(vault, keep, report, dry=dry)

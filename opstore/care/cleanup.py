@@ -10,14 +10,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
+from opstore import clocks
 from opstore.care.report import Report, quiet
 from opstore.care.survey import Fact, Survey, ancestors, cared_for, named_in, survey
 from opstore.errors import InvalidInput, OperationNotFound, OpstoreError, said
 from opstore.files import Folder
 from opstore.index import Index
 from opstore.index.language import parse
+from opstore.leaps import Leaps
 from opstore.store import Store
 from opstore.trash import Trash
 
@@ -84,9 +86,7 @@ class Cleaned:
 class Cleanup:
     """Rules over one store."""
 
-    def __init__(
-        self, store: Store, index: Index, trash: Trash, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
+    def __init__(self, store: Store, index: Index, trash: Trash, *, clock: Callable[[], datetime] = clocks.now) -> None:
         """Read `store`, find with `index`, move to `trash`."""
         self._store = store
         self._index = index
@@ -105,7 +105,12 @@ class Cleanup:
         return Plan(rule, leaving, dict(Counter(reasons.values())))
 
     def apply(self, plan: Plan, report: Report = quiet) -> Cleaned:
-        """Move what a plan names to the trash, each operation after a last look at it; what cannot be moved is told and stays."""
+        """Move what a plan names to the trash, each operation after a last look at it; what cannot be moved is told and stays.
+
+        Raise ClockLeapt for a rule about an age that nobody can tell.
+        """
+        if plan.rule.days:
+            Leaps(self._root).check()
         moved: list[str] = []
         left: dict[str, str] = {}
         freed = 0

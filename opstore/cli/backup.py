@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from opstore.cli.care import care_for
+from opstore.cli.care import care_for, heed_clock, trusts
 from opstore.cli.common import confirm, count, meter, print_json, printable, settings_of, size_text, verb
 from opstore.errors import InvalidInput, said
 from opstore.preferences import KEEP
@@ -32,6 +32,7 @@ def add(verbs: Any) -> None:
         backing.add_argument(f"--keep-{period}", type=count, default=usual, metavar="N", help=kept)
     backing.add_argument("--dry-run", action="store_true", help="with --prune: only say what would be removed")
     backing.add_argument("--yes", action="store_true", help="with --prune: do not ask")
+    trusts(backing)
     restoring = verb(verbs, "restore", _restore, "bring a backup back into the data folder; never writes over anything there")
     restoring.add_argument("source", metavar="SOURCE", help="a folder of backups, or a remote of rclone")
     restoring.add_argument("--snapshot", metavar="NAME", help="such as 20251103T143022Z (default: the newest)")
@@ -63,6 +64,7 @@ def _prune(options: argparse.Namespace, care: Care) -> int:
     from opstore.care import Keep
 
     keep = Keep(options.keep_daily, options.keep_weekly, options.keep_monthly)
+    heed_clock(options, care.store)
     with meter(options) as report:
         found = care.prune(options.target, keep, report, dry=True)
     if options.dry_run or not (found.gone or found.contents):

@@ -10,7 +10,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from opstore.cli.common import confirm, count, meter, print_json, printable, settings_of, size_text, store_of, verb
-from opstore.errors import OpstoreError
+from opstore.errors import ClockLeapt, OpstoreError
+from opstore.files import Folder
+from opstore.leaps import Leaps
 from opstore.names import is_operation_id
 from opstore.operation import Operation
 from opstore.store import Store
@@ -55,6 +57,25 @@ def _add_trash(verbs: Any) -> None:
 def _removes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only say what would go")
     parser.add_argument("--yes", action="store_true", help="do not ask")
+    trusts(parser)
+
+
+def trusts(parser: argparse.ArgumentParser) -> None:
+    """Add the option by which a person says that the clock is right."""
+    parser.add_argument("--trust-clock", action="store_true", help="the clock leapt and is right: what is old may go")
+
+
+def heed_clock(options: argparse.Namespace, store: Store) -> None:
+    """Raise ClockLeapt where the clock leapt lately, unless the options say that it is right; a dry run is only told."""
+    leaps = Leaps(Folder(store.root))
+    if options.trust_clock:
+        leaps.trust()
+    try:
+        leaps.check()
+    except ClockLeapt as error:
+        if not options.dry_run:
+            raise
+        print(error, file=sys.stderr)
 
 
 def care_for(options: argparse.Namespace) -> Care:
@@ -138,8 +159,10 @@ def _each(options: argparse.Namespace, act: Any, look: Any, **more: Any) -> int:
 
 
 def _trash_purge(options: argparse.Namespace) -> int:
-    trash = Trash(store_of(options))
-    age = timedelta(days=options.older_than)
+    store, age = store_of(options), timedelta(days=options.older_than)
+    trash = Trash(store)
+    if age:
+        heed_clock(options, store)
     due = trash.due(age)
     size = sum(trash.bytes(operation_id) for operation_id in due)
     if options.dry_run:
@@ -167,7 +190,10 @@ def _cleanup(options: argparse.Namespace) -> int:
 
     success = None if options.success is None else options.success == "yes"
     rule = Rule(options.older_than, tuple(options.type), success, round(options.larger_than * 1_000_000), options.query)
-    cleanup = care_for(options).cleanup
+    care = care_for(options)
+    cleanup = care.cleanup
+    if rule.days:
+        heed_clock(options, care.store)
     with meter(options) as report:
         plan = cleanup.plan(rule, report)
     if options.dry_run or not plan.leaving:

@@ -30,6 +30,7 @@ from opstore.errors import (
     said,
 )
 from opstore.files import Folder, digest
+from opstore.leaps import Leaps
 from opstore.media import WEBM, thumbnail
 from opstore.names import check_operation_id
 from opstore.provenance import SOURCES
@@ -68,9 +69,12 @@ class Shares:
         thumbnails: Thumbnails,
         *,
         cost: tuple[int, int, int] = COST,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
-        """Keep records in the data folder's `shares/`; `cost` is scrypt's (n, r, p) of new passwords."""
+        """Keep records in the data folder's `shares/`; `cost` is scrypt's (n, r, p) of new passwords.
+
+        A link that has ended stays so where the clock is set back: it ends by the latest time that was ever believed.
+        """
         self._store = store
         self._folder = Folder(store.root / "shares")
         self._keys = Keys(Folder(store.root))
@@ -81,7 +85,7 @@ class Shares:
         self._small = Copies(store, "shared", "small-2", self._small_copy)
         self._places = threading.BoundedSemaphore(AT_A_TIME)
         self._cost = cost
-        self._clock = clock
+        self._clock = clock or Leaps(Folder(store.root)).now
 
     # -- whose they are --------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import streamlit as st
 from opstore.care import Rule
 from opstore.care.acts import Act
 from opstore.care.desk import Desk
-from opstore.errors import OpstoreError
+from opstore.errors import ClockLeapt, OpstoreError
 from opstore.operation import OPERATION_TYPES, parse_time
 from opstore.service import Service
 from opstore.ui import parts, words
@@ -115,6 +115,16 @@ def is_stale(desk: Desk, look: Act | None) -> bool:
     if began is None or ended is None or ended - began > QUICK:
         return False
     return any(act.ended and act.ended >= look.began for act in map(desk.last, CHANGING) if act)
+
+
+def clock(service: Service) -> None:
+    """Say that the clock leapt, where nothing is removed for its age for that reason, and let a person say that it is right."""
+    try:
+        service.care.leaps.check()
+    except ClockLeapt as error:
+        parts.note(words.stored(str(error)), bad=True)
+        if parts.button(_("The clock is right"), key="trust-clock"):
+            begin(service.care.leaps.trust)
 
 
 # -- where the bytes are -------------------------------------------------------------------------------------------------

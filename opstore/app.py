@@ -271,6 +271,10 @@ class App:
 
         First of all, what the library shows first gets its small pictures: somebody is probably on the way.
         """
+        from opstore.care.leftovers import sweep
+
+        if left := sweep(self.store):
+            log.info("%d leftovers of killed processes were removed", left)
         with contextlib.suppress(OpstoreError):
             self.service.expect(self.index.search(size=FIRST).rows)
         acts: tuple[Callable[[], object], ...] = (self.service.curation.purge, self.service.care.retain)

@@ -401,14 +401,18 @@ def test_a_full_disk_while_excel_is_made(odd: Exports, monkeypatch: pytest.Monke
 
 
 def test_what_a_killed_export_left_is_swept_away(small: Exports) -> None:
+    import fcntl
     import os
 
     folder = small._store.cache / "exports"
-    (folder / "old").mkdir(parents=True)
-    (folder / "new").mkdir()
-    os.utime(folder / "old", (0, 0))
+    for name in ("left", "held"):
+        (folder / name).mkdir(parents=True)
+    held = os.open(folder / "held", os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    os.utime(folder / "held", (0, 0))  # the clock leapt, say: somebody is at work there all the same
     exported(small, "zip")
-    assert [path.name for path in folder.iterdir()] == ["new"]
+    assert [path.name for path in folder.iterdir()] == ["held"]
+    os.close(held)
 
 
 def test_progress_is_told(odd: Exports) -> None:

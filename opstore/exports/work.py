@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
+import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from opstore.analytics.rows import Row, row_of
-from opstore.files import storage_errors
+from opstore.errors import StorageError
+from opstore.files import Folder, storage_errors
 from opstore.operation import Operation
 from opstore.store import Store
 
 #: Bytes handed on at a time.
 PART = 256 * 1024
-#: What a killed process left behind is swept away by the next export after this many seconds.
-_LEFT = 24 * 3600.0
 #: A sidecar, and its bytes as they are stored.
 Stored = tuple[dict[str, Any], bytes]
 
@@ -57,26 +57,46 @@ class Work:
     def folder(self) -> Iterator[Path]:
         """Let the block have a folder that is gone after it, whatever happens."""
         place = self.store.cache / "exports"
-        with storage_errors():
-            place.mkdir(parents=True, exist_ok=True)
-            sweep(place)
-            made = Path(tempfile.mkdtemp(dir=place))
-        try:
+        sweep(place)
+        with contextlib.ExitStack() as held:
+            with storage_errors():
+                place.mkdir(parents=True, exist_ok=True)
+                with Folder(place).locked("exports"):  # nobody finds it before it is held
+                    made = Path(tempfile.mkdtemp(dir=place))
+                    held.enter_context(_held(made))
+            held.callback(shutil.rmtree, made, ignore_errors=True)
             yield made
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
 
 
 #: Left out operations that are told by name.
 MOST_NOTED = 1_000
 
 
-def sweep(place: Path) -> None:
-    """Remove what exports that were killed have left, a day ago or longer."""
-    for path in place.iterdir():
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > _LEFT:
-                shutil.rmtree(path, ignore_errors=True)
+def sweep(place: Path) -> int:
+    """Remove what exports that were killed have left; return how much. The kernel says whose process lives, no clock."""
+    count = 0
+    with contextlib.suppress(OSError, StorageError):
+        if not place.is_dir():
+            return 0
+        with Folder(place).locked("exports"):
+            for path in place.iterdir():
+                with contextlib.suppress(OSError):
+                    if path.is_dir() and not path.is_symlink():
+                        with _held(path):
+                            shutil.rmtree(path)
+                        count += 1
+    return count
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, or raise BlockingIOError where somebody else does."""
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(lock)
 
 
 class Sink(io.RawIOBase):

@@ -29,6 +29,11 @@ function leave(event) {
   const at = event.composedPath()[0];
   if (event.key !== "Escape" || event.isComposing || at.localName !== "textarea" || !at.closest(".st-key-opened")) return false;
   event.preventDefault(); event.stopImmediatePropagation();
+  // The drawer closes when the key comes up.
+  const up = risen => {
+    if (risen.key === "Escape") { risen.stopImmediatePropagation(); document.removeEventListener("keyup", up, true); }
+  };
+  document.addEventListener("keyup", up, true);
   const drawer = at.closest('[role="dialog"]');
   if (!drawer) { at.blur(); return true; }
   if (!drawer.hasAttribute("tabindex")) drawer.tabIndex = -1;

@@ -168,6 +168,7 @@ class App:
         from opstore.care import Care
         from opstore.comparing.kept import Comparisons
         from opstore.curation import Curation
+        from opstore.drafts import Drafts
         from opstore.exports import Exports
         from opstore.generation import Generation
         from opstore.index import Index
@@ -228,6 +229,7 @@ class App:
             lineage=lineage,
             reviews=Reviews(self.store, self.index),
             once=Once(self.store),
+            drafts=Drafts(self.store),
             branches=Branches(self.store, self.index, lineage, jobs, lambda *given: self.service.again(*given)),
             provider=self.provider,
             available=tuple(self._providers),

@@ -26,7 +26,7 @@ _MARK = CREATOR | REVIEWER
 ACTS: Mapping[str, frozenset[str]] = {
     # making
     **dict.fromkeys(("plan", "estimate", "afford", "models", "table", "provider"), LOOK),
-    **dict.fromkeys(("create", "again", "cancel", "once"), CREATOR),
+    **dict.fromkeys(("create", "again", "cancel", "once", "drafts"), CREATOR),
     "generation": CREATOR,
     "generation.batch": LOOK,
     "generation.close": ADMIN,

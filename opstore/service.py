@@ -21,6 +21,7 @@ from opstore.care import Care
 from opstore.clocks import mark, seconds_since
 from opstore.comparing.kept import Comparisons
 from opstore.curation import Curation
+from opstore.drafts import Drafts
 from opstore.errors import (
     DamagedOperation,
     FileMissing,
@@ -130,6 +131,7 @@ class Service:
         reviews: Reviews,
         branches: Branches,
         once: Once,
+        drafts: Drafts,
         provider: Callable[[], str],
         available: Collection[str] = ("local", "replicate"),
         wake: Callable[[], None] = lambda: None,
@@ -154,6 +156,7 @@ class Service:
         self.reviews = reviews
         self.branches = branches
         self.once = once
+        self.drafts = drafts
         self._jobs = jobs
         self._preferences = preferences
         self._budget = budget

@@ -4,7 +4,7 @@ import streamlit as st
 
 from opstore.ui import controls
 from opstore.ui.state import opened
-from opstore.ui.studio import acting, asking, deciding, giving, local, questions, results, settings, varying
+from opstore.ui.studio import acting, asking, deciding, drafting, giving, local, questions, results, settings, varying
 from opstore.ui.words import _
 
 app = opened()
@@ -12,6 +12,7 @@ service, generation = app.service, app.generation
 form, made = st.columns([5, 4], gap="large")
 
 acting.fill_in(service)
+drafting.take_up(service)
 with form:
     text = st.text_area(
         _("What do you want to make?"),
@@ -30,6 +31,7 @@ with form:
     request = asking.request(text, given, decision, chosen.models, chosen.parameters, variants, axes, wording)
     with st.container(key="generate-bar"):
         asking.bar(generation, request, given, decision)
+        drafting.keep(service, request)
 with made:
     results.follow(generation)
 asking.drawn()

@@ -168,7 +168,7 @@ def test_a_picture_is_pasted_anywhere_on_the_page(server: Server, windows: Windo
         for number, target in enumerate(("textarea", "body"), 1):
             page.locator(target).first.evaluate(_PASTE, base64.b64encode(picture).decode())
             expect(page.get_by_role("img", name=f"Image {number}", exact=True)).to_be_visible()
-        page.get_by_role("button", name="Remove pasted and picked").click()
+        page.get_by_role("button", name="Remove all images").click()
         expect(page.get_by_role("img", name="Image 1")).to_have_count(0)
         page.locator("body").evaluate(_PASTE, base64.b64encode(picture).decode())
         expect(page.get_by_role("img", name="Image 1")).to_be_visible()
@@ -226,6 +226,49 @@ def test_nothing_is_made_while_a_refused_file_stands_there(server: Server, windo
         assert (server.data / "operations" / sidecar["inputFiles"][0]).read_bytes() == heic("turned")
         answer = page.request.get(f"{server.address}/api/files/{sidecar['inputFiles'][0]}?shown=1")
         assert answer.headers["content-type"] == "image/webp"
+
+
+def test_what_was_begun_outlives_reload_back_and_language_and_stays_in_its_tab(
+    server: Server, windows: Windows, photo: Photo
+) -> None:
+    with windows.visit(server, afresh=True) as visitor:
+        page = visitor.open()
+        image = page.get_by_role("img", name="Image 1")
+        visitor.upload(("cat.jpg", photo("chelsea", size=(200, 150))))
+        visitor.prompt.press_sequentially("rotate it a little")  # and never left
+        visitor.choose(ANIMATE)
+        visitor.prompt.press_sequentially(", and back")
+
+        def stands() -> None:
+            expect(image).to_be_visible(timeout=PATIENCE)
+            expect(visitor.prompt).to_have_value("rotate it a little, and back", timeout=PATIENCE)
+            expect(page.get_by_role("radio", name=re.compile(f"^({ANIMATE}|Animer une image)$"))).to_be_checked(timeout=PATIENCE)
+
+        eventually(page, lambda: any("and back" in path.read_text() for path in (server.data / "drafts").glob("*.json")))
+        page.reload()
+        stands()
+        other = page.context.new_page()
+        other.goto(server.address)
+        expect(other.get_by_role("radio", name="Image from text")).to_be_checked(timeout=PATIENCE)
+        expect(other.get_by_role("textbox", name="What do you want to make?")).to_have_value("")
+        other.close()
+        page.get_by_role("link", name="Library").first.click()
+        expect(page).to_have_url(re.compile("/library"), timeout=PATIENCE)
+        expect(page.get_by_role("searchbox").or_(page.get_by_role("combobox")).first).to_be_visible(timeout=PATIENCE)
+        page.go_back()
+        stands()
+        page.get_by_role("radio", name="FR").click()
+        expect(visitor.generate).to_contain_text("Générer", timeout=PATIENCE)
+        stands()
+        page.get_by_role("radio", name="EN").click()
+        expect(visitor.generate).to_contain_text("Generate", timeout=PATIENCE)
+        visitor.settle()
+        visitor.generate.click()
+        assert server.stored("rotate it a little, and back")["operationType"] == "image_to_video_single"
+        visitor.settle()
+        page.reload()
+        expect(page.get_by_role("radio", name="Image from text")).to_be_checked(timeout=PATIENCE)
+        expect(visitor.prompt).to_have_value("")
 
 
 def test_generate_waits_for_a_picture_that_is_on_its_way(server: Server, windows: Windows, photo: Photo) -> None:

@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("fetch", "likeness", "saving", "xmp", "packs", "store", "verify", "preferences", "people", "leaps", "signouts", "spoken"),
     ("index", "providers", "workflows", "thumbnails", "trash", "comparing", "provenance"),
     ("jobs", "lineage", "analytics", "smart"),
-    ("budget", "curation", "once", "branches", "reviews", "exports", "report", "shares"),
+    ("budget", "curation", "drafts", "once", "branches", "reviews", "exports", "report", "shares"),
     ("care", "demo"),
     ("service",),
     ("generation", "cards"),

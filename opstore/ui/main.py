@@ -6,6 +6,7 @@ import streamlit as st
 
 from opstore.ui import panel, parts, presses, signin
 from opstore.ui.state import drawn, running
+from opstore.ui.studio import giving
 from opstore.ui.words import _
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -50,6 +51,8 @@ if not who.may("create"):
 page = st.navigation([*PAGES, *BESIDES], position="top")
 if not who.may("create") and not page.url_path:
     page.run()  # before anything is drawn that the next page draws again
+if page.url_path not in ("", "create"):
+    giving.leave()
 panel.bar(page, PAGES)
 try:
     page.run()

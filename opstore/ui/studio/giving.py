@@ -1,9 +1,12 @@
-"""Pictures given to a request: dropped, pasted, or taken from the library; each shown in the order in which it counts."""
+"""Pictures given to a request: dropped, pasted, or taken from the library; each shown in the order in which it counts.
+
+The upload widget forgets what it holds when another page is shown; what it held is kept then, as pasted pictures are.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import streamlit as st
 
@@ -29,22 +32,50 @@ class Given:
     sound: bool = True
 
 
+@dataclass(slots=True)
+class Gathered:
+    """Pictures on the server's side of the page: what the upload widget holds, what is kept beside it, what is picked by name.
+
+    An object that is only changed, never stored anew: a page's run may end at any word to Streamlit.
+    """
+
+    held: list[bytes] = field(default_factory=list)
+    kept: list[bytes] = field(default_factory=list)
+    picked: list[str] = field(default_factory=list)
+    #: Raised for a new upload widget, which holds nothing.
+    round: int = 0
+
+
+def gathered() -> Gathered:
+    """Return the pictures gathered in this session."""
+    found: Gathered = st.session_state.setdefault("gathered", Gathered())
+    return found
+
+
+def leave() -> None:
+    """Keep what the upload widget holds: another page is shown, and the widget goes with this one."""
+    found = gathered()
+    if found.held:
+        found.kept[:0], found.held, found.round = found.held, [], found.round + 1
+
+
 def images(service: Service) -> list[Given]:
     """Show the ways to give pictures; return those given, in order."""
+    found = gathered()
     uploaded = st.file_uploader(
         _("Images"),
         type=PICTURE_TYPES,
         accept_multiple_files=True,
         max_upload_size=10,
-        key=f"upload-{st.session_state.get('upload-round', 0)}",
+        key=f"upload-{found.round}",
         help=_("Drop files here, or paste a picture anywhere on this page."),
     )
-    pasted = st.session_state.setdefault("pasted", [])
+    found.held = [file.getvalue() for file in uploaded or ()]
     came = brought(key="paste")
-    pasted += came.pasted
+    found.kept += came.pasted
     _tell_refused(came.refused)
-    given = [Given(data) for data in (*(file.getvalue() for file in uploaded or ()), *pasted)] + _picked(service)
-    sound = _preview(service, [item.data for item in given], removable=bool(pasted or st.session_state.get("picked")))
+    given = [Given(data) for data in (*found.held, *found.kept)] + _picked(service)
+    sound = _preview(service, [item.data for item in given], removable=bool(found.kept or found.picked))
     return [Given(item.data, item.parents, fine) for item, fine in zip(given, sound, strict=True)][:MAX_INPUTS]
 
 
@@ -66,12 +97,13 @@ def refused() -> bool:
 
 def _picked(service: Service) -> list[Given]:
     found: list[Given] = []
-    for name in list(st.session_state.get("picked", [])):
+    picked = gathered().picked
+    for name in list(picked):
         try:
             found.append(Given(service.store.read_file(name), _parents(service, name)))
         except OpstoreError as error:
             parts.show_error(error)
-            st.session_state["picked"].remove(name)
+            picked.remove(name)
     return found
 
 
@@ -103,9 +135,8 @@ def _preview(service: Service, pictures: Sequence[bytes], removable: bool) -> li
                 st.image(small, width=80, alt=_("Image {number}").format(number=number))
         if parts.button(_("From the library"), key="pick"):
             _pick(service)
-        if removable and parts.button(_("Remove pasted and picked"), type="tertiary", key="remove-images"):
-            st.session_state["pasted"] = []
-            st.session_state["picked"] = []
+        if removable and parts.button(_("Remove all images"), type="tertiary", key="remove-images"):
+            use_only(())
             st.rerun()
     return sound
 
@@ -134,13 +165,12 @@ def _pick(service: Service) -> None:
 
 def use(name: str) -> None:
     """Put a stored picture among those given on the Create page."""
-    picked: list[str] = st.session_state.setdefault("picked", [])
+    picked = gathered().picked
     if name not in picked:
         picked.append(name)
 
 
 def use_only(names: Sequence[str]) -> None:
     """Let these stored pictures be all that is given."""
-    st.session_state["picked"] = list(names)
-    st.session_state["pasted"] = []
-    st.session_state["upload-round"] = st.session_state.get("upload-round", 0) + 1
+    found = gathered()
+    found.picked, found.kept, found.held, found.round = list(names), [], [], found.round + 1

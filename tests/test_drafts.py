@@ -1,0 +1,179 @@
+"""Drafts of tabs: kept whole and private, of one tab and one person, within limits; a clock that leaps takes none away."""
+
+from __future__ import annotations
+
+import json
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from opstore import Store, drafts
+from opstore.drafts import Drafts
+from opstore.errors import InvalidInput
+from opstore.ui.state import running
+from tests.media_samples import SAMPLES
+from tests.samples import PNG
+
+TAB, OTHER = "a" * 32, "b" * 32
+FORM = {"prompt": "a castle at dusk – château", "workflow": "text_to_image"}
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    monkeypatch.setattr(drafts, "_DAY_SECONDS", 0.0)  # days pass as quickly as the test sets them
+    return Clock()
+
+
+@pytest.fixture
+def kept(tmp_path: Path, clock: Clock) -> Drafts:
+    return Drafts(Store(tmp_path), clock)
+
+
+def names(root: Path) -> list[str]:
+    return sorted(path.name for path in (root / "drafts").iterdir() if not path.name.startswith("."))
+
+
+def test_a_draft_comes_back_whole_and_only_in_its_tab_for_its_person(kept: Drafts, tmp_path: Path) -> None:
+    pictures = list(SAMPLES.values())[:3]
+    kept.save(TAB, "ada", FORM, [*pictures, pictures[0]])
+    assert kept.load(TAB, "ada") == drafts.Draft(FORM, (*pictures, pictures[0]))
+    assert kept.load(OTHER, "ada") is None and kept.load(TAB, "bob") is None
+    assert Drafts(Store(tmp_path)).load(TAB, "ada") == kept.load(TAB, "ada"), "another process"
+    kept.save(OTHER, "ada", {"prompt": "another"}, [])
+    kept.save(TAB, "ada", FORM, pictures[:1])
+    assert len(names(tmp_path)) == 4, "two records, one picture, the days of use"
+    kept.remove(TAB, "ada")
+    assert kept.load(TAB, "ada") is None and kept.load(OTHER, "ada") == drafts.Draft({"prompt": "another"}, ())
+    assert len(names(tmp_path)) == 2
+    kept.remove(TAB, "ada")
+
+
+def test_nobody_else_on_the_machine_can_read_it(kept: Drafts, tmp_path: Path) -> None:
+    kept.save(TAB, "ada", FORM, [PNG])
+    assert stat.S_IMODE((tmp_path / "drafts").stat().st_mode) == 0o700
+    assert {stat.S_IMODE((tmp_path / "drafts" / name).stat().st_mode) for name in names(tmp_path)} == {0o600}
+    assert TAB not in "".join(names(tmp_path)), "who reads the names knows no tab"
+
+
+def test_what_is_damaged_or_gone_is_passed_over(kept: Drafts, tmp_path: Path) -> None:
+    pictures = [SAMPLES[kind] for kind in list(SAMPLES)[:3]]
+    kept.save(TAB, "ada", FORM, pictures)
+    record = next(path for path in (tmp_path / "drafts").glob("*.json") if path.name != "days.json")
+    order = json.loads(record.read_bytes())["pictures"]
+    (tmp_path / "drafts" / f"{record.stem}_{order[0]}.bin").write_bytes(b"changed")
+    (tmp_path / "drafts" / f"{record.stem}_{order[1]}.bin").unlink()
+    assert kept.load(TAB, "ada") == drafts.Draft(FORM, (pictures[2],))
+    for bad in (b"", b"{", b"[]", b'{"schema": "x"}', b'{"schema": "opstore-draft/1", "form": [], "pictures": []}', b"[" * 9000):
+        record.write_bytes(bad)
+        assert kept.load(TAB, "ada") is None
+    hostile = {"schema": "opstore-draft/1", "day": 1, "form": FORM, "pictures": ["../../x", 5, None, "0" * 64]}
+    record.write_text(json.dumps(hostile))
+    assert kept.load(TAB, "ada") == drafts.Draft(FORM, ())
+    for tab in ("", "../x", "A" * 32, TAB + "\n", "a" * 31):
+        with pytest.raises(InvalidInput):
+            kept.load(tab, "ada")
+
+
+def test_pictures_that_no_request_takes_are_left_out(kept: Drafts) -> None:
+    kept.save(TAB, "ada", FORM, [b"", bytes(10 * 1024 * 1024 + 1), *[bytes([number]) for number in range(20)]])
+    found = kept.load(TAB, "ada")
+    assert found and found.pictures == tuple(bytes([number]) for number in range(8))
+
+
+def test_the_longest_untouched_go_where_there_are_too_many(kept: Drafts, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drafts, "MAX_DRAFTS", 3)
+    tabs = [f"{number:032x}" for number in range(5)]
+    for tab in tabs:
+        kept.save(tab, "ada", FORM, [PNG])
+        clock.now += timedelta(days=1)
+    assert [tab for tab in tabs if kept.load(tab, "ada")] == tabs[2:]
+    monkeypatch.setattr(drafts, "MAX_BYTES", 2100)
+    kept.save(tabs[0], "ada", FORM, [bytes(2000)])
+    assert [tab for tab in tabs if kept.load(tab, "ada")] == [tabs[0]], "the newest stays, whatever its size"
+
+
+def test_days_of_use_make_a_draft_old_and_a_leap_of_the_clock_does_not(kept: Drafts, clock: Clock) -> None:
+    kept.save(TAB, "ada", FORM, [PNG])
+    for leap in (timedelta(days=4000), -timedelta(days=8000), timedelta(days=4000)):
+        clock.now += leap
+        kept.save(OTHER, "ada", FORM, [])
+        assert kept.load(TAB, "ada")
+    for day in range(drafts.MAX_DAYS + 1):
+        clock.now = NOW + timedelta(days=day + 1)
+        kept.save(OTHER, "ada", FORM, [])
+    assert kept.load(TAB, "ada") is None and kept.load(OTHER, "ada")
+
+
+def test_pictures_of_a_draft_that_was_cut_short_are_swept(kept: Drafts, tmp_path: Path) -> None:
+    kept.save(TAB, "ada", FORM, [PNG])
+    left = tmp_path / "drafts" / f"{'c' * 32}_{'d' * 64}.bin"
+    left.write_bytes(PNG)
+    (tmp_path / "drafts" / "notes.txt").write_text("somebody else's")
+    kept.save(OTHER, "ada", FORM, [])
+    assert "notes.txt" in names(tmp_path)
+    assert kept.load(TAB, "ada")
+
+
+# -- the form ------------------------------------------------------------------------------------------------------------
+
+
+def page(tab: str | None = TAB) -> AppTest:
+    at = AppTest.from_file("../opstore/ui/main.py", default_timeout=30)
+    if tab:
+        at.session_state["tab"] = {"tab": {"id": tab, "from": None}}
+    at.run()
+    assert not at.exception
+    return at
+
+
+def test_what_was_begun_comes_back_in_a_new_session_of_its_tab_only(photo: object) -> None:
+    at = page()
+    assert callable(photo)
+    at.file_uploader(key="upload-0").upload("cat.jpg", photo("chelsea", size=(160, 120)), "image/jpeg")
+    at.text_area(key="prompt").set_value("make it black and white").run()
+    at.segmented_control(key="type-1").set_value("image_to_video_single").run()
+    at.number_input(key="variants").set_value(3).run()
+    again = page()
+    assert again.text_area(key="prompt").value == "make it black and white"
+    assert again.segmented_control(key="type-1").value == "image_to_video_single"
+    assert again.number_input(key="variants").value == 3
+    for other in (page(OTHER), page(None)):
+        assert other.text_area(key="prompt").value == "" and "type-0" in other.session_state
+
+
+def test_an_uploaded_picture_is_still_given_when_the_person_comes_back_from_another_page(photo: object) -> None:
+    at = page()
+    assert callable(photo)
+    at.file_uploader(key="upload-0").upload("cat.jpg", photo("chelsea", size=(160, 120)), "image/jpeg").run()
+    at.text_area(key="prompt").set_value("invert").run()
+    at.switch_page("../../pages/library.py").run()
+    at.switch_page("../../pages/create.py").run()
+    assert at.text_area(key="prompt").value == "invert" and "type-1" in at.session_state
+    assert at.segmented_control(key="type-1").value == "image_edit_single"
+
+
+def test_a_draft_goes_once_it_was_asked_for() -> None:
+    app = running()
+    try:
+        at = page()
+        at.text_area(key="prompt").set_value("The sea at sunset").run()
+        assert app.service.drafts.load(TAB, "")
+        at.button(key="generate").click().run()
+        assert app.service.count_jobs() == 1 and app.service.drafts.load(TAB, "") is None
+        at.text_area(key="prompt").set_value("The sea at dawn").run()
+        found = app.service.drafts.load(TAB, "")
+        assert found and found.form["prompt"] == "The sea at dawn"
+    finally:
+        app.stop()

@@ -29,7 +29,7 @@ from opstore.packs.pack import Pack
 
 _PACK = re.compile(r"\A(?P<month>[0-9]{6})\.sqlite\Z")
 #: What of a data folder is not its library.
-_ASIDE = ("trash", "pending", "cache", "shares", "reviews", "branches", "quarantine")
+_ASIDE = ("trash", "pending", "cache", "shares", "reviews", "branches", "drafts", "quarantine")
 #: The most bytes of a snapshot's list: 500,000 files.
 _MAX_LIST = 128 * 1024 * 1024
 #: Seconds after which a copy in `scratch` is nobody's any more.

@@ -101,7 +101,7 @@ def _foreign(store: Store) -> str | None:
     """Return what is in the folder that no demo has put there, by name; None where it is empty or missing."""
     if not store.root.exists():
         return None
-    others = sorted(name for name in os.listdir(store.root) if name not in FOLDERS)
+    others = sorted(name for name in os.listdir(store.root) if name not in (*FOLDERS, "drafts"))
     within = (f"{folder}/{name}" for folder in _KEPT for name in sorted(Folder(store.root / folder).names()))
     found = next((name for name in (*others, *within)), None)
     return None if found is None else shown(found)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +22,6 @@ from opstore.store import MAX_INPUTS
 from opstore.ui.components import draft, tab
 from opstore.ui.studio import giving, settings
 from opstore.ui.studio.asked import asked
-
-log = logging.getLogger("opstore.drafts")
 
 _TAB = "tab"
 
@@ -113,13 +111,11 @@ def keep(service: Service, wanted: SmartRequest) -> None:
     if known.asked != (handed := asked().handed[0]):
         known.asked, known.done = handed, mark
     owner, empty = _owner(service), not (form["prompt"].strip() or pictures or files.picked)
-    try:
+    with contextlib.suppress(OpstoreError):  # a full disk: the form itself is still there
         if mark == known.done or empty:
             service.drafts.remove(known.tab, owner)
         elif mark != known.kept:
             service.drafts.save(known.tab, owner, form, pictures)
-    except OpstoreError as error:  # a full disk: the form itself is still there
-        log.warning("the draft was not kept: %s", error)
     known.kept = mark
 
 

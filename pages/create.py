@@ -31,7 +31,7 @@ with form:
     request = asking.request(text, given, decision, chosen.models, chosen.parameters, variants, axes, wording)
     with st.container(key="generate-bar"):
         asking.bar(generation, request, given, decision)
-        drafting.keep(service, request)
+        drafting.keep(service, request, decision)
 with made:
     results.follow(generation)
 asking.drawn()

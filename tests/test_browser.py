@@ -20,7 +20,6 @@ from opstore import Store
 from opstore.service import NewOperation
 from tests.browser import PATIENCE, Server, Visitor, Windows, box
 from tests.browser_library import eventually
-from tests.media_samples import heic
 
 pytest_plugins = ("tests.browser_fixtures",)
 
@@ -200,75 +199,6 @@ def test_a_wrong_file_is_told_in_words_and_makes_nothing(server: Server, windows
         assert page.title() != "taken"
     assert server.jobs() == [] and not server.by_prompt("a wrong file")
     assert not [name for name in server.files() if (server.data / "operations" / name).read_bytes() == page_as_photo]
-
-
-def test_nothing_is_made_while_a_refused_file_stands_there(server: Server, windows: Windows, photo: Photo) -> None:
-    with windows.visit(server) as visitor:
-        page = visitor.open()
-        visitor.upload(("large.jpg", photo("astronaut") + bytes(11 * 1024 * 1024)), shown=False)
-        page.locator('input[type="file"]').set_input_files({"name": "a.pdf", "mimeType": "application/pdf", "buffer": b"%PDF"})
-        told = page.get_by_role("alert").filter(has_text="until then nothing is made")
-        expect(told).to_contain_text(["“large.jpg” has more than 10 MB", "“a.pdf” is no picture"], timeout=PATIENCE)
-        visitor.prompt.fill("waits until it is removed")
-        place = visitor.generate.bounding_box()
-        assert place
-        page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
-        visitor.prompt.press("Control+Enter")
-        visitor.settle()
-        assert server.jobs() == [] and not server.by_prompt("waits until it is removed")
-        for name in ("large.jpg", "a.pdf"):
-            page.get_by_role("button", name=f"Remove {name}").click()
-        expect(told).to_have_count(0, timeout=PATIENCE)
-        visitor.upload(("photo.heic", heic("turned")), mime="image/heic")
-        visitor.ask("waits until it is removed, sepia")
-        sidecar = server.stored("waits until it is removed, sepia")
-        assert sidecar["inputFiles"][0].endswith("_in_1.heic") and sidecar["success"]
-        assert (server.data / "operations" / sidecar["inputFiles"][0]).read_bytes() == heic("turned")
-        answer = page.request.get(f"{server.address}/api/files/{sidecar['inputFiles'][0]}?shown=1")
-        assert answer.headers["content-type"] == "image/webp"
-
-
-def test_what_was_begun_outlives_reload_back_and_language_and_stays_in_its_tab(
-    server: Server, windows: Windows, photo: Photo
-) -> None:
-    with windows.visit(server, afresh=True) as visitor:
-        page = visitor.open()
-        image = page.get_by_role("img", name="Image 1")
-        visitor.upload(("cat.jpg", photo("chelsea", size=(200, 150))))
-        visitor.prompt.press_sequentially("rotate it a little")  # and never left
-        visitor.choose(ANIMATE)
-        visitor.prompt.press_sequentially(", and back")
-
-        def stands() -> None:
-            expect(image).to_be_visible(timeout=PATIENCE)
-            expect(visitor.prompt).to_have_value("rotate it a little, and back", timeout=PATIENCE)
-            expect(page.get_by_role("radio", name=re.compile(f"^({ANIMATE}|Animer une image)$"))).to_be_checked(timeout=PATIENCE)
-
-        eventually(page, lambda: any("and back" in path.read_text() for path in (server.data / "drafts").glob("*.json")))
-        page.reload()
-        stands()
-        other = page.context.new_page()
-        other.goto(server.address)
-        expect(other.get_by_role("radio", name="Image from text")).to_be_checked(timeout=PATIENCE)
-        expect(other.get_by_role("textbox", name="What do you want to make?")).to_have_value("")
-        other.close()
-        page.get_by_role("link", name="Library").first.click()
-        expect(page).to_have_url(re.compile("/library"), timeout=PATIENCE)
-        expect(page.get_by_role("searchbox").or_(page.get_by_role("combobox")).first).to_be_visible(timeout=PATIENCE)
-        page.go_back()
-        stands()
-        page.get_by_role("radio", name="FR").click()
-        expect(visitor.generate).to_contain_text("Générer", timeout=PATIENCE)
-        stands()
-        page.get_by_role("radio", name="EN").click()
-        expect(visitor.generate).to_contain_text("Generate", timeout=PATIENCE)
-        visitor.settle()
-        visitor.generate.click()
-        assert server.stored("rotate it a little, and back")["operationType"] == "image_to_video_single"
-        visitor.settle()
-        page.reload()
-        expect(page.get_by_role("radio", name="Image from text")).to_be_checked(timeout=PATIENCE)
-        expect(visitor.prompt).to_have_value("")
 
 
 def test_generate_waits_for_a_picture_that_is_on_its_way(server: Server, windows: Windows, photo: Photo) -> None:

@@ -6,6 +6,7 @@ import json
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -14,6 +15,7 @@ from opstore import Store, drafts
 from opstore.drafts import Drafts
 from opstore.errors import InvalidInput
 from opstore.ui.state import running
+from opstore.ui.studio.giving import Gathered
 from tests.media_samples import SAMPLES
 from tests.samples import PNG
 
@@ -138,41 +140,54 @@ def page(tab: str | None = TAB) -> AppTest:
     return at
 
 
+def prompt(at: AppTest) -> Any:
+    return next(area for area in at.text_area if area.key and area.key.startswith("prompt"))
+
+
+def giving_of(at: AppTest) -> Gathered:
+    found: Gathered = at.session_state["gathered"]
+    return found
+
+
+def override(at: AppTest) -> object:
+    return at.session_state.filtered_state.get("override")
+
+
 def test_what_was_begun_comes_back_in_a_new_session_of_its_tab_only(photo: object) -> None:
     at = page()
     assert callable(photo)
     at.file_uploader(key="upload-0").upload("cat.jpg", photo("chelsea", size=(160, 120)), "image/jpeg")
-    at.text_area(key="prompt").set_value("make it black and white").run()
-    at.segmented_control(key="type-1").set_value("image_to_video_single").run()
+    prompt(at).set_value("make it black and white").run()
+    at.session_state["wanted-type"] = "image_to_video_single"
+    at.run()
     at.number_input(key="variants").set_value(3).run()
     again = page()
-    assert again.text_area(key="prompt").value == "make it black and white"
-    assert again.segmented_control(key="type-1").value == "image_to_video_single"
+    assert prompt(again).value == "make it black and white"
+    assert override(again) == "image_to_video_single" and len(giving_of(again).kept) == 1
     assert again.number_input(key="variants").value == 3
     for other in (page(OTHER), page(None)):
-        assert other.text_area(key="prompt").value == "" and "type-0" in other.session_state
+        assert prompt(other).value in ("", None) and not giving_of(other).kept
 
 
 def test_an_uploaded_picture_is_still_given_when_the_person_comes_back_from_another_page(photo: object) -> None:
     at = page()
     assert callable(photo)
     at.file_uploader(key="upload-0").upload("cat.jpg", photo("chelsea", size=(160, 120)), "image/jpeg").run()
-    at.text_area(key="prompt").set_value("invert").run()
+    prompt(at).set_value("invert").run()
     at.switch_page("../../pages/library.py").run()
     at.switch_page("../../pages/create.py").run()
-    assert at.text_area(key="prompt").value == "invert" and "type-1" in at.session_state
-    assert at.segmented_control(key="type-1").value == "image_edit_single"
+    assert prompt(at).value == "invert" and len(giving_of(at).kept) == 1
 
 
 def test_a_draft_goes_once_it_was_asked_for() -> None:
     app = running()
     try:
         at = page()
-        at.text_area(key="prompt").set_value("The sea at sunset").run()
+        prompt(at).set_value("The sea at sunset").run()
         assert app.service.drafts.load(TAB, "")
         at.button(key="generate").click().run()
         assert app.service.count_jobs() == 1 and app.service.drafts.load(TAB, "") is None
-        at.text_area(key="prompt").set_value("The sea at dawn").run()
+        prompt(at).set_value("The sea at dawn").run()
         found = app.service.drafts.load(TAB, "")
         assert found and found.form["prompt"] == "The sea at dawn"
     finally:

@@ -60,22 +60,13 @@ def draft(finished: str, *, of: str, key: str) -> str:
     # A draft counts only over the text that it was written over: what came since, by whatever way, is newer. Nor does one come
     # back when that text does.
     if found.get("over") == finished and found.get("turn") != known.turn and isinstance(found.get("text"), str):
-        known.standing = str(found["text"])
-    else:
-        known.standing = finished
-    return known.standing
-
-
-def standing(*, key: str) -> str:
-    """Return once more what `draft` with this key has returned last."""
-    known = st.session_state.get(f"{key}-over")
-    return known.standing if isinstance(known, _Over) else ""
+        return str(found["text"])
+    return finished
 
 
 @dataclass(slots=True)
 class _Over:
-    """The text that was finished last, and the draft that was over when it was; what stood there last."""
+    """The text that was finished last, and the draft that was over when it was."""
 
     finished: str
     turn: object = None
-    standing: str = ""

@@ -19,9 +19,11 @@ from opstore.operation import OPERATION_TYPES
 from opstore.service import Service
 from opstore.smart.analysis import StepPrompts
 from opstore.store import MAX_INPUTS
-from opstore.ui.components import draft, tab
-from opstore.ui.studio import giving, settings
+from opstore.ui import controls
+from opstore.ui.components import tab
+from opstore.ui.studio import deciding, giving, settings
 from opstore.ui.studio.asked import asked
+from opstore.ui.studio.deciding import Decision
 
 _TAB = "tab"
 
@@ -49,7 +51,7 @@ def take_up(service: Service) -> None:
         return
     known.tab = told.secret
     files = giving.gathered()
-    if st.session_state.get("prompt") or files.kept or files.held or files.picked:
+    if st.session_state.get(controls.key_of("prompt")) or files.kept or files.held or files.picked:
         return
     owner = _owner(service)
     found = service.drafts.load(told.secret, owner) or (service.drafts.load(told.copied, owner) if told.copied else None)
@@ -68,13 +70,14 @@ def _fill_in(service: Service, found: Draft) -> None:
     picked = [name for name in (names if isinstance(names, list) else ()) if parse_name(name)]
     files.kept[:] = found.pictures
     files.picked[:] = [name for name in picked if service.store.operations.has(name)][:MAX_INPUTS]
-    state["prompt"] = _text(form.get("prompt"))
+    prompt = _text(form.get("prompt"))
+    controls.set_to("prompt", prompt)
     workflow = form.get("workflow")
     if not isinstance(workflow, str) or workflow not in OPERATION_TYPES:
         return
     steps = form.get("steps")
     if isinstance(steps, Mapping):
-        state["edit-prompt"], state["video-prompt"] = _text(steps.get("edit")), _text(steps.get("video"))
+        deciding.word_steps(StepPrompts(_text(steps.get("edit")), _text(steps.get("video"))))
     if form.get("chosen"):
         state["override"] = workflow
     if isinstance(form.get("variants"), int) and 1 <= form["variants"] <= MAX_VARIANTS:
@@ -83,7 +86,7 @@ def _fill_in(service: Service, found: Draft) -> None:
     settings.fill_in(
         service,
         workflow,
-        Remix("", state["prompt"], workflow, ("",) * len([*files.kept, *files.picked]), models, parameters, None, ()),
+        Remix("", prompt, workflow, ("",) * len([*files.kept, *files.picked]), models, parameters, None, ()),
     )
 
 
@@ -91,13 +94,13 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def keep(service: Service, wanted: SmartRequest) -> None:
+def keep(service: Service, wanted: SmartRequest, decision: Decision) -> None:
     """Keep what stands in the form now, or forget the draft where nothing does, or what does was just asked for."""
     known, files = _known(), giving.gathered()
     if known.tab is None:
         return
     form: dict[str, Any] = {
-        "prompt": draft.standing(key="draft"),
+        "prompt": decision.written,
         "workflow": wanted.workflow,
         "chosen": "override" in st.session_state,
         "models": dict(wanted.models),

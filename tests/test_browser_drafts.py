@@ -11,6 +11,8 @@ from tests.browser import PATIENCE, Server, Windows
 from tests.browser_library import eventually
 from tests.media_samples import heic
 
+pytest_plugins = ("tests.browser_fixtures",)
+
 ANIMATE = "Animate an image"
 Photo = Callable[..., bytes]
 

@@ -149,10 +149,6 @@ def giving_of(at: AppTest) -> Gathered:
     return found
 
 
-def override(at: AppTest) -> object:
-    return at.session_state.filtered_state.get("override")
-
-
 def test_what_was_begun_comes_back_in_a_new_session_of_its_tab_only(photo: object) -> None:
     at = page()
     assert callable(photo)
@@ -163,7 +159,7 @@ def test_what_was_begun_comes_back_in_a_new_session_of_its_tab_only(photo: objec
     at.number_input(key="variants").set_value(3).run()
     again = page()
     assert prompt(again).value == "make it black and white"
-    assert override(again) == "image_to_video_single" and len(giving_of(again).kept) == 1
+    assert again.session_state["override"] == "image_to_video_single" and len(giving_of(again).kept) == 1
     assert again.number_input(key="variants").value == 3
     for other in (page(OTHER), page(None)):
         assert prompt(other).value in ("", None) and not giving_of(other).kept

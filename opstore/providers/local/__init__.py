@@ -13,11 +13,12 @@ from datetime import UTC, datetime
 from opstore import clocks
 from opstore.errors import ProviderError, ProviderRefused
 from opstore.providers import Prediction, Report, Search, StepRequest
+from opstore.providers.local import scene_words
 from opstore.providers.local.abilities import abilities, describe
 from opstore.providers.local.vocabulary import parse
 from opstore.providers.local.words import Language, language_of
 
-__all__ = ["LocalEngine", "capabilities", "understood"]
+__all__ = ["LocalEngine", "capabilities", "understood", "unheard"]
 
 
 def capabilities(language: Language = "en", operation_type: str | None = None) -> list[str]:
@@ -29,6 +30,11 @@ def understood(prompt: str) -> list[str]:
     """Return in words, in the prompt's language and order, the edits that `prompt` asks for; empty where it names none."""
     language = language_of(prompt)
     return [describe(edit, language) for edit in parse(prompt)]
+
+
+def unheard(prompt: str) -> list[str]:
+    """Return the words of a prompt that ask for things nobody here can paint; what a picture is composed of are the others."""
+    return scene_words.unheard(prompt)
 
 
 def _now() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from opstore.providers.local.colours import Colour, colours_in
+from opstore.providers.local.colours import ANY_COLOUR, Colour, colours_in
 from opstore.providers.local.words import compose, fold
 
 _PLACES: dict[str, str] = {
@@ -89,6 +89,16 @@ _TABLES = {
     "moods": _table(_MOODS),
     "things": _table(_THINGS),
 }
+#: Words that name nothing to be seen, or only ask for a picture: nobody misses them.
+_SMALL = re.compile(
+    r"a|an|the|this|that|of|in|on|at|by|to|for|from|with|without|and|or|but|no|not|is|are|its|it|as|into|over|under|above|below|"
+    r"behind|beside|near|next|there|all|one|sky|abstract\w*|art|light|colou?rs?|some|very|make|create|draw|paint|show|me|please|want|image|picture|photo\w*|video|clip|scene|view|style|"
+    r"ciel|abstraite?\w*|lumiere|couleurs?|pres|loin|cote|mon|ma|mes|un|une|le|la|les|l|de|des|du|d|et|ou|en|dans|sur|sous|au|aux|avec|sans|pas|est|sont|ce|cette|tres|par|pour|qui|que|"
+    r"fais|fait|cree|creer|dessine|peins|montre|moi|vue|ambiance|mood|slow|motion|lent\w*|ralenti|moving|mouvement|"
+    r"beautiful|nice|beau|belle|joli\w*|small|little|big|large|great|petite?s?|grande?s?"
+)
+_COLOURS = re.compile(rf"\b(?:{ANY_COLOUR})(?!\w)")
+_WORD = re.compile(r"[^\W\d_]{2,}")
 _DENIED = re.compile(r"\b(?:without|no|not|sans|pas de|aucune?)\s+(?:any |the |la |le |une? |d'|de )?$")
 
 
@@ -116,6 +126,21 @@ def _found(table: str, folded: str) -> list[str]:
         if places:
             hits.append((min(places), name))
     return [name for _, name in sorted(hits)]
+
+
+def unheard(prompt: str) -> list[str]:
+    """Return the words of a prompt that nothing of what is painted comes from, as they were written, each once."""
+    text = compose(prompt)
+    folded = fold(text)
+    heard = bytearray(len(folded))
+    for pattern in (_COLOURS, *(pattern for rows in _TABLES.values() for _, pattern in rows)):
+        for found in pattern.finditer(folded):
+            heard[found.start() : found.end()] = b"1" * len(found[0])
+    missed: dict[str, str] = {}
+    for found in _WORD.finditer(folded):
+        if not _SMALL.fullmatch(found[0]) and not any(heard[found.start() : found.end()]):
+            missed.setdefault(found[0], text[found.start() : found.end()])
+    return list(missed.values())
 
 
 def brief_of(prompt: str) -> Brief:

@@ -7,16 +7,22 @@ import streamlit as st
 from opstore.ui import words
 from opstore.ui.words import _
 
+#: Words that are named at most; more make another line.
+MOST = 8
+
 
 def note(kind: str, text: str) -> None:
-    """Say what the local engine is, what it understood of an edit, and where its list of abilities is."""
-    from opstore.providers.local import capabilities, understood
+    """Say what the local engine is, what it understood of an edit, or not of a scene, and where its abilities are listed."""
+    from opstore.providers.local import capabilities, understood, unheard
 
     st.caption(_("Local engine: classical image processing, no AI model. Add a Replicate token for real models."))
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="understood"):
         if kind in ("image_edit_single", "image_edit_multiple", "edit_then_video"):
             st.caption(_("Understood:"), width="content")
             st.text(" → ".join(understood(text)) or _("nothing yet"), width="content")
+        elif kind in ("text_to_image", "text_to_video") and (missed := unheard(text)):
+            st.caption(_("Cannot be painted here:"), width="content")
+            st.text(", ".join(missed[:MOST]) + (" …" if len(missed) > MOST else ""), width="content")
         with st.popover(_("What it can do"), type="tertiary"):
             for line in capabilities("fr" if words.language() == "fr" else "en", kind if kind != "edit_then_video" else None):
                 st.text(line)

@@ -24,8 +24,8 @@ from itertools import islice
 from pathlib import Path
 
 from opstore import media
-from opstore.errors import OpstoreError, StorageError
-from opstore.files import digest, is_passing, storage_errors
+from opstore.errors import FileMissing, OpstoreError, StorageError
+from opstore.files import Folder, digest, is_passing, storage_errors
 from opstore.names import check_name, is_operation_id
 from opstore.operation import Operation
 from opstore.store import Store
@@ -83,12 +83,28 @@ class Copies:
             if known := _kept(place):
                 return place if known > len(UNREADABLE) else None
         try:
-            path = self._made(path, self._store.read_file(name))
+            data = self._store.read_file(name)
+            path = self._made(path, data)
+            self._check_still_there(name, data)
         except OpstoreError as error:
             if error.status in (404, 507):
                 raise
             return None  # says nothing of the picture: not remembered
         return path if _kept(path) > len(UNREADABLE) else None
+
+    def _check_still_there(self, name: str, data: bytes) -> None:
+        """Raise FileMissing, with its copies gone, for a file that was removed for good while its copy was made of `data`.
+
+        Who removes looks for copies once more when the files have gone: of the two, the later one finds the copy.
+        """
+        library = self._store.operations
+        # Looked at twice: it may come back from the trash in between.
+        if any(folder.has(name) for folder in (library, Folder(self._store.root / "trash"), library)):
+            return
+        for path in copies_of(self._store.cache, check_name(name).operation_id, lambda _: digest(data)):
+            with contextlib.suppress(OSError):
+                path.unlink()
+        raise FileMissing(name=name)
 
     def _made(self, path: Path, data: bytes) -> Path:
         """Give the copy of `data` its name, made now unless the same bytes were seen before; return where it lies."""

@@ -139,9 +139,21 @@ class Trash:
             for path in copies:
                 with contextlib.suppress(OSError):
                     path.unlink()
+            known = self._hashes(operation_id)
             self.folder.remove(operation_id, [sidecar])
             self.folder.remove(operation_id, media)
+            # One that was being made of what was read before: whoever makes it looks, too, whether the media are still there.
+            for path in copies_of(self._store.cache, operation_id, lambda name: known.get(name, "")):
+                with contextlib.suppress(OSError):
+                    path.unlink()
         self._library.copies.forget(operation_id)
+
+    def _hashes(self, operation_id: str) -> dict[str, str]:
+        """Return the SHA-256 of the media by name, as the sidecar in the trash has them."""
+        found = self._trashed(operation_id)
+        files = found.sidecar.get("files") if found and found.sidecar else None
+        entries = [entry for entry in files if isinstance(entry, dict)] if isinstance(files, list) else []
+        return {str(entry.get("name")): str(entry.get("sha256")) for entry in entries}
 
     def _sweep(self, limit: datetime) -> None:
         """Remove media that a removal or a move was cut short over before `limit`: their sidecar has gone from here."""

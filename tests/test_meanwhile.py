@@ -19,11 +19,12 @@ from opstore.care import Rule, importing
 from opstore.care.backup import Backup
 from opstore.care.repair import Repair
 from opstore.care.vault import LocalVault
-from opstore.errors import DamagedPack, OperationNotFound
+from opstore.errors import DamagedPack, FileMissing, OperationNotFound
 from opstore.files import Folder
 from opstore.names import sidecar_name
 from opstore.packs import Library
 from opstore.packs.pack import Pack
+from opstore.thumbnails import Thumbnails
 from opstore.trash import Trash
 from tests.care_samples import care_of, made, old, save
 
@@ -164,9 +165,22 @@ def test_what_is_shared_during_a_cleanup_stays(store: Store, monkeypatch: pytest
 
 def test_a_note_on_what_was_trashed_meanwhile_says_that_it_is_not_found(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     waiting = before(monkeypatch, Library, "replace", lambda: Trash(store).put(ID))
-    with pytest.raises(OperationNotFound):
+    with pytest.raises(OperationNotFound) as refused:
         store.rewrite(ID, lambda sidecar: sidecar["annotations"].update(note="late"))
-    assert not waiting and place(store) == "trash"
+    assert type(refused.value) is OperationNotFound and not waiting and place(store) == "trash"
+
+
+def test_a_small_picture_that_is_made_while_its_operation_is_removed_does_not_stay(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def removed() -> None:
+        Trash(store).put(ID)
+        Trash(store).remove(ID)
+
+    waiting = before(monkeypatch, Thumbnails, "_keep", removed)  # it has been read, and painted
+    with pytest.raises(FileMissing):
+        Thumbnails(store).path(f"{ID}_out.png")
+    assert not waiting and [path for path in store.cache.rglob("*") if path.is_file()] == []
 
 
 def test_a_repair_completes_no_move_that_was_taken_back_meanwhile(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

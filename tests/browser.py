@@ -249,11 +249,12 @@ class Visitor:
         self.settle()
 
     def choose(self, workflow: str) -> None:
-        """Choose a workflow by its name."""
+        """Choose a workflow by its name, and wait until the page has taken the choice: the control shows it at once."""
         choice = self.page.get_by_role("radio", name=workflow, exact=True)
         expect(choice).to_be_visible(timeout=PATIENCE)
         choice.click()
         expect(choice).to_be_checked(timeout=PATIENCE)
+        expect(self.page.get_by_role("radiogroup").filter(has=choice)).to_have_attribute("aria-busy", "false", timeout=PATIENCE)
         self.settle()
 
     def number(self, label: str, value: str) -> None:

@@ -408,12 +408,13 @@ def test_create_by_keyboard_alone(server: Server, windows: Windows) -> None:
 
 
 _FOCUSED = """() => {
-  const item = document.activeElement, word = getComputedStyle(item.querySelector("p") ?? item, "::after").content;
+  const host = document.activeElement, item = host.shadowRoot?.activeElement ?? host;
+  const word = getComputedStyle(item.querySelector("p") ?? item, "::after").content;
   const label = item.getAttribute("aria-label") ?? item.labels?.[0]?.innerText;
   return label || (word.startsWith('"') ? word.slice(1, -1) : item.innerText) || item.tagName;
 }"""
 _PLACE = """() => {
-  const place = document.activeElement.getBoundingClientRect();
+  const host = document.activeElement, place = (host.shadowRoot?.activeElement ?? host).getBoundingClientRect();
   return [place.left, place.top, place.right, place.bottom];
 }"""
 

@@ -26,11 +26,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const note = document.createElement("abbr");
   note.title = data.note; note.textContent = "?";
   label.replaceChildren(data.label, note);
+  const settled = () => row.setAttribute("aria-busy", String(entry.turn !== null));
   // What was chosen here and has not arrived yet stays, whatever a page that was asked for earlier shows.
   if (entry.turn === null || data.turn === entry.turn) { entry.turn = null; check(row, data.shown); }
+  settled();
   const choose = button => {
     entry.turn = Date.now();
     check(row, button.dataset.value);
+    settled();
     setTriggerValue("chosen", { value: button.dataset.value, turn: entry.turn });
   };
   row.onclick = event => { const button = event.target.closest("button"); if (button) choose(button); };

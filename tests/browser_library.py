@@ -124,6 +124,11 @@ def scroll(page: Page) -> int:
     return int(page.get_by_test_id("stMain").evaluate("main => main.scrollTop"))
 
 
+def drawn(page: Page) -> None:
+    """Wait until the page has been drawn as it is now."""
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def apart(first: bytes, second: bytes) -> float:
     """Return by how much the pictures of two screens differ, of 255, on average."""
     from PIL import Image, ImageChops, ImageStat

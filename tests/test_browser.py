@@ -260,8 +260,8 @@ def test_a_video_goes_on_when_its_tab_is_closed_and_other_pages_stay_usable(
     with windows.visit(filled, width=390, height=844, touch=True) as visitor:
         page = visitor.page
         page.goto(f"{filled.address}/library")
-        expect(page.locator("button.tile").first).to_be_visible(timeout=5_000)
-        expect(page.get_by_role("button", name="1 under way")).to_be_visible(timeout=5_000)
+        expect(page.locator("button.tile").first).to_be_visible()
+        expect(page.get_by_role("button", name="1 under way")).to_be_visible()
         assert filled.jobs(), "the library opened while the video was made"
         count, pages = page.get_by_role("button", name="1 under way"), page.locator(".st-key-phone-pages")
         expect(pages.get_by_role("link", name="Settings")).to_be_visible()

@@ -253,7 +253,7 @@ def walked(page: Page) -> Iterator[dict[str, Any]]:
     page.locator(".st-key-search input").focus()
     while stop := page.evaluate(STOP):
         if not stop["seen"]:  # a ring may still be fading in
-            page.wait_for_function(f"() => ({STOP})()?.seen", timeout=5_000)
+            page.wait_for_function(f"() => ({STOP})()?.seen")
         yield stop
         page.keyboard.press("Tab")
 

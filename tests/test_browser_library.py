@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Literal
+from urllib.parse import unquote
 
 import pytest
 from playwright.sync_api import FloatRect, Locator, Page, Route, expect
@@ -17,6 +18,7 @@ from tests.browser_library import (
     apart,
     chosen,
     current,
+    drawn,
     eventually,
     judged,
     library,
@@ -79,7 +81,7 @@ def test_a_thousand_tiles_down_and_back_in_order_and_never_more_than_some_hundre
             seen = list(dict.fromkeys([*seen, *shown]))
             before = scroll(page)
             main.evaluate("main => main.scrollBy(0, main.clientHeight)")
-            page.wait_for_timeout(30)
+            drawn(page)
             expect(page.locator(".blank")).to_have_count(0)  # what was not there yet has come
             assert scroll(page) > before or len(seen) >= 1_000, f"the page ended after {len(seen)} operations"
         assert seen == [name_of(COUNT - 1 - at) for at in range(len(seen))], "each once, newest first"
@@ -90,6 +92,18 @@ def test_a_thousand_tiles_down_and_back_in_order_and_never_more_than_some_hundre
         visitor.pictures_loaded()
         place = tile(page, COUNT - 1).bounding_box()
         assert place and place["y"] < 400
+
+
+#: What the grid keeps of its place, a moment after it was scrolled.
+_PLACES = "Object.keys(sessionStorage).filter(key => key.startsWith('opstore-place:'))"
+_FORGET = f"{_PLACES}.forEach(key => sessionStorage.removeItem(key))"
+_KEPT = f"{_PLACES}.length > 0"
+
+
+def stands(page: Page, operation_id: str, place: FloatRect | None) -> bool:
+    """Return whether a tile stands where it stood."""
+    found = page.locator(f'[data-id="{operation_id}"]').bounding_box()
+    return bool(found and place and abs(found["y"] - place["y"]) < 3)
 
 
 def test_the_size_of_the_tiles_is_chosen_and_kept(served: Server, windows: Windows) -> None:
@@ -108,14 +122,15 @@ def test_whoever_comes_back_finds_the_same_place(served: Server, windows: Window
     with windows.visit(served) as visitor:
         page = library(visitor, "?q=number&order=oldest")
         main = page.get_by_test_id("stMain")
-        for _ in range(8):
-            main.evaluate("main => main.scrollBy(0, 1500)")
-            page.wait_for_timeout(100)
+        for _ in range(4):
+            page.evaluate(_FORGET)
+            main.evaluate("main => main.scrollBy(0, 3000)")
+            page.wait_for_function(_KEPT)
+            expect(page.locator(".blank")).to_have_count(0)
         middle = page.locator("button.tile").evaluate_all(
             "tiles => tiles.filter(tile => tile.getBoundingClientRect().top > 200)[0].dataset.id"
         )
         place = page.locator(f'[data-id="{middle}"]').bounding_box()
-        page.wait_for_timeout(300)
         for way in ("back", "link", "reload"):
             if way == "reload":
                 page.reload()
@@ -128,9 +143,7 @@ def test_whoever_comes_back_finds_the_same_place(served: Server, windows: Window
                     page.get_by_role("link", name="Library").first.click()
             expect(page.locator(f'[data-id="{middle}"]')).to_be_in_viewport()
             expect(page).to_have_url(re.compile("q=number&order=oldest"))
-            page.wait_for_timeout(400)
-            found = page.locator(f'[data-id="{middle}"]').bounding_box()
-            assert found and place and abs(found["y"] - place["y"]) < 3, (found, place)
+            eventually(page, lambda: stands(page, middle, place))
         page.locator(f'[data-id="{middle}"]').click()
         expect(visitor.dialog.locator(".ops-prompt")).to_be_visible()
         page.keyboard.press("Escape")
@@ -296,8 +309,10 @@ def test_the_grid_looks_at_once_for_what_was_asked_and_keeps_what_it_has_where_t
         expect(tile(page, COUNT - 1)).to_have_count(0)
         expect(tile(page, COUNT - 2)).to_be_visible()
         expect(page.locator(".count")).to_have_text("300 operations")
-        page.evaluate(asked, "rating:")
-        page.wait_for_timeout(500)
+        with page.expect_response(lambda answer: "rating:" in unquote(answer.url)) as refused:
+            page.evaluate(asked, "rating:")
+        refused.value.finished()
+        drawn(page)
         expect(page.locator(".count")).to_have_text("300 operations")
         expect(page.locator(".notice")).to_be_hidden()
 

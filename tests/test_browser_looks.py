@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import ROOT, Server, Theme, Visitor, Windows, box
+from tests.browser import PATIENCE, ROOT, Server, Theme, Visitor, Windows, box
 
 pytest_plugins = ("tests.browser_fixtures",)
 
@@ -125,7 +125,7 @@ def accessible(page: Page) -> None:
     assert not nameless, f"without a name: {nameless}"
     assert page.locator("img:not([alt]), img[alt='']").count() == 0
     assert page.locator("video:not([aria-label])").count() == 0
-    for _ in range(20):  # what the script has not sent anew yet is shown pale for a moment
+    for _ in range(PATIENCE // 250):  # what the script has not sent anew yet is shown pale for a moment
         weak = page.evaluate(_CONTRAST)
         if not weak:
             break

@@ -275,12 +275,13 @@ def lease(app: App, operation_id: str, owner: str, seconds: float) -> None:
 def test_a_lease_without_a_lock_to_ask_holds_until_its_time_is_up(new_app: Open) -> None:
     app = new_app()
     operation_id = app.service.create(NewOperation("text_to_image", "stars"))
-    lease(app, operation_id, "another-machine-1-00000000", 2.0)
+    lease(app, operation_id, "another-machine-1-00000000", 3600.0)
     app.start()
-    app.runner.wake()
-    time.sleep(1.0)
+    beside = app.service.create(NewOperation("text_to_image", "stars beside"))
+    assert ended(app, beside).status == "stored", "the folder has been looked through"
     held = folder(app).get(operation_id).lease
     assert held and held.owner == "another-machine-1-00000000"
+    lease(app, operation_id, "another-machine-1-00000000", 0.2)
     assert ended(app, operation_id).status == "stored"
 
 

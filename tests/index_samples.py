@@ -16,6 +16,8 @@ from opstore.store import Store
 
 TODAY = date(2025, 11, 3)
 WORDS = (
+    "海辺の夕日を",
+    "夕日beach",
     "chat",
     "Chats",
     "chatte",
@@ -75,6 +77,8 @@ def random_sidecar(chance: random.Random, operation_id: str) -> dict[str, Any]:
         "annotations": chance.choice(
             (
                 {"tags": chance.sample(TAGS, 2), "favorite": True, "rating": chance.randint(0, 6)},
+                {"tags": "x", "note": "Pour la couverture, à revoir"},
+                {"note": "夕日が好き; couverture", "tags": []},
                 {"tags": "x"},
                 {"rating": 4},
                 None,
@@ -158,7 +162,23 @@ class Queries:
             return f"{sign}({self.text(depth + 1)})"
         if kind < 0.4:
             word = chance.choice(
-                (*WORDS[:-1], "pl*", "chat*", "et*", "absent", "l'ea*", '"chat plage"', '"un chat"', '"or"', "🦊x")
+                (
+                    *WORDS[:-1],
+                    "pl*",
+                    "chat*",
+                    "夕日",
+                    "辺の",
+                    "夕日*",
+                    "海",
+                    "日海",
+                    "et*",
+                    "absent",
+                    "l'ea*",
+                    '"chat plage"',
+                    '"un chat"',
+                    '"or"',
+                    "🦊x",
+                )
             )
             return sign + word
         return sign + self.field()
@@ -190,9 +210,12 @@ class Queries:
             "status": ("stored", '"result missing"', "failed", "canceled", "unknown"),
             "model": ("qwen-image", "qwen/qwen-image", "qwen*", "wan"),
             "provider": ("replicate", "local"),
-            "tag": ("mer", '"vacances d\'ete"', '"a  b"', '"x,y"', "vac*", "absent"),
+            "tag": ("mer", '"vacances d\'ete"', '"a  b"', '"x,y"', "vac*", "absent", "*"),
             "favorite": ("yes", "no"),
             "overridden": ("yes", "no"),
+            "rated": ("yes", "no"),
+            "tagged": ("yes", "no"),
+            "note": ("couverture", "couv*", '"la couverture"', "夕日", "*", "absent"),
             "error": ("nsfw", "timeout", "rate-limit", "storage", "other"),
             "id": (IDS[0], IDS[1], "202511", "20251103143022_abc", "2019", f"{IDS[0]}*"),
             "parent": (IDS[0], IDS[2]),

@@ -27,7 +27,16 @@ def folded(text: str) -> str:
 @functools.cache
 def tokens(text: str) -> tuple[str, ...]:
     """The words of a text."""
-    return tuple(re.findall(r"[^\W_]+", folded(text)))
+    spaced = "".join(f" {letter} " if is_unspaced(letter) else letter for letter in text)
+    return tuple(re.findall(r"[^\W_]+", folded(spaced)))
+
+
+def is_unspaced(letter: str) -> bool:
+    """Whether a letter is of a script without spaces between words: each is a word of its own."""
+    return unicodedata.name(letter, "").startswith(_UNSPACED)
+
+
+_UNSPACED = ("CJK UNIFIED", "CJK COMPATIBILITY IDEOGRAPH", "HIRAGANA", "KATAKANA", "HALFWIDTH KATAKANA", "HANGUL SYLLABLE")
 
 
 def found(query: Query, row: Row, today: date) -> bool:
@@ -70,6 +79,11 @@ def has(name: str, value: Text | Span, row: Row, today: date) -> bool:
         return dated(value, row.moment, today) if name == "date" else counted(value, getattr(row, name))
     if name in ("favorite", "overridden"):
         return bool(getattr(row, name)) == (value.text == "yes")
+    if name in ("rated", "tagged"):
+        return bool(row.rating if name == "rated" else row.tags) == (value.text == "yes")
+    if name == "note":
+        words = tokens(row.note or "")
+        return bool(row.note) if value.prefix and not value.text else in_row(tokens(value.text), words, value.prefix)
     if name == "parent":
         return value.text in row.parents
     if name == "batch":

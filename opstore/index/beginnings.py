@@ -12,7 +12,7 @@ import sqlite3
 import unicodedata
 from collections import Counter
 
-from opstore.index.terms import spelt
+from opstore.index.terms import parted, spelt
 
 #: Letters in the index of beginnings.
 SHORT = 2
@@ -70,6 +70,7 @@ class Beginnings:
         try:
             return f" {beginning}".encode("latin-1") in (" " + text).encode("latin-1").translate(_BYTES)
         except UnicodeEncodeError:
+            text = parted(text)
             if _DOUBT.search(text):
                 return self._asked(text, beginning)
             return any(word.startswith(beginning) for word in _TOKEN.findall(folded(text)))
@@ -89,7 +90,7 @@ class Beginnings:
             words: Counter[str] = Counter()
             hits = 0
             for (text,) in texts:
-                own = {word for word in _TOKEN.findall(folded(spelt(text))) if word.startswith(beginning)}
+                own = {word for word in _TOKEN.findall(folded(parted(spelt(text)))) if word.startswith(beginning)}
                 words.update(own)
                 hits += bool(own)
             found = tuple(word for word, _ in words.most_common(_WORDS)) if hits >= _ENOUGH else ()

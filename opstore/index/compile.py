@@ -16,7 +16,7 @@ from fractions import Fraction
 
 from opstore.index import order
 from opstore.index.beginnings import SHORT, long_beginning
-from opstore.index.marks import batch_word, bucket, inputs_word, name_word, parent_word, plain
+from opstore.index.marks import batch_word, bucket, inputs_word, name_word, note_words, parent_word, plain
 from opstore.index.rows import boundary, find
 from opstore.index.sqlite import Connection
 from opstore.index.table import MILLION, THOUSAND
@@ -26,6 +26,8 @@ from opstore.index.terms import FIELDS, And, Field, Node, Not, Or, Phrase, Query
 UNITS = {"cost": MILLION, "elapsed": THOUSAND, "confidence": MILLION}
 #: Numbers of which there are few: each is a word.
 _FEW = ("rating", "inputs")
+#: Flags that say whether another field has anything.
+_HAVING = {"rated": "rating", "tagged": "tag"}
 _COLUMNS = ("type", "status", "model", "provider", "error")
 _FIRST, _LAST = -(2**62), 2**62
 _NO_ROW = f'"{batch_word("")}"'
@@ -222,6 +224,8 @@ class _Compiler:
     def field(self, node: Field, wide: bool) -> _Cover:
         if node.name in ("date", "id"):
             return _EVERYTHING if wide else _NOTHING
+        if node.name == "note":
+            return self.note(node)
         if node.name in ("parent", "batch"):
             word = parent_word if node.name == "parent" else batch_word
             return _Cover(" OR ".join(f'"{word(value.text)}"' for value in node.values if isinstance(value, Text)))
@@ -234,6 +238,17 @@ class _Compiler:
         found = _any(self.numbers(node, wide))
         return _Cover(found) if found else _NOTHING
 
+    def note(self, node: Field) -> _Cover:
+        """Return what finds words of a note, one after the other; for a star alone, what has one."""
+        parts = []
+        for value in node.values:
+            words = note_words(value.text) if isinstance(value, Text) else []
+            if words:
+                parts.append(f'"{" ".join(words)}"{"*" if isinstance(value, Text) and value.prefix else ""}')
+            elif isinstance(value, Text) and value.prefix and (noted := _any(n for n, _ in self.names("note"))):
+                parts.append(noted)
+        return _Cover(" OR ".join(f"({part})" for part in parts)) if parts else _NOTHING
+
     def inputs(self, operation_id: str) -> str | None:
         """Return the word of an operation's inputs, None where it is not there or has none that are known."""
         row = self.db.execute("SELECT source FROM op WHERE at = ?", (find(self.db, operation_id),)).fetchone()
@@ -243,7 +258,7 @@ class _Compiler:
         wanted = {value.text for value in node.values if isinstance(value, Text)}
         if len(wanted) == 2:
             return _EVERYTHING
-        yes = _any(number for number, _ in self.names(node.name))
+        yes = _any(number for number, _ in self.names(_HAVING.get(node.name, node.name)))
         if "yes" in wanted:
             return _Cover(yes) if yes else _NOTHING
         return _Cover(f"({self.everything()}) NOT ({yes})") if yes else _EVERYTHING

@@ -49,7 +49,7 @@ class Kinds:
         cost, elapsed, confidence = entry.cost, entry.elapsed, entry.confidence
         key = (
             *(entry.type, entry.status, entry.model, entry.provider, entry.inputs, entry.error, entry.tags, entry.rating),
-            *(entry.favorite, entry.overridden, entry.currency),
+            *(entry.favorite, entry.overridden, entry.currency, bool(entry.note)),
             None if cost is None else bucket(cost),
             None if elapsed is None else bucket(elapsed),
             None if confidence is None else bucket(confidence),

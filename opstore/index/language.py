@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from opstore.errors import InvalidQuery, Said, said
 from opstore.index.terms import (
+    ANY,
     CALLED,
     FIELDS,
     QUOTES,
@@ -233,7 +234,7 @@ class _Parser:
             text = self.text[start : self.at]
             text, prefix = text.removesuffix("*"), text.endswith("*")
             self.no_decimals(name, start)
-        if not text.strip():
+        if not text.strip() and not (prefix and name in ANY):
             self.fail(said("a value must follow {name}:", name=name), start, max(self.at - start, 1))
         try:
             return value_of(name, text.strip(), prefix)
@@ -311,7 +312,7 @@ def _checked(field: str, value: str) -> Text | Span:
         if not text:
             raise Wrong(said("a value must follow {name}:", name=field))
         bare = text.removesuffix("*")
-        if not bare:
+        if not bare and field not in ANY:
             raise Wrong(said("something must stand before the star"))
         return value_of(field, bare, bare != text)
     except Wrong as wrong:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 
 from opstore.index.table import Entry
-from opstore.index.terms import spelt
+from opstore.index.terms import fold, parted, spelt
 from opstore.names import is_operation_id
 
 #: Characters for private use count as letters and are taken out of prompts and searches, so that no prompt can pretend to be a
@@ -23,6 +23,7 @@ from opstore.names import is_operation_id
 _FIRST, _LAST = 0xE000, 0xF8FF
 _PRIVATE = re.compile(f"[{chr(_FIRST)}-{chr(_LAST)}]")
 _MARK = chr(_FIRST) * 2
+_WORD = re.compile(r"[^\W_]+")
 
 
 @functools.lru_cache(maxsize=10_000)
@@ -51,7 +52,7 @@ def plain(text: str) -> str:
     try:
         text.encode("latin-1")  # most prompts are: a tenth of the time of a search
     except UnicodeEncodeError:
-        return _PRIVATE.sub(" ", text)
+        return _PRIVATE.sub(" ", parted(text))
     return text
 
 
@@ -78,6 +79,11 @@ def inputs_word(source: int) -> str:
     return f"{_MARK}s{source:x}"
 
 
+def note_words(note: str) -> list[str]:
+    """Return the marked words of a note, in their order: they are not to be found among those of the prompt."""
+    return [f"{_MARK}n{word}" for word in _WORD.findall(fold(parted(note)))]
+
+
 def names_of(entry: Entry) -> list[tuple[str, str]]:
     """Return the field and name of everything that is asked for by a number: what `word` holds."""
     found = [("type", entry.type), ("status", entry.status), ("inputs", str(entry.inputs))]
@@ -86,7 +92,8 @@ def names_of(entry: Entry) -> list[tuple[str, str]]:
     ]
     if entry.rating is not None:
         found.append(("rating", str(entry.rating)))
-    found += [(field, "yes") for field, said in (("favorite", entry.favorite), ("overridden", entry.overridden)) if said]
+    flags = (("favorite", entry.favorite), ("overridden", entry.overridden), ("note", entry.note))
+    found += [(field, "yes") for field, said in flags if said]
     found += [("tag", tag) for tag in entry.tags]
     sizes = (("cost", entry.cost), ("elapsed", entry.elapsed), ("confidence", entry.confidence))
     found += [(field, size_name(value)) for field, value in sizes if value is not None]
@@ -99,12 +106,14 @@ def marks_of(words: Iterable[int]) -> str:
 
 
 def own_marks(entry: Entry) -> str:
-    """Return the marked words of what has no number, with a space before each: an entry's parents, batch and inputs."""
+    """Return the marked words of what has no number, with a space before each: an entry's parents, batch, inputs and note."""
     marked = [parent_word(parent) for parent in entry.parents] if entry.parents else []
     if entry.batch:
         marked.append(batch_word(entry.batch))
     if entry.source is not None:
         marked.append(inputs_word(entry.source))
+    if entry.note:
+        marked += note_words(entry.note)
     return f" {' '.join(marked)}" if marked else ""
 
 

@@ -118,6 +118,7 @@ def ready(entry: Entry, stamp: int, kind: Kind, at: int | None = None) -> Ready:
         entry.confidence,
         entry.source,
         int(entry.overridden),
+        entry.note,
     )
     keys = contents.keys_of(entry.contents, wanted // order.WIDTH) if entry.contents else ()
     return Ready(values, entry.prompt, text_of(entry.prompt, kind.marks + own_marks(entry)), tuple(keys))

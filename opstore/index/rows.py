@@ -11,7 +11,7 @@ from opstore.index.table import Entry, output_of
 
 COLUMNS = (
     "at, key, stamp, type, status, model, provider, output, inputs, rating, favorite, tags, batch, parents, elapsed, cost, "
-    "currency, error, confidence, source, overridden, prompt"
+    "currency, error, confidence, source, overridden, note, prompt"
 )
 
 
@@ -89,7 +89,7 @@ def _entry_of_row(row: Any, names: Mapping[int, str]) -> Entry:
         id=operation_id,
         type=names[row[3]],
         status=names[row[4]],
-        prompt=row[22],
+        prompt=row[23],
         model=None if row[5] is None else names[row[5]],
         provider=None if row[6] is None else names[row[6]],
         output=output_of(row[7], operation_id),
@@ -106,6 +106,7 @@ def _entry_of_row(row: Any, names: Mapping[int, str]) -> Entry:
         confidence=row[18],
         source=row[19],
         overridden=bool(row[20]),
+        note=row[21],
     )
 
 

@@ -58,6 +58,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False, array_like=True, tag_field="r
     confidence: int | None
     source: int | None
     overridden: bool
+    note: str | None = None
     contents: tuple[int, ...] = ()
 
 
@@ -84,6 +85,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     error_kind: str | None
     confidence: float | None
     overridden: bool
+    note: str | None = None
 
     @classmethod
     def of(cls, entry: Entry) -> Row:
@@ -109,6 +111,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
             error_kind=entry.error,
             confidence=None if entry.confidence is None else entry.confidence / MILLION,
             overridden=entry.overridden,
+            note=entry.note,
         )
 
 
@@ -174,6 +177,7 @@ def entry_of(sidecar: Mapping[str, Any], operation_id: str) -> Entry:
         confidence=_confidence(sidecar),
         source=_source(sidecar),
         overridden=_overridden(sidecar.get("workflowAnalysis")),
+        note=_note(sidecar.get("annotations")),
         contents=codes_of(sidecar),
     )
 
@@ -220,6 +224,11 @@ def _annotations(value: object) -> tuple[int | None, bool, tuple[str, ...]]:
     if isinstance(rating, bool) or not isinstance(rating, int) or not 1 <= rating <= 5:
         rating = None
     return rating, value.get("favorite") is True, _tags(tags) if tags and isinstance(tags, list) else ()
+
+
+def _note(value: object) -> str | None:
+    note = value.get("note") if isinstance(value, dict) else None
+    return note[:MAX_PROMPT] if isinstance(note, str) and note.strip() else None
 
 
 def _tags(tags: list[Any]) -> tuple[str, ...]:

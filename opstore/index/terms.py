@@ -34,6 +34,9 @@ FIELDS: dict[str, FieldKind] = {
     "images": "id",
     "confidence": "number",
     "overridden": "flag",
+    "note": "name",
+    "rated": "flag",
+    "tagged": "flag",
 }
 #: Numbers that are not only whole.
 WITH_DECIMALS = ("cost", "elapsed", "confidence")
@@ -49,7 +52,10 @@ CALLED = {
     "tags": "tag",
     "collection": "tag",
     "etiquette": "tag",
-    "note": "rating",
+    "unrated": "rated",
+    "untagged": "tagged",
+    "comment": "note",
+    "commentaire": "note",
     "stars": "rating",
     "etoiles": "rating",
     "fav": "favorite",
@@ -80,7 +86,13 @@ _ID = re.compile(r"\A[0-9]{14}_[0-9a-f]{6,8}\Z")
 _ID_START = re.compile(r"\A(?:[0-9]{4,14}|[0-9]{14}_[0-9a-f]{0,8})\Z")
 _AS_TWO = str.maketrans({"œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE", "ß": "ss"})
 _TWO = re.compile("[œŒæÆß]")
+#: Han, kana and Hangul: written without spaces between words, or with endings that are parts of the word.
+_UNSPACED = re.compile(
+    "[\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]"
+)
 _FLAGS = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
+#: Fields of which a star alone asks whether they have anything at all.
+ANY = ("type", "status", "model", "provider", "tag", "error", "note")
 #: In these, `text-to-image`, `text_to_image` and `Text to image` are one.
 _LOOSE = ("type", "status", "error")
 
@@ -311,6 +323,11 @@ def days(span: Span, today: date) -> tuple[date | None, date | None]:
 def spelt(text: str) -> str:
     """Return `text` with the letters that are two written as two: `coeur` finds “cœur”, and the other way round."""
     return text if text.isascii() or not _TWO.search(text) else text.translate(_AS_TWO)
+
+
+def parted(text: str) -> str:
+    """Return `text` with each letter of a script without spaces as a word of its own: 夕日 is found within 海辺の夕日."""
+    return text if text.isascii() or not _UNSPACED.search(text) else _UNSPACED.sub(r" \g<0> ", text)
 
 
 def fold(text: str) -> str:

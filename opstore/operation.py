@@ -343,7 +343,7 @@ class Operation:
             status=_status(sidecar, bool(outputs)),
             error=_string(sidecar.get("error")),
             provider=_string(sidecar.get("provider")),
-            model=_string(sidecar.get("model")),
+            model=model_of(sidecar),
             inputs=_own(_list(sidecar.get("inputFiles")), operation_id),
             outputs=outputs,
             intermediates=_own(described["intermediate"], operation_id),
@@ -367,6 +367,14 @@ class Operation:
         """Return the stored parameters, empty where they are not an object."""
         found = self.sidecar.get("parameters")
         return found if isinstance(found, Mapping) else {}
+
+
+def model_of(sidecar: Mapping[str, Any]) -> str | None:
+    """Return the model: the sidecar's, or in data of the original backend, which has no such key, the one that was asked for."""
+    if "model" in sidecar:
+        return _string(sidecar["model"])
+    parameters = sidecar.get("parameters")
+    return (_string(parameters.get("model")) or None) if isinstance(parameters, Mapping) else None
 
 
 def _described(sidecar: Mapping[str, Any], operation_id: str) -> dict[str, list[object]]:

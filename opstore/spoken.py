@@ -64,11 +64,21 @@ class Spoken:
         whole, part = _("{hours} h"), _("{hours} h {minutes} min")
         return (part if minutes else whole).format(hours=self.number(hours), minutes=minutes)
 
-    def share(self, value: float | None) -> str:
-        """Return a share of 1 in percent."""
+    def share(self, value: float | None, digits: int = 0) -> str:
+        """Return a share of 1 in percent, with so many decimals."""
         if value is None or math.isnan(value):
             return UNKNOWN
-        return str(format_percent(value, "#,##0%" if self.language == "en" else "#,##0\u00a0%", locale=self.language))
+        number = "#,##0." + "0" * digits if digits else "#,##0"
+        pattern = f"{number}%" if self.language == "en" else f"{number}\u00a0%"
+        return str(format_percent(value, pattern, locale=self.language))
+
+    def interval(self, low: float, high: float) -> str:
+        """Return an interval of shares with as many decimals as its ends need to differ, nothing where there is none."""
+        if math.isnan(low):
+            return ""
+        digits = decimals(low, high)
+        begins = self.share(low, digits).removesuffix("%").rstrip()
+        return f"{begins}–{self.share(high, digits)}"
 
     def size(self, count: float) -> str:
         """Return a number of bytes in the unit that fits."""
@@ -92,6 +102,11 @@ class Spoken:
     def cause(self, kind: str) -> str:
         """Return what a cause of failure is called."""
         return translations.error_kind_name(kind, self.say)
+
+
+def decimals(low: float, high: float) -> int:
+    """Return how many decimals of a percent the ends of an interval need to differ, two at most: 90.9–91.4 %, not 91–91 %."""
+    return next((digits for digits in (0, 1) if round(high * 100, digits) > round(low * 100, digits)), 0 if high == low else 2)
 
 
 def _sayable(value: float) -> float:

@@ -8,7 +8,7 @@ from opstore.ui.state import opened
 
 service = opened().service
 view = library.view()
-behind.follow_mark(view.query)
+behind.follow_mark()
 
 with st.sidebar, st.container(key="filter-panel"):
     library.filters(view, service.index.facets())
@@ -18,7 +18,8 @@ library.mistake(view)
 library.chip_row(view)
 indexing.progress(service)
 try:
-    if analytics.loaded(service):
+    # Of a search that cannot be run there are no figures: those of another would be taken for its own.
+    if not view.mistake and analytics.loaded(service):
         shown = analytics.told(service, view)
         analytics.headline(shown)
         analytics.charts(service, shown)

@@ -165,6 +165,26 @@ def test_a_result_stands_against_each_input() -> None:
     assert told(operation(outputFile=f"{ID}_out.webp")) == [] == told(operation(inputFiles=names))
 
 
+def test_of_several_inputs_the_edited_one_is_shown_first(tmp_path: Path, photo: Photo) -> None:
+    """“Put the cup of image 1 into image 2”: what changed is seen against image 2, whichever place it has."""
+    store = Store(tmp_path)
+    edited = opened(photo("chelsea", size=(300, 200)), "RGB")
+    edited.paste(opened(photo("coffee", size=(80, 60)), "RGB"), (10, 10))
+    cup, cat = photo("coffee", size=(320, 240)), photo("chelsea", size=(300, 200))
+    for number, inputs in enumerate(((cup, cat), (cat, cup), (cup, b"no picture", cat))):
+        operation_id = f"2025110314302{number}_abc123de"
+        names = [f"{operation_id}_in_{at}.jpg" for at in range(1, len(inputs) + 1)]
+        store.initialize_storage()
+        for name, data in zip(names, inputs, strict=True):
+            (store.operations.path / name).write_bytes(data)
+        output = f"{operation_id}_out.png"
+        (store.operations.path / output).write_bytes(encoded(edited, "PNG"))
+        comparisons = Comparisons(store)
+        found = Operation.of({"operationId": operation_id, "success": True, "inputFiles": names, "outputFile": output})
+        against = pairs(found, comparisons.kind)
+        assert str(against[comparisons.telling(against)].before.subject) == names[inputs.index(cat)]
+
+
 def test_a_videos_ends_stand_against_the_stills_it_was_made_from() -> None:
     first, last = f"{ID}_in_1.jpg", f"{ID}_in_2.png"
     transition = operation(inputFiles=[first, last], outputFile=f"{ID}_out.mp4")

@@ -27,6 +27,7 @@ from opstore.analytics.voice import Voice
 from opstore.api import Api
 from opstore.app import App, Settings
 from opstore.cli import main
+from opstore.index.language import can_ask, with_values
 from opstore.report import Speech, document, html, usage
 from opstore.ui.analytics import sent
 from tests.conftest import Sampled
@@ -214,3 +215,13 @@ def test_every_command_ends_as_it_says_it_does_and_prints_nothing_that_moves_a_t
     step("rebuild", ends=(0,))
     step("compress", "--unpack")
     step("repair", "--apply")
+
+
+def test_a_name_of_blanks_is_no_choice_and_no_example_is_broken(app: App) -> None:
+    facets = app.service.index.facets()
+    assert any(not name.strip() for name in facets["model"]), "there is one"
+    for field in ("type", "model", "provider", "tag"):
+        for name in facets[field]:
+            if can_ask(field, name):
+                assert app.service.index.count(with_values("", field, [name])).n >= facets[field][name], (field, name)
+    assert not can_ask("model", " \t ") and not can_ask("type", '""') and can_ask("type", "my own: type")

@@ -191,6 +191,12 @@ def test_few_votes_are_never_sure() -> None:
     assert [round(item.rate, 6) for item in tie] == [0.5, 0.5] and tie[0].ties == 1
 
 
+def test_who_won_the_only_two_votes_does_not_stand_above_who_won_most_of_sixty() -> None:
+    votes = [("known", "weak", "known")] * 45 + [("known", "weak", "weak")] * 15 + [("new", "weak", "new")] * 2
+    found = win_rates(rows(*votes), lambda name: name)
+    assert [item.name for item in found] == ["known", "new", "weak"] and found[1].rate > found[0].rate
+
+
 def test_who_won_against_strong_rivals_stands_above_who_won_against_weak_ones() -> None:
     strong = [("best", "good", "best")] * 20 + [("good", "weak", "good")] * 20
     votes = [*strong, *([("x", "good", "x"), ("x", "good", "good")] * 10), *([("y", "weak", "y"), ("y", "weak", "weak")] * 10)]

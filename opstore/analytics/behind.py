@@ -1,5 +1,6 @@
 """The operations behind marks that the search language has no words for: a value of a parameter, an hour of the week in a zone, a
-type proposed with so much confidence. A mark is a text that stands in addresses, beside a search, and is read with care.
+type proposed with so much confidence, a prompt however it is written, what says something at all. A mark is a text that stands in
+addresses, beside a search, and is read with care.
 """
 
 from __future__ import annotations
@@ -17,7 +18,15 @@ import numpy as np
 from opstore.analytics.numbers import slots_of
 from opstore.analytics.selection import TENTHS, Base, Bools, Selection
 
-Kind = Literal["parameter", "hour", "proposed"]
+Kind = Literal["parameter", "hour", "proposed", "sure", "prompt", "says", "cost"]
+#: What an operation can say: the columns of it, and of files that are results, of which kind (`media`) they must be.
+SAYS: dict[str, tuple[str, str | None]] = {
+    "predict_seconds": ("predict_seconds", None),
+    "inputs": ("bytes_in", None),
+    "intermediates": ("bytes_between", None),
+    "images": ("bytes_out", "image"),
+    "videos": ("bytes_out", "video"),
+}
 #: No search begins so.
 _BEGINNING = "mark:"
 MAX_LENGTH = 2_000
@@ -26,7 +35,8 @@ MAX_LENGTH = 2_000
 @dataclass(frozen=True)
 class Mark:
     """A mark of a chart: a `parameter` by its name and a value (JSON), an `hour` of the week (0: Monday, midnight) by its zone, a
-    type that was `proposed` and a tenth of confidence.
+    type that was `proposed` and a tenth of confidence, how `sure` the analysis was (a tenth), a `prompt` (how it begins, and its
+    number), something that an operation `says` (one of SAYS), or a `cost` in a currency.
     """
 
     kind: Kind
@@ -37,15 +47,17 @@ class Mark:
         """Write it as it stands in an address: `parameter:aspectRatio:"16:9"`."""
         return f"{self.kind}:{quote(self.name, safe='/', errors='replace')}:{self.value}"
 
-    @property
-    def sent(self) -> str:
-        """Return it as it stands in a chart, where searches stand as well."""
-        return f"{_BEGINNING}{self}"
+    def beside(self, query: str | None) -> str | None:
+        """Return it with the search of which it counts a part, as both stand in a chart, where searches stand as well."""
+        return None if query is None else f"{_BEGINNING}{self}\n{query}"
 
 
-def asked_by(text: str) -> str | None:
-    """Return the mark, as addresses have it, of what came back from a chart; None where that is a search."""
-    return text.removeprefix(_BEGINNING) if text.startswith(_BEGINNING) else None
+def asked_by(text: str) -> tuple[str, str]:
+    """Return the search of what came back from a chart, and the mark beside it as addresses have it: empty where it has none."""
+    if not text.startswith(_BEGINNING):
+        return text, ""
+    mark, _, query = text.removeprefix(_BEGINNING).partition("\n")
+    return query, mark
 
 
 def mark_of(text: str) -> Mark | None:
@@ -57,6 +69,10 @@ def mark_of(text: str) -> Mark | None:
         "parameter": lambda: _is_scalar(value),
         "hour": lambda: _is_below(value, 168) and zone_of(name) is not None,
         "proposed": lambda: _is_below(value, TENTHS),
+        "sure": lambda: not name and _is_below(value, TENTHS),
+        "prompt": lambda: value.isascii() and value.removeprefix("-").isdigit() and abs(int(value)) < 2**63,
+        "says": lambda: name in SAYS and not value,
+        "cost": lambda: not value,
     }.get(kind)
     return Mark(cast("Kind", kind), name, value) if fits and fits() else None
 
@@ -88,7 +104,15 @@ def zone_of(name: str) -> ZoneInfo | None:
 
 def behind(selection: Selection, mark: Mark) -> Selection:
     """Return the rows of a selection that a mark counts."""
-    find = {"parameter": _parameter, "hour": _hour, "proposed": _proposed}[mark.kind]
+    find = {
+        "parameter": _parameter,
+        "hour": _hour,
+        "proposed": _proposed,
+        "sure": _sure,
+        "prompt": _prompt,
+        "says": _says,
+        "cost": _cost,
+    }[mark.kind]
     return selection.where(find(selection.base, mark))
 
 
@@ -133,7 +157,32 @@ def _hour(base: Base, mark: Mark) -> Bools:
 
 def _proposed(base: Base, mark: Mark) -> Bools:
     proposed = _where([name == mark.name for name in base.codes("workflow_id")[1]], base.codes("workflow_id")[0])
-    return proposed & _where([tenth == int(mark.value) for tenth in range(TENTHS)], base.axis("confidence").codes)
+    return proposed & _in_tenth(base, mark)
+
+
+def _in_tenth(base: Base, mark: Mark) -> Bools:
+    return _where([tenth == int(mark.value) for tenth in range(TENTHS)], base.axis("confidence").codes)
+
+
+def _sure(base: Base, mark: Mark) -> Bools:
+    kept_or_not: Bools = base.axis("overridden").codes >= 0
+    return kept_or_not & _in_tenth(base, mark)
+
+
+def _prompt(base: Base, mark: Mark) -> Bools:
+    found: Bools = (base.frame["prompt_key"] == int(mark.value)).to_numpy(bool, na_value=False)
+    return found
+
+
+def _says(base: Base, mark: Mark) -> Bools:
+    column, media = SAYS[mark.name]
+    found: Bools = ~np.isnan(base.number(column))
+    return found if media is None else found & ((base.axis("is_video").codes == 1) == (media == "video"))
+
+
+def _cost(base: Base, mark: Mark) -> Bools:
+    found: Bools = _where([(name or "") == mark.name for name in base.currencies()], base.axis("currency").codes)
+    return found
 
 
 def _where(fits: Any, codes: Any) -> Bools:

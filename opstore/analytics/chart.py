@@ -6,18 +6,22 @@ and an outcome have the same one everywhere, and none is told by colour alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from opstore.analytics.numbers import Tally
+from opstore.analytics.selection import FIELDS, Selection
 from opstore.analytics.voice import Voice
 from opstore.errors import InvalidQuery
-from opstore.index.language import with_values
+from opstore.index.language import excluded, narrowed, parse, with_values
+from opstore.index.terms import FIELDS as NAMED
+from opstore.index.terms import Span, Text, Wrong, matches, unquoted, value_of
 from opstore.spoken import top_of_scale
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, YELLOW, GREY = (
@@ -43,6 +47,7 @@ OUTCOME_STATUSES = {
 #: From nothing to much, readable on paper and on black: the ground shows through where there is nothing.
 SCALE = [[0, "rgba(0,114,178,0)"], [0.001, "rgba(0,114,178,0.15)"], [1, "rgba(0,114,178,1)"]]
 BAR = 30
+_NOTHING: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -68,17 +73,32 @@ class Search:
     first: Any = None
     last: Any = None
 
-    def narrowed(self, **wanted: Sequence[str]) -> str | None:
-        """Return the search with these values asked of these fields, None where the language cannot ask it."""
+    def narrowed(self, *, without: Mapping[str, Sequence[str]] = _NOTHING, **wanted: Sequence[str]) -> str | None:
+        """Return the search that also asks for one of these values of each field, and for none of those `without`.
+
+        It finds no more than the search itself. None where the language cannot ask it.
+        """
         text = self.text
         try:
             for field, values in wanted.items():
-                text = with_values(text, field, list(values))
-        except InvalidQuery:
+                if field == "date" and self.first:  # the days that are asked for are around these
+                    text = with_values(text, field, list(values))
+                else:
+                    text = narrowed(text, field, _asked(field, values), _asked(field, without.get(field, ())))
+            for field in without.keys() - wanted.keys():
+                text = excluded(text, field, _asked(field, without[field]))
+            parse(text)  # which may have become too long
+        except (InvalidQuery, Wrong):
             return None
         return text
 
-    def period(self, start: Any, unit: str) -> dict[str, Sequence[str]]:
+    def named(self, selection: Selection, by: str, name: str, **wanted: Sequence[str]) -> str | None:
+        """Return the search for a type, model, provider or cause and nothing else: a model's name is also the end of others."""
+        field, value = FIELDS[by], Text(unquoted(name))
+        others = [other for other in selection.base.codes(by)[1] if other != name and matches(field, value, other)]
+        return self.narrowed(without={field: others}, **{field: [name]}, **wanted)
+
+    def period(self, start: Any, unit: str) -> dict[str, Any]:
         """Return the field that asks for an hour, a day, a week or a month, within the days that are asked for anyway."""
         if unit == "hour":
             return {"id": [f"{start:%Y%m%d%H}"]}
@@ -86,9 +106,20 @@ class Search:
             return {"date": [f"{start:%Y-%m-%d}"]}
         end = start + (pd.offsets.MonthEnd(0) if unit == "month" else pd.Timedelta(days=6))
         first, last = start.date(), end.date()
-        first = max(first, self.first) if self.first else first
-        last = min(last, self.last) if self.last else last
+        inner = max(first, self.first or first), min(last, self.last or last)
+        first, last = inner if inner[0] <= inner[1] else (first, last)
         return {"date": [f"{first}..{last}"]}
+
+
+def _asked(field: str, values: Sequence[str]) -> list[Text | Span]:
+    """Return values as the search has them; a star at a name's end is one. Raise Wrong for what cannot be asked for."""
+    found: list[Text | Span] = []
+    for value in values:
+        text = unquoted(value) if NAMED[field] == "name" else value
+        if not text:
+            raise Wrong("")
+        found.append(Text(text) if NAMED[field] == "name" else value_of(field, text))
+    return found
 
 
 class Drawing:
@@ -126,7 +157,7 @@ class Drawing:
         self._data.append({"type": "scatter", **said})
 
     def heat(self, **said: Any) -> None:
-        """Add a field of cells, darker where there is more."""
+        """Add a field of cells, of a stronger colour where there is more."""
         self._data.append({"type": "heatmap", "colorscale": SCALE, "showscale": False, **said})
 
     def targets(self, **said: Any) -> None:

@@ -237,7 +237,7 @@ def ratings(selection: Selection, by: str = "model") -> Tally:
 
 
 def wins(selection: Selection, votes: Sequence[Mapping[str, Any]], by: str = "model") -> Tally:
-    """Return per model what blind votes say: model, rate, low, high (of 1), votes, wins, ties; the best first.
+    """Return per model what blind votes say: model, rate, low, high (of 1), votes, wins, ties; in the order of `low`.
 
     `votes` are rows with `left`, `right` (ids) and `winner` (an id, None for a tie). n counts the votes between two of the
     selection that differ in `by`; missing are the others.

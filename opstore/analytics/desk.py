@@ -87,8 +87,7 @@ class Analytics:
             if query.root is None:
                 found = Selection(base)
             else:
-                seconds = base.once("id seconds", lambda: state.snapshot.table["second"].to_numpy())
-                finder = Finder(base, seconds, self.today(), lambda asked: self._rows(state, asked))
+                finder = Finder(base, base.id_seconds(), self.today(), lambda asked: self._rows(state, asked))
                 found = Selection(base, finder.rows(query))
             if len(self._selections) >= KEPT:
                 self._selections.clear()
@@ -184,7 +183,7 @@ class Analytics:
         known = self._base
         if known is None or known[0] != held.version:
             # Both from one reading: whoever comes second replaces an equal one.
-            known = held.version, Base(held.frame, _words(held))
+            known = held.version, Base(held.frame, _words(held), held.snapshot.table["second"].to_numpy())
             self._base = known
             self._selections = {}
         return known[1]

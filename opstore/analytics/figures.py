@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import pandas as pd
 from babel.dates import format_skeleton
 
 from opstore.analytics import numbers
+from opstore.analytics.behind import Mark
 from opstore.analytics.chart import (
     BLUE,
     GREY,
@@ -34,7 +37,6 @@ from opstore.translations import error_kind_name
 
 #: Groups that are drawn; the data has all.
 GROUPS = 10
-FIELDS = {"operation_type": "type", "model": "model", "provider": "provider", "error_kind": "error"}
 
 
 def outcome_name(outcome: str, voice: Voice) -> str:
@@ -48,8 +50,8 @@ def named(name: str, by: str, voice: Voice) -> str:
     return short(voice.type_name(name) if by == "operation_type" else name)
 
 
-def _searches(search: Search, by: str, names: Any) -> list[str | None]:
-    return [search.narrowed(**{FIELDS[by]: [name]}) for name in names]
+def _searches(selection: Selection, search: Search, by: str, names: Any, **wanted: Sequence[str]) -> list[str | None]:
+    return [search.named(selection, by, name, **wanted) for name in names]
 
 
 def by_type(selection: Selection, search: Search, voice: Voice) -> Chart:
@@ -68,7 +70,7 @@ def by_type(selection: Selection, search: Search, voice: Voice) -> Chart:
         marker={"color": [TYPES.get(name, GREY) for name in rows["operation_type"]]},
         text=[voice.number(n) for n in rows["n"]],
         textposition="auto",
-        customdata=_searches(search, "operation_type", rows["operation_type"]),
+        customdata=_searches(selection, search, "operation_type", rows["operation_type"]),
         hovertemplate="%{y}: %{text}<extra></extra>",
     )
     made.y(autorange="reversed", type="category")
@@ -115,7 +117,7 @@ def _stacked(tally: numbers.Tally, search: Search, voice: Voice, totals: list[st
                 name=name,
                 marker={"color": OUTCOME_COLOURS[outcome]},
                 customdata=[
-                    [search.narrowed(**search.period(start, unit), status=OUTCOME_STATUSES[outcome]), label, said, total]
+                    [_behind(search, start, unit, outcome, currency), label, said, total]
                     for start, label, said, total in zip(starts, labels, told, totals, strict=True)
                 ],
                 hovertemplate="%{customdata[1]}<br>" + name + ": %{customdata[2]}<extra></extra>",
@@ -127,6 +129,12 @@ def _stacked(tally: numbers.Tally, search: Search, voice: Voice, totals: list[st
     ticks = [labels[at] if unit == "month" else f"{hours[at]}{short_day(starts[at], voice)}" for at in marked]
     made.x(tickvals=[starts[at].tz_localize(None) for at in marked], ticktext=ticks, tickangle=0)
     return made
+
+
+def _behind(search: Search, start: pd.Timestamp, unit: str, outcome: str, currency: str | None) -> str | None:
+    """Return what is behind a column: the operations of a period that ended so; of a column of costs, those that have one."""
+    text = search.narrowed(**search.period(start, unit), status=OUTCOME_STATUSES[outcome])
+    return text if currency is None else Mark("cost", currency.strip(), "").beside(text)
 
 
 def short_day(moment: pd.Timestamp, voice: Voice) -> str:
@@ -144,7 +152,8 @@ def success(selection: Selection, search: Search, voice: Voice, by: str = "opera
         return empty(key, title, _("No operation here has ended with a result or a failure."), tally)
     names = distinct([named(name, by, voice) for name in rows[by]])
     told = [voice.rate(*values) for values in rows[["succeeded", "tried", "low", "high"]].itertuples(index=False)]
-    shown = zip(_searches(search, by, rows[by]), told, rows["tried"], strict=True)
+    tried = replace(search, text=search.narrowed(without={"status": OUTCOME_STATUSES["stopped"]}) or search.text)
+    shown = zip(_searches(selection, tried, by, rows[by]), told, rows["tried"], strict=True)
     behind = [[q, text, voice.number(n)] for q, text, n in shown]
     made = intervals(names, rows["share"], rows["low"], rows["high"], behind, voice)
     what = _(
@@ -176,7 +185,7 @@ def errors(selection: Selection, search: Search, voice: Voice) -> Chart:
         marker={"color": OUTCOME_COLOURS["failed"]},
         text=[voice.number(n) for n in rows["n"]],
         customdata=[
-            [search.narrowed(error=[kind], status=OUTCOME_STATUSES["failed"]), share, short(example or "–", 90)]
+            [search.named(selection, "error_kind", kind, status=OUTCOME_STATUSES["failed"]), share, short(example or "–", 90)]
             for kind, share, example in zip(rows["error_kind"], shares, rows["example"], strict=True)
         ],
         hovertemplate="%{y}: %{text}<br>%{customdata[1]}<br>%{customdata[2]}<extra></extra>",
@@ -227,7 +236,10 @@ def times(
         customdata=[_bins(line, places, edges, voice) for line in cells],
         hovertemplate="%{y}<br>%{customdata}<extra></extra>",
     )  # fmt: skip
-    searches = _searches(search, by, rows[by])
+    if waited:
+        searches = _searches(selection, search, by, rows[by], elapsed=[">=0"])
+    else:
+        searches = [Mark("says", column, "").beside(text) for text in _searches(selection, search, by, rows[by])]
     line = {"width": 3, "color": VERMILLION}
     for name, symbol, label in (("median", "circle", _("median")), ("p95", "line-ns-open", _("95 % within"))):
         made.points(
@@ -247,9 +259,9 @@ def times(
     made.x(tickvals=np.log2(ticks) if ticks else None, ticktext=[voice.seconds(value) for value in ticks])
     made.y(autorange="reversed", type="category")
     what = (
-        _("Seconds from the request to the stored result; darker: more of them.")
+        _("Seconds from the request to the stored result; the stronger the colour, the more of them.")
         if waited
-        else _("Seconds of computing that the provider reported; darker: more of them.")
+        else _("Seconds of computing that the provider reported; the stronger the colour, the more of them.")
     )
     said = sentence(voice, tally, what, _("{missing} do not say it (or name no model) and are left out."))
     table = tally.table.drop(columns="bins")
@@ -308,19 +320,22 @@ def cost_by_model(selection: Selection, search: Search, voice: Voice) -> Chart:
     rows = tally.table.head(GROUPS)
     made = Drawing(bars_height(len(rows)) + 10 * len(rows), barmode="stack", legend=legend())
     names = distinct([short(name) for name in rows["model"]])
-    searches = _searches(search, "model", rows["model"])
+    priced, failed = Mark("cost", currency or "", ""), OUTCOME_STATUSES["failed"]
+    others = replace(search, text=search.narrowed(without={"status": failed}) or search.text)
+    good = _searches(selection, others, "model", rows["model"])
+    bad = _searches(selection, search, "model", rows["model"], status=failed)
     parts = (
-        (rows["cost"] - rows["on_failures"], _("on results"), BLUE),
-        (rows["on_failures"], _("on failures"), OUTCOME_COLOURS["failed"]),
+        (rows["cost"] - rows["on_failures"], _("on results"), BLUE, good),
+        (rows["on_failures"], _("on failures"), OUTCOME_COLOURS["failed"], bad),
     )
-    for values, label, colour in parts:
+    for values, label, colour, searches in parts:
         made.bar(
             y=names,
             x=values,
             orientation="h",
             name=label,
             marker={"color": colour},
-            customdata=[[q, voice.money(value, currency)] for q, value in zip(searches, values, strict=True)],
+            customdata=[[priced.beside(q), voice.money(value, currency)] for q, value in zip(searches, values, strict=True)],
             hovertemplate="%{y}<br>" + label + ": %{customdata[1]}<extra></extra>",
         )
     for name, total, each in zip(names, rows["cost"], rows["per_success"], strict=True):

@@ -40,8 +40,9 @@ class Standing:
 
 
 def win_rates(votes: Sequence[Mapping[str, Any]], name_of: Callable[[str], _T | None], *, seed: int = 1) -> list[Standing]:
-    """Return how the names that `name_of` gives to operation ids did against each other, the best first.
+    """Return how the names that `name_of` gives to operation ids did against each other, by the low end of their intervals.
 
+    So who is known to be good comes before who won the only two votes there were.
     `votes` are rows with `left`, `right` and `winner` (None: a tie). Votes between two of one name say nothing and are left out,
     as are those of operations without a name.
     """
@@ -63,7 +64,7 @@ def win_rates(votes: Sequence[Mapping[str, Any]], name_of: Callable[[str], _T | 
         wins, ties = sum(winner == name for winner in mine), sum(winner is None for winner in mine)
         if mine:
             found.append(Standing(name, float(rates[at]), float(low[at]), float(high[at]), len(mine), wins, ties))
-    return sorted(found, key=lambda standing: (-standing.rate, str(standing.name)))
+    return sorted(found, key=lambda standing: (-standing.low, -standing.rate, str(standing.name)))
 
 
 def _rates(rows: Sequence[tuple[Any, Any, Any]], names: Sequence[Any], seed: int) -> tuple[ndarray, ndarray, ndarray]:

@@ -15,12 +15,14 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from opstore.index import order
-from opstore.index.table import Entry, entry_of
+from opstore.index.table import MAX_PROMPT, Entry, entry_of
+from opstore.index.terms import spelt
 from opstore.names import own_name, time_of
 from opstore.operation import parse_time
 
 _TOKEN = re.compile(r"[^\W_]+")
-_MARKS = re.compile(r"[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+")
+#: Accents on Latin letters: on others they make another letter, for the search too (が, й).
+_MARKS = re.compile(r"(?<=[a-z])[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+")
 #: Parameters that are another one each time, or texts of their own: they say nothing when counted.
 _UNCOUNTED = ("seed", "prompt", "originalPrompt", "optimizedPrompt", "negativePrompt", "confidence")
 MAX_PARAMETERS, MAX_TEXT = 40, 60
@@ -73,7 +75,7 @@ def row_of(sidecar: Mapping[str, Any], operation_id: str) -> Row:
     entry = entry_of(sidecar, operation_id)
     prompt, analysis = _text(sidecar.get("prompt")), _mapping(sidecar.get("workflowAnalysis"))
     files = [item for item in _list(sidecar.get("files")) if isinstance(item, Mapping)]
-    words = dict(words_of(prompt or ""))
+    words = dict(words_of((prompt or "")[:MAX_PROMPT]))  # what the search knows of it
     cost = _mapping(sidecar.get("cost"))
     amount = number(cost.get("amount"))
     shown = next((item for item in files if item.get("name") == entry.output), {}) if entry.output else {}
@@ -122,10 +124,11 @@ def row_of(sidecar: Mapping[str, Any], operation_id: str) -> Row:
 
 
 def fold(text: str) -> str:
-    """Return `text` in small letters without accents."""
+    """Return `text` as the search compares words: small letters, Latin ones without accents, œ as oe."""
     if text.isascii():
         return text.lower()
-    return _MARKS.sub("", unicodedata.normalize("NFKD", text)).casefold()
+    plain = _MARKS.sub("", unicodedata.normalize("NFD", spelt(text).lower()))
+    return unicodedata.normalize("NFC", plain).replace("ς", "σ")
 
 
 def words_of(prompt: str) -> Iterator[tuple[str, str]]:
@@ -139,8 +142,8 @@ def words_of(prompt: str) -> Iterator[tuple[str, str]]:
 
 
 def prompt_key(prompt: str) -> int:
-    """Return a number that prompts share which are the same but for case, accents, spaces and punctuation."""
-    folded = " ".join(_TOKEN.findall(fold(prompt))) or prompt.strip()
+    """Return a number that prompts share which are the same but for case, accents, width, spaces and punctuation."""
+    folded = " ".join(_TOKEN.findall(fold(unicodedata.normalize("NFKC", prompt)))) or prompt.strip()
     return int.from_bytes(blake2b(folded.encode("utf-8", "replace"), digest_size=8).digest(), signed=True)
 
 
@@ -240,9 +243,14 @@ def _parameters(value: object) -> str | None:
     """Return the parameters that can be counted, as one text that is the same for the same ones."""
     if not isinstance(value, Mapping):
         return None
-    kept = {name: item for name, item in value.items() if name not in _UNCOUNTED and _counts(item)}
+    kept = {name: _plain(item) for name, item in value.items() if name not in _UNCOUNTED and _counts(item)}
     names = sorted(kept)[:MAX_PARAMETERS]
     return json.dumps({name[:MAX_TEXT]: kept[name] for name in names}, ensure_ascii=False, separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    """Return a whole number as one: 95.0 is 95."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
 def _counts(value: object) -> bool:

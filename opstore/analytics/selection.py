@@ -17,6 +17,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from opstore.analytics.rows import fold, words_of
+from opstore.index import order
+from opstore.index.terms import fold_name
 
 Bools = npt.NDArray[np.bool_]
 Whole = npt.NDArray[np.int64]
@@ -28,6 +30,9 @@ _T = TypeVar("_T")
 #: Zones differ from UTC by quarters of an hour.
 QUARTER = 900
 _NEVER = np.iinfo(np.int64).min
+#: The columns whose names a search asks for, and its field.
+FIELDS = {"operation_type": "type", "model": "model", "provider": "provider", "error_kind": "error"}
+_EPOCH = int(order.EPOCH.timestamp())
 #: Confidences are counted in tenths.
 TENTHS = 10
 
@@ -43,10 +48,11 @@ class Axis:
 class Base:
     """A whole frame, and what is made of it once."""
 
-    def __init__(self, frame: pd.DataFrame, words: Numbered | None = None) -> None:
-        """`words` are the offsets and numbers of each row's words, the vocabulary, and its folded twin."""
+    def __init__(self, frame: pd.DataFrame, words: Numbered | None = None, seconds: Whole | None = None) -> None:
+        """`words` are the offsets and numbers of each row's words, the vocabulary, and its folded twin; `seconds` the ids'."""
         self.frame = frame
-        self._made: dict[Any, Any] = {} if words is None else {"words": words}
+        known = {"words": words, "id seconds": seconds}
+        self._made: dict[Any, Any] = {name: values for name, values in known.items() if values is not None}
         self._lock = threading.Lock()
         self._making: dict[Any, threading.RLock] = {}
 
@@ -85,11 +91,12 @@ class Base:
         return self.once(("cells", *names), make)
 
     def codes(self, name: str) -> tuple[npt.NDArray[Any], list[str]]:
-        """Return a category's codes (-1: missing) and their names."""
+        """Return a category's codes (-1: missing) and their names; what no search can tell apart is one, as most write it."""
 
         def make() -> tuple[npt.NDArray[Any], list[str]]:
             values = self.frame[name].astype("category").cat
-            return values.codes.to_numpy(), [str(item) for item in values.categories]
+            codes, names = values.codes.to_numpy(), [str(item) for item in values.categories]
+            return _joined(FIELDS[name], codes, names) if name in FIELDS else (codes, names)
 
         return self.once(("codes", name), make)
 
@@ -123,15 +130,14 @@ class Base:
         """Return a column as doubles that can be added up: 0 where it is missing."""
         return self.once(("amount", name), lambda: np.nan_to_num(self.number(name)))
 
+    def id_seconds(self) -> Whole:
+        """Return the seconds that the ids say, since 2020."""
+        ids = self.frame["operation_id"]
+        return self.once("id seconds", lambda: np.fromiter(map(order.second_of, ids), np.int64, len(ids)))
+
     def seconds(self) -> Whole:
-        """Return each row's moment in seconds of UTC, the least number where it is missing."""
-
-        def make() -> Whole:
-            moments = self.frame["timestamp"]
-            there, units = moments.array.asi8, {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
-            return np.where(there == _NEVER, _NEVER, there // units[moments.dt.unit])
-
-        return self.once("seconds", make)
+        """Return each row's moment in seconds of UTC: the id's, as a search counts days. `timestamp` may say another."""
+        return self.once("seconds", lambda: self.id_seconds() + _EPOCH)
 
     def newest(self) -> Whole:
         """Return of each different prompt, along the axis `prompt`, its newest row."""
@@ -299,6 +305,20 @@ def distinct(values: Whole) -> tuple[Whole, Whole]:
     used = np.bincount(values - low) > 0
     known = np.flatnonzero(used) + low
     return known, (np.cumsum(used) - 1)[values - low]
+
+
+def _joined(field: str, codes: npt.NDArray[Any], names: list[str]) -> tuple[npt.NDArray[Any], list[str]]:
+    """Return codes in which names that a search takes for one have the code of the commonest of them."""
+    folded = [fold_name(field, name) for name in names]
+    if len(set(folded)) == len(folded):
+        return codes, names
+    counts = np.bincount(codes + 1, minlength=len(names) + 1)[1:]
+    heads: dict[str, int] = {}
+    for at in np.argsort(-counts, kind="stable"):
+        heads.setdefault(folded[at], int(at))
+    kept = sorted(heads.values())
+    places = np.array([*(kept.index(heads[text]) for text in folded), -1], np.int32)
+    return places[codes], [names[at] for at in kept]
 
 
 # -- the axes that are no columns of categories --------------------------------------------------------------------------

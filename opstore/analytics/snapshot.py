@@ -24,7 +24,7 @@ from opstore.analytics.reading import SCHEMA as READ
 from opstore.analytics.rows import fold
 
 #: Raise this when the same columns come to hold something else.
-_CONTENT = 2
+_CONTENT = 3
 _CATEGORY = pa.dictionary(pa.int32(), pa.string())
 _CATEGORIES = {column.name for column in COLUMNS if column.kind == "category"}
 #: The rows: read columns, categories as such, words as numbers in the vocabulary, and the number of the index's row.

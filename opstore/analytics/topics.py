@@ -16,6 +16,7 @@ from opstore.analytics.chart import (
     GREEN,
     GREY,
     ORANGE,
+    OUTCOME_STATUSES,
     PURPLE,
     SKY,
     VERMILLION,
@@ -34,6 +35,7 @@ from opstore.analytics.chart import (
 from opstore.analytics.figures import GROUPS
 from opstore.analytics.selection import TENTHS, Selection
 from opstore.analytics.voice import Voice
+from opstore.index.language import with_word
 
 _MONDAY = date(2024, 1, 1)
 _WHITE = {"textfont": {"color": "#fff"}}
@@ -53,7 +55,7 @@ def words(selection: Selection, search: Search, voice: Voice) -> Chart:
         orientation="h",
         marker={"color": BLUE},
         text=[voice.number(n) for n in tally.table["n"]],
-        customdata=[f"{search.text} {word}".strip() for word in tally.table["word"]],
+        customdata=[with_word(search.text, word) for word in tally.table["word"]],
         hovertemplate="%{y}: %{text}<extra></extra>",
     )
     made.y(autorange="reversed", type="category")
@@ -85,7 +87,7 @@ def parameters(selection: Selection, search: Search, voice: Voice) -> Chart:
         orientation="h",
         marker={"color": [colours[name] for name in rows["parameter"]]},
         text=[voice.number(n) for n in rows["n"]],
-        customdata=[Mark("parameter", *pair).sent for pair in zip(rows["parameter"], rows["value"], strict=True)],
+        customdata=[Mark("parameter", *pair).beside(search.text) for pair in zip(rows["parameter"], rows["value"], strict=True)],
         hovertemplate="%{y}: %{text}<extra></extra>",
     )
     made.y(autorange="reversed", type="category")
@@ -103,8 +105,22 @@ def mark_name(mark: Mark, voice: Voice) -> str:
         day, hour = divmod(int(mark.value), 24)
         return f"{format_date(_MONDAY + timedelta(day), 'EEEE', locale=voice.language)}, {hour}:00 ({mark.name})"
     _ = voice.say
-    sure = f"{_edges()[int(mark.value)]} %"
-    return _("{type} proposed, {sure} sure").format(type=short(voice.type_name(mark.name)), sure=sure)
+    if mark.kind in ("proposed", "sure"):
+        sure = f"{_edges()[int(mark.value)]}\u00a0%"
+        if mark.kind == "sure":
+            return _("the analysis {sure} sure").format(sure=sure)
+        return _("{type} proposed, {sure} sure").format(type=short(voice.type_name(mark.name)), sure=sure)
+    if mark.kind == "prompt":
+        return _("the prompt “{prompt}”, however it is written").format(prompt=short(mark.name, 60))
+    if mark.kind == "cost":
+        return _("with a cost in {currency}").format(currency=short(mark.name)) if mark.name else _("with a cost in no currency")
+    return {
+        "predict_seconds": _("computing time known"),
+        "inputs": _("size of the inputs known"),
+        "intermediates": _("size of the images between steps known"),
+        "images": _("size of the image known"),
+        "videos": _("size of the video known"),
+    }[mark.name]
 
 
 def _edges() -> list[str]:
@@ -127,12 +143,14 @@ def rhythm(selection: Selection, search: Search, voice: Voice, zone: tzinfo = UT
     made.targets(
         x=[hour for _day, hour, _n in held],
         y=[days[day] for day, _hour, _n in held],
-        customdata=[[Mark("hour", str(zone), str(day * 24 + hour)).sent, voice.number(n)] for day, hour, n in held],
+        customdata=[
+            [Mark("hour", str(zone), str(day * 24 + hour)).beside(search.text), voice.number(n)] for day, hour, n in held
+        ],
         hovertemplate="%{y}, %{x}:00: %{customdata[1]}<extra></extra>",
     )
     made.y(autorange="reversed", type="category", showgrid=False)
     made.x(tickvals=list(range(0, 24, 3)), ticktext=[f"{hour}:00" for hour in range(0, 24, 3)], showgrid=False)
-    what = _("When operations were asked for, in the time zone {zone}; darker: more.").format(zone=str(zone))
+    what = _("When operations were asked for, in the time zone {zone}; the stronger the colour, the more.").format(zone=str(zone))
     said = sentence(voice, tally, what, _("{missing} have no time and are left out."))
     table = pd.DataFrame(
         tally.table.to_numpy(), index=pd.Index(days, name="weekday"), columns=[f"{hour}:00" for hour in range(24)]
@@ -158,7 +176,9 @@ def calibration(selection: Selection, search: Search, voice: Voice) -> Chart:
     diagonal = {"dash": "dot", "color": GREY, "width": 1}
     made.points(x=[0, 1], y=[0, 1], mode="lines", line=diagonal, name=_("as sure as right"), hoverinfo="skip")
     told = [voice.rate(*values) for values in rows[["kept", "n", "low", "high"]].itertuples(index=False)]
-    searches = [search.narrowed(confidence=[_tenth(low)]) for low in rows["low_edge"]]
+    tenths = [Mark("sure", "", str(round(low * TENTHS))) for low in rows["low_edge"]]
+    searches = [mark.beside(search.text) for mark in tenths]
+    tried = [mark.beside(search.narrowed(without={"status": OUTCOME_STATUSES["stopped"]})) for mark in tenths]
     made.points(
         x=middle,
         y=rows["share"],
@@ -173,7 +193,7 @@ def calibration(selection: Selection, search: Search, voice: Voice) -> Chart:
         customdata=[[q, text, voice.number(n)] for q, text, n in zip(searches, told, rows["n"], strict=True)],
         hovertemplate=_("choice kept") + ": %{customdata[1]}, n = %{customdata[2]}<extra></extra>",
     )  # fmt: skip
-    ended = zip(searches, rows["succeeded"], rows["tried"], strict=True)
+    ended = zip(tried, rows["succeeded"], rows["tried"], strict=True)
     made.points(
         x=middle,
         y=rows["success"],
@@ -192,12 +212,6 @@ def calibration(selection: Selection, search: Search, voice: Voice) -> Chart:
     )
     said = sentence(voice, tally, what, _("{missing} have no such analysis."))
     return Chart("calibration", title, said, made.figure(), tally.table, tally.n)
-
-
-def _tenth(low: float) -> str:
-    """Return a tenth of confidence as the search asks for it: its upper edge belongs to the next, but for 1."""
-    at = round(low * 10)
-    return f"{at / 10:g}..{'1' if at == 9 else f'{(at + 1) / 10 - 0.000001:.6f}'}"
 
 
 def workflows(selection: Selection, search: Search, voice: Voice) -> Chart:
@@ -224,8 +238,11 @@ def workflows(selection: Selection, search: Search, voice: Voice) -> Chart:
             x=[edges[tenth] for _at, tenth, _n in held],
             y=[names[at] for at, _tenth, _n in held],
             text=[voice.number(n) for _at, _tenth, n in held],
-            customdata=[[Mark("proposed", str(rows.index[at]), str(tenth)).sent, voice.number(n)] for at, tenth, n in held],
+            customdata=[
+                [Mark("proposed", str(rows.index[at]), str(tenth)).beside(search.text), voice.number(n)] for at, tenth, n in held
+            ],
             hovertemplate="%{y}, %{x} %: %{customdata[1]}<extra></extra>",
+            meta={"columns": TENTHS},
             **style,
         )
     made.y(autorange="reversed", type="category", showgrid=False)
@@ -264,7 +281,7 @@ def ratings(selection: Selection, search: Search, voice: Voice) -> Chart:
             textangle=0,
             marker={"color": STARS[star - 1]},
             customdata=[
-                [search.narrowed(model=[name], rating=[str(star)]), voice.number(n)]
+                [search.named(selection, "model", name, rating=[str(star)]), voice.number(n)]
                 for name, n in zip(rows["model"], rows[f"stars_{star}"], strict=True)
             ],
             hovertemplate="%{y}, " + "★" * star + ": %{customdata[1]}<extra></extra>",
@@ -293,17 +310,22 @@ def win_rates(selection: Selection, search: Search, voice: Voice, votes: Sequenc
     rows = tally.table.head(GROUPS)
     names = distinct([short(name) for name in rows["model"]])
     ends = rows[["low", "high"]].to_numpy("float64").tolist()
-    told = [f"{voice.share(low)} – {voice.share(high)}" for low, high in ends]
+    told = [voice.interval(low, high) for low, high in ends]
     behind = [
-        [search.narrowed(model=[name]), text, voice.number(n)]
+        [search.named(selection, "model", name), text, voice.number(n)]
         for name, text, n in zip(rows["model"], told, rows["votes"], strict=True)
     ]
     made = intervals(names, rows["rate"], rows["low"], rows["high"], behind, voice)
     what = _(
-        "How likely a result of each model wins a blind vote against another model's, with its 95 % interval; n counts votes."
+        "How likely a result of each model wins a blind vote against another model's, with its 95 % interval, "
+        "in the order of its low end; n counts votes."
     )
     said = sentence(voice, tally, what, _("{missing} votes are of others, or between two of one model."))
     return Chart("wins", title, said, made.figure(), tally.table, tally.n)
+
+
+def _stored(kind: str, search: Search, start: Any) -> str | None:
+    return Mark("says", kind, "").beside(search.narrowed(**search.period(pd.Timestamp(start), "month")))
 
 
 def storage(selection: Selection, search: Search, voice: Voice) -> Chart:
@@ -330,7 +352,7 @@ def storage(selection: Selection, search: Search, voice: Voice) -> Chart:
                 name=names[kind],
                 marker={"color": colour},
                 customdata=[
-                    [search.narrowed(**search.period(pd.Timestamp(start), "month")), voice.size(value), voice.size(total)]
+                    [_stored(kind, search, start), voice.size(value), voice.size(total)]
                     for start, value, total in zip(tally.table["start"], values, tally.table["total"], strict=True)
                 ],
                 hovertemplate="%{x}<br>"

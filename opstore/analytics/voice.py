@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opstore import translations
-from opstore.spoken import Spoken
+from opstore.spoken import Spoken, decimals
 
 #: Of fewer than these no share is told, only counts.
 FEW = 10
@@ -22,7 +22,7 @@ class Voice(Spoken):
         if n < FEW:
             _ = self.say
             return _("{k} of {n}").format(k=self.number(k), n=self.number(n))
-        return f"{self.share(k / n)} ({self.number(low * 100)}–{self.share(high)})"
+        return f"{self.share(k / n, decimals(low, high))} ({self.interval(low, high)})"
 
     def parameter(self, name: str, value: str) -> str:
         """Return a parameter with its value, which is JSON."""

@@ -101,6 +101,11 @@ def best_fit(first: Picture, second: Picture) -> Fit:
     return best if found[best] >= _RELATED else "inside"
 
 
+def likeness(first: Picture, second: Picture) -> float:
+    """Return how much two pictures agree where they agree best, small and grey: 1 the same, 0 nothing in common."""
+    return max(_likeness(first, second, fit) for fit in FITS)
+
+
 def _likeness(first: Picture, second: Picture, fit: Fit) -> float:
     import numpy as np
 

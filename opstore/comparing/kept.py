@@ -11,14 +11,14 @@ import os
 import secrets
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from opstore import media
-from opstore.comparing.align import Box, Fit, best_fit, place, same_shape
+from opstore.comparing.align import Box, Fit, best_fit, likeness, place, same_shape
 from opstore.comparing.pixels import MAX_SIDE, Figures, difference
-from opstore.comparing.subjects import Subject
+from opstore.comparing.subjects import Pair, Subject
 from opstore.errors import OpstoreError, UnsupportedMedia
 from opstore.files import storage_errors
 from opstore.store import Store
@@ -52,6 +52,7 @@ class Comparisons:
         self._store = store
         self._folder = store.cache / "comparisons"
         self._turn = threading.Lock()
+        self._alike: dict[tuple[str, ...], int] = {}
 
     def kind(self, name: str) -> str | None:
         """Return what a stored file is by its bytes, `image` or `video`; None for all else, a missing one first."""
@@ -92,6 +93,29 @@ class Comparisons:
             return Alignment(*sizes, fit, chosen=False)
         one, other = (media.still(data, 160) for data in pictures)
         return Alignment(*sizes, best_fit(one, other), chosen=True)
+
+    def telling(self, pairs: Sequence[Pair]) -> int:
+        """Return the place of the pair that tells most of what was made first: of several pictures, the one that was edited.
+
+        “Put the person of image 1 into image 2” keeps image 2. The first one where they cannot be read, or of videos.
+        """
+        ours = [pair for pair in pairs if pair.after == pairs[0].after and pair.after.subject.at is None]
+        key = tuple(str(pair.before.subject) for pair in ours)
+        if len(ours) < 2:
+            return 0
+        if key not in self._alike:
+            if len(self._alike) >= MAX_KEPT:
+                self._alike.clear()
+            self._alike[key] = self._most_alike(ours)
+        return pairs.index(ours[self._alike[key]])
+
+    def _most_alike(self, pairs: Sequence[Pair]) -> int:
+        try:
+            after = media.still(self.picture(pairs[0].after.subject), 160)
+            found = [likeness(media.still(self.picture(pair.before.subject), 160), after) for pair in pairs]
+        except OpstoreError:
+            return 0
+        return found.index(max(found))
 
     def difference(self, first: Subject, second: Subject, fit: Fit | None = None) -> tuple[Alignment, Figures, Path]:
         """Return how two pictures lie on each other, their figures, and a PNG of where they differ."""

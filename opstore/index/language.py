@@ -40,7 +40,20 @@ from opstore.index.terms import (
     value_of,
 )
 
-__all__ = ["FIELDS", "Query", "chips", "corrected", "parse", "render", "values", "with_values"]
+__all__ = [
+    "FIELDS",
+    "Query",
+    "can_ask",
+    "chips",
+    "corrected",
+    "excluded",
+    "narrowed",
+    "parse",
+    "render",
+    "values",
+    "with_values",
+    "with_word",
+]
 
 #: Longer than any search a person types; an address may hold 2,000 characters.
 MAX_LENGTH = 2_000
@@ -304,6 +317,39 @@ def with_values(text: str, field: str, wanted: Sequence[str]) -> str:
     kept = [part for part in parts if not (isinstance(part, Field) and part.name == field)]
     place = places[0] if places else len(parts)
     return render(_joined([*kept[:place], *term, *kept[place:]]))
+
+
+def can_ask(field: str, name: str) -> bool:
+    """Say whether a search can ask for a stored name: one of blanks, or with half a character, can stand in none."""
+    try:
+        return bool(parse(with_values("", field, [name])).root)
+    except InvalidQuery:
+        return False
+
+
+def narrowed(text: str, field: str, wanted: Sequence[Text | Span], without: Sequence[Text | Span] = ()) -> str:
+    """Return a search that finds of what `text` finds that which has one of these values of a field, and none of `without`.
+
+    It never finds more: what `text` asks of the field stays, unless that is a choice of names of which these are some.
+    """
+    parts, term = list(_parts(parse(text))), Field(field, tuple(wanted))
+    mine = [part for part in parts if isinstance(part, Field) and part.name == field]
+    if len(mine) == 1 and set(term.values) <= set(mine[0].values):
+        parts[parts.index(mine[0])] = term
+    elif term not in parts:
+        parts.append(term)
+    return excluded(render(_joined(parts)), field, without)
+
+
+def excluded(text: str, field: str, without: Sequence[Text | Span]) -> str:
+    """Return a search that finds of what `text` finds that which has none of these values of a field."""
+    return render(_joined([*_parts(parse(text)), Not(Field(field, tuple(without)))])) if without else text
+
+
+def with_word(text: str, word: str) -> str:
+    """Return a search that finds of what `text` finds that which has a word."""
+    node = Phrase(word) if word.lower() == "or" else Word(word)
+    return render(_joined([*_parts(parse(text)), node]))
 
 
 def _checked(field: str, value: str) -> Text | Span:

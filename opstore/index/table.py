@@ -19,7 +19,7 @@ from opstore.index.contents import codes_of
 from opstore.index.errorkind import error_kind
 from opstore.index.order import moment_of
 from opstore.names import EXTENSIONS, FileName, is_operation_id, own_name, parse_name
-from opstore.operation import MAX_DEPTH, MAX_SIDECAR_BYTES, decode
+from opstore.operation import MAX_DEPTH, MAX_SIDECAR_BYTES, decode, model_of
 
 #: What is kept of a prompt, for the tile and for words; the sidecar has all of it.
 MAX_PROMPT = 10_000
@@ -161,7 +161,7 @@ def entry_of(sidecar: Mapping[str, Any], operation_id: str) -> Entry:
         type=_name(sidecar.get("operationType")) or "unknown",
         status=status,
         prompt=prompt[:MAX_PROMPT] if isinstance(prompt, str) else "",
-        model=_name(sidecar.get("model")),
+        model=_name(model_of(sidecar)),
         provider=_name(sidecar.get("provider")),
         output=output,
         inputs=_inputs(sidecar, operation_id),

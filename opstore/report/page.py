@@ -412,7 +412,8 @@ class _Report:
             for row in rows_of(tally)[:MOST_ROWS]
         ]
         says = self._(
-            "How likely a result of each model wins a blind vote against another model's, with its 95 % interval; n counts votes."
+            "How likely a result of each model wins a blind vote against another model's, with its 95 % interval, "
+            "in the order of its low end; n counts votes."
         )
         if not tally:
             return _SECTION.format(title, says, _NOTHING.format(self._("No blind vote was between two models here.")), "")

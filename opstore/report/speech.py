@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
@@ -16,10 +15,6 @@ class Speech(Voice):
     """How a document speaks: its language, and the zone of its times."""
 
     zone: tzinfo = UTC
-
-    def interval(self, low: float, high: float) -> str:
-        """Return an interval of shares, nothing where there is none."""
-        return "" if math.isnan(low) else f"{self.number(low * 100)} – {self.share(high)}"
 
     def exact(self, moment: datetime) -> str:
         """Return a moment in the zone, to the minute, with the zone's name."""

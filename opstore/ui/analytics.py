@@ -267,7 +267,7 @@ def charts(service: Service, shown: Told) -> None:
     from opstore.analytics import figures, topics
 
     if not len(shown.selection):
-        results.nothing(service)
+        results.nothing(service, shown.query)
         return
     section(_("How much"))
     _row("how-much", shown, figures.over_time, figures.by_type)
@@ -420,12 +420,12 @@ def _prompt_row(service: Service, shown: Told, line: dict[str, Any], currency: s
     found = service.index.get(line["example"]) if line["example"] else None
     low, high = (float(end) for end in wilson(line["succeeded"], line["tried"]))
     prompt, voice = _cut(line["prompt"]), shown.voice
-    address = _phrase(shown.query, line["prompt"])
+    address = _same_prompt(shown.query, line["prompt"])
     picture = Markup('<img src="{}" alt="" loading="lazy">')
     row = Markup("<tr><td>{}</td><th scope='row'>{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>")
     return row.format(
         picture.format(parts.thumbnail_address(found.output)) if found and found.output else "",
-        Markup('<a href="{}" target="_self">{}</a>').format(address, prompt) if address else prompt,
+        Markup('<a href="{}" target="_self">{}</a>').format(address, prompt),
         voice.number(line["n"]),
         voice.rate(line["succeeded"], line["tried"], low, high) if line["tried"] else "–",
         f"{voice.number(line['rating'], 1)} ★" if line["rated"] else "–",
@@ -433,9 +433,10 @@ def _prompt_row(service: Service, shown: Told, line: dict[str, Any], currency: s
     )
 
 
-def _phrase(query: str, prompt: str) -> str | None:
-    """Return the address of the library on a prompt's words in their order."""
-    phrase = " ".join(prompt.replace('"', " ").split())[:400]
-    if not any(map(str.isalnum, phrase)):
-        return None
-    return "/library?" + urlencode({"q": f'{query} "{phrase}"'.strip()})
+def _same_prompt(query: str, prompt: str) -> str:
+    """Return the address of the library on just the operations that a line counts: a phrase would also find longer prompts."""
+    from opstore.analytics.behind import Mark
+    from opstore.analytics.rows import prompt_key
+
+    mark = Mark("prompt", " ".join(prompt.split())[:60], str(prompt_key(prompt)))
+    return "/library?" + urlencode({"q": query, "mark": str(mark)}, errors="replace")

@@ -21,15 +21,15 @@ def pick(asked: str) -> None:
     st.session_state[_KEY] = asked
 
 
-def follow_mark(query: str) -> None:
-    """Go where a click leads: to the library, with the search of the mark, or with the present one and the mark beside it."""
+def follow_mark() -> None:
+    """Go where a click leads: to the library, with the search of what was chosen and, where it has one, the mark beside it."""
     asked = st.session_state.pop(_KEY, None)
     if not asked:
         return
     from opstore.analytics.behind import asked_by
 
-    mark = asked_by(asked)
-    st.switch_page(parts.LIBRARY, query_params={"q": query, "mark": mark} if mark else {"q": asked})
+    query, mark = asked_by(asked)
+    st.switch_page(parts.LIBRARY, query_params={"q": query, **({"mark": mark} if mark else {})})
 
 
 def asked() -> str:

@@ -17,7 +17,7 @@ import streamlit as st
 from opstore.comparing.align import FITS, Box, Fit, same_shape
 from opstore.comparing.kept import Alignment
 from opstore.comparing.pixels import VISIBLE
-from opstore.comparing.subjects import Part, main_part, pairs
+from opstore.comparing.subjects import Pair, Part, main_part, pairs
 from opstore.comparing.texts import differing
 from opstore.errors import InvalidQuery, OpstoreError
 from opstore.operation import Operation
@@ -39,11 +39,13 @@ OFFERED = 24
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the address asks for. `pair` chooses what stands against what, from 0; `query` and `order` say what is next to it."""
+    """What the address asks for. `pair` chooses what stands against what, from 0, None the one that tells most; `query` and
+    `order` say what is next to it.
+    """
 
     ids: tuple[str, ...]
     view: str
-    pair: int
+    pair: int | None
     fit: Fit | None
     query: str
     order: str
@@ -70,7 +72,7 @@ def view() -> View:
     return View(
         ids=ids,
         view=chosen if chosen in VIEWS else "side" if len(ids) > 2 else VIEWS[0],
-        pair=int(pair) if pair.isascii() and pair.isdigit() and len(pair) < 4 else 0,
+        pair=int(pair) if pair.isascii() and pair.isdigit() and len(pair) < 4 else None,
         fit=next((fit for fit in FITS if fit == asked.get("fit")), None),
         query=asked.get("q", ""),
         order=asked.get("order", "newest"),
@@ -96,7 +98,7 @@ def _heard(asked: View, before: str | None, after: str | None, count: int) -> di
     def step() -> None:
         by = heard_of(STAGE, "step")
         if len(asked.ids) > 1:
-            _go("pair", str(min(max(asked.pair + (1 if by == 1 else -1), 0), count - 1)))
+            _go("pair", str(min(max((asked.pair or 0) + (1 if by == 1 else -1), 0), count - 1)))
         elif target := after if by == 1 else before:
             st.query_params.pop("pair", None)
             st.query_params.pop("fit", None)
@@ -151,11 +153,13 @@ def show_comparison(service: Service, asked: View) -> None:
     if not operations:
         choose(service)
         return
-    offered = _of_one(service, operations[0]) if len(asked.ids) == 1 else _of_several(service, operations)
+    found = pairs(operations[0], service.comparisons.kind) if len(asked.ids) == 1 else []
+    offered = _of_one(operations[0], found) if len(asked.ids) == 1 else _of_several(service, operations)
     if not offered:
         _nothing(service, operations)
         return
-    number = min(asked.pair, len(offered) - 1)
+    telling = service.comparisons.telling(found) if asked.pair is None and found else 0
+    number = min(telling if asked.pair is None else asked.pair, len(offered) - 1)
     try:
         panel = st.session_state.get("compare-panel", True)
         places = st.columns([3, 1], gap="medium") if panel else [st.container()]
@@ -170,9 +174,8 @@ def show_comparison(service: Service, asked: View) -> None:
         parts.show_error(error)
 
 
-def _of_one(service: Service, operation: Operation) -> list[tuple[Side, Side]]:
+def _of_one(operation: Operation, found: Sequence[Pair]) -> list[tuple[Side, Side]]:
     """Return what stands against what in one operation."""
-    found = pairs(operation, service.comparisons.kind)
     return [(_side(operation, pair.before), _side(operation, pair.after)) for pair in found]
 
 

@@ -6,9 +6,10 @@ it, and none remembers anything of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import streamlit as st
 
 from opstore.errors import InvalidQuery, OpstoreError
 from opstore.index import ORDERS
-from opstore.index.language import chips, corrected, parse, values, with_values
+from opstore.index.language import can_ask, chips, corrected, parse, values, with_values
 from opstore.index.stacks import STACKS
 from opstore.index.terms import Span, days, fold_name, value_of
 from opstore.operation import OPERATION_TYPES, STATUSES
@@ -264,9 +265,7 @@ def filters(found: View, facets: Mapping[str, Mapping[str, int]]) -> None:
         "tag": _("Tag or collection"),
     }
     for name in NAMES:
-        options = list(
-            dict.fromkeys([*map(lambda text: _canonical(name, text), facets.get(name, ())), *st.session_state[f"filter-{name}"]])
-        )
+        options = list(dict.fromkeys([*_named(name, facets), *st.session_state[f"filter-{name}"]]))
         st.multiselect(
             labels[name],
             options,
@@ -304,10 +303,18 @@ def ways(found: View, facets: Mapping[str, Mapping[str, int]]) -> dict[str, dict
         spelling = SPELLINGS.get(name, str)
         leads[f"filter-{name}"] = {
             spelling(text): _leading(found, name, *chosen, text)
-            for text in islice(dict.fromkeys(_canonical(name, text) for text in facets.get(name, ())), MOST_WAYS)
+            for text in islice(_named(name, facets), MOST_WAYS)
             if text not in chosen
         }
     return leads
+
+
+def _named(field: str, facets: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    """Yield the names in use that a search can ask for, each once as the filters spell it."""
+    return iter(dict.fromkeys(_canonical(field, text) for text in facets.get(field, ()) if _askable(field, text)))
+
+
+_askable = lru_cache(10_000)(can_ask)
 
 
 def _leading(found: View, field: str, *wanted: str) -> str:

@@ -12,7 +12,7 @@ from babel.dates import format_date
 from opstore.cards import cards
 from opstore.errors import InvalidQuery
 from opstore.index import Count
-from opstore.index.language import parse, values, with_values
+from opstore.index.language import can_ask, parse, values, with_values
 from opstore.operation import Operation
 from opstore.service import Service
 from opstore.trash import KEPT
@@ -134,11 +134,17 @@ def nothing(service: Service, query: str = "") -> None:
     parts.note(_("Nothing matches. Searches that find something:"))
     first = newest[0]
     word = next((word for word in first.prompt.split() if len(word) > 3 and word.isalpha()), "")
-    examples = [word, f"type:{first.type}", f"date:{first.moment:%Y-%m}"]
-    chosen = choices([(text, "", text) for text in examples if _readable(text)], key="examples")
+    kind = with_values("", "type", [first.type]) if can_ask("type", first.type) else ""
+    examples = [word, kind, f"date:{first.moment.year:04}-{first.moment.month:02}"]
+    chosen = choices([(text, "", text) for text in examples if _finds(service, text)], key="examples")
     if chosen:
         go(q=chosen, mark=None)
         st.rerun()
+
+
+def _finds(service: Service, text: str) -> bool:
+    """Say whether a search can be run and finds something."""
+    return _readable(text) and bool(service.index.count(text).n)
 
 
 def _readable(text: str) -> bool:

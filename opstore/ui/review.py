@@ -218,7 +218,7 @@ def _naming(operations: dict[str, Operation], by: str) -> Callable[[str], str | 
 
 
 def _standings(standings: list[Standing]) -> None:
-    """Show win rates as bars with their intervals, the best first."""
+    """Show win rates as bars with their intervals, in the order of the intervals' low ends."""
     head = (_("Win rate"), _("95 % interval"), _("Votes"))
     line = Markup(
         '<tr><th scope="row">{}</th><td><span class="ops-rate" style="--rate: {}; --low: {}; --high: {}"><i></i></span></td>'
@@ -229,7 +229,7 @@ def _standings(standings: list[Standing]) -> None:
             str(item.name)[:MAX_PROMPT],
             *(f"{value:.4f}" for value in (item.rate, item.low, item.high)),
             _percent(item.rate),
-            f"{_percent(item.low)} – {_percent(item.high)}",
+            words.spoken().interval(item.low, item.high),
             words.number(item.votes),
         )
         for item in standings
@@ -239,7 +239,7 @@ def _standings(standings: list[Standing]) -> None:
     show(table.format(columns, body))
     st.caption(
         _(
-            "The chance to win against an average other of this list (Bradley-Terry); "
+            "The chance to win against an average other of this list (Bradley-Terry), in the order of the intervals’ low ends; "
             "where intervals overlap, nothing is decided yet."
         )
     )

@@ -34,6 +34,12 @@ function dressed(layout, { color, font, line, ground }, width) {
   };
 }
 
+/* Numbers in cells that are too narrow for them would lie on each other: then the cells stand without. */
+function fitted(trace, width) {
+  const columns = trace.meta?.columns;
+  if (columns && Math.max(...trace.text.map(text => text.length), 0) * 7 > (width * 0.6) / columns) trace.mode = "markers";
+}
+
 class Plot {
   constructor(place, pick) {
     this.place = place;
@@ -74,6 +80,7 @@ class Plot {
     this.style = JSON.stringify(style);
     this.width = this.place.clientWidth;
     const { data, layout } = JSON.parse(this.text); // Plotly writes into what it is given
+    data.forEach(trace => fitted(trace, this.width));
     Plotly.react(this.place, data, dressed(layout, style, this.width), CONFIG);
     if (this.isListening) return;
     this.isListening = true;

@@ -1,0 +1,162 @@
+"""Whatever a mark of a chart says it counts, the Library shows behind it: every mark of every chart, in several zones."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from opstore.analytics import figures, topics
+from opstore.analytics.behind import asked_by
+from opstore.analytics.chart import Chart, Search
+from opstore.analytics.rows import prompt_key
+from opstore.analytics.selection import Selection
+from opstore.analytics.voice import Voice
+from opstore.app import App, Settings
+from tests.frame_samples import ids, usual
+from tests.index_samples import plant
+
+ZONES = ("UTC", "Europe/Paris", "America/St_Johns", "Pacific/Auckland")
+QUERIES = (
+    "",
+    "chat or sunset",
+    "status:failed,expired -type:text_to_video",
+    "date:2025-10-15..2025-11-04 confidence:0.35..0.95",
+    "date:2025-10-25..2025-10-26",
+    "elapsed:<60 rating:>=3",
+    "type:text_to_image,image_edit_single type:image_edit_single,edit_then_video",
+    "date:2025-09,2025-11 model:qwen*",
+)
+#: Names that a search takes for one, or for the end of another.
+MODELS = ("qwen-image", "Qwen/Qwen-Image", "qwen/qwen-image", "a model, of “ours”", "star*", "wan-video/wan-2.2-t2v-fast")
+PROMPTS = (
+    "Un cœur, la nuit",
+    "un coeur la nuit",
+    "Ｕｎ　ｃｏｅｕｒ　ｌａ　ｎｕｉｔ",
+    "が 港",
+    "か 港",
+    "мой дом",
+    "мои дом",
+    "or type:x",
+    "",
+)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """An app over operations with odd names, of which some were asked for at another moment than their id says."""
+    found = App(Settings(data=tmp_path_factory.mktemp("marks") / "data"))
+    chance = random.Random(11)
+    for number, operation_id in enumerate(ids(chance, 240)):
+        sidecar = usual(chance, operation_id)
+        if number % 3 == 0:
+            sidecar |= {"model": chance.choice(MODELS), "prompt": chance.choice(PROMPTS)}
+        if number % 7 == 0:
+            sidecar["operationType"] = chance.choice(("Text to image", "TEXT_TO_IMAGE", "my own: type", "*"))
+        if number % 11 == 0:
+            sidecar["timestamp"] = "2025-10-26T00:30:00.000Z"
+        if number % 5 == 0:
+            sidecar["cost"] = {"amount": 0.5, "currency": chance.choice(("EUR", "USD", None))}
+        if number % 4 == 0:
+            sidecar["parameters"] = {"outputQuality": chance.choice((95, 95.0, "95", 0.5)), "goFast": chance.choice((True, 1))}
+        plant(found.store, sidecar)
+    found.index.update()
+    yield found
+    found.stop()
+
+
+Said = Callable[[dict[str, Any], int], float]
+
+
+def told(at: int) -> Said:
+    """What a mark says in words: the part of its data with that number."""
+    return lambda trace, number: float(trace["customdata"][number][at].replace(",", ""))
+
+
+def along(axis: str) -> Said:
+    """How long a mark is drawn."""
+    return lambda trace, number: trace[axis][number]
+
+
+def makers(zone: str) -> list[tuple[Callable[..., Chart], Said]]:
+    """Every chart whose marks count operations, and what each of them says."""
+    kinds = ("operation_type", "model")
+    return [
+        (figures.over_time, along("y")),
+        (figures.by_type, along("x")),
+        (figures.errors, along("x")),
+        *((partial(figures.success, by=by), told(2)) for by in kinds),
+        *(
+            (partial(figures.times, by=by, column=name), told(2))
+            for by in kinds
+            for name in ("elapsed_seconds", "predict_seconds")
+        ),
+        (topics.words, along("x")),
+        (topics.parameters, along("x")),
+        (partial(topics.rhythm, zone=ZoneInfo(zone)), told(1)),
+        (topics.calibration, told(2)),
+        (topics.workflows, told(1)),
+        (topics.ratings, told(1)),
+    ]
+
+
+def marks(made: Chart) -> Iterator[tuple[dict[str, Any], int, str]]:
+    """Yield every mark that leads somewhere: its trace, its number there, and what it asks for."""
+    assert made.figure is not None
+    for trace in made.figure["data"]:
+        for number, given in enumerate(trace.get("customdata", ())):
+            asked = given if isinstance(given, str) else given[0]
+            if trace["type"] != "heatmap" and asked is not None:
+                yield trace, number, asked
+
+
+def shown(app: App, asked: str) -> Selection:
+    """Return what the Library shows behind a mark; where a search is enough, the index itself must find just as many."""
+    query, mark = asked_by(asked)
+    if mark:
+        return app.service.analytics.behind(query, mark)
+    found = app.service.analytics.select(query)
+    assert app.service.index.count(query).n == len(found), query
+    return found
+
+
+def search_of(app: App, query: str) -> Search:
+    period = app.service.analytics.period(query)
+    return Search(query, *((period.first, period.last) if period else (None, None)))
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_behind_each_mark_are_just_the_operations_that_it_counts(app: App, query: str) -> None:
+    selection, search = app.service.analytics.select(query), search_of(app, query)
+    seen = 0
+    for zone in ZONES:
+        for make, said in makers(zone) if zone == "UTC" else [(partial(topics.rhythm, zone=ZoneInfo(zone)), told(1))]:
+            made = make(selection, search, Voice("en"))
+            for trace, number, asked in marks(made) if made.figure else ():
+                assert len(shown(app, asked)) == said(trace, number), (query, zone, made.key, asked)
+                seen += 1
+    assert seen > 60
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_behind_each_amount_are_just_the_operations_that_it_adds_up(app: App, query: str) -> None:
+    selection, search = app.service.analytics.select(query), search_of(app, query)
+    kinds = {"inputs": "bytes_in", "between steps": "bytes_between", "images": "bytes_out", "videos": "bytes_out"}
+    for make, axis in ((figures.cost_over_time, "y"), (figures.cost_by_model, "x"), (topics.storage, "y")):
+        made = make(selection, search, Voice("en"))
+        for trace, number, asked in marks(made) if made.figure else ():
+            behind = shown(app, asked)
+            column = kinds.get(trace["name"], "cost")
+            assert math.fsum(behind.of_rows(behind.base.amount(column))) == pytest.approx(trace[axis][number]), (made.key, asked)
+
+
+def test_prompts_and_names_are_one_where_a_search_takes_them_for_one(app: App) -> None:
+    assert len({prompt_key(text) for text in PROMPTS[:3]}) == 1
+    assert len({prompt_key(text) for text in PROMPTS[3:7]}) == 4
+    types = app.service.analytics.select("").base.codes("operation_type")[1]
+    assert sorted(types, key=str.lower).count("TEXT_TO_IMAGE") == 0 and "text_to_image" in types

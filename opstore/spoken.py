@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, tzinfo
 
 from babel.dates import format_date, format_skeleton
 from babel.numbers import format_currency, format_decimal, format_percent
@@ -102,6 +102,14 @@ class Spoken:
     def cause(self, kind: str) -> str:
         """Return what a cause of failure is called."""
         return translations.error_kind_name(kind, self.say)
+
+
+def local(moment: datetime, zone: tzinfo) -> datetime:
+    """Return a moment in a zone; at the ends of the calendar, which an id can name and no zone goes beyond, as it is."""
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        return moment
 
 
 def decimals(low: float, high: float) -> int:

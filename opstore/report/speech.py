@@ -8,6 +8,7 @@ from datetime import UTC, datetime, tzinfo
 from babel.dates import format_datetime
 
 from opstore.analytics.voice import Voice
+from opstore.spoken import local
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Speech(Voice):
 
     def exact(self, moment: datetime) -> str:
         """Return a moment in the zone, to the minute, with the zone's name."""
-        return str(format_datetime(moment.astimezone(self.zone), "d MMM y HH:mm z", locale=self.language))
+        return str(format_datetime(local(moment, self.zone), "d MMM y HH:mm z", locale=self.language))
 
     def tick(self, moment: datetime, unit: str) -> str:
         """Return the beginning of an hour, day, week or month, short enough for an axis."""

@@ -57,5 +57,5 @@ def extent(service: Service, query: str, mark: str) -> tuple[Count, str]:
     from opstore.analytics.numbers import span
 
     found = service.analytics.behind(query, mark)
-    ends = [format_date(end.astimezone(words.zone()), "medium", locale=words.language()) for end in span(found) or ()]
+    ends = [format_date(words.local(end), "medium", locale=words.language()) for end in span(found) or ()]
     return Count(len(found), exact=True), " – ".join(dict.fromkeys(ends))

@@ -109,7 +109,7 @@ def _toast(session: acts.Acts) -> None:
 def _extent(service: Service, query: str) -> tuple[Count, str]:
     """Return how many operations are found, and from when to when they were made."""
     ends = [service.index.search(query, order=order, size=1).rows for order in ("oldest", "newest")]
-    told = [format_date(rows[0].moment.astimezone(words.zone()), "medium", locale=words.language()) for rows in ends if rows]
+    told = [format_date(words.local(rows[0].moment), "medium", locale=words.language()) for rows in ends if rows]
     return service.index.count(query), " – ".join(dict.fromkeys(told))
 
 
@@ -182,7 +182,7 @@ def trash(service: Service) -> None:
 def _trashed(operation_id: str, moment: datetime, sidecar: Mapping[str, Any] | None) -> dict[str, Any]:
     operation = Operation.of(sidecar or {"operationId": operation_id})
     shown = operation.output or next(iter(operation.inputs), None)
-    leaves = format_date((moment + KEPT).astimezone(words.zone()), "medium", locale=words.language())
+    leaves = format_date(words.local(moment + KEPT), "medium", locale=words.language())
     return {
         "id": operation_id,
         "type": operation.type,

@@ -20,6 +20,7 @@ from babel.numbers import get_decimal_symbol
 from opstore import translations
 from opstore.errors import OpstoreError, Said
 from opstore.spoken import Spoken
+from opstore.spoken import local as spoken_local
 from opstore.translations import LANGUAGES
 
 #: Stored sentences longer than this are a foreign program's: shown as they are.
@@ -158,9 +159,14 @@ def zone() -> tzinfo:
         return UTC
 
 
+def local(moment: datetime) -> datetime:
+    """Return a moment in the viewer's zone."""
+    return spoken_local(moment, zone())
+
+
 def exact(moment: datetime) -> str:
     """Return a moment in the viewer's zone, to the second."""
-    return format_datetime(moment.astimezone(zone()), "medium", locale=language())
+    return format_datetime(local(moment), "medium", locale=language())
 
 
 def ago(moment: datetime, now: datetime | None = None) -> str:

@@ -229,7 +229,7 @@ def test_what_fails_is_told_and_what_does_not_is_done(app: App) -> None:
     gone = "20240101000000_abc123de"
     session.do(app.service, act("rate", 5, ID, gone))
     assert judged(app.store)["rating"] == 5
-    assert session.outcome() == {"id": "1", "done": ["1"], "failed": [gone], "gone": [], "said": "", "ask": None}
+    assert session.outcome() == {"id": "1", "done": ["1"], "failed": [gone], "gone": [gone], "said": "", "ask": None}
     assert gone in session.failures()
     session.do(app.service, act("tag", {"add": ["x" * 500]}, name="2"))
     assert "a tag has 1 to" in session.failures()

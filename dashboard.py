@@ -14,7 +14,8 @@ import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
-from opstore.api import Api, middleware, send_at_once
+from opstore import serving
+from opstore.api import Api, brake_logs, guard_connections, middleware, send_at_once
 from opstore.app import Settings
 from opstore.ui import scripts, signin
 from opstore.ui.early import Early
@@ -27,11 +28,14 @@ from opstore.ui.warm import warm
 async def lifespan(_: Any) -> AsyncIterator[dict[str, Any]]:
     """Work on jobs from the start of the server to its end, whether or not anybody looks."""
     send_at_once()
+    origin = guard_connections()
+    brake_logs()
     warm()
     opened = running()
     await run_in_threadpool(opened.start)
     try:
-        yield {}
+        with serving.shown(opened.store.cache, origin):
+            yield {}
     finally:
         await run_in_threadpool(opened.stop)
 

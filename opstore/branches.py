@@ -134,7 +134,7 @@ class Branches:
         self._lineage = lineage
         self._jobs = jobs
         self._again = again
-        self._folder = Folder(store.root / "branches")
+        self._folder = Folder(store.root / "branches", private=True)
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None

@@ -240,9 +240,9 @@ class Curation:
             data = json.dumps(after, ensure_ascii=False, indent=2).encode() + b"\n"
             try:
                 if stored is None:
-                    self._folder.create("searches", [{SEARCHES: data}])
+                    self._folder.create("searches", [{SEARCHES: data}], private=True)
                 else:
-                    self._folder.replace("searches", SEARCHES, data, digest(stored))
+                    self._folder.replace("searches", SEARCHES, data, digest(stored), private=True)
                 return
             except (OperationBusy, OperationExists, FileMissing):
                 continue  # somebody else's change came between: ours goes on top of it

@@ -69,16 +69,21 @@ def digest(data: bytes) -> str:
 class Folder:
     """One flat folder of files; every name given to it has been checked by the name grammar before."""
 
-    def __init__(self, path: Path) -> None:
-        """Speak of the folder at `path`, which need not exist yet."""
+    def __init__(self, path: Path, *, private: bool = False) -> None:
+        """Speak of the folder at `path`, which need not exist yet.
+
+        A `private` one is made for this program's user alone (0700), and so is every file in it (0600); one that is there already
+        keeps the permissions that somebody gave it.
+        """
         self.path = path
+        self.private = private
 
     def make(self) -> None:
         """Create the folder and its parents durably; do nothing where it exists."""
         with storage_errors():
             missing = [path for path in (self.path, *self.path.parents) if not path.is_dir()]
             for path in reversed(missing):
-                path.mkdir(exist_ok=True)
+                path.mkdir(0o700 if self.private and path == self.path else 0o777, exist_ok=True)
                 with disk.opened(path.parent) as parent:
                     os.fsync(parent)
 
@@ -100,7 +105,7 @@ class Folder:
 
         A file that exists with the same bytes is accepted, so a repeat after a crash succeeds; other bytes raise
         OperationExists(`key`) and nothing changes, and so does any file of the names `rivals`. Only one caller at a time works
-        under one `key`, across processes. A `private` file can be read by this program's user only.
+        under one `key`, across processes. A `private` file, and any in a private folder, can be read by this program's user only.
         """
         with storage_errors(), disk.opened(self.path) as folder, disk.locked(folder, key):
             self._ready(folder, key, (*itertools.chain(*stages), *rivals))
@@ -111,7 +116,7 @@ class Folder:
             try:
                 for name, data in ((name, data) for stage in fresh for name, data in stage.items()):
                     temps[name] = temp = disk.temp_name(name)
-                    disk.write(folder, temp, data, private)
+                    disk.write(folder, temp, data, private or self.private)
                 for temp in temps.values():
                     disk.sync(folder, temp)
                 for stage in fresh:
@@ -134,7 +139,7 @@ class Folder:
                 raise OperationBusy(operation_id=key)
             temp = disk.temp_name(name)
             try:
-                disk.write(folder, temp, data, private)
+                disk.write(folder, temp, data, private or self.private)
                 disk.sync(folder, temp)
                 os.rename(temp, name, src_dir_fd=folder, dst_dir_fd=folder)
             except BaseException:
@@ -146,7 +151,7 @@ class Folder:
     def append(self, name: str, line: bytes) -> None:
         """Add a line to a log, in one write that no other's falls into; it outlives a kill, but waits for no disk."""
         with storage_errors(), disk.opened(self.path) as folder:
-            file = os.open(name, disk.APPEND, 0o644, dir_fd=folder)
+            file = os.open(name, disk.APPEND, 0o600 if self.private else 0o644, dir_fd=folder)
             try:
                 os.write(file, line)
             finally:

@@ -45,7 +45,7 @@ class Once:
     def __init__(self, store: Store, clock: Callable[[], datetime] = clocks.now) -> None:
         """Keep records in the data folder's `requests/`."""
         self._store = store
-        self._folder = Folder(store.root / "requests")
+        self._folder = Folder(store.root / "requests", private=True)
         self._trash = Folder(store.root / "trash")
         self._clock = clock
         self._swept = 0.0

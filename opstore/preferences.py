@@ -119,11 +119,11 @@ class PreferenceFile:
             try:
                 if found.damage is not None:
                     self._folder.keep(NAME, KEPT_AS)
-                    self._folder.replace("settings", NAME, data, None)
+                    self._folder.replace("settings", NAME, data, None, private=True)
                 elif found.data is None:
-                    self._folder.create("settings", [{NAME: data}])
+                    self._folder.create("settings", [{NAME: data}], private=True)
                 else:
-                    self._folder.replace("settings", NAME, data, digest(found.data))
+                    self._folder.replace("settings", NAME, data, digest(found.data), private=True)
                 return chosen
             except (OperationExists, OperationBusy, FileMissing):
                 continue  # another process changed another setting meanwhile: both changes count

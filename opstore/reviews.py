@@ -107,7 +107,7 @@ class Reviews:
         self._store = store
         self._index = index
         self._clock = clock
-        self._folder = Folder(store.root / "reviews")
+        self._folder = Folder(store.root / "reviews", private=True)
 
     # -- reviews ---------------------------------------------------------------------------------------------------------
 

@@ -64,6 +64,8 @@ __all__ = ["FOLDERS", "MAX_INPUTS", "MAX_INPUT_BYTES", "Store"]
 
 #: The folders of a data folder.
 FOLDERS = ("operations", "pending", "branches", "trash", "shares", "reviews", "cache")
+#: Those that are for this program's user alone: they hold passwords' hashes, votes under names, and copies of everything.
+PRIVATE_FOLDERS = ("pending", "branches", "requests", "shares", "reviews", "cache")
 # What follows the id in the name of every possible input: the grammar builds them once, not at every save.
 _INPUT_ENDINGS = tuple(
     input_name("00000000000000_00000000", number, extension)[23:]
@@ -86,7 +88,7 @@ class Store:
         self.root = _folder(root)
         #: The operations, loose or packed.
         self.operations = Library(self.root)
-        self.pending = Folder(self.root / "pending")
+        self.pending = Folder(self.root / "pending", private=True)
         self.cache = self.root / "cache"
         #: Called with the id of each operation written, after it is durable. A listener must not raise.
         self.listeners: list[Callable[[str], None]] = []
@@ -97,8 +99,10 @@ class Store:
 
     def initialize_storage(self) -> Path:
         """Create the data folder and the folders in it, durably; return the folder of the operations."""
+        # What is new is for this program's user alone: prompts and pictures are private until somebody says otherwise (chmod).
+        Folder(self.root, private=True).make()
         for name in FOLDERS:
-            Folder(self.root / name).make()
+            Folder(self.root / name, private=name in PRIVATE_FOLDERS).make()
         return self.operations.path
 
     def save_input_image(self, operation_id: str, data: bytes, index: int = 1) -> Path:

@@ -14,9 +14,13 @@ from urllib.parse import quote
 
 import pytest
 from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from opstore.api import Api, middleware
+from opstore.api.guard import Shaped
 from opstore.app import App, Settings
 from tests.samples import GIF, HOSTILE_IDS, HOSTILE_NAMES, ID, JPG, LATER, MP4, PNG, WEBP, plant
 
@@ -352,6 +356,78 @@ def test_a_fault_of_the_program_is_json_without_its_details(
     monkeypatch.setattr(type(app.store), "list_operations", lambda *_: 1 // 0)
     sentence = refused(client.get("/api/history"), 500)
     assert "ZeroDivision" not in sentence and "ZeroDivision" in caplog.text
+
+
+WRONG_NAMES = [
+    "/api/export?frmat=zip",
+    "/api/search?query=a",
+    "/api/history?limt=2",
+    "/api/health?x",
+    "/api/jobs?q=",
+    "/api/report?lang=fr",
+]
+
+
+@pytest.mark.parametrize("path", [*WRONG_NAMES, "/api/search?q=a&q=b", f"/api/files/{ID}_out.png?dwnload=1", "/api/events?x=1"])
+def test_a_parameter_that_an_address_does_not_have_is_refused(empty: TestClient, path: str) -> None:
+    """An export of everything, by a typing error in `ids`, is what nobody asked for."""
+    assert "parameter" in refused(empty.get(path), 400)
+
+
+def test_every_query_parameter_that_is_described_is_taken(empty: TestClient) -> None:
+    for path, methods in empty.get("/api/openapi.json").json()["paths"].items():
+        named = [one["name"] for one in methods.get("get", {}).get("parameters", ()) if one["in"] == "query"]
+        if named and "{" not in path:
+            answer = empty.get(path, params=dict.fromkeys(named, "\0"))
+            assert "There is no parameter" not in answer.text, path
+
+
+@pytest.mark.parametrize("path", ["/api/health", "/api/files/..%2f..%2fetc", "/api"])
+def test_what_stands_below_the_routes_refuses_in_the_same_form(empty: TestClient, path: str) -> None:
+    refused(empty.get(path, headers={"Host": "evil.example"}), 400)
+    assert empty.head("/api/health", headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_errors_of_the_server_around_the_routes_get_the_form_too() -> None:
+    async def odd(scope: Any, receive: Any, send: Any) -> None:
+        status = int(scope["path"].rpartition("/")[2])
+        await PlainTextResponse("Bad Request: <b>secret</b>", status)(scope, receive, send)
+
+    client = TestClient(Shaped(odd), base_url=HERE)
+    for status in (400, 404, 405, 413, 500, 503):
+        assert "secret" not in refused(client.get(f"/api/{status}"), status)
+        assert "secret" not in refused(client.get(f"/%2Fapi/{status}"), status)
+    assert client.get("/page/404").text == "Bad Request: <b>secret</b>" and client.get("/api/200").text.startswith("Bad")
+
+
+def test_a_socket_opens_to_our_own_pages_and_to_programs_only() -> None:
+    """Streamlit's own check lets every port of localhost in: another program's page would hold the whole app."""
+
+    async def accepting(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close"})
+
+    def opens(host: str = "127.0.0.1:8501", **headers: str) -> bool:
+        served = Starlette(routes=[Mount("/_stcore", accepting)], middleware=middleware(own="opstore.example.org"))
+        try:
+            with TestClient(served).websocket_connect("/_stcore/stream", headers={"host": host, **headers}):
+                return True
+        except WebSocketDisconnect as refusal:
+            assert refusal.code == 1008
+            return False
+
+    assert opens() and opens(origin=HERE) and opens("opstore.example.org", origin="https://opstore.example.org")
+    for origin in (
+        "http://127.0.0.1:9999",
+        "http://localhost:8501",
+        "https://evil.example",
+        "null",
+        "http://[",
+        "http://127.0.0.1",
+    ):
+        assert not opens(origin=origin), origin
+    assert not opens(origin=HERE, **{"sec-fetch-site": "same-site"})
 
 
 # -- who is let in -------------------------------------------------------------------------------------------------------

@@ -278,6 +278,54 @@ def test_events_tell_what_happens_and_what_was_missed(app: App) -> None:
 
 
 @pytest.mark.usefixtures("quick")
+def test_who_comes_back_is_told_of_what_began_and_ended_meanwhile(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of what nobody saw under way, and by a process that was started since."""
+    save(app)
+    app.index.update()
+
+    async def made(prompt: str) -> str:
+        operation_id = await asyncio.to_thread(app.service.create, NewOperation("text_to_image", prompt))
+        while app.service.job(operation_id):
+            await asyncio.sleep(0.02)
+        await asyncio.to_thread(app.index.update)
+        return operation_id
+
+    async def come_back(routes: Starlette, last: str, wanted: str) -> list[tuple[str, str]]:
+        back = Listener(routes, last)
+        for _ in range(400):
+            told = [(name, data["operationId"]) for _, name, data in back.events if name in ("job", "ended")]
+            if ("ended", wanted) in told:
+                break
+            await asyncio.sleep(0.025)
+        await back.hang_up()
+        return told
+
+    async def listen() -> None:
+        routes = served(app)
+        first = Listener(routes)
+        last = (await first.until("jobs"))[0]
+        await first.hang_up()
+        await asyncio.to_thread(app.start)
+        seen = await made("a red circle")
+        told = await come_back(routes, last, seen)
+        assert told.count(("ended", seen)) == 1 and ("job", seen) in told and not any(other == ID for _, other in told)
+
+        monkeypatch.setattr(events, "STAY_SECONDS", 0.0)  # from here on nobody looks while nobody listens
+        again = Listener(routes)
+        last = (await again.until("jobs"))[0]
+        await again.hang_up()
+        unseen = await made("a blue circle")
+        assert ("ended", unseen) in await come_back(routes, last, unseen)
+        told = await come_back(served(app), last, unseen)
+        assert ("ended", unseen) in told and ("ended", seen) not in told and not any(other == ID for _, other in told)
+
+    try:
+        run(listen())
+    finally:
+        app.stop()
+
+
+@pytest.mark.usefixtures("quick")
 def test_listeners_are_few_and_hold_no_thread(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "MAX_LISTENERS", 3)
 
@@ -310,6 +358,7 @@ def test_nothing_is_looked_at_while_nobody_listens(app: App, monkeypatch: pytest
         return real(self)
 
     monkeypatch.setattr(type(app.service), "jobs", counted)
+    monkeypatch.setattr(events, "STAY_SECONDS", 0.0)  # for who may come back; then no more
 
     async def listen() -> None:
         routes = served(app)
@@ -320,6 +369,7 @@ def test_nothing_is_looked_at_while_nobody_listens(app: App, monkeypatch: pytest
         assert 3 <= len(looks) <= 14, "one look for all of them"
         for listener in several:
             await listener.hang_up()
+        await asyncio.sleep(0.1)
         looks.clear()
         await asyncio.sleep(0.3)
         assert not looks

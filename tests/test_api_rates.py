@@ -68,8 +68,10 @@ def test_each_caller_has_a_count_of_its_own(app: App) -> None:
     refused(at("10.0.0.7").get("/api/health", headers=bearer), 429)
 
 
-def test_who_guesses_at_the_token_is_not_heard_any_more(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_guesses_at_the_token_is_slowed_and_its_holder_is_not(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever locks an address out after wrong tokens lets anybody lock the holder out, behind a proxy above all."""
     clock = Clock(monkeypatch)
+    monkeypatch.setattr(rates, "SLOW_SECONDS", 0.2)
     at = callers(app)
 
     def ask(token: str, address: str = "10.0.0.5") -> Any:
@@ -80,12 +82,25 @@ def test_who_guesses_at_the_token_is_not_heard_any_more(app: App, monkeypatch: p
     assert answer.headers["www-authenticate"] == "Bearer"
     for number in range(9):
         refused(ask(f"wrong{number}"), 401)
-    answer = ask("right")
+    began = time.monotonic()
+    answer = ask("wrong again")
     refused(answer, 429)
-    assert 1 <= int(answer.headers["retry-after"]) <= 60
-    assert ask("right", "10.0.0.6").status_code == 200, "others are"
-    clock.now += 61
+    assert time.monotonic() - began >= 0.2 and 1 <= int(answer.headers["retry-after"]) <= 60
     assert ask("right").status_code == 200
+    clock.now += 61
+    refused(ask("wrong"), 401)
+
+
+def test_a_guesser_with_an_address_for_every_guess_is_slowed_too(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`X-Forwarded-For` is where a server behind a proxy has an address from, and anybody can write one."""
+    monkeypatch.setattr(rates, "SLOW_SECONDS", 0.0)
+    at = callers(app)
+    answers = [
+        at(f"10.0.{number}.1").get("/api/health", headers={"Authorization": f"Bearer w{number}"}).status_code
+        for number in range(70)
+    ]
+    assert answers.count(401) == 60 and answers[60:] == [429] * 10
+    assert at("10.0.0.1").get("/api/health", headers={"Authorization": "Bearer right"}).status_code == 200
 
 
 def test_a_network_of_ipv6_is_one_caller() -> None:

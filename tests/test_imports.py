@@ -20,7 +20,10 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "heif", "clocks"),
     ("operation", "job", "names", "media", "disk", "files", "translations", "roles"),
-    ("fetch", "likeness", "saving", "xmp", "packs", "store", "verify", "preferences", "people", "leaps", "signouts", "spoken"),
+    (
+        *("fetch", "likeness", "saving", "xmp", "packs", "store", "verify", "preferences", "people", "leaps", "serving"),
+        *("signouts", "spoken"),
+    ),
     ("index", "providers", "workflows", "thumbnails", "trash", "comparing", "provenance"),
     ("jobs", "lineage", "analytics", "smart"),
     ("budget", "curation", "drafts", "once", "branches", "reviews", "exports", "report", "shares"),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -136,6 +137,19 @@ def test_no_http_answer_is_given_past_the_table(app: App) -> None:
             assert 400 <= status < 500, f"{method} {path} answers {status} to somebody without a role"
             seen += status == 403
     assert seen >= 8, "they were refused for that, and not all for something else"
+
+
+def test_an_analyst_gets_the_report_with_its_pictures(app: App) -> None:
+    app.index.update()
+
+    def ask(role: str, **asked: str) -> Any:
+        served = Starlette(routes=Api(lambda: app, lambda request: EACH[role]).routes())
+        return TestClient(served, raise_server_exceptions=False).get("/api/report", params=asked)
+
+    answer = ask("analyst", language="fr")
+    assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/html")
+    assert '<html lang="fr">' in answer.text and "data:image/jpeg;base64," in answer.text
+    assert ask("reviewer").status_code == 403
 
 
 def test_the_app_answers_at_the_name_where_people_sign_in_and_at_no_other(app: App) -> None:

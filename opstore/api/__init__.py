@@ -16,6 +16,7 @@ from starlette.routing import Route
 from opstore.api.act import Changing
 from opstore.api.body import Bodies
 from opstore.api.compare import Compare
+from opstore.api.connections import brake_logs, guard_connections
 from opstore.api.events import Events
 from opstore.api.export import Exporting
 from opstore.api.guard import READING, Guard, Identify, NotAdmitted, SecurityHeaders, error_answer, middleware, no_sign_in
@@ -73,10 +74,12 @@ def _methods(calls: Sequence[Call]) -> tuple[str, ...]:
 
 
 def _by_method(calls: Sequence[Call]) -> Answer:
-    answers: dict[str, Answer] = {call.method: call.answer for call in calls}
+    by_method = {call.method: call for call in calls}
 
     def answer(request: Request) -> Response | Awaitable[Response]:
-        return answers["GET" if request.method == "HEAD" else request.method](request)
+        call = by_method["GET" if request.method == "HEAD" else request.method]  # type: ignore[index] # the guard knows no other
+        call.check_query(request)
+        return call.answer(request)
 
     return answer
 
@@ -85,4 +88,4 @@ def _nothing(request: Request) -> Response:
     return error_answer("There is nothing at this address.", 404)
 
 
-__all__ = ["Api", "NotAdmitted", "SecurityHeaders", "middleware", "send_at_once"]
+__all__ = ["Api", "NotAdmitted", "SecurityHeaders", "brake_logs", "guard_connections", "middleware", "send_at_once"]

@@ -1,18 +1,23 @@
 """What happens, as server-sent events: one look at the folder and the index for all listeners, none while nobody listens.
 
-A listener that comes back with `Last-Event-ID` gets what it missed, or, where that is not known any more, everything that is
-under way. A listener holds no thread; there are only so many; one that reads too slowly is let go and may come back.
+A listener that comes back with `Last-Event-ID` gets what it missed: for some time the folder is looked at for whoever has gone.
+Where that is not known any more, also after a restart, it is told everything that is under way, and how all that ended meanwhile
+did. A listener holds no thread; there are only so many; one that reads too slowly is let go and may come back.
 
-`job` tells of one under way, `ended` how one that was told of ended, `changed` which operations of the library are others than
-before, also those that came and went between two looks, in whatever process (null: so many that everything is to be asked anew).
+`job` tells of one under way, `ended` how one ended, also one that came and went between two looks, `changed` which operations of
+the library are others than before, in whatever process (null: so many that everything is to be asked anew).
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import re
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -24,6 +29,7 @@ from starlette.responses import Response
 from opstore.api.shapes import job_record
 from opstore.api.table import TEXT, Call, Parameter, Told
 from opstore.errors import OpstoreError
+from opstore.operation import parse_time
 
 if TYPE_CHECKING:
     from opstore.app import Acting
@@ -34,6 +40,10 @@ LOOK_SECONDS = 0.5
 MAX_LISTENERS = 100
 #: Events that are kept for those who come back: minutes of a busy runner.
 KEPT = 1_000
+#: How long the folder is looked at after the last listener has gone: a page is back after seconds, a laptop after minutes.
+STAY_SECONDS = 300.0
+#: Operations that are looked at for whether they have ended since: more come at once only by an import.
+MOST_ENDED = 200
 #: A comment on a silent line, so that proxies keep it open, and a dead one is noticed; and how long one piece may take.
 PING_SECONDS, SEND_SECONDS = 15, 30
 
@@ -53,6 +63,10 @@ class Events:
         self._cursor: str | None = None
         self._looked = 0.0
         self._looking = False
+        #: When the folder was last looked at, by the clock of the sidecars; and what was told to have ended.
+        self._read_at = datetime.now(UTC)
+        self._ended: deque[str] = deque(maxlen=KEPT)
+        self._staying: asyncio.Task[None] | None = None
 
     def calls(self) -> tuple[Call, ...]:
         """Return the route."""
@@ -78,6 +92,8 @@ class Events:
             if seen is None:
                 seen = self._number
                 yield self._event(seen, "jobs", json.dumps(list(self._known.values())))
+                for ended in await run_in_threadpool(self._ended_since, last):
+                    yield self._event(seen, "ended", json.dumps(ended))
             while True:
                 for number, name, data in [kept for kept in self._kept if kept[0] > seen]:
                     yield self._event(number, name, data)
@@ -88,16 +104,25 @@ class Events:
                 await self._look()
         finally:
             self._listeners -= 1
+            if not self._listeners and (self._staying is None or self._staying.done()):
+                self._staying = asyncio.create_task(self._stay())
+
+    async def _stay(self) -> None:
+        """Go on looking for who may come back."""
+        end = anyio.current_time() + STAY_SECONDS
+        while not self._listeners and anyio.current_time() < end:
+            await anyio.sleep(LOOK_SECONDS)
+            await self._look()
 
     def _event(self, number: int, name: str, data: str) -> ServerSentEvent:
-        return ServerSentEvent(data, event=name, id=f"{self._origin}-{number}", retry=2_000, sep="\n")
+        now = int(self._read_at.timestamp() * 1000)
+        return ServerSentEvent(data, event=name, id=f"{self._origin}-{number}-{now}", retry=2_000, sep="\n")
 
     def _seen(self, last: str) -> int | None:
         """Return the number of the last event that a listener has seen, None where what followed is not known any more."""
-        origin, _, text = last.partition("-")
-        if origin != self._origin or not (text.isascii() and text.isdigit() and len(text) < 16):
+        origin, number, _time = _parts(last)
+        if origin != self._origin:
             return None
-        number = int(text)
         oldest = self._kept[0][0] if self._kept else self._number + 1
         return number if oldest - 1 <= number <= self._number else None
 
@@ -115,9 +140,29 @@ class Events:
             self._kept.append((self._number, name, json.dumps(record)))
         self._known = found
 
+    def _ended_since(self, last: str) -> list[dict[str, Any]]:
+        """Return how operations ended after an event of which this process knows nothing any more."""
+        since = _parts(last)[2]
+        if not since:
+            return []
+        newest = [row.id for row in self._app().service.index.search(size=MOST_ENDED).rows]
+        return self._endings(newest, datetime.fromtimestamp(since / 1000, UTC))
+
+    def _endings(self, ids: Sequence[str], since: datetime) -> list[dict[str, Any]]:
+        """Return how those of some operations ended that have ended after a time."""
+        found = []
+        for operation_id in ids[:MOST_ENDED]:
+            with contextlib.suppress(OpstoreError):  # trashed at once, or damaged
+                operation = self._app().service.operation(operation_id)
+                ended = parse_time(operation.sidecar.get("completedAt"))
+                if ended and ended >= since:
+                    found.append(_told_ended(operation_id, operation.status))
+        return found
+
     def _read(self) -> tuple[dict[str, dict[str, Any]], list[tuple[str, dict[str, Any]]]]:
         """Return what is under way by id, and what has happened since the last look."""
         service = self._app().service
+        now = datetime.now(UTC)
         found = {job.id: job_record(job) for job in service.jobs()}
         happened = [("job", record) for key, record in found.items() if _differs(self._known.get(key), record)]
         for operation_id in self._known.keys() - found.keys():
@@ -125,13 +170,36 @@ class Events:
                 status = service.operation(operation_id).status
             except OpstoreError:  # trashed at once, or damaged
                 status = "gone"
-            told = {"operationId": operation_id, "status": status, "location": f"/api/history/{operation_id}"}
-            happened.append(("ended", told))
+            happened.append(("ended", _told_ended(operation_id, status)))
         changes = service.index.changes_since(self._cursor)
+        if self._cursor is None:  # what is there already ended before anybody listened, whatever is changed of it later
+            self._ended.extend(row.id for row in service.index.search(size=MOST_ENDED).rows)
         if self._cursor is not None and changes.ids != ():
+            fresh = [
+                name for name in changes.ids or () if name not in self._ended and name not in found and name not in self._known
+            ]
+            happened += [("ended", ended) for ended in self._endings(fresh, self._read_at - _CLOSE)]
             happened.append(("changed", {"operationIds": None if changes.ids is None else list(changes.ids)}))
-        self._cursor = changes.cursor
+        self._ended.extend(record["operationId"] for name, record in happened if name == "ended")
+        self._cursor, self._read_at = changes.cursor, now
         return found, happened
+
+
+#: An operation may have ended this long before a look that found it: the index follows the folder a moment later.
+_CLOSE = timedelta(seconds=10)
+
+
+def _told_ended(operation_id: str, status: str) -> dict[str, Any]:
+    return {"operationId": operation_id, "status": status, "location": f"/api/history/{operation_id}"}
+
+
+def _parts(event_id: str) -> tuple[str, int, int]:
+    """Return an event's process, its number and its time; empty and zero where it is no id of ours."""
+    found = _ID.fullmatch(event_id)
+    return (found[1], int(found[2]), int(found[3])) if found else ("", 0, 0)
+
+
+_ID = re.compile(r"([0-9a-f]{8})-([0-9]{1,15})-([0-9]{1,14})", re.ASCII)
 
 
 def _differs(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> bool:

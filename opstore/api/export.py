@@ -110,7 +110,7 @@ class Exporting:
             until=_day(asked, "until"),
             now=now,
             votes=app.service.reviews.rows(),
-            picture=None if flag(request, "plain") else pictures(app.service.store),
+            picture=None if flag(request, "plain") else pictures(app.service.store, app.service.thumbnails),
         )
         # To save, not to show: nothing of /api may run as a page, and the report brings its own policy along.
         headers = {

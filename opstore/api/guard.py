@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
@@ -20,7 +21,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from opstore.api.rates import Rates, caller_at, caller_with
+from opstore.api import rates
+from opstore.api.rates import Rates, TooManyWrong, caller_at, caller_with
 from opstore.api.table import Answer
 from opstore.errors import ForeignOrigin, InvalidQuery, InvalidRequest, OpstoreError, said, shown
 from opstore.roles import LOCAL, PROGRAM, Person
@@ -85,6 +87,8 @@ class Guard:
                 found = await run_in_threadpool(answer, request)  # of an async answer this is only its beginning
                 response = await found if isinstance(found, Awaitable) else found
             except OpstoreError as error:
+                if isinstance(error, TooManyWrong):
+                    await anyio.sleep(rates.SLOW_SECONDS)
                 response = (telling or _in_json)(request, error)
             except Exception:  # a fault of the program itself: the caller gets an answer all the same, the log the details
                 log.exception("%s %s", request.method, ascii(_told_path(request.url.path)))
@@ -101,7 +105,6 @@ class Guard:
         token, address = settings.api_token, request.client.host if request.client else ""
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         if token and scheme.lower() == "bearer":
-            self._rates.check_tries(address)
             # Header bytes are read as Latin-1: encoded back they are what was sent, a token in UTF-8 too.
             if secrets.compare_digest(given.strip().encode("latin-1"), token.encode()):
                 self._rates.count(settings.api_rate, caller_with(token))
@@ -117,15 +120,23 @@ class Guard:
 
 
 def _check_origin(request: Request) -> None:
-    """Refuse what another site's page sends: a form posts to any address without asking, with this machine's standing here.
+    """Refuse what another site's page sends: a form posts to any address without asking, with this machine's standing here."""
+    if not _is_own(request.headers):
+        raise ForeignOrigin
+
+
+def _is_own(headers: Headers) -> bool:
+    """Say whether no other page sent this, one of another port included.
 
     Browsers say where a request comes from, and no page can make them lie; programs say nothing.
     """
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise ForeignOrigin
-    origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower():
-        raise ForeignOrigin
+    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return False
+    origin = headers.get("origin")
+    try:
+        return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+    except ValueError:
+        return False
 
 
 class _Endpoint:
@@ -203,7 +214,7 @@ class SecurityHeaders:
             (b"x-frame-options", b"SAMEORIGIN"),
             (b"referrer-policy", b"same-origin"),
         ]
-        if scope["path"].startswith("/api/"):
+        if _is_api(scope):
             extra.append((b"content-security-policy", b"default-src 'none'; sandbox"))
             extra.append((b"cross-origin-resource-policy", b"same-origin"))  # no other site may show, or guess at, what is here
 
@@ -213,6 +224,45 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, complete)
+
+
+class Shaped:
+    """Gives the errors of what stands below our routes (a wrong `Host`, an address that is none) the one form of all errors."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap `app`."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; put the form around an error of /api that comes back without it."""
+        if scope["type"] != "http" or not _is_api(scope):
+            await self._app(scope, receive, send)
+            return
+        refusal: Response | None = None
+
+        async def told(message: Message) -> None:
+            nonlocal refusal
+            if message["type"] == "http.response.start" and message["status"] >= 400:
+                kind = Headers(raw=message["headers"]).get("content-type", "")
+                if not kind.startswith("application/json"):
+                    refusal = error_answer(_BELOW if message["status"] < 500 else FAULT, message["status"])
+            if refusal is None:
+                await send(message)
+
+        await self._app(scope, receive, told)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+
+
+def _is_api(scope: Scope) -> bool:
+    """Say whether a request is for /api, also one that writes it in an odd way."""
+    path: str = "/" + scope["path"].replace("\\", "/").lstrip("/")
+    return path == "/api" or path.startswith("/api/")
+
+
+_BELOW = "This server does not answer to this address, or not under this name (Host)."
+#: RFC 6455, 7.4.1.
+_POLICY_VIOLATION = 1008
 
 
 class Published:
@@ -229,7 +279,10 @@ class Published:
         self._host = host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on if its name may ask for that path."""
+        """Pass a request on if its name may ask for that path; a socket, which changes things, only to the app's own pages."""
+        if scope["type"] == "websocket" and not _is_own(Headers(scope=scope)):
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})  # before it was accepted: 403
+            return
         shared = scope["type"] == "http" and scope["path"].startswith(f"{SHARED}/")
         if self._host and shared and Headers(scope=scope).get("host", "").lower() == self._host:
             await self._app(scope, receive, send)
@@ -266,6 +319,7 @@ def middleware(share_url: str | None = None, own: str | None = None, identify: I
     has.
     """
     return [
+        Middleware(Shaped),
         Middleware(Published, host=share_url.partition("://")[2].lower() if share_url else None, own=own),
         Middleware(SecurityHeaders),
         Middleware(Private, identify=identify),

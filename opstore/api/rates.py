@@ -1,4 +1,4 @@
-"""How often a caller may ask: a moving minute for everything, and a much smaller number of wrong tokens.
+"""How often a caller may ask: a moving minute for everything, and a much smaller number of wrong tokens, from all together.
 
 A caller is an address (of IPv6 its network of 64 bits, which one customer has to himself), or the token that it holds. Counted in
 this process only: a restart forgives.
@@ -18,8 +18,11 @@ from limits.strategies import MovingWindowRateLimiter
 
 from opstore.errors import OpstoreError
 
-#: Wrong tokens that an address may send; then none of its requests with a token is looked at, right or wrong, or it could go on.
-WRONG = parse("10/minute")
+#: Wrong tokens that are told so at once, from one address and from all together: what names an address (`X-Forwarded-For`, where
+#: a proxy passes it on) can be made up at will.
+WRONG, ALL_WRONG = parse("10/minute"), parse("60/minute")
+#: Beyond that a wrong one waits for its answer. The right one never does: whoever guesses must not lock its holder out.
+SLOW_SECONDS = 2.0
 
 
 class Rates:
@@ -34,22 +37,19 @@ class Rates:
         if rate:
             self._hit(_parsed(rate), caller)
 
-    def check_tries(self, address: str) -> None:
-        """Raise TooManyRequests where an address has sent too many wrong tokens."""
-        if not self._window.test(WRONG, "wrong", caller_at(address)):
-            raise self._too_many(WRONG, "wrong", caller_at(address))
-
     def wrong(self, address: str) -> None:
-        """Count a wrong token."""
-        self._window.hit(WRONG, "wrong", caller_at(address))
+        """Count a wrong token; raise TooManyWrong where there were too many."""
+        for rate, who in ((WRONG, caller_at(address)), (ALL_WRONG, "everybody")):
+            if not self._window.hit(rate, "wrong", who):
+                raise TooManyWrong(seconds=self._seconds(rate, "wrong", who))
 
     def _hit(self, rate: RateLimitItem, caller: str) -> None:
         if not self._window.hit(rate, "all", caller):
-            raise self._too_many(rate, "all", caller)
+            raise TooManyRequests(seconds=self._seconds(rate, "all", caller))
 
-    def _too_many(self, rate: RateLimitItem, *caller: str) -> TooManyRequests:
-        until = self._window.get_window_stats(rate, *caller).reset_time
-        return TooManyRequests(seconds=max(1, math.ceil(until - time.time())))
+    def _seconds(self, rate: RateLimitItem, *caller: str) -> int:
+        """Return how long it takes until a caller may go on."""
+        return max(1, math.ceil(self._window.get_window_stats(rate, *caller).reset_time - time.time()))
 
 
 @functools.cache
@@ -77,3 +77,7 @@ class TooManyRequests(OpstoreError):
     """Too many requests. Wait {seconds} seconds, then go on."""
 
     status = 429
+
+
+class TooManyWrong(TooManyRequests):
+    """Too many wrong tokens. Wait {seconds} seconds; the right one is taken at any time."""

@@ -14,12 +14,20 @@ import socket
 
 def send_at_once() -> int:
     """Turn Nagle's rule off for what the listening TCP sockets of this process accept from now on; return how many they are."""
-    found = 0
+    found = listening()
+    for item in found:
+        with contextlib.suppress(OSError):
+            item.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return len(found)
+
+
+def listening() -> list[socket.socket]:
+    """Return the listening TCP sockets of this process."""
+    found = []
     for item in gc.get_objects():
         with contextlib.suppress(OSError, ReferenceError):
             if type(item) is socket.socket and _listens(item):
-                item.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                found += 1
+                found.append(item)
     return found
 
 

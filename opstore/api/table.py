@@ -12,7 +12,7 @@ from typing import Any, Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
-from opstore.errors import InvalidRequest, said
+from opstore.errors import InvalidRequest, said, shown
 
 #: A plain function runs in a thread; one that waits (for a body, for an end) is awaited and holds no thread meanwhile.
 Answer = Callable[[Request], Response | Awaitable[Response]]
@@ -73,6 +73,28 @@ class Call:
     body: Body | None = None
     #: Error statuses beyond those that every call has.
     errors: tuple[int, ...] = ()
+
+    def check_query(self, request: Request) -> None:
+        """Raise UnknownParameter for one that this call has not: a typing error must not mean something else."""
+        known = [parameter.name for parameter in self.parameters if parameter.place == "query"]
+        given = [name for name, _value in request.query_params.multi_items()]
+        for name in given:
+            if name not in known:
+                raise UnknownParameter(name=shown(name), known=", ".join(known) or "-")
+            if given.count(name) > 1:
+                raise RepeatedParameter(name=name)
+
+
+class UnknownParameter(InvalidRequest):
+    """There is no parameter {name} at this address. It takes: {known}"""
+
+    status = 400
+
+
+class RepeatedParameter(InvalidRequest):
+    """The parameter {name} is given twice."""
+
+    status = 400
 
 
 def flag(request: Request, name: str) -> bool:

@@ -34,11 +34,11 @@ from opstore.job import Job
 from opstore.jobs import ending
 from opstore.names import parse_name, sidecar_name
 from opstore.operation import Operation, decode
-from opstore.store import Store
+from opstore.store import PRIVATE_FOLDERS, Store
 
 _CHUNK = 200
-#: What only this program's user may read: the keys that sign share links.
-_PRIVATE = ("share-keys.json",)
+#: Files beside the folders that only this program's user may read.
+_PRIVATE = ("share-keys.json", "settings.json", "signed-out.json", "searches.json")
 _UNSENT = said(
     "It was under way when the backup was taken. Whether it was sent since, and is paid for, is not known: "
     "look at the provider's own list before you run it again."
@@ -244,7 +244,7 @@ class Restore:
 
     def _file(self, path: str, sha256: str) -> None:
         above, _, name = path.rpartition("/")
-        folder = Folder(self._store.root / above)
+        folder = Folder(self._store.root / above, private=above in PRIVATE_FOLDERS)
         if self._is_there(folder, name, sha256, path):
             return
         contents = self._contents({name: path}, Snapshot("", {path: sha256}))

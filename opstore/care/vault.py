@@ -94,8 +94,8 @@ class LocalVault:
     def __init__(self, path: Path) -> None:
         """Speak of the folder at `path`; nothing is made before `open`."""
         self.path = path
-        self.objects = Folder(path / "objects")
-        self.lists = Folder(path / "snapshots")
+        self.objects = Folder(path / "objects", private=True)
+        self.lists = Folder(path / "snapshots", private=True)
 
     @contextmanager
     def open(self) -> Iterator[None]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from opstore.cli.common import print_json, printable, settings_of, store_of, verb
 from opstore.errors import InvalidInput, said
 from opstore.operation import timestamp
+from opstore.serving import origin_of
 
 if TYPE_CHECKING:
     from opstore.shares import Listed, Scope, Share, Shares
@@ -225,4 +226,5 @@ def _bundle(options: argparse.Namespace) -> int:
 
 def _address(options: argparse.Namespace, shares: Shares, share: Share) -> str:
     settings = settings_of(options)
-    return shares.address(share, settings.share_url or f"http://127.0.0.1:{settings.port}")
+    here = origin_of(store_of(options).cache) or f"http://127.0.0.1:{settings.port}"
+    return shares.address(share, settings.share_url or here)

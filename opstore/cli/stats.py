@@ -53,6 +53,7 @@ def _usage(options: argparse.Namespace) -> Usage:
     from opstore.index.language import parse
     from opstore.report import pictures, usage
     from opstore.reviews import Reviews
+    from opstore.thumbnails import Thumbnails
 
     query = " ".join(options.query)
     parse(query)  # a mistake is told at once, not after a first look at a million files
@@ -66,7 +67,7 @@ def _usage(options: argparse.Namespace) -> Usage:
         until=options.until,
         now=datetime.now(UTC),
         votes=Reviews(index.store, index).rows(),
-        picture=pictures(index.store) if options.report and not options.no_pictures else None,
+        picture=pictures(index.store, Thumbnails(index.store)) if options.report and not options.no_pictures else None,
     )
     analytics.save()
     return found

@@ -82,9 +82,8 @@ def usage(
     )
 
 
-def pictures(store: Store) -> Callable[[str], bytes | None]:
+def pictures(store: Store, thumbnails: Thumbnails) -> Callable[[str], bytes | None]:
     """Return what finds the small picture of an operation's result; what is in the trash, or cannot be read, has none."""
-    thumbnails = Thumbnails(store)
 
     def small(operation_id: str) -> bytes | None:
         with contextlib.suppress(OpstoreError):

@@ -76,7 +76,7 @@ class Shares:
         A link that has ended stays so where the clock is set back: it ends by the latest time that was ever believed.
         """
         self._store = store
-        self._folder = Folder(store.root / "shares")
+        self._folder = Folder(store.root / "shares", private=True)
         self._keys = Keys(Folder(store.root))
         self._log = Log(self._folder)
         self._thumbnails = thumbnails

@@ -129,7 +129,7 @@ THREATS: Mapping[str, tuple[str, ...]] = {
         "test_api.py::test_a_name_that_somebody_pointed_here_is_refused",
         "test_api.py::test_elsewhere_there_is_no_way_in_without_one",
         "test_api_make.py::test_a_page_of_another_site_changes_nothing",
-        "test_api_rates.py::test_who_guesses_at_the_token_is_not_heard_any_more",
+        "test_api_rates.py::test_who_guesses_at_the_token_is_slowed_and_its_holder_is_not",
         "test_api_rates.py::test_a_caller_is_told_to_wait_and_may_go_on_afterwards",
         "test_api_act.py::test_listeners_are_few_and_hold_no_thread",
     ),

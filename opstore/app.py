@@ -143,9 +143,8 @@ def care_of(settings: Settings, store: Store) -> Care:
 def shares_of(store: Store) -> Shares:
     """Return the share links of a store, for a process that does nothing else with it."""
     from opstore.shares import Shares
-    from opstore.thumbnails import Thumbnails
 
-    return Shares(store, Thumbnails(store))
+    return Shares(store)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +224,7 @@ class App:
             ),
             comparisons=Comparisons(self.store),
             exports=Exports(self.store, self.index, self.thumbnails),
-            shares=Shares(self.store, self.thumbnails),
+            shares=Shares(self.store),
             lineage=lineage,
             reviews=Reviews(self.store, self.index),
             once=Once(self.store),

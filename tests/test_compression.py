@@ -109,7 +109,7 @@ def answers(store: Store, place: Path) -> dict[str, object]:
     index = Index(store)
     index.catch_up()
     ids = [row.id for row in index.search("", size=500).rows]
-    shares, thumbnails = Shares(store, Thumbnails(store)), Thumbnails(store)
+    shares, thumbnails = Shares(store), Thumbnails(store)
     found: dict[str, object] = {
         "list": store.list_operations(COUNT),
         "names": sorted(name for name in store.operations.names() if not name.startswith(".")),

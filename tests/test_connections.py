@@ -159,7 +159,7 @@ def test_what_is_private_is_for_this_user_alone_and_folders_that_are_there_stay_
     app.store.save(ID, {"operationType": "text_to_image"}, outputs=[PNG])
     app.service.change_preferences(parallel=2)
     app.service.curation.save_search("sea", "tag:sea")
-    shares = Shares(app.store, app.thumbnails, cost=CHEAP)
+    shares = Shares(app.store, cost=CHEAP)
     shares.visited(shares.create(Scope("operation", (ID,)), password="correct horse"))
     found = modes(tmp_path / "data")
     for name in (".", "shares", "pending", "reviews", "branches", "cache"):

@@ -55,7 +55,7 @@ def clock() -> Clock:
 
 def opened_app(root: Path, clock: Clock) -> App:
     app = filled(root)
-    app.service.shares = Shares(app.store, app.thumbnails, cost=CHEAP, clock=clock)
+    app.service.shares = Shares(app.store, cost=CHEAP, clock=clock)
     return app
 
 
@@ -117,7 +117,7 @@ def revoked_elsewhere(app: App, client: TestClient, clock: Clock) -> str:
     """Another process takes it back: it has the folder in common with this one, and nothing else."""
     share, token = made(app)
     assert client.get(f"/s/{token}").status_code == 200
-    Shares(type(app.store)(app.store.root), app.thumbnails).revoke(share.id)
+    Shares(type(app.store)(app.store.root)).revoke(share.id)
     return token
 
 
@@ -391,7 +391,7 @@ def test_passwords_are_tried_slowly_and_the_visitor_who_is_in_stays_in(app: App,
 
 def test_another_process_slows_down_as_well(app: App, client: TestClient, clock: Clock, tmp_path: Path) -> None:
     token = made(app, password=PASSWORD)[1]
-    other = Shares(type(app.store)(app.store.root), app.thumbnails, clock=clock)
+    other = Shares(type(app.store)(app.store.root), clock=clock)
     for number in range(FREE):
         with pytest.raises(OpstoreError, match="not the password"):
             (other if number % 2 else app.service.shares).enter(token, "wrong")

@@ -15,14 +15,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from opstore import Store
 from opstore.app import App, Settings
 from opstore.errors import InvalidInput, InvalidSetting, OpstoreError, ShareNotFound, ShareRevoked
+from opstore.provenance import TRAINED, declared
 from opstore.shares import Scope, Shares, Shown, bundle, record
 from opstore.shares.keys import NAME, Keys
 from opstore.thumbnails import Thumbnails
+from tests.media_samples import encoded
 from tests.samples import ID, LATER, PNG
 from tests.share_samples import CHEAP, NEGATIVE, ORIGIN, SECRET, THIRD, TOLD, filled
 from tests.test_share_clean import parameters_of
@@ -34,7 +38,7 @@ ALL = Scope("selection", (ID, LATER, THIRD), HIDDEN)
 @pytest.fixture
 def app(tmp_path: Path) -> App:
     app = filled(tmp_path)
-    app.service.shares = Shares(app.store, app.thumbnails, cost=CHEAP)
+    app.service.shares = Shares(app.store, cost=CHEAP)
     return app
 
 
@@ -50,7 +54,7 @@ def test_a_record_comes_back_as_it_was_made(app: App, shares: Shares) -> None:
     made = shares.create(
         Scope("comparison", (LATER, ID), Shown(prompt=False), "Été"), lasts=timedelta(days=3), password="sésame ouvre"
     )
-    again = Shares(Store(app.store.root), app.thumbnails)
+    again = Shares(Store(app.store.root))
     assert [item.share for item in again.all()] == [made]
     assert made.expires and abs((made.expires - made.created) - timedelta(days=3)) < timedelta(seconds=1)
     stored = (app.store.root / "shares" / f"{made.id}.json").read_text()
@@ -233,6 +237,28 @@ def test_what_is_withheld_is_in_no_byte_of_a_bundle(shares: Shares, tmp_path: Pa
     if path.is_file():
         assert not [word for word in TOLD if word in path.read_bytes()]
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == [], "nothing half made stays"
+
+
+@pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("WEBP", {"lossless": True, "exact": True})])
+@pytest.mark.parametrize("alpha", [0, 1, 2])
+def test_a_small_picture_hides_nothing_either_and_says_what_made_it(
+    app: App, shares: Shares, tmp_path: Path, kind: str, options: dict[str, Any], alpha: int
+) -> None:
+    withheld = np.asarray(Image.effect_noise((300, 300), 90).resize((900, 900)).convert("RGB"))
+    cut = Image.fromarray(np.dstack([withheld, np.full(withheld.shape[:2], alpha, "uint8")]))
+    cut.paste((255, 0, 0, 255), (0, 0, 100, 100))
+    name = "20251103143025_abc123df"
+    app.store.save(name, {"operationType": "text_to_image", "provider": "replicate"}, outputs=[encoded(cut, kind, **options)])
+    scope = Scope("operation", (name,))
+    bundled = [data for path, data in files_of(bundle.write(shares, scope, tmp_path / "b")).items() if "small" in path]
+    for small in (shares.file(scope, "1-result-1", "small")[1].read_bytes(), *bundled):
+        assert declared(io.BytesIO(small)) == TRAINED
+        seen = np.asarray(Image.open(io.BytesIO(small)).convert("RGBA"))
+        below = np.asarray(Image.fromarray(withheld).resize(seen.shape[1::-1]))[120:, 120:]
+        assert seen[5, 5].tolist()[3] == 255 and seen[120:, 120:, 3].max() <= alpha
+        for channel in range(3):
+            shown = seen[120:, 120:, channel].astype(float)
+            assert shown.std() < 1 or abs(np.corrcoef(shown.ravel(), below[:, :, channel].ravel())[0, 1]) < 0.1
 
 
 def test_what_is_chosen_is_in_the_bundle(shares: Shares, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
+from opstore import xmp
 from opstore.errors import (
     DamagedOperation,
     FileMissing,
@@ -31,7 +32,7 @@ from opstore.errors import (
 )
 from opstore.files import Folder, digest
 from opstore.leaps import Leaps
-from opstore.media import WEBM, thumbnail
+from opstore.media import JPEG, MP4, WEBP, sniff, thumbnail
 from opstore.names import check_operation_id
 from opstore.provenance import SOURCES
 from opstore.shares import content, record
@@ -40,7 +41,7 @@ from opstore.shares.keys import Keys
 from opstore.shares.log import Log, Visits, log_name
 from opstore.shares.record import MAX_OPERATIONS, Kind, Password, Scope, Share, Shown, is_share_id
 from opstore.store import Store
-from opstore.thumbnails import SIDE, Copies, Thumbnails
+from opstore.thumbnails import SIDE, Copies
 
 #: 32 MB and about 0.3 s a try: OWASP's second choice for scrypt, its first would take 128 MB of every try.
 COST = (2**15, 8, 3)
@@ -66,7 +67,6 @@ class Shares:
     def __init__(
         self,
         store: Store,
-        thumbnails: Thumbnails,
         *,
         cost: tuple[int, int, int] = COST,
         clock: Callable[[], datetime] | None = None,
@@ -79,10 +79,9 @@ class Shares:
         self._folder = Folder(store.root / "shares", private=True)
         self._keys = Keys(Folder(store.root))
         self._log = Log(self._folder)
-        self._thumbnails = thumbnails
         #: Copies by their digital source type: the same bytes may be a photograph here and another operation's result there.
         self._clean = {source: self._copies(source) for source in ("", *SOURCES)}
-        self._small = Copies(store, "shared", "small-2", self._small_copy)
+        self._small = {source: self._small_copies(source) for source in ("", *SOURCES)}
         self._places = threading.BoundedSemaphore(AT_A_TIME)
         self._cost = cost
         self._clock = clock or Leaps(Folder(store.root)).now
@@ -191,10 +190,7 @@ class Shares:
     def file(self, scope: Scope, key: str, size: Literal["whole", "small"] = "whole") -> tuple[content.Picture, Path]:
         """Return a picture of a scope and the copy of it that may be handed on; raise ShareNotFound for any other."""
         found = content.picture(scope, self._store, key)
-        copies: Copies = self._clean[found.source] if size == "whole" else self._thumbnails
-        if size == "small" and found.media is WEBM:
-            copies = self._small
-        path = copies.path(found.name)
+        path = (self._clean if size == "whole" else self._small)[found.source].path(found.name)
         if path is None:
             raise ShareNotFound
         return found, path
@@ -245,10 +241,16 @@ class Shares:
 
         return Copies(self._store, "shared", f"clean-2-{source or 'plain'}", copy)
 
-    def _small_copy(self, data: bytes) -> bytes:
-        """Return a small picture of a video that may be transparent: of its copy, in which nothing lies under that."""
-        with self._places:
-            return thumbnail(cleaned(data), SIDE)
+    def _small_copies(self, source: str) -> Copies:
+        """Return small pictures of copies: made of a stored file, they would show again what lies under what is transparent."""
+        stamp = source_stamp(source)
+
+        def copy(data: bytes) -> bytes:
+            with self._places:
+                small = thumbnail(data if sniff(data) in (JPEG, MP4) else cleaned(data), SIDE)
+            return xmp.written(small, WEBP, stamp.xmp, stamp.source) if stamp else small
+
+        return Copies(self._store, "shared", f"small-3-{source or 'plain'}", copy)
 
     def _password(self, password: str) -> Password:
         if not isinstance(password, str) or not MIN_PASSWORD <= len(password) <= MAX_PASSWORD or not _is_text(password):

@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,7 +14,7 @@ import pytest
 
 from opstore.analytics import figures, topics
 from opstore.analytics.behind import asked_by
-from opstore.analytics.chart import Chart, Search
+from opstore.analytics.chart import Chart
 from opstore.analytics.rows import prompt_key
 from opstore.analytics.selection import Selection
 from opstore.analytics.voice import Voice
@@ -125,14 +126,9 @@ def shown(app: App, asked: str) -> Selection:
     return found
 
 
-def search_of(app: App, query: str) -> Search:
-    period = app.service.analytics.period(query)
-    return Search(query, *((period.first, period.last) if period else (None, None)))
-
-
 @pytest.mark.parametrize("query", QUERIES)
 def test_behind_each_mark_are_just_the_operations_that_it_counts(app: App, query: str) -> None:
-    selection, search = app.service.analytics.select(query), search_of(app, query)
+    selection, search = app.service.analytics.select(query), app.service.analytics.search(query)
     seen = 0
     for zone in ZONES:
         for make, said in makers(zone) if zone == "UTC" else [(partial(topics.rhythm, zone=ZoneInfo(zone)), told(1))]:
@@ -145,7 +141,7 @@ def test_behind_each_mark_are_just_the_operations_that_it_counts(app: App, query
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_behind_each_amount_are_just_the_operations_that_it_adds_up(app: App, query: str) -> None:
-    selection, search = app.service.analytics.select(query), search_of(app, query)
+    selection, search = app.service.analytics.select(query), app.service.analytics.search(query)
     kinds = {"inputs": "bytes_in", "between steps": "bytes_between", "images": "bytes_out", "videos": "bytes_out"}
     for make, axis in ((figures.cost_over_time, "y"), (figures.cost_by_model, "x"), (topics.storage, "y")):
         made = make(selection, search, Voice("en"))
@@ -160,3 +156,40 @@ def test_prompts_and_names_are_one_where_a_search_takes_them_for_one(app: App) -
     assert len({prompt_key(text) for text in PROMPTS[3:7]}) == 4
     types = app.service.analytics.select("").base.codes("operation_type")[1]
     assert sorted(types, key=str.lower).count("TEXT_TO_IMAGE") == 0 and "text_to_image" in types
+
+
+def sampled(tmp_path: Path, *operation_ids: str, **said: Any) -> App:
+    """An app over operations with these ids."""
+    found = App(Settings(data=tmp_path / "data"))
+    for number, operation_id in enumerate(operation_ids):
+        told = usual(random.Random(number), "20251103091500_abcdef")
+        plant(found.store, told | {"operationId": operation_id} | said)
+    found.index.update()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("operation_ids", "query"),
+    [
+        (("20251103091500_abcdef", "20251103256161_abcdef", "20251103991500_abcdef", "20251103236161_abcdef"), ""),
+        (("20251031235959_abcdef", "20251032001500_abcdef", "20251101001500_abcdef"), ""),
+        (("20251103091500_abcdef", "20991103091500_abcdef", "20991104091500_abcdef"), "date:2025.."),
+        (("20251103091500_abcdef", "20991103091500_abcdef", "20991204091500_abcdef"), "date:2099-10..2099-12"),
+        (("20991103091500_abcdef", "20991103101500_abcdef"), "date:2025.. or chat"),
+        (("02010203091500_abcdef", "02010203101500_abcdef"), ""),
+        (("02010203091500_abcdef", "02010303101500_abcdef"), ""),
+        (("99990103091500_abcdef", "99991231235959_abcdef"), ""),
+        (("99990103091500_abcdef", "99991231235959_abcdef"), "date:9999"),
+        (("99991203091500_abcdef", "99991231235959_abcdef"), "date:9999-12.."),
+    ],
+)
+def test_behind_a_column_are_its_operations_wherever_in_time(tmp_path: Path, operation_ids: tuple[str, ...], query: str) -> None:
+    app = sampled(tmp_path, *operation_ids, cost={"amount": 0.5, "currency": "EUR"})
+    selection, search = app.service.analytics.select(query), app.service.analytics.search(query)
+    for make, each in ((figures.over_time, 1), (figures.cost_over_time, 0.5)):
+        counted = 0
+        for trace, number, asked in marks(make(selection, search, Voice("fr"))):
+            counted += len(shown(app, asked))
+            assert len(shown(app, asked)) * each == trace["y"][number], (make.__name__, asked)
+        assert counted == len(selection) > 0
+    app.stop()

@@ -6,9 +6,11 @@ and an outcome have the same one everywhere, and none is told by colour alone.
 
 from __future__ import annotations
 
+import re
+from calendar import monthrange
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -98,14 +100,19 @@ class Search:
         others = [other for other in selection.base.codes(by)[1] if other != name and matches(field, value, other)]
         return self.narrowed(without={field: others}, **{field: [name]}, **wanted)
 
-    def period(self, start: Any, unit: str) -> dict[str, Any]:
-        """Return the field that asks for an hour, a day, a week or a month, within the days that are asked for anyway."""
+    def period(self, start: Any, unit: str, odd: Mapping[str, Sequence[str]] = _NOTHING) -> dict[str, Any]:
+        """Return the field that asks for an hour, a day, a week or a month, within the days that are asked for anyway.
+
+        `odd` are the `Selection.odd_hours` of what is counted.
+        """
         if unit == "hour":
-            return {"id": [f"{start:%Y%m%d%H}"]}
+            hour = re.sub(r"\D", "", start.isoformat()[:13])  # strftime writes a year before 1000 with fewer digits
+            return {"id": [hour, *odd.get(hour, ())]}
+        first = start.date()
         if unit == "day":
-            return {"date": [f"{start:%Y-%m-%d}"]}
-        end = start + (pd.offsets.MonthEnd(0) if unit == "month" else pd.Timedelta(days=6))
-        first, last = start.date(), end.date()
+            return {"date": [str(first)]}
+        length = monthrange(first.year, first.month)[1] if unit == "month" else 7
+        last = date.fromordinal(min(first.toordinal() + length - 1, date.max.toordinal()))
         inner = max(first, self.first or first), min(last, self.last or last)
         first, last = inner if inner[0] <= inner[1] else (first, last)
         return {"date": [f"{first}..{last}"]}

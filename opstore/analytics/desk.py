@@ -21,6 +21,7 @@ from opstore.index.terms import Span, days, value_of
 if TYPE_CHECKING:  # pandas and scipy take half a second: a server is up before anybody asks for a chart
     import pandas as pd
 
+    from opstore.analytics.chart import Search
     from opstore.analytics.holder import Held, Holder
     from opstore.analytics.selection import Base, Bools, Numbered, Selection
 
@@ -138,18 +139,27 @@ class Analytics:
             rows[at[places[at] == numbers]] = True
         return rows[::-1]
 
+    def search(self, text: str) -> Search:
+        """Return a search as charts count it: around the days of their marks are those that it asks for, future ones too."""
+        from opstore.analytics.chart import Search
+
+        first, end = self._days(text)
+        return Search(text, first, None if first is None or end is None else end - timedelta(1))
+
     def period(self, text: str) -> Period | None:
-        """Return the days that a search asks for, None where it asks for none, for several spans or one without a beginning."""
+        """Return the days that a search asks for, until today; None where it asks for none, for several spans or one without a
+        beginning.
+        """
+        first, end = self._days(text)
+        last = self.today() if end is None else min(end - timedelta(1), self.today())
+        return None if first is None or first > last else Period(first, last)
+
+    def _days(self, text: str) -> tuple[date | None, date | None]:
+        """Return the first day that a search asks for and the day after the last, if it asks for one span of days."""
         found = values(text, "date")
         span = value_of("date", found[0]) if len(found) == 1 else None
-        if not isinstance(span, Span):
-            return None
-        low, end = days(span, self.today())
-        tomorrow = self.today() + timedelta(1)
-        end = tomorrow if end is None else min(end, tomorrow)
-        if low is None or low >= end:
-            return None
-        return Period(low, end - timedelta(1))
+        first, end = days(span, self.today()) if isinstance(span, Span) else (None, None)
+        return (None, None) if first and end and first >= end else (first, end)
 
     def before(self, text: str) -> str | None:
         """Return the search for the period of the same length before the one that a search asks for, None where there is none."""

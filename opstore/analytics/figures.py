@@ -90,7 +90,7 @@ def over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
     title = _("Operations over time")
     if not tally:
         return empty("over-time", title, _("There are no operations here."), tally)
-    made = _stacked(tally, search, voice, [voice.number(n) for n in tally.table["n"]])
+    made = _stacked(selection, tally, search, voice, [voice.number(n) for n in tally.table["n"]])
     what = {
         "hour": _("Operations an hour, by how they ended. Hours are those of UTC."),
         "day": _("Operations a day, by how they ended. Days begin at midnight UTC, as in a search."),
@@ -101,8 +101,11 @@ def over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
     return Chart("over-time", title, sentence(voice, tally, what, lacking), made.figure(), tally.table, tally.n)
 
 
-def _stacked(tally: numbers.Tally, search: Search, voice: Voice, totals: list[str], currency: str | None = None) -> Drawing:
+def _stacked(
+    selection: Selection, tally: numbers.Tally, search: Search, voice: Voice, totals: list[str], currency: str | None = None
+) -> Drawing:
     unit = tally.extra["unit"]
+    odd = selection.odd_hours() if unit == "hour" else {}
     made = Drawing(280, barmode="stack", legend=legend(), bargap=gap(len(tally.table)))
     starts = [pd.Timestamp(start) for start in tally.table["start"]]
     labels = [f"{start:%H:%M}, {voice.day(start)}" if unit == "hour" else voice.day(start, unit) for start in starts]
@@ -117,7 +120,7 @@ def _stacked(tally: numbers.Tally, search: Search, voice: Voice, totals: list[st
                 name=name,
                 marker={"color": OUTCOME_COLOURS[outcome]},
                 customdata=[
-                    [_behind(search, start, unit, outcome, currency), label, said, total]
+                    [_behind(search, search.period(start, unit, odd), outcome, currency), label, said, total]
                     for start, label, said, total in zip(starts, labels, told, totals, strict=True)
                 ],
                 hovertemplate="%{customdata[1]}<br>" + name + ": %{customdata[2]}<extra></extra>",
@@ -131,9 +134,9 @@ def _stacked(tally: numbers.Tally, search: Search, voice: Voice, totals: list[st
     return made
 
 
-def _behind(search: Search, start: pd.Timestamp, unit: str, outcome: str, currency: str | None) -> str | None:
+def _behind(search: Search, period: dict[str, Any], outcome: str, currency: str | None) -> str | None:
     """Return what is behind a column: the operations of a period that ended so; of a column of costs, those that have one."""
-    text = search.narrowed(**search.period(start, unit), status=OUTCOME_STATUSES[outcome])
+    text = search.narrowed(**period, status=OUTCOME_STATUSES[outcome])
     return text if currency is None else Mark("cost", currency.strip(), "").beside(text)
 
 
@@ -298,7 +301,7 @@ def cost_over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
         return empty("cost-over-time", title, _("No operation here says what it cost."), tally)
     currency = tally.extra["currency"]
     totals = [voice.money(value, currency) for value in tally.table[list(OUTCOMES)].sum(axis=1)]
-    made = _stacked(tally, search, voice, totals, currency or " ")
+    made = _stacked(selection, tally, search, voice, totals, currency or " ")
     spent = float(tally.table[list(OUTCOMES)].to_numpy().sum())
     lost = float(tally.table["failed"].sum())
     what = _("{total} in all, {lost} of it on failures.").format(

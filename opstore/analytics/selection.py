@@ -244,6 +244,20 @@ class Selection:
 
         return self.once("ends", make)
 
+    def odd_hours(self) -> dict[str, list[str]]:
+        """Return how ids begin that name no hour of a day (2025110325), by the ten digits of the hour in which they count."""
+
+        def make() -> dict[str, list[str]]:
+            ids, seconds = self.base.frame["operation_id"].take(self.index()), self.of_rows(self.base.id_seconds())
+            begun = {(text[:10], order.digits_of(int(second))[:10]) for text, second in zip(ids, seconds, strict=True)}
+            found: dict[str, list[str]] = {}
+            for beginning, hour in sorted(begun):
+                if beginning != hour:
+                    found.setdefault(hour, []).append(beginning)
+            return found
+
+        return self.once("odd hours", make)
+
     def index(self) -> npt.NDArray[Any]:
         """Return the rows' places in the frame."""
         rows = self.rows

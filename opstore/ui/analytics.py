@@ -99,11 +99,10 @@ def _waiting(service: Service, thread: threading.Thread) -> None:
 
 def told(service: Service, found: View) -> Told:
     """Return what the page is told from."""
-    from opstore.analytics.chart import Search
     from opstore.analytics.voice import Voice
 
     held = service.analytics.held()
-    before, period = service.analytics.before(found.query), service.analytics.period(found.query)
+    before = service.analytics.before(found.query)
     return Told(
         selection=service.analytics.select(found.query, held),
         before=None if before is None else service.analytics.select(before, held),
@@ -111,7 +110,7 @@ def told(service: Service, found: View) -> Told:
         version=held.version,
         voice=Voice(words.language()),
         problems=held.problems,
-        search=Search(found.query, *((period.first, period.last) if period else (None, None))),
+        search=service.analytics.search(found.query),
     )
 
 

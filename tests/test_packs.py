@@ -20,7 +20,7 @@ from opstore.operation import encode
 from opstore.packs.codecs import Codec, Encoded, Undecodable, dictionary_of
 from opstore.packs.pack import Pack
 from opstore.trash import Trash
-from tests.care_samples import NOW, made, old, save
+from tests.care_samples import NOW, annotated, made, old, save
 from tests.media_samples import SAMPLES, photo
 from tests.samples import JPG, PNG, tree
 
@@ -231,6 +231,26 @@ def test_what_is_removed_for_good_leaves_no_trace_in_the_pack(tmp_path: Path) ->
     purge(store)
     store.operations.packs.close()
     assert secret not in path.read_bytes() and old(1).encode() not in path.read_bytes()
+
+
+def test_what_was_written_into_operations_is_in_no_dictionary(tmp_path: Path) -> None:
+    store, words = made(tmp_path), random.Random(3)
+    wanted = "xylophagous zeppelin quandary"
+    for number in range(120):
+        prompt = f"{wanted} {number}" if number % 20 == 0 else " ".join(f"w{words.randrange(1 << 20):05x}" for _ in range(20))
+        note = annotated(tags=["zeppelin-club"], note=prompt)
+        private = {f"a key of {wanted}": prompt, "title": prompt, "model": "zeppelin-club: a text, no name"}
+        save(store, number, prompt=prompt, annotations=note, parameters=private, error=f"{prompt} is not allowed")
+    compression(store).apply(60)
+    with edited(store) as database:
+        dictionary = database.execute("SELECT value FROM meta WHERE key = 'dictionary'").fetchone()[0]
+    assert b"operationType" in dictionary
+    assert not [word for word in (*wanted.split(), "zeppelin-club") if word.encode() in dictionary]
+    for number in range(0, 120, 20):
+        Trash(store).put(old(number))
+        Trash(store).remove(old(number))
+    store.operations.packs.close()
+    assert not [word for word in wanted.split() if word.encode() in store.operations.packs.path(month()).read_bytes()]
 
 
 def test_another_content_under_a_packed_id_is_refused(packed: Store) -> None:

@@ -14,9 +14,11 @@ that another zlib could not undo would be no pack. Every encoding is undone and 
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opstore.errors import said
 
@@ -27,9 +29,12 @@ if TYPE_CHECKING:
 MAX_BYTES = 128 * 1024 * 1024
 #: What an encoding must save to be worth undoing at every read.
 _WORTH = 0.97
-#: Sidecars of a month look alike: a dictionary holds what they share. From fewer it cannot be made.
+#: Sidecars of a month look alike: a dictionary holds the form that they share. From fewer it cannot be made.
 DICTIONARY_BYTES, MIN_SAMPLES, MAX_SAMPLES = 112_640, 64, 2_000
 _LEVEL_TEXT, _LEVEL = 15, 6
+#: Keys of sidecars, and those whose values are names from a list of opstore's or a provider's.
+_KEY, _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,31}\Z"), re.compile(r"[A-Za-z0-9][\w./:-]{0,63}\Z", re.ASCII)
+_CHOSEN = {"schema", "operationType", "provider", "model", "status", "role", "mediaType", "currency", "errorKind", "source"}
 _JPEG = b"\xff\xd8\xff"
 #: What is compressed already, by its first bytes: PNG, RIFF (WebP), GIF, ISO media (from the fifth byte), Matroska.
 _PACKED = (b"\x89PNG", b"RIFF", b"GIF8", b"\x1aE\xdf\xa3")
@@ -116,17 +121,39 @@ class Codec:
 
 
 def dictionary_of(sidecars: Sequence[bytes]) -> bytes | None:
-    """Return what these sidecars share, None where they are too few or have too little in common."""
+    """Return what these sidecars share, None where they are too few or have too little in common.
+
+    It outlives them in its pack: so it is made of their form alone, and of nothing that anybody wrote into them.
+    """
     import zstandard
 
-    if len(sidecars) < MIN_SAMPLES:
+    forms: list[bytes | bytearray | memoryview] = [form for sidecar in sidecars if (form := _form(sidecar)) is not None]
+    if len(forms) < MIN_SAMPLES:
         return None
     # A dictionary beyond a tenth of what it was made from costs more than it saves.
-    size = min(DICTIONARY_BYTES, sum(map(len, sidecars)) // 10)
+    size = min(DICTIONARY_BYTES, sum(map(len, forms)) // 10)
     try:
-        return zstandard.train_dictionary(size, list(sidecars)).as_bytes()
+        return zstandard.train_dictionary(size, forms).as_bytes()
     except zstandard.ZstdError:
         return None
+
+
+def _form(sidecar: bytes) -> bytes | None:
+    """Return a sidecar with its keys and the words that opstore itself chooses from, None for what is none."""
+    try:
+        return json.dumps(_blank(json.loads(sidecar)), ensure_ascii=False, indent=2).encode() + b"\n"
+    except (ValueError, RecursionError):
+        return None
+
+
+def _blank(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: _blank(item, name) for name, item in value.items() if _KEY.match(name)}
+    if isinstance(value, list):
+        return [_blank(item) for item in value]
+    if isinstance(value, str):
+        return value if key in _CHOSEN and _WORD.match(value) else ""
+    return value if value is None or isinstance(value, bool) else 0
 
 
 def _jxl(data: bytes) -> bytes:

@@ -1,9 +1,10 @@
 """Money that may still be spent: no paid request leaves once a day's or a month's budget would be passed, in any process.
 
-Spent is what the sidecars say, those in the trash too, on the day in UTC on which the operation ended; what is under way counts
-with its estimate, and so does what may have been billed without anybody knowing (`unknown`, or an end whose cost is not known). A
-model without a price counts nothing, but is stopped like any other once a budget is used up. Where the limits themselves
-cannot be read, nothing that costs money passes.
+Spent is what the sidecars say, those in the trash too, on the day in UTC on which the operation ended, and what was noted of
+those removed for good (`spent.py`); what is under way counts with its estimate, and so does what may have been billed without
+anybody knowing (`unknown`, or an end whose cost is not known). A model without a price counts nothing, but is stopped like any
+other once a budget is used up. Where the limits, or a file that tells what was spent, cannot be read, nothing that costs money
+passes.
 """
 
 from __future__ import annotations
@@ -17,13 +18,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from opstore import clocks
-from opstore.errors import BudgetReached, BudgetReachedUnpriced, OperationNotFound, OpstoreError, said
+from opstore.errors import (
+    BudgetReached,
+    BudgetReachedUnpriced,
+    DamagedOperation,
+    OperationNotFound,
+    OpstoreError,
+    SpendingUnknown,
+    said,
+)
 from opstore.files import Folder
 from opstore.jobs import Job, JobFolder, Step
 from opstore.leaps import Leaps
-from opstore.names import parse_name
-from opstore.operation import parse_time
+from opstore.names import parse_name, sidecar_name
 from opstore.preferences import Preferences
+from opstore.spent import NAME, Gone, Paid, asked, dollars, first, paid_by
 from opstore.store import Store
 from opstore.trash import Trash
 
@@ -33,19 +42,15 @@ WAITING = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """What was spent, and what is bound by operations under way, in US dollars, today and this month (UTC)."""
+    """What was spent, and what is bound by operations under way, in US dollars, today and this month (UTC).
+
+    `unread` names the files that might say more, and cannot be read.
+    """
 
     today: float
     month: float
     bound: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Paid:
-    """What one operation that has ended cost, and on which day (YYYYMMDD)."""
-
-    day: str
-    amount: float
+    unread: tuple[str, ...] = ()
 
 
 class Budget:
@@ -66,39 +71,46 @@ class Budget:
         self._trash = Trash(store)
         self._gate = Folder(store.root)
         self._leaps = Leaps(self._gate)
+        self._noted = Gone(self._gate, clock)
         # An operation that has ended keeps its cost: each sidecar is read once a process.
-        self._paid: dict[str, _Paid] = {}
+        self._paid: dict[str, Paid] = {}
 
     def spending(self, without: Job | None = None) -> Spending:
         """Return what was spent and is bound; of the job `without` only the steps that are behind it count."""
         now = self._clock().astimezone(UTC)
         # A clock that leapt begins no new day: what either clock calls today, or later, was spent today.
         leap = self._leaps.standing()
-        first = min(now, leap.earliest) if leap else now
-        month, today = f"{first:%Y%m}", f"{first:%Y%m%d}"
+        begun = min(now, leap.earliest) if leap else now
+        month, today = f"{begun:%Y%m}", f"{begun:%Y%m%d}"
         # Records before sidecars: a job that ends meanwhile is counted once at least, and below not twice.
-        underway = self._jobs.all()
-        oldest = f"{first.replace(day=1) - WAITING:%Y%m%d}"
+        unread: list[str] = []
+        underway = self._underway(unread)
+        oldest = f"{begun.replace(day=1) - WAITING:%Y%m%d}"
+        unread += self._damaged_packs(oldest)
         names = (*self._store.operations.names(), *self._trash.folder.names())
         ended = {name for name in map(_sidecar_id, names, itertools.repeat(oldest)) if name}
-        paid = [self._of(operation_id) for operation_id in ended]
+        found = {operation_id: item for operation_id in ended if (item := self._of(operation_id, unread))}
+        paid = (self._gone(unread) | found).values()  # what goes meanwhile is noted before: so what is noted is read last
         own = without.operation_id if without else None
         bound = sum(_bound(job) for job in underway if job.operation_id not in ended and job.operation_id != own)
         return Spending(
             today=sum(entry.amount for entry in paid if entry.day == today or (leap and entry.day > today)),
             month=sum(entry.amount for entry in paid if entry.day.startswith(month) or (leap and entry.day > month)),
             bound=bound + (_behind(without) if without else 0.0),
+            unread=tuple(sorted(unread)),
         )
 
     def check(self, estimates: Sequence[float | None], *, without: Job | None = None) -> None:
         """Raise BudgetReached if a paid request of these estimated step costs (None where unknown) must not be made now.
 
-        Raise SettingsDamaged where nobody knows what the limits are.
+        Raise SettingsDamaged where nobody knows what the limits are, SpendingUnknown where nobody knows what was spent.
         """
         limits = self._preferences()
         if limits.daily_budget is None and limits.monthly_budget is None:
             return
         spent = self.spending(without)
+        if spent.unread:
+            raise SpendingUnknown(name=spent.unread[0])
         wanted = sum(amount or 0.0 for amount in estimates)
         day, month = (limits.daily_budget, spent.today, said("day")), (limits.monthly_budget, spent.month, said("month"))
         for limit, used, period in (day, month):
@@ -120,41 +132,60 @@ class Budget:
             self.check([_estimate(step) for step in job.steps[job.current :]], without=job)
             yield
 
-    def _of(self, operation_id: str) -> _Paid:
+    def _underway(self, unread: list[str]) -> list[Job]:
+        """Return the operations under way; name in `unread` the records that do not say what they bind."""
+        found = []
+        for operation_id in self._jobs.ids():
+            try:
+                found.append(self._jobs.get(operation_id))
+            except OperationNotFound:
+                continue  # it has ended meanwhile: its sidecar is there
+            except (OpstoreError, ValueError):
+                unread.append(f"pending/{sidecar_name(operation_id)}")
+        return found
+
+    def _damaged_packs(self, oldest: str) -> list[str]:
+        packs = self._store.operations.packs
+        found = []
+        for month in packs.months():
+            try:
+                if month >= oldest[:6]:
+                    packs.pack(month)
+            except OpstoreError:
+                found.append(f"{packs.folder.path.name}/{packs.path(month).name}")
+        return found
+
+    def _gone(self, unread: list[str]) -> dict[str, Paid]:
+        try:
+            return self._noted.all()
+        except (OpstoreError, ValueError):
+            unread.append(NAME)
+            return {}
+
+    def _of(self, operation_id: str, unread: list[str]) -> Paid | None:
         if operation_id not in self._paid:
             try:
-                sidecar = self._sidecar(operation_id)
+                self._paid[operation_id] = paid_by(operation_id, self._sidecar(operation_id))
+            except OperationNotFound:
+                return None  # removed for good at this very moment
             except OpstoreError:
-                return _Paid(operation_id[:8], 0.0)  # damaged: nothing can be counted, and verify() lists it
-            ended = parse_time(sidecar.get("completedAt"))
-            day = f"{ended.astimezone(UTC):%Y%m%d}" if ended else operation_id[:8]
-            self._paid[operation_id] = _Paid(day, spent_on(sidecar))
+                unread.append(sidecar_name(operation_id))
+                return None
         return self._paid[operation_id]
 
     def _sidecar(self, operation_id: str) -> Mapping[str, Any]:
         with contextlib.suppress(OperationNotFound):
             return self._store.get_operation_metadata(operation_id)
         with contextlib.suppress(OperationNotFound):
-            if (sidecar := self._trash.find(operation_id).sidecar) is not None:
-                return sidecar
+            if (sidecar := self._trash.find(operation_id).sidecar) is None:
+                raise DamagedOperation(operation_id=operation_id, reason=said("it cannot be read"))
+            return sidecar
         return self._store.get_operation_metadata(operation_id)  # restored at this very moment
 
 
 def is_paid(step: Step) -> bool:
     """Say whether a step costs money at all: everything does that is not known to be free."""
     return not (step.estimate and step.estimate.get("amount") == 0 and not step.estimate.get("estimated"))
-
-
-def spent_on(sidecar: Mapping[str, Any]) -> float:
-    """Return the US dollars that a stored operation counts with: its cost, or its steps' estimates where billing is not known."""
-    asked, total = _asked(sidecar), _dollars(sidecar.get("cost"))
-    if total is not None:
-        return asked + total
-    steps = sidecar.get("steps")
-    found = [step for step in steps if isinstance(step, Mapping)] if isinstance(steps, list) else []
-    return asked + sum(
-        _first(_dollars(step.get("cost")), _dollars(step.get("estimate")) if step.get("status") else 0.0) for step in found
-    )
 
 
 def rounded_up(amount: float) -> float:
@@ -169,36 +200,19 @@ def _written(amount: float) -> str:
     return f"{whole}.{part:0<2}"
 
 
-def _asked(known: Mapping[str, Any]) -> float:
-    """Return what a language model was paid for the analysis that led to an operation."""
-    analysis = known.get("workflowAnalysis")
-    return _first(_dollars(analysis.get("cost"))) if isinstance(analysis, Mapping) else 0.0
-
-
 def _bound(job: Job) -> float:
-    asked = _asked(job.operation)
+    analysed = asked(job.operation)
     if job.state == "queued" and not job.current:
-        return asked  # nothing else sent yet: it is checked again before it is
-    return asked + sum(_first(_dollars(step.cost), _dollars(step.estimate)) for step in job.steps)
+        return analysed  # nothing else sent yet: it is checked again before it is
+    return analysed + sum(first((dollars(step.cost), dollars(step.estimate))) for step in job.steps)
 
 
 def _behind(job: Job) -> float:
-    return sum(_first(_dollars(step.cost), _dollars(step.estimate)) for step in job.steps[: job.current])
+    return sum(first((dollars(step.cost), dollars(step.estimate))) for step in job.steps[: job.current])
 
 
 def _estimate(step: Step) -> float | None:
-    return _dollars(step.estimate)
-
-
-def _first(*amounts: float | None) -> float:
-    return next((amount for amount in amounts if amount is not None), 0.0)
-
-
-def _dollars(cost: object) -> float | None:
-    if not isinstance(cost, Mapping) or cost.get("currency") != "USD":
-        return None
-    amount = cost.get("amount")
-    return float(amount) if isinstance(amount, int | float) and not isinstance(amount, bool) else None
+    return dollars(step.estimate)
 
 
 def _sidecar_id(name: str, oldest: str) -> str | None:

@@ -16,6 +16,7 @@ OpstoreError
 │   ├── InvalidQuery             with the place of the mistake: `position`, `length`
 │   └── BudgetReached
 │       └── BudgetReachedUnpriced
+├── SpendingUnknown              what counts against a budget cannot be read: nothing is paid
 ├── SettingsDamaged              what people chose cannot be read: nothing is paid, and nothing deleted by a rule
 ├── ClockLeapt                   nobody can tell how old anything is: nothing is destroyed for its age
 ├── OperationNotFound
@@ -206,6 +207,14 @@ class BudgetReachedUnpriced(BudgetReached):
 class SettingsDamaged(OpstoreError):
     """The settings file {name} is damaged: {reason}. Until it is mended, nothing is sent that costs money, and nothing is removed
     by itself. Look through Settings and save them, or mend the file by hand.
+    """
+
+    status = 503
+
+
+class SpendingUnknown(OpstoreError):
+    """What was spent cannot be counted, because {name} cannot be read; until it can, nothing is sent that costs money.
+    Look at the page Storage what is wrong with it and repair it, or take the budgets out of Settings.
     """
 
     status = 503

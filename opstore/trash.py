@@ -12,7 +12,7 @@ starts anew, so that a purge is only ever late.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from opstore.files import Folder, digest, is_passing
 from opstore.leaps import Leaps
 from opstore.names import EXTENSIONS, FileName, Role, check_operation_id, parse_name, sidecar_name
 from opstore.operation import MAX_SIDECAR_BYTES, Operation, decode
+from opstore.spent import Gone
 from opstore.store import MAX_INPUTS, Store
 
 #: Trashed operations are kept this long unless somebody purges earlier.
@@ -49,6 +50,7 @@ class Trash:
         self._store = store
         self._library = store.operations
         self.folder = Folder(store.root / "trash")
+        self._spent = Gone(Folder(store.root))
 
     def put(self, operation_id: str, check: Callable[[dict[str, Any]], None] | None = None) -> None:
         """Move an operation to the trash, durably; raise OperationNotFound. Repeating an interrupted move completes it.
@@ -139,7 +141,10 @@ class Trash:
             for path in copies:
                 with contextlib.suppress(OSError):
                     path.unlink()
-            known = self._hashes(operation_id)
+            found = self._trashed(operation_id)
+            known = _hashes(found.sidecar if found else None)
+            if found and found.sidecar is not None:  # else nobody can tell any more
+                self._spent.note(operation_id, found.sidecar)
             self.folder.remove(operation_id, [sidecar])
             self.folder.remove(operation_id, media)
             # One that was being made of what was read before: whoever makes it looks, too, whether the media are still there.
@@ -147,13 +152,6 @@ class Trash:
                 with contextlib.suppress(OSError):
                     path.unlink()
         self._library.copies.forget(operation_id)
-
-    def _hashes(self, operation_id: str) -> dict[str, str]:
-        """Return the SHA-256 of the media by name, as the sidecar in the trash has them."""
-        found = self._trashed(operation_id)
-        files = found.sidecar.get("files") if found and found.sidecar else None
-        entries = [entry for entry in files if isinstance(entry, dict)] if isinstance(files, list) else []
-        return {str(entry.get("name")): str(entry.get("sha256")) for entry in entries}
 
     def _sweep(self, limit: datetime) -> None:
         """Remove media that a removal or a move was cut short over before `limit`: their sidecar has gone from here."""
@@ -264,6 +262,13 @@ class Trash:
             if is_passing(error):
                 raise
         return None if moment is None else Trashed(operation_id, moment, sidecar)
+
+
+def _hashes(sidecar: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return the SHA-256 of the media by name, as a sidecar has them."""
+    files = sidecar.get("files") if sidecar else None
+    entries = [entry for entry in files if isinstance(entry, dict)] if isinstance(files, list) else []
+    return {str(entry.get("name")): str(entry.get("sha256")) for entry in entries}
 
 
 def _usual(operation_id: str) -> Iterator[str]:

@@ -12,13 +12,17 @@ from typing import Any
 import pytest
 
 from opstore.app import App
-from opstore.budget import Budget, rounded_up, spent_on
-from opstore.errors import BudgetReached, SettingsDamaged
+from opstore.budget import Budget, rounded_up
+from opstore.errors import BudgetReached, SettingsDamaged, SpendingUnknown, StorageError
+from opstore.files import Folder
 from opstore.generation import SmartRequest
 from opstore.jobs import runner
 from opstore.operation import timestamp
 from opstore.providers.models import Cost
 from opstore.service import NewOperation
+from opstore.spent import NAME as SPENT
+from opstore.spent import spent_on
+from opstore.trash import Trash
 from tests.job_programs import CANARY, WARM, Place, admit_when_told, ask, ended, finish, folder, start, until
 from tests.replicate_standin import StandIn
 
@@ -169,6 +173,57 @@ def test_what_was_paid_stays_paid_in_the_trash(app: App) -> None:
     assert fresh.spending().today == 5.0
     with pytest.raises(BudgetReached):
         fresh.check([0.1])
+
+
+def test_what_was_paid_stays_paid_when_its_operation_is_removed_for_good(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    app.service.change_preferences(daily_budget=5.0)
+    now = datetime.now(UTC)
+    ids = [f"{now:%Y%m%d}000000_0000000{number}" for number in (1, 2)]
+    for operation_id, amount in zip(ids, (4.0, 1.0), strict=True):
+        paid(app, operation_id, now, amount)
+    paid(app, "20200101000000_00000003", now - timedelta(days=90), 7.0)
+    app.service.curation.put_in_trash([*ids, "20200101000000_00000003"])
+    trash = Trash(app.store)
+    with monkeypatch.context() as patched:  # killed between the note and the sidecar
+        patched.setattr(Folder, "remove", lambda *given: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception):
+            trash.remove(ids[0])
+    assert budget_at(app, now).spending().today == 5.0, "not counted twice"
+    trash.purge(timedelta(0))
+    assert trash.count() == 0
+    told = json.loads((app.store.root / SPENT).read_text())["gone"]
+    assert {key: value[1] for key, value in told.items()} == dict(zip(ids, (4.0, 1.0), strict=True)), "of old ones nothing stays"
+    for budget in (budget_at(app, now), app.service):
+        assert budget.spending().today == budget.spending().month == 5.0
+    with pytest.raises(BudgetReached):
+        budget_at(app, now).check([0.1])
+
+
+@pytest.mark.parametrize("where", ["operations", "trash", "pending", "packed", SPENT, "no files"])
+def test_what_cannot_be_read_is_not_nothing(app: App, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    operation_id = f"{datetime.now(UTC):%Y%m%d}000000_00000001"
+    name = {"packed": f"{operation_id[:6]}.sqlite", SPENT: SPENT}.get(where, f"{operation_id}.json")
+    folder = app.store.root if where == SPENT else app.store.root / ("operations" if where == "no files" else where)
+    folder.mkdir(exist_ok=True)
+    if where == "no files":
+        paid(app, operation_id, datetime.now(UTC), 3.0)
+        monkeypatch.setattr(
+            type(app.store), "get_operation_metadata", lambda *given: (_ for _ in ()).throw(StorageError(reason="no files"))
+        )
+    else:
+        (folder / name).write_text('{"schema": "opstore-')
+    budget = budget_at(app, datetime.now(UTC))
+    budget.check([1.0])  # no budget, no question
+    app.service.change_preferences(daily_budget=5.0)
+    with pytest.raises(SpendingUnknown, match=name):
+        budget.check([1.0])
+    assert budget.spending().unread and budget.spending().today == 0.0
+    monkeypatch.undo()
+    if where == "no files":
+        assert budget.spending().today == 3.0 and not budget.spending().unread
+    else:
+        (folder / name).unlink()
+        budget.check([1.0])
 
 
 def test_what_may_have_been_billed_counts_with_its_estimate(standin: StandIn, app: App) -> None:

@@ -22,7 +22,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("operation", "job", "names", "media", "disk", "files", "translations", "roles"),
     (
         *("fetch", "likeness", "saving", "xmp", "packs", "store", "verify", "preferences", "people", "leaps", "serving"),
-        *("signouts", "spoken"),
+        *("signouts", "spoken", "spent"),
     ),
     ("index", "providers", "workflows", "thumbnails", "trash", "comparing", "provenance"),
     ("jobs", "lineage", "analytics", "smart"),
@@ -48,6 +48,7 @@ ALLOWED = {
     ("verify", "packs"),
     ("store", "verify"),
     ("signouts", "leaps"),
+    ("spent", "leaps"),
     ("workflows", "providers"),
     ("trash", "thumbnails"),
     ("__init__", "app"),

@@ -16,7 +16,9 @@ from opstore import Store
 from opstore.app import App
 from opstore.operation import OPERATION_TYPES, Operation
 from opstore.service import NewOperation
+from opstore.ui import presses
 from opstore.ui.state import running
+from opstore.ui.studio import deciding
 from tests.samples import ID, LATER, MP4, PNG, SHORT, WEBP, plant, sidecar_file
 
 MAIN = "../opstore/ui/main.py"
@@ -153,6 +155,34 @@ def test_a_double_click_is_one_request(app: App) -> None:
         sound(button(at, "Generate").click().run())
     assert app.service.count_jobs() == 1
     assert any(item.key and item.key.startswith("cancel-create-") for item in at.button), "and can be stopped"
+
+
+def test_a_double_click_on_run_again_makes_one(app: App, store: Store) -> None:
+    store.save(ID, {"operationType": "text_to_image", "prompt": "a red barn"}, outputs=[PNG])
+    at = create()
+    for _click in range(2):
+        sound(at.button(key=f"again-create-{ID}").click().run())
+    assert len(app.service.jobs()) == 1 and "asked for a moment ago" in at.toast[0].value
+    for key in at.session_state["pressed"]:
+        at.session_state["pressed"][key] = (time.monotonic() - presses.DOUBLE_CLICK_SECONDS, True)
+    sound(at.button(key=f"again-create-{ID}").click().run())
+    assert len(app.service.jobs()) == 2, "who presses once more later wants another one"
+
+
+def test_what_a_person_chose_stays_though_the_words_agreed_with_it_meanwhile(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = create()
+    for text in ("waves", "a video of waves", "waves at night"):
+        at.text_area(key="prompt").set_value(text)
+        if text == "waves":
+            sound(at.run()).session_state["override"] = "text_to_video"
+        sound(at.run())
+        assert shown(at) == "text_to_video", text
+    known = at.session_state["asked"]
+    assert known.proposed == "text_to_image"
+    state = {"asked": known, "override": "text_to_video"}
+    monkeypatch.setattr("streamlit.session_state", state)
+    deciding.choose("text_to_image")
+    assert "override" not in state, "who chooses what is proposed leaves it to the words"
 
 
 def test_without_a_prompt_nothing_is_asked_for(app: App) -> None:

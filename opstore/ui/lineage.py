@@ -11,7 +11,7 @@ from opstore.errors import OpstoreError
 from opstore.lineage import Family, layout
 from opstore.operation import Operation
 from opstore.service import Service
-from opstore.ui import parts, words
+from opstore.ui import parts, presses, words
 from opstore.ui.components.lineage import graph
 from opstore.ui.state import again
 from opstore.ui.studio.acting import actions
@@ -112,6 +112,9 @@ def _again(service: Service, family: Family, operation: Operation) -> None:
             number = st.selectbox(_("In the place of input"), numbers, key=f"place-{start.id}")
         given = st.file_uploader(_("Image"), type=PICTURE_TYPES, max_upload_size=10, key=f"branch-{operation.id}")
         if parts.button(_("Run again"), type="primary", disabled=given is None, key="run-branch") and given is not None:
+            if presses.doubled(f"branch-{operation.id}"):
+                st.toast(_("This was asked for a moment ago. Press once more for another one."))
+                return
             try:
                 service.branches.begin(operation.id, start.id, given.getvalue(), number)
             except OpstoreError as error:

@@ -17,6 +17,8 @@ from opstore.ui import streamlit_private
 
 #: How long a press waits for a run that gets to its button, where no run of the page comes to its end.
 PRESS_SECONDS = 60.0
+#: A second click within this time of what the first has led to is a double click, not a second wish: each could be paid.
+DOUBLE_CLICK_SECONDS = 2.0
 _Noted = dict[str, tuple[Any, float]]
 
 streamlit_private.install()
@@ -63,6 +65,31 @@ def heard(key: str, name: str) -> str:
     return f"{key} {name}"
 
 
+def doubled(key: str) -> bool:
+    """Say whether a press that was taken is the second half of a double click; for what is made anew, or paid, by every press.
+
+    What the first half led to counts from when it was drawn (`over`): on a busy machine nobody has seen it before.
+    """
+    done, now = _done(), time.monotonic()
+    moment, drawn = done.get(key, (-PRESS_SECONDS, False))
+    if now - moment < (DOUBLE_CLICK_SECONDS if drawn else PRESS_SECONDS):
+        return True
+    done[key] = (now, False)
+    return False
+
+
+def _done() -> dict[str, tuple[float, bool]]:
+    """Return when each key was last acted on, and whether what came of it has been drawn since."""
+    found: dict[str, tuple[float, bool]] = st.session_state.setdefault("pressed", {})
+    return found
+
+
 def over() -> None:
     """Forget what nobody took: the page has been drawn to its end, and what was pressed is not on it any more."""
     noted().clear()
+    done, now = _done(), time.monotonic()
+    for key, (moment, drawn) in list(done.items()):
+        if not drawn:
+            done[key] = (now, True)
+        elif now - moment >= DOUBLE_CLICK_SECONDS:
+            del done[key]

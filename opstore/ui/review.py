@@ -13,7 +13,7 @@ from opstore.operation import Operation
 from opstore.reviews import MAX_NAME, Pair, Review, Reviews, Voter
 from opstore.roles import LOCAL, Person
 from opstore.service import Service
-from opstore.ui import parts, words
+from opstore.ui import parts, presses, words
 from opstore.ui.components.choices import choices
 from opstore.ui.components.vote import booth, cast_in
 from opstore.ui.markup import Markup, show
@@ -56,11 +56,15 @@ def _form(service: Service, chosen: list[str]) -> None:
 
 
 def _begin(service: Service, title: str, chosen: list[str], query: str) -> None:
+    begun = st.session_state.setdefault("review-begun", [])
+    if presses.doubled(f"begin {title} {chosen} {query}") and begun:
+        _open(begun[-1])
     try:
         review = service.reviews.begin(title, ids=chosen) if chosen else service.reviews.begin(title, query=query)
     except OpstoreError as error:
         parts.show_error(error)
     else:
+        begun[:] = [review.id]
         st.session_state.pop("review-ids", None)
         _open(review.id)
 

@@ -11,7 +11,7 @@ import streamlit as st
 from opstore.errors import OpstoreError
 from opstore.service import Service
 from opstore.shares import Kind, Listed, Scope, Share, Shown, bundle
-from opstore.ui import parts, words
+from opstore.ui import parts, presses, words
 from opstore.ui.markup import Markup, show
 from opstore.ui.state import opened
 from opstore.ui.words import _, ngettext
@@ -65,7 +65,7 @@ def form(service: Service, ids: Sequence[str], kind: Kind, place: str) -> None:
     days = left.selectbox(_("Opens for"), DAYS, index=1, format_func=_days_name, key=f"share-days-{place}")
     password = right.text_input(_("Password (optional)"), type="password", key=f"share-password-{place}")
     made, asked_for = f"share-made-{place}", (scope, days, password)
-    if parts.button(_("Make a link"), type="primary", key=f"share-{place}"):
+    if parts.button(_("Make a link"), type="primary", key=f"share-{place}") and not presses.doubled(f"{made} {asked_for}"):
         try:
             share = service.shares.create(scope, lasts=timedelta(days=days) if days else None, password=password or None)
             st.session_state[made] = (asked_for, address(service, share))

@@ -12,7 +12,7 @@ from opstore.names import own_name
 from opstore.operation import OPERATION_TYPES, Operation
 from opstore.service import Service
 from opstore.store import MAX_INPUTS
-from opstore.ui import controls, parts, words
+from opstore.ui import controls, parts, presses, words
 from opstore.ui.state import opened
 from opstore.ui.studio import deciding, giving, settings
 from opstore.ui.words import _
@@ -105,6 +105,9 @@ def remix(operation_id: str) -> None:
 
 
 def _again(service: Service, operation: Operation) -> None:
+    if presses.doubled(f"again-{operation.id}"):
+        st.toast(_("This was asked for a moment ago. Press once more for another one."))
+        return
     try:
         service.again(operation.id)
     except OpstoreError as error:

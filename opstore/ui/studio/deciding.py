@@ -46,6 +46,7 @@ def decide(generation: Generation, text: str, given: list[Given]) -> Decision:
         return Decision(written, "image_edit_multiple", None)
     analysis = questions.analysis(generation, written, given)
     workflow = _chosen(fitting, analysis.workflow, text) or analysis.workflow
+    asked().proposed = analysis.workflow
     one_of(
         _("Workflow"),
         {name: words.type_name(name) for name in fitting},
@@ -67,21 +68,29 @@ def _chosen(fitting: list[str], proposed: str, text: str) -> str | None:
     if wanted := state.pop("wanted-type", None):
         state["override"] = wanted
         asked().prompt = None
+        if wanted == proposed:
+            state.pop("override", None)
     if asked().prompt not in (None, text.strip()):  # a new wish after a request: the old choice was not made for it
         asked().prompt = None
         state.pop("override", None)
         word_steps(None)
-    if state.get("override") not in fitting or state["override"] == proposed:
+    if state.get("override") not in fitting:
         state.pop("override", None)
     chosen: str | None = state.get("override")
     return chosen
 
 
 def choose(workflow: str) -> None:
-    """Take what a person has just chosen: that they did is an event, never read from what a control shows."""
+    """Take what a person has just chosen: that they did is an event, never read from what a control shows.
+
+    Who chooses what is proposed leaves the choice to the words again; any other choice stays, also while the words agree with it.
+    """
     known = asked()
     known.prompt, known.shown = None, workflow
-    st.session_state["override"] = workflow
+    if workflow == known.proposed:
+        st.session_state.pop("override", None)
+    else:
+        st.session_state["override"] = workflow
 
 
 def word_steps(steps: StepPrompts | None) -> None:

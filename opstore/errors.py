@@ -18,6 +18,7 @@ OpstoreError
 │       └── BudgetReachedUnpriced
 ├── SpendingUnknown              what counts against a budget cannot be read: nothing is paid
 ├── SettingsDamaged              what people chose cannot be read: nothing is paid, and nothing deleted by a rule
+├── SettingsChanged              a form of settings is older than the settings: nothing is saved unseen
 ├── ClockLeapt                   nobody can tell how old anything is: nothing is destroyed for its age
 ├── OperationNotFound
 │   └── FileMissing
@@ -218,6 +219,14 @@ class SpendingUnknown(OpstoreError):
     """
 
     status = 503
+
+
+class SettingsChanged(OpstoreError):
+    """The settings are not what this page has shown: they were changed, or damaged, meanwhile. Nothing was saved. The form shows
+    them as they are now: change what you want, and save once more.
+    """
+
+    status = 409
 
 
 class ClockLeapt(OpstoreError):

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from opstore.errors import OpstoreError
+from opstore.errors import OpstoreError, SettingsChanged
 from opstore.operation import OPERATION_TYPES
 from opstore.providers.replicate.language import LANGUAGE_MODELS
 from opstore.roles import LOCAL
@@ -22,7 +22,11 @@ if service.person != LOCAL:
     signin.sign_out(service.person, "page", app.settings)
 if not mine:
     parts.note(_("You see how opstore is set. To change that takes the role admin."))
-if damage := service.settings_damage():
+damage = service.settings_damage()
+# What this window shows may be older than the file: another tab has saved, or it was damaged, and nobody has seen that yet.
+shown, now = st.session_state.get("settings-shown"), (chosen, str(damage or ""))
+st.session_state["settings-shown"] = now
+if damage:
     parts.show_error(damage)
     parts.note(_("What can still be read of it is below; saving writes a new file, and keeps the damaged one beside it."))
 st.subheader(_("Provider"))
@@ -82,6 +86,8 @@ with st.form("settings", border=False):
     )
     if parts.submit(_("Save"), type="primary", disabled=not mine, key="settings-save"):
         try:
+            if shown != now:
+                raise SettingsChanged
             service.change_preferences(
                 mend=damage is not None,
                 provider=provider,

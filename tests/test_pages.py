@@ -234,6 +234,25 @@ def test_every_workflow_can_be_looked_at(app: App, count: int) -> None:
         assert shown(at) == kind
 
 
+# -- the settings --------------------------------------------------------------------------------------------------------
+
+
+def test_settings_that_changed_or_were_damaged_since_they_were_shown_are_not_saved_over(app: App) -> None:
+    app.service.change_preferences(daily_budget=5.0)
+    at, file = create(), app.store.root / "settings.json"
+    sound(at.switch_page("../../pages/settings.py").run())
+    at.number_input[0].set_value(3)
+    app.service.change_preferences(daily_budget=2.0)
+    sound(at.button(key="settings-save").click().run())
+    assert app.service.preferences().daily_budget == 2 and "Nothing was saved" in html(at)
+    assert at.number_input[0].value == 2, "what stands there is what is set"
+    file.write_text("{")
+    sound(at.button(key="settings-save").click().run())
+    assert file.read_text() == "{", "a budget does not go because nobody could read it"
+    sound(at.button(key="settings-save").click().run())
+    assert app.service.settings_damage() is None, "who has seen it, and saves, mends it"
+
+
 # -- the library ---------------------------------------------------------------------------------------------------------
 
 

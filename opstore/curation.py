@@ -1,6 +1,7 @@
 """Curation: tags, ratings, favourites and notes, kept in the sidecars; trash; saved searches. Nothing is overwritten unseen.
 
 Every change is a compare-and-swap on the sidecar, repeated on what is there then: two people's tags on one operation both stay.
+A text that somebody wrote over another one is stored only where that one still stands; of two ratings the later one counts.
 A change remembers what was before, so that it can be undone without undoing what others did since.
 """
 
@@ -46,13 +47,17 @@ SEARCHES = "searches.json"
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A change of annotations: what is None stays as it is; `rating` 0 takes a rating away."""
+    """A change of annotations: what is None stays as it is; `rating` 0 takes a rating away.
+
+    `note_before` is the note that the writer of `note` saw: where another one stands now, the change fails: OperationChanged.
+    """
 
     rating: int | None = None
     favorite: bool | None = None
     add_tags: tuple[str, ...] = ()
     remove_tags: tuple[str, ...] = ()
     note: str | None = None
+    note_before: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,8 @@ class Curation:
             if versions is not None and version_of(sidecar) not in versions:
                 raise OperationChanged(operation_id=operation_id)
             before = annotations_of(sidecar)
+            if edit.note_before is not None and before["note"] not in (edit.note_before, edit.note):
+                raise OperationChanged(operation_id=operation_id)
             after = _edited(before, edit if made is None else _still(edit, before, made))
             if after == before:
                 raise _Unchanged

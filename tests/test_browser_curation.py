@@ -16,6 +16,15 @@ from tests.samples import PNG
 pytest_plugins = ("tests.browser_fixtures", "tests.library_fixtures")
 
 
+#: Keeps in `boxes` how many notes have been in sight at once.
+BOXES = """() => {
+  window.boxes = 1;
+  const notes = () => [...document.querySelectorAll('[role="dialog"] textarea')].filter(box => box.checkVisibility());
+  const look = () => { window.boxes = Math.max(window.boxes, notes().length); };
+  new MutationObserver(look).observe(document.body, { childList: true, subtree: true, attributes: true });
+}"""
+
+
 # -- choosing and acting on many -----------------------------------------------------------------------------------------
 
 
@@ -239,13 +248,16 @@ def test_the_drawer_stores_at_once_and_overwrites_nothing_of_others(few: Server,
         note.fill("for the cover")
         note.press("Control+Enter")
         eventually(page, lambda: judged(few, 57).get("note"), "for the cover")
-        visitor.settle()  # a run that is still under way would show the other's note, and there would be nothing to refuse
+        visitor.settle()
 
+        note.fill("mine")  # nobody brings this box into line while somebody writes in it
         Store(few.data).rewrite(name_of(57), lambda sidecar: sidecar["annotations"].update(note="by somebody else"))
-        note.fill("mine")
+        page.evaluate(BOXES)
         note.press("Control+Enter")
         expect(drawer.get_by_role("alert")).to_contain_text("Somebody else has changed this note")
         expect(note).to_have_value("by somebody else")
+        expect(note).to_be_focused()  # what is typed on is no key of ours
+        assert page.evaluate("boxes") == 1, "the old text stood beside the new one"
         assert judged(few, 57) == {"tags": ["poster"], "favorite": True, "rating": 4, "note": "by somebody else"}
         note.blur()
         Store(few.data).rewrite(name_of(57), lambda sidecar: sidecar.update(prompt="written anew by somebody else"))

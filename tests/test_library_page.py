@@ -14,10 +14,10 @@ from streamlit.testing.v1 import AppTest
 
 from opstore import Store
 from opstore.app import App
-from opstore.curation import Change, Edit
+from opstore.curation import Change, Edit, annotations_of
 from opstore.service import NewOperation
 from opstore.ui import acts as acting
-from opstore.ui import parts
+from opstore.ui import curate, parts
 from opstore.ui.acts import Acts
 from opstore.ui.components.grid import Act
 from opstore.ui.state import running
@@ -192,6 +192,22 @@ def test_a_window_that_is_loaded_anew_can_still_take_back_what_it_did(app: App, 
     assert other and other["said"] == "There is nothing to take back." and judged(app.store)["rating"] == 4
     loaded_anew("undo", None, "third")
     assert judged(app.store)["rating"] is None
+
+
+def test_a_note_that_is_stored_between_look_and_write_is_not_overwritten(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two saves at once: the second writer saw the old note, and is told so whenever the first one comes."""
+    seen = annotations_of(app.store.get_operation_metadata(ID))
+    state: dict[str, Any] = {"note": "mine", "under-note": "", f"seen-{ID}": seen, "acts": Acts()}
+    rewrite = Store.rewrite
+
+    def second(store: Store, operation_id: str, change: Any) -> Any:
+        rewrite(store, operation_id, lambda sidecar: sidecar.update(annotations={"note": "theirs"}))
+        return rewrite(store, operation_id, change)
+
+    monkeypatch.setattr("streamlit.session_state", state)
+    monkeypatch.setattr(Store, "rewrite", second)
+    curate._changed(app.service, ID, "note", "note")
+    assert judged(app.store)["note"] == "theirs" and "mine" in state[f"unstored-{ID}"][0]
 
 
 def test_acts_are_taken_back_one_by_one_and_what_others_did_stays(app: App) -> None:

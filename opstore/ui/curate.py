@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 import streamlit as st
 
 from opstore.curation import MAX_NOTE, Edit, annotations_of, version_of
-from opstore.errors import OpstoreError
+from opstore.errors import OperationChanged, OpstoreError
 from opstore.operation import Operation
 from opstore.service import Service
-from opstore.ui import acts, parts, words
+from opstore.ui import acts, controls, parts, words
 from opstore.ui.components.keys import keys as drawer_keys
 from opstore.ui.words import _, ngettext
+
+_CONTROLS = ("rating", "favorite", "tags", "note")
 
 
 def opinion(service: Service, operation: Operation) -> None:
     """Show what people said about an operation, to be changed; every change is stored at once."""
-    stored = annotations_of(operation.sidecar)
-    # A note that was refused makes way for a new control: of the old one a browser may still tell what was refused, and it would
-    # be stored over what stands there now.
-    keys = {"tags": f"tags-{operation.id}", "note": f"note-{operation.id}{st.session_state.get(f'refused-{operation.id}', '')}"}
-    # A control that a key has changed is a new one: of the old one a browser may still tell what it was before.
-    keys |= {name: f"{name}-{operation.id}{st.session_state.get(f'turn-{operation.id}', '')}" for name in ("rating", "favorite")}
-    _align(operation.id, stored, keys)
+    _align(operation.id, annotations_of(operation.sidecar))
+    keys = _keys(operation.id)
 
     def change(name: str) -> dict[str, Any]:
         args = (service, operation.id, name, keys[name])
@@ -42,60 +38,72 @@ def opinion(service: Service, operation: Operation) -> None:
         **change("tags"),
     )
     st.text_area(_("Note"), height=72, max_chars=MAX_NOTE, **change("note"))
-    for text in st.session_state.pop(f"wrong-{operation.id}", ()):
+    # What was written and is not stored stands here until a note is.
+    for text in [*st.session_state.pop(f"wrong-{operation.id}", ()), *st.session_state.get(f"unstored-{operation.id}", ())]:
         parts.note(text, bad=True)
 
 
-def _align(operation_id: str, stored: dict[str, Any], keys: dict[str, str]) -> None:
+def _keys(operation_id: str) -> dict[str, str]:
+    """Return the keys of the controls that stand now."""
+    return {name: controls.key_of(f"{name}-{operation_id}") for name in _CONTROLS}
+
+
+def _align(operation_id: str, stored: dict[str, Any]) -> None:
     """Bring the controls into line with what is stored, whoever stored it."""
     seen = st.session_state.get(f"seen-{operation_id}")
-    shown = {
-        "rating": stored["rating"] - 1 if stored["rating"] else None,
-        **{k: stored[k] for k in ("favorite", "tags", "note")},
-    }
-    for name, key in keys.items():
-        if seen is None or key not in st.session_state or seen[name] != stored[name]:
-            st.session_state[key] = shown[name]
+    for name, key in _keys(operation_id).items():
+        shown = stored[name] - 1 if name == "rating" and stored[name] else stored[name]
+        if key not in st.session_state:
+            st.session_state[key] = shown
+        elif (seen is None or seen[name] != stored[name]) and st.session_state[key] != shown:
+            controls.set_to(f"{name}-{operation_id}", shown)
+        elif st.session_state[key] != shown:
+            continue  # what somebody has just chosen is on its way
+        st.session_state[f"under-{_keys(operation_id)[name]}"] = stored[name]
     st.session_state[f"seen-{operation_id}"] = stored
 
 
 def _changed(service: Service, operation_id: str, name: str, key: str) -> None:
-    """Store what a control was changed to, and only that: what the others show may be older than what is stored."""
-    seen: dict[str, Any] = st.session_state[f"seen-{operation_id}"]
-    given = st.session_state[key]
+    """Store what a control was changed to, and only that: what the others show may be older than what is stored.
+
+    A control that another one has replaced is still heard, of a browser that has not drawn the page since: what it was changed to
+    is compared with what it had `under` it, and a note is stored over that one and over no other.
+    """
+    given, stands, under = st.session_state[key], key == _keys(operation_id)[name], st.session_state[f"under-{key}"]
     wrong: list[str] = []
     try:
-        if name == "note" and _written_since(service, operation_id, seen["note"], given):
-            wrong.append(
-                _("Somebody else has changed this note meanwhile. Yours, which is not stored: “{note}”").format(note=given)
-            )
-        else:
-            known = acts.acts()
-            known.refused = None
-            change = known.keep(service.curation.annotate([operation_id], _edit(name, given, seen)))
-            wrong += [words.told(error) for error in change.failed.values()]
+        known = acts.acts()
+        known.refused = None
+        change = known.keep(service.curation.annotate([operation_id], _edit(name, given, under)))
+        wrong += [_refused(error, given) for error in change.failed.values()]
     except OpstoreError as error:
         wrong.append(words.told(error))
-    # Known to be stored: setting the control again would take away what is typed into it meanwhile.
-    st.session_state[f"seen-{operation_id}"] = {**seen, name: _stars(given) if name == "rating" else given}
-    if wrong:
-        st.session_state[f"wrong-{operation_id}"] = wrong
-        st.session_state.pop(f"seen-{operation_id}")  # show what is stored
-        if name == "note":
-            st.session_state[f"refused-{operation_id}"] = f"-{secrets.token_hex(4)}"
+    stored = _stars(given) if name == "rating" else given
+    st.session_state[f"{'unstored' if name == 'note' else 'wrong'}-{operation_id}"] = wrong
+    if not wrong:
+        st.session_state[f"under-{key}"] = stored
+    if stands and wrong:
+        st.session_state.pop(f"seen-{operation_id}", None)  # show what is stored
+    elif stands and f"seen-{operation_id}" in st.session_state:
+        # Known to be stored: setting the control again would take away what is typed into it meanwhile.
+        st.session_state[f"seen-{operation_id}"] |= {name: stored}
 
 
-def _edit(name: str, given: Any, seen: dict[str, Any]) -> Edit:
+def _refused(error: OpstoreError, given: Any) -> str:
+    if isinstance(error, OperationChanged):
+        return _("Somebody else has changed this note meanwhile. Yours, which is not stored: “{note}”").format(note=given)
+    return words.told(error)
+
+
+def _edit(name: str, given: Any, under: Any) -> Edit:
     """Return the change that a control asks for."""
     if name == "rating":
         return Edit(rating=_stars(given) or 0)
     if name == "favorite":
         return Edit(favorite=given)
     if name == "note":
-        return Edit(note=given)
-    added, removed = (
-        tuple(tag for tag in some if tag not in other) for some, other in ((given, seen["tags"]), (seen["tags"], given))
-    )
+        return Edit(note=given, note_before=under)
+    added, removed = (tuple(tag for tag in some if tag not in other) for some, other in ((given, under), (under, given)))
     return Edit(add_tags=added, remove_tags=removed)
 
 
@@ -114,14 +122,13 @@ def keys(service: Service, operation: Operation) -> None:
         else:
             _pressed(service, operation.id, kind, value)
 
-    tags = f"tags-{operation.id}"
+    tags = controls.key_of(f"tags-{operation.id}")
     state = f'"{version_of(operation.sidecar)}"'
     drawer_keys(key=f"keys-{operation.id}", operation_id=operation.id, state=state, tags=tags, kinds=kinds, on_press=press)
 
 
 def _pressed(service: Service, operation_id: str, kind: str, value: Any) -> None:
     """Store what a key asks for; the controls follow what is stored."""
-    st.session_state[f"turn-{operation_id}"] = f"-{secrets.token_hex(4)}"
     try:
         if kind == "rate":
             edit = Edit(rating=value if isinstance(value, int) and 0 <= value <= 5 else None)
@@ -133,11 +140,6 @@ def _pressed(service: Service, operation_id: str, kind: str, value: Any) -> None
         wrong = [words.told(error)]
     if wrong:
         st.session_state[f"wrong-{operation_id}"] = wrong
-
-
-def _written_since(service: Service, operation_id: str, seen: str, wanted: str) -> bool:
-    now = annotations_of(service.operation(operation_id).sidecar)["note"]
-    return now not in (seen, wanted)
 
 
 def trash(service: Service, operation: Operation) -> None:

@@ -15,7 +15,7 @@ KINDS = ("rate", "favorite", "trash")
 
 _HTML = "<span hidden></span>"
 _JS = """
-const listening = new WeakMap(), watching = new WeakMap(), WATCH = 3000;
+const listening = new WeakMap(), watching = new WeakMap(), observing = new WeakMap(), WATCH = 3000;
 
 /* A box to write in, and a window of ours over the drawer, have their keys for themselves. */
 function isTaken(event) {
@@ -41,19 +41,38 @@ function leave(event) {
   return true;
 }
 
+/* Where another has changed a note, a new box takes the place of the old one, and Streamlit keeps the old one beside it while it
+   has the focus and the page is not drawn to its end: the style hides it (library.css). Whoever goes on writing does so in the
+   new one, for what is typed must not arrive at our keys. */
+const NOTE = '.st-key-opened [class*="st-key-note-"]';
+let pen = null, drawer = null;  // the box that somebody writes in, and where it stands
+
+function handOver() {
+  if (!pen || (pen.isConnected && !pen.closest("[data-retained]"))) return;
+  const next = drawer.isConnected && document.querySelector(NOTE + ":not([data-retained]) textarea");
+  pen = null;
+  if (next) next.focus({ preventScroll: true });
+}
+
+function follow(event) {
+  if (pen && !pen.isConnected) handOver();  // the dialog gives the focus to its first button
+  else if ((pen = event.target.matches(NOTE + " textarea") ? event.target : null)) drawer = pen.closest(".st-key-opened");
+}
+
 /* Look every few seconds whether the operation is still as it is shown; what somebody has written and not left yet stays. */
 function watch(parentElement, data, changed) {
   const before = watching.get(parentElement), ended = new AbortController(), on = { signal: ended.signal, capture: true };
   before?.ended.abort();
-  const here = { ended, writing: before?.writing ?? false };
+  const here = { ended, writing: before?.writing };
   watching.set(parentElement, here);
-  document.addEventListener("input", () => { here.writing = true; }, on);
-  document.addEventListener("focusout", () => { here.writing = false; }, on);
+  document.addEventListener("input", event => { here.writing = event.composedPath()[0]; }, on);
+  document.addEventListener("focusout", () => { here.writing = null; }, on);
   const timer = setInterval(async () => {
     if (ended.signal.aborted || !parentElement.isConnected) { clearInterval(timer); ended.abort(); return; }
-    if (document.visibilityState !== "visible" || here.writing) return;
+    if (document.visibilityState !== "visible" || here.writing?.isConnected) return;
     const answer = await fetch(`/api/history/${data.id}`).catch(() => null), state = answer?.headers.get("etag");
-    if (!here.writing && !ended.signal.aborted && (answer?.status === 404 || (state && state !== data.state))) changed();
+    if (here.writing?.isConnected || ended.signal.aborted) return;
+    if (answer?.status === 404 || (state && state !== data.state)) changed();
   }, WATCH);
 }
 
@@ -77,6 +96,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
   listening.set(parentElement, press);
   document.addEventListener("keydown", press, true);
   parentElement.querySelector("span").dataset.listens = data.id;
+  document.addEventListener("focusin", follow);  // once, however often it is said
+  observing.get(parentElement)?.disconnect();
+  const observer = new MutationObserver(handOver), opened = document.querySelector(".st-key-opened");
+  observing.set(parentElement, observer);
+  if (opened) observer.observe(opened, { childList: true, subtree: true, attributeFilter: ["data-retained"] });
   let once = false;
   watch(parentElement, data, () => { if (!once) { once = true; setTriggerValue("changed", { turn: Date.now() }); } });
   return () => { if (!parentElement.isConnected) document.removeEventListener("keydown", listening.get(parentElement), true); };

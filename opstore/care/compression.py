@@ -120,7 +120,7 @@ class Compression:
 
     def plan(self, days: int = DAYS, month: str | None = None, report: Report = quiet) -> Compressed:
         """Say what packing would save, from samples of each month; nothing changes. Raise InvalidInput for no month."""
-        found = self._due(days, month)
+        found = self._packable(days, month)
         months = []
         for number, (key, operations) in enumerate(sorted(found.items())):
             report(number, len(found), said("estimating what packing saves"))
@@ -137,7 +137,7 @@ class Compression:
         left: dict[str, str] = {}
         months = []
         with Folder(self._store.root).locked(PACKING):
-            found = self._due(days, month)
+            found = self._packable(days, month)
             total, done = sum(map(len, found.values())), 0
             for key, operations in sorted(found.items()):
                 try:
@@ -278,7 +278,7 @@ class Compression:
 
     # -- what may be packed ----------------------------------------------------------------------------------------------
 
-    def _due(self, days: int, month: str | None) -> dict[str, Operations]:
+    def _packable(self, days: int, month: str | None) -> dict[str, Operations]:
         """Return the whole loose operations of the months that are wanted, by month (`202511`) and id."""
         if isinstance(days, bool) or not isinstance(days, int) or not 0 <= days <= _MAX_DAYS:
             raise InvalidInput(reason=said("an age is a whole number of days from 0 to {limit}", limit=_MAX_DAYS))

@@ -146,12 +146,12 @@ def _upright(picture: Picture, media: MediaType) -> Picture:
         picture = picture.convert("RGB")
     if turn:
         picture = picture.transpose(Image.Transpose[turn])
-    picture = _seen(picture)
+    picture = _without_hidden_colours(picture)
     picture.info = {}
     return picture
 
 
-def _seen(picture: Picture) -> Picture:
+def _without_hidden_colours(picture: Picture) -> Picture:
     """Return the picture without the colours that lie under what is transparent, which every decoder gives back."""
     from PIL import Image
 

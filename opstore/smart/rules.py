@@ -68,7 +68,7 @@ def analyze(prompt: str, count: int) -> WorkflowAnalysis:
     if not allowed:
         raise InvalidRequest(reason=said("no workflow takes {count} images; remove some", count=count))
     reading = read(prompt)
-    shares = _shares(reading, count)
+    shares = _probabilities(reading, count)
     (workflow, confidence), *others = ranked(shares)
     return WorkflowAnalysis(
         workflow=workflow,
@@ -204,7 +204,7 @@ def _verb(group: str, clause: str) -> tuple[int, int] | None:
 # -- from evidence to workflows ------------------------------------------------------------------------------------------
 
 
-def _shares(reading: Reading, count: int) -> Mapping[str, float]:
+def _probabilities(reading: Reading, count: int) -> Mapping[str, float]:
     kinds = {kind for clause in reading.clauses for kind in clause.found}
     if count == 0:
         kinds -= {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import tempfile
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 from PIL import Image
 from starlette.testclient import TestClient
@@ -19,13 +21,14 @@ from opstore.api.guard import FAULT
 from opstore.app import App
 from opstore.errors import OpstoreError
 from opstore.shares import Scope, Share, Shares, Shown
-from opstore.shares.log import FREE, LONGEST
+from opstore.shares.log import ALL_FREE, FREE, LONGEST
 from tests.media_samples import encoded, opened, picture
 from tests.samples import HOSTILE_NAMES, ID, LATER
 from tests.share_samples import CHEAP, ORIGIN, SECRET, THIRD, TOLD, filled, visitor
 
 LAST = "20251103143025_abc123df"
 PASSWORD = "correct horse é"
+HOST = ORIGIN.partition("://")[2]
 #: Each route below a link, and the statuses of an answer that shows something.
 ROUTES = {
     "page": ("", 200),
@@ -415,6 +418,52 @@ def test_of_a_hundred_tries_at_once_few_are_looked_at(app: App) -> None:
     with ThreadPoolExecutor(12) as pool:
         ends = list(pool.map(attempt, range(100)))
     assert sorted(set(ends)) == ["PasswordWrong", "TooManyTries"] and ends.count("PasswordWrong") == FREE
+
+
+def test_a_stranger_who_guesses_makes_nobody_else_wait_and_many_strangers_nobody_who_was_in(app: App, clock: Clock) -> None:
+    token, was_in, other = made(app, password=PASSWORD)[1], visitor(app), visitor(app, host="198.51.100.7")
+    assert enter(was_in, token).status_code == 303
+    clock.now += timedelta(seconds=1)
+    for _ in range(FREE):
+        enter(visitor(app), token, "wrong")
+    assert enter(visitor(app), token).status_code == 429
+    assert enter(other, token, "wrong").status_code == 403 and enter(other, token).status_code == 303
+    for number in range(ALL_FREE):
+        enter(visitor(app, host=f"2001:db8:{number:x}::1"), token, "wrong")
+    assert enter(visitor(app, host="192.0.2.1"), token).status_code == 429, "many addresses have no more tries than that together"
+    assert enter(was_in, token).status_code == 303
+    clock.now += timedelta(hours=2)
+    assert enter(visitor(app, host="192.0.2.1"), token).status_code == 303
+    assert "198.51.100" not in "".join(path.read_text() for path in app.store.root.glob("shares/*.log"))
+
+
+def test_slow_bodies_at_links_hold_nothing_up(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each held one of the forty threads in which the whole server answers, for as long as it liked, without a token."""
+    served = visitor(app).app
+    scope = {"type": "http", "method": "POST", "path": "/s/x", "query_string": b"", "headers": [(b"host", HOST.encode())]}
+    scope |= {"client": ("203.0.113.9", 1), "server": (HOST, 443), "scheme": "https", "http_version": "1.1"}
+
+    async def run() -> tuple[int, list[int]]:
+        said: list[int] = []
+
+        async def never() -> Any:
+            await asyncio.sleep(3600)
+
+        async def send(message: Any) -> None:
+            said.extend([message["status"]] if "status" in message else ())
+
+        slow = [asyncio.create_task(served(dict(scope), never, send)) for _ in range(60)]
+        try:
+            async with asyncio.timeout(30), httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url=ORIGIN) as client:
+                answer = await client.get("/s/x")
+            await asyncio.gather(*slow)
+        finally:
+            for task in slow:
+                task.cancel()
+        return answer.status_code, said
+
+    monkeypatch.setattr("opstore.api.share._FORM_SECONDS", 2.0)
+    assert asyncio.run(run()) == (404, [404] * 60)
 
 
 @pytest.mark.parametrize("body", [b"", b"password=", b"x" * 100_000, b"password=%ff%fe", b"\0", "password=\u00e9".encode()])

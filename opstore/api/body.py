@@ -62,7 +62,7 @@ class Bodies:
         parts = _Parts(files, most, frozenset(texts))
         with self._slot(), _told_wrong():
             parser = MultipartParser(options[b"boundary"], parts.callbacks())
-            async for piece in _pieces(request, most * MAX_INPUT_BYTES + len(texts) * MAX_TEXT + _FRAMING):
+            async for piece in pieces(request, most * MAX_INPUT_BYTES + len(texts) * MAX_TEXT + _FRAMING):
                 parser.write(piece)
             parser.finalize()
         return parts.form()
@@ -73,7 +73,7 @@ class Bodies:
         if kind != URLENCODED:
             raise WrongType(wanted=URLENCODED.decode())
         with self._slot():
-            data = b"".join([piece async for piece in _pieces(request, most)])
+            data = b"".join([piece async for piece in pieces(request, most)])
         return _unquoted(data, names)
 
     async def document(self, request: Request) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class Bodies:
         if kind not in (b"application/json", b"application/merge-patch+json"):
             raise WrongType(wanted="application/json")
         with self._slot():
-            data = b"".join([piece async for piece in _pieces(request, MAX_TEXT)])
+            data = b"".join([piece async for piece in pieces(request, MAX_TEXT)])
         try:
             found = json.loads(data)
         except (ValueError, RecursionError):
@@ -102,20 +102,20 @@ class Bodies:
             self._reading -= 1
 
 
-async def _pieces(request: Request, most: int) -> AsyncIterator[bytes]:
+async def pieces(request: Request, most: int, seconds: float = BODY_SECONDS) -> AsyncIterator[bytes]:
     """Yield a body as it comes in; raise BodyTooLarge with the first byte too many, BodyTooSlow where it does not come."""
     length = request.headers.get("content-length", "")
     if length.isascii() and length.isdigit() and (len(length) > 12 or int(length) > most):
         raise BodyTooLarge(limit=f"{most / 1_000_000:.1f}")
-    end, size = time.monotonic() + BODY_SECONDS, 0
-    pieces = request.stream()
+    end, size = time.monotonic() + seconds, 0
+    coming = request.stream()
     while True:
         left = end - time.monotonic()
         if left <= 0:
             raise BodyTooSlow
         try:
             with anyio.fail_after(min(PAUSE_SECONDS, left)):
-                piece = await anext(pieces, None)
+                piece = await anext(coming, None)
         except TimeoutError:
             raise BodyTooSlow from None
         except ClientDisconnect:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
-from starlette.concurrency import run_in_threadpool
+import anyio.to_thread
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -41,6 +41,8 @@ READING = ("GET", "HEAD")
 Telling = Callable[[Request, OpstoreError | None], Response]
 #: Says who has signed in, None where no sign-in is set up; raises SignInWanted or NoRole.
 Identify = Callable[[Request], Person | None]
+#: Threads in which visitors of links are answered: theirs alone, so that however many come, the house goes on.
+VISITORS = 10
 #: Below this lies what was handed on to others; nothing else answers under a published name.
 SHARED = "/s"
 
@@ -61,6 +63,11 @@ class Guard:
         self._app = app
         self._identify = identify
         self._rates = Rates()
+        self._visitors = anyio.CapacityLimiter(VISITORS)
+
+    async def for_visitors(self, call: Callable[[], Response]) -> Response:
+        """Do in one of the threads for visitors what takes its time."""
+        return await anyio.to_thread.run_sync(call, limiter=self._visitors)
 
     def acting(self) -> Acting:
         """Return what whoever was let in to the answer under way may use; raise LookupError outside of one."""
@@ -84,7 +91,8 @@ class Guard:
                     raise MethodNotAllowed(method=shown(request.method))
                 if not everyone and request.method not in READING:
                     _check_origin(request)
-                found = await run_in_threadpool(answer, request)  # of an async answer this is only its beginning
+                threads = self._visitors if everyone else None
+                found = await anyio.to_thread.run_sync(answer, request, limiter=threads)  # of an async answer its beginning
                 response = await found if isinstance(found, Awaitable) else found
             except OpstoreError as error:
                 if isinstance(error, TooManyWrong):

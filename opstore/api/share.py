@@ -7,20 +7,22 @@ alike ask it. Browsers may keep a copy but must ask before they show it again, s
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from anyio import from_thread
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from opstore.api.body import pieces
 from opstore.api.guard import FAULT, SHARED, Guard, MethodNotAllowed
 from opstore.api.look import file_answer, thumbnail_file, unless_known
-from opstore.errors import OpstoreError, PasswordWanted, PasswordWrong, ShareError, ShareNotFound, TooManyTries
+from opstore.api.rates import caller_at
+from opstore.api.table import Answer
+from opstore.errors import InvalidInput, OpstoreError, PasswordWanted, PasswordWrong, ShareError, ShareNotFound, TooManyTries
 from opstore.shares import Share, Shares, page
-from opstore.shares.keys import ADMITTED_SECONDS
+from opstore.shares.keys import KNOWN_SECONDS
 from opstore.translations import translated
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ ADMISSION, SEEN, SEEN_SECONDS = "opstore-admission", "opstore-seen", 1800
 #: Kept, but asked for before every use.
 _ASK = "private, no-cache"
 #: A form of one password.
-_MAX_FORM = 4_096
+_MAX_FORM, _FORM_SECONDS = 4_096, 20.0
 
 
 class ShareRoutes:
@@ -47,11 +49,14 @@ class ShareRoutes:
     def routes(self, guard: Guard) -> list[Route]:
         """Return the routes; the last two catch every other path below, which the pages' server would answer with the app."""
 
-        def open_to_all(answer: Callable[[Request], Response], *methods: str) -> Any:
+        def open_to_all(answer: Answer, *methods: str) -> Any:
             return guard.endpoint(answer, ("GET", "HEAD", *methods), everyone=True, telling=_told)
 
+        def whole_page(request: Request) -> Response | Awaitable[Response]:
+            return self._asked_in(request, guard) if request.method == "POST" else self._page(request)
+
         return [
-            Route(f"{SHARED}/{{token}}", open_to_all(self._page, "POST")),
+            Route(f"{SHARED}/{{token}}", open_to_all(whole_page, "POST")),
             Route(f"{SHARED}/{{token}}/file/{{key}}", open_to_all(self._file)),
             Route(f"{SHARED}/{{token}}/small/{{key}}", open_to_all(self._small)),
             Route(f"{SHARED}/{{rest:path}}", open_to_all(_nothing)),
@@ -63,8 +68,6 @@ class ShareRoutes:
         return self._app().service.shares
 
     def _page(self, request: Request) -> Response:
-        if request.method == "POST":
-            return self._enter(request)
         share, token = self._opened(request), request.path_params["token"]
         items = self._shares.items(share.scope)
 
@@ -78,12 +81,18 @@ class ShareRoutes:
             self._remember(answer, request, SEEN, "1", SEEN_SECONDS)
         return answer
 
-    def _enter(self, request: Request) -> Response:
+    async def _asked_in(self, request: Request, guard: Guard) -> Response:
+        """Try the password that comes in; however slowly it comes, it holds no thread."""
+        body = await _body(request)
+        given = parse_qs(body.decode("utf-8", "replace")).get("password", [""])[0]
+        return await guard.for_visitors(lambda: self._enter(request, given))
+
+    def _enter(self, request: Request, given: str) -> Response:
         """Try a password; the browser is led to the page by GET, so that a reload sends no password again."""
-        given = parse_qs(from_thread.run(_body, request).decode("utf-8", "replace")).get("password", [""])[0]
-        admission = self._shares.enter(request.path_params["token"], given)
+        caller = caller_at(request.client.host if request.client else "")
+        admission = self._shares.enter(request.path_params["token"], given, caller, request.cookies.get(ADMISSION))
         answer = RedirectResponse(request.path_params["token"], 303)
-        self._remember(answer, request, ADMISSION, admission, ADMITTED_SECONDS)
+        self._remember(answer, request, ADMISSION, admission, KNOWN_SECONDS)
         return answer
 
     def _file(self, request: Request) -> Response:
@@ -111,13 +120,11 @@ class ShareRoutes:
 
 
 async def _body(request: Request) -> bytes:
-    """Return the body of a form; raise ShareNotFound for one that is none."""
-    found = b""
-    async for part in request.stream():
-        found += part
-        if len(found) > _MAX_FORM:
-            raise ShareNotFound
-    return found
+    """Return the body of a form; raise ShareNotFound for one that is none, or does not come."""
+    try:
+        return b"".join([piece async for piece in pieces(request, _MAX_FORM, _FORM_SECONDS)])
+    except InvalidInput:
+        raise ShareNotFound from None
 
 
 def _nothing(request: Request) -> Response:

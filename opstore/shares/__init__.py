@@ -37,8 +37,8 @@ from opstore.names import check_operation_id
 from opstore.provenance import SOURCES
 from opstore.shares import content, record
 from opstore.shares.clean import cleaned, source_stamp
-from opstore.shares.keys import Keys
-from opstore.shares.log import Log, Visits, log_name
+from opstore.shares.keys import KNOWN_SECONDS, Keys
+from opstore.shares.log import Log, Tries, Visits, log_name
 from opstore.shares.record import MAX_OPERATIONS, Kind, Password, Scope, Share, Shown, is_share_id
 from opstore.store import Store
 from opstore.thumbnails import SIDE, Copies
@@ -168,15 +168,20 @@ class Shares:
             raise PasswordWanted
         return share
 
-    def enter(self, token: str, password: str) -> str:
-        """Try a password and return the admission that it gives; raise PasswordWrong, or TooManyTries where it is too soon."""
+    def enter(self, token: str, password: str, caller: str = "", admission: str | None = None) -> str:
+        """Try a password and return the admission that it gives; raise PasswordWrong, or TooManyTries where it is too soon.
+
+        `caller` is whoever tries, such as an address; `admission` what `enter` gave that browser earlier, if it did.
+        """
         share = self._open(token)
         if share.password is None:
             raise ShareNotFound
-        self._log.begin_try(share.id, self._now())
+        known = bool(admission and self._keys.is_admitted(_secret(share), admission, KNOWN_SECONDS))
+        tries = Tries(_mark(share.password, admission or "" if known else caller), known)
+        self._log.begin_try(share.id, tries, self._now())
         if not secrets.compare_digest(bytes.fromhex(share.password.digest), _scrypt(password, share.password)):
             raise PasswordWrong
-        self._log.note(share.id, "right", self._now())
+        self._log.note(share.id, f"right {tries.mark}", self._now())
         return self._keys.admit(_secret(share))
 
     def visited(self, share: Share) -> None:
@@ -265,6 +270,11 @@ def _scrypt(password: str, kept: Password) -> bytes:
     given = password[: MAX_PASSWORD + 1].encode("utf-8", "replace")
     most = 128 * kept.n * kept.r * kept.p + 2**20
     return hashlib.scrypt(given, salt=bytes.fromhex(kept.salt), n=kept.n, r=kept.r, p=kept.p, maxmem=most, dklen=32)
+
+
+def _mark(password: Password, caller: str) -> str:
+    """Return one of 4,096 marks for whoever tries a password: it tells callers apart, and not who they are."""
+    return digest(f"{password.salt}:{caller}".encode())[:3]
 
 
 def _secret(share: Share) -> str:

@@ -23,6 +23,8 @@ _MAX_BYTES = 10_000
 _TOKEN = re.compile(r"\A[0-9a-f]{16}\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]\Z")
 #: A password given once lets its browser in for this long.
 ADMITTED_SECONDS = 12 * 3600
+#: For so long it is known that it once gave it, so that nobody else's wrong tries make it wait.
+KNOWN_SECONDS = 90 * 24 * 3600
 
 
 class Keys:
@@ -51,10 +53,10 @@ class Keys:
         """Return what a browser keeps to be let in again without a password; `secret` ties it to one share and password."""
         return self._admission().sign(secret).decode()
 
-    def is_admitted(self, secret: str, kept: str) -> bool:
-        """Say whether a browser was let in with this share's present password."""
+    def is_admitted(self, secret: str, kept: str, seconds: int = ADMITTED_SECONDS) -> bool:
+        """Say whether a browser was let in with this share's present password in the last `seconds`."""
         try:
-            return self._admission().unsign(kept, max_age=ADMITTED_SECONDS).decode() == secret
+            return self._admission().unsign(kept, max_age=seconds).decode() == secret
         except (BadSignature, ValueError):
             return False
 

@@ -180,7 +180,9 @@ def test_a_reviewer_may_review_and_no_more(windows: Windows, served: Guarded) ->
             expect(drawer.get_by_role("button", name=refused)).to_have_count(0)
         with page.expect_download(timeout=PATIENCE) as saved:
             drawer.get_by_role("button", name="Download").click()
-        assert saved.value.path().read_bytes() == served.call("GET", f"/api/files/{ID}_out.jpg", Cookie=cookie(visitor))[1]
+        assert (
+            saved.value.path().read_bytes() == served.call("GET", f"/api/files/{ID}_out.jpg?download", Cookie=cookie(visitor))[1]
+        )
         drawer.locator('[data-testid="stFeedback"] button').nth(3).click()
         until_rated(served, 4)
         held = {"Cookie": cookie(visitor)}

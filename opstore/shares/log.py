@@ -87,7 +87,9 @@ class Log:
         except FileMissing:
             return []
         words = [[*line.split(" "), "", ""] for line in lines]
-        return [(moment, event, mark) for text, event, mark, *_ in words if (moment := parse_time(text)) and now - moment < WINDOW]
+        return [
+            (moment, event, mark) for text, event, mark, *_ in words if (moment := parse_time(text)) and now - moment < WINDOW
+        ]
 
 
 def _wrong(lines: Sequence[tuple[datetime, str, str]]) -> list[datetime]:

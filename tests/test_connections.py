@@ -19,6 +19,7 @@ from opstore.app import App, Settings
 from opstore.cli import main
 from opstore.shares import Scope, Shares
 from opstore.store import Store
+from tests import loops
 from tests.samples import ID, PNG
 from tests.share_samples import CHEAP
 
@@ -58,7 +59,7 @@ def talked(*acts: Act) -> list[bytes]:
         finally:
             server.close()
 
-    return asyncio.run(run())
+    return loops.run(run())
 
 
 def sending(data: bytes) -> Act:

@@ -22,6 +22,7 @@ from opstore.app import App
 from opstore.errors import OpstoreError
 from opstore.shares import Scope, Share, Shares, Shown
 from opstore.shares.log import ALL_FREE, FREE, LONGEST
+from tests import loops
 from tests.media_samples import encoded, opened, picture
 from tests.samples import HOSTILE_NAMES, ID, LATER
 from tests.share_samples import CHEAP, ORIGIN, SECRET, THIRD, TOLD, filled, visitor
@@ -463,7 +464,7 @@ def test_slow_bodies_at_links_hold_nothing_up(app: App, monkeypatch: pytest.Monk
         return answer.status_code, said
 
     monkeypatch.setattr("opstore.api.share._FORM_SECONDS", 2.0)
-    assert asyncio.run(run()) == (404, [404] * 60)
+    assert loops.run(run()) == (404, [404] * 60)
 
 
 @pytest.mark.parametrize("body", [b"", b"password=", b"x" * 100_000, b"password=%ff%fe", b"\0", "password=\u00e9".encode()])

@@ -1,8 +1,8 @@
 """Visits and tried passwords of a share link: one short line each at the end of `shares/{id}.log`, of whom it says nothing.
 
 A line is one write at the end of a file: it costs no lock, survives a kill, and several processes count together. The same lines
-slow down whoever tries passwords, in every process and over restarts; each caller by its own tries, so that a stranger who guesses
-makes nobody else wait, and all together by theirs, so that many addresses do not win many guesses.
+slow down whoever tries passwords, in every process and over restarts: each caller by its own tries, so that a stranger who
+guesses makes nobody else wait, and all together by theirs, so that many addresses do not win many guesses.
 """
 
 from __future__ import annotations

@@ -453,7 +453,10 @@ def test_slow_bodies_at_links_hold_nothing_up(app: App, monkeypatch: pytest.Monk
         async def send(message: Any) -> None:
             said.extend([message["status"]] if "status" in message else ())
 
-        slow = [asyncio.create_task(served(dict(scope), never, send)) for _ in range(60)]
+        async def drip() -> None:
+            await served(dict(scope), never, send)
+
+        slow = [asyncio.create_task(drip()) for _ in range(60)]
         try:
             async with asyncio.timeout(30), httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url=ORIGIN) as client:
                 answer = await client.get("/s/x")

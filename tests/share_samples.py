@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from starlette.testclient import TestClient
 
 from opstore.api import Api, middleware
 from opstore.app import App, Settings
+from opstore.shares import Scope, Share, Shares
 from tests.media_samples import encoded, picture, video
 from tests.samples import ID, LATER
 
@@ -95,3 +97,31 @@ def visitor(app: App, base: str = ORIGIN, host: str = "203.0.113.9") -> TestClie
     """Return a caller from somewhere else, through a proxy that passes everything on."""
     served = Starlette(routes=Api(lambda: app).routes(), middleware=middleware(app.settings.share_url))
     return TestClient(served, base_url=base, client=(host, 50_000), raise_server_exceptions=False, follow_redirects=False)
+
+
+PASSWORD = "correct horse é"
+
+
+class Clock:
+    """A clock that is set."""
+
+    now = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def opened_app(root: Path, clock: Clock) -> App:
+    app = filled(root)
+    app.service.shares = Shares(app.store, cost=CHEAP, clock=clock)
+    return app
+
+
+def made(app: App, **options: Any) -> tuple[Share, str]:
+    scope = options.pop("scope", Scope("selection", (ID, LATER)))
+    share = app.service.shares.create(scope, **options)
+    return share, app.service.shares.token(share)
+
+
+def enter(client: TestClient, token: str, password: str = PASSWORD) -> Any:
+    return client.post(f"/s/{token}", data={"password": password})

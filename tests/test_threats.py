@@ -107,7 +107,9 @@ THREATS: Mapping[str, tuple[str, ...]] = {
         "test_share_routes.py::test_another_operation_or_file_is_not_behind_the_link",
         "test_share_routes.py::test_withheld_inputs_cannot_be_fetched",
         "test_share_routes.py::test_nothing_but_links_answers_under_the_published_name",
-        "test_share_routes.py::test_of_a_hundred_tries_at_once_few_are_looked_at",
+        "test_share_passwords.py::test_of_a_hundred_tries_at_once_few_are_looked_at",
+        "test_share_passwords.py::test_a_stranger_who_guesses_makes_nobody_else_wait_and_many_strangers_nobody_who_was_in",
+        "test_share_passwords.py::test_slow_bodies_at_links_hold_nothing_up",
     ),
     # a webhook has to be verified: there is none
     "a forged webhook": ("test_threats.py::test_nothing_takes_a_webhook",),

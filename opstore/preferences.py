@@ -7,11 +7,12 @@ until somebody mends it on purpose; the damaged one is kept.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from difflib import get_close_matches
 from typing import Any
 
-from opstore.errors import FileMissing, InvalidSetting, OperationBusy, OperationExists, OpstoreError, SettingsDamaged, said
+from opstore.errors import FileMissing, InvalidSetting, OperationBusy, OperationExists, OpstoreError, SettingsDamaged, said, shown
 from opstore.files import Folder, digest, is_passing
 
 NAME, KEPT_AS = "settings.json", "settings.damaged.json"
@@ -158,7 +159,7 @@ def _decoded(data: bytes) -> _Found:
         return _Found(data, Preferences(), said("it is no JSON"))
     if not isinstance(stored, dict):
         return _Found(data, Preferences(), said("it is no table of settings"))
-    known, damage = Preferences(), None
+    known, damage, names = Preferences(), None, [item.name for item in fields(Preferences)]
     for item in fields(Preferences):
         if item.name in stored:
             value: Any = stored[item.name]
@@ -167,4 +168,13 @@ def _decoded(data: bytes) -> _Found:
                 known = replace(known, **changed)
             except (InvalidSetting, TypeError):
                 damage = damage or said("the value of {name} cannot be used", name=item.name)
+    strange = sorted(name for name in stored if name not in names and _is_meant(name, names))
+    if strange:
+        damage = damage or said("there is no setting {name}; look how it is spelt", name=shown(strange[0]))
     return _Found(data, known, damage)
+
+
+def _is_meant(name: str, names: Iterable[str]) -> bool:
+    """Say whether an unknown key is one of ours misspelt, or a budget that is not known here: no limit is dropped."""
+    plain = name.replace("-", "_").lower()
+    return "budget" in plain or bool(get_close_matches(plain, names, 1, 0.8))

@@ -86,6 +86,14 @@ def test_a_stored_value_that_makes_no_sense_is_damage_and_the_others_are_still_s
     assert asdict(settings.load()) == CHOSEN | {name: getattr(Preferences(), name), "parallel": 2}
 
 
+@pytest.mark.parametrize("name", ["daily_budgt", "dailyBudget", "Monthly-Budget", "weekly_budget", "retention_day"])
+def test_a_limit_that_is_misspelt_is_damage_and_not_no_limit(settings: PreferenceFile, tmp_path: Path, name: str) -> None:
+    settings.save(parallel=7)
+    path = tmp_path / "data" / NAME
+    path.write_text(json.dumps({"parallel": 7, name: 5}))
+    refused_until_mended(settings, path, f"no setting '{name}'")
+
+
 def refused_until_mended(settings: PreferenceFile, path: Path, says: str = "") -> None:
     """Nothing trusts the file, nothing but a mending is written over it, and what was there is kept."""
     before = path.read_bytes()

@@ -14,7 +14,7 @@ import pytest
 
 from opstore.analytics import figures, topics
 from opstore.analytics.behind import asked_by
-from opstore.analytics.chart import Chart
+from opstore.analytics.chart import Chart, Search
 from opstore.analytics.rows import prompt_key
 from opstore.analytics.selection import Selection
 from opstore.analytics.voice import Voice
@@ -193,3 +193,23 @@ def test_behind_a_column_are_its_operations_wherever_in_time(tmp_path: Path, ope
             assert len(shown(app, asked)) * each == trace["y"][number], (make.__name__, asked)
         assert counted == len(selection) > 0
     app.stop()
+
+
+def test_what_was_spent_on_results_was_spent_on_none_that_failed_or_was_stopped(app: App) -> None:
+    selection = app.service.analytics.select("")
+    seen: set[str] = set()
+    for trace, number, asked in marks(figures.cost_by_model(selection, Search(""), Voice("en"))):
+        ends = {"on results": 0, "on failures": 1, "stopped": 2}[trace["name"]]
+        if trace["x"][number]:
+            seen.add(trace["name"])
+            assert set(shown(app, asked).of_rows(selection.base.axis("outcome").codes)) == {ends}, asked
+    assert len(seen) == 3
+
+
+def test_the_days_of_two_years_say_which_year_they_are_of(tmp_path: Path) -> None:
+    app = sampled(tmp_path, "20241230091500_abcdef", "20250115091500_abcdef")
+    made = figures.over_time(app.service.analytics.select(""), Search(""), Voice("en"))
+    app.stop()
+    assert made.figure is not None
+    ticks = made.figure["layout"]["xaxis"]["ticktext"]
+    assert ticks[0].endswith("2024") and ticks[-1].endswith("2025")

@@ -50,8 +50,14 @@ def named(name: str, by: str, voice: Voice) -> str:
     return short(voice.type_name(name) if by == "operation_type" else name)
 
 
-def _searches(selection: Selection, search: Search, by: str, names: Any, **wanted: Sequence[str]) -> list[str | None]:
-    return [search.named(selection, by, name, **wanted) for name in names]
+def _searches(
+    selection: Selection, search: Search, by: str, names: Any, without: Sequence[str] = (), **wanted: Sequence[str]
+) -> list[str | None]:
+    """Return the search of each group, without some statuses; None for what the language cannot ask."""
+    text = search.narrowed(without={"status": without}) if without else search.text
+    if text is None:
+        return [None] * len(names)
+    return [replace(search, text=text).named(selection, by, name, **wanted) for name in names]
 
 
 def by_type(selection: Selection, search: Search, voice: Voice) -> Chart:
@@ -130,6 +136,8 @@ def _stacked(
     marked = range(0, len(starts), max(1, -(-len(starts) // 5)))
     hours = [f"{start:%H:%M}<br>" if unit == "hour" else "" for start in starts]
     ticks = [labels[at] if unit == "month" else f"{hours[at]}{short_day(starts[at], voice)}" for at in marked]
+    if unit != "month" and starts[0].year != starts[-1].year:
+        ticks = [f"{tick}<br>{starts[at].year}" for at, tick in zip(marked, ticks, strict=True)]
     made.x(tickvals=[starts[at].tz_localize(None) for at in marked], ticktext=ticks, tickangle=0)
     return made
 
@@ -155,8 +163,8 @@ def success(selection: Selection, search: Search, voice: Voice, by: str = "opera
         return empty(key, title, _("No operation here has ended with a result or a failure."), tally)
     names = distinct([named(name, by, voice) for name in rows[by]])
     told = [voice.rate(*values) for values in rows[["succeeded", "tried", "low", "high"]].itertuples(index=False)]
-    tried = replace(search, text=search.narrowed(without={"status": OUTCOME_STATUSES["stopped"]}) or search.text)
-    shown = zip(_searches(selection, tried, by, rows[by]), told, rows["tried"], strict=True)
+    tried = _searches(selection, search, by, rows[by], OUTCOME_STATUSES["stopped"])
+    shown = zip(tried, told, rows["tried"], strict=True)
     behind = [[q, text, voice.number(n)] for q, text, n in shown]
     made = intervals(names, rows["share"], rows["low"], rows["high"], behind, voice)
     what = _(
@@ -323,14 +331,15 @@ def cost_by_model(selection: Selection, search: Search, voice: Voice) -> Chart:
     rows = tally.table.head(GROUPS)
     made = Drawing(bars_height(len(rows)) + 10 * len(rows), barmode="stack", legend=legend())
     names = distinct([short(name) for name in rows["model"]])
-    priced, failed = Mark("cost", currency or "", ""), OUTCOME_STATUSES["failed"]
-    others = replace(search, text=search.narrowed(without={"status": failed}) or search.text)
-    good = _searches(selection, others, "model", rows["model"])
-    bad = _searches(selection, search, "model", rows["model"], status=failed)
-    parts = (
-        (rows["cost"] - rows["on_failures"], _("on results"), BLUE, good),
+    priced, failed, stopped = Mark("cost", currency or "", ""), OUTCOME_STATUSES["failed"], OUTCOME_STATUSES["stopped"]
+    good = _searches(selection, search, "model", rows["model"], (*failed, *stopped))
+    bad, given_up = (_searches(selection, search, "model", rows["model"], status=ends) for ends in (failed, stopped))
+    parts = [
+        ((rows["cost"] - rows["on_failures"] - rows["on_stopped"]).round(9).clip(lower=0), _("on results"), BLUE, good),
         (rows["on_failures"], _("on failures"), OUTCOME_COLOURS["failed"], bad),
-    )
+    ]
+    if rows["on_stopped"].any():
+        parts.append((rows["on_stopped"], outcome_name("stopped", voice), OUTCOME_COLOURS["stopped"], given_up))
     for values, label, colour, searches in parts:
         made.bar(
             y=names,

@@ -268,9 +268,9 @@ def cost_over_time(selection: Selection, unit: str | None = None) -> Tally:
 
 
 def cost_by(selection: Selection, name: str = "model") -> Tally:
-    """Return per model: n (priced), cost, on_failures, succeeded, per_success (NaN: none succeeded), estimated; dearest first.
+    """Return per model: n (priced), cost, on_failures, on_stopped, succeeded, per_success, estimated; dearest first.
 
-    `per_success` is all that was spent, failures too, by the priced operations that have a result.
+    `per_success` (NaN: none succeeded) is all that was spent, failures too, by the priced operations that have a result.
     """
     money, names = main_cost(selection), selection.base.codes(name)[1]
     counts = selection.count(name, "outcome", "currency")[:, :, money.code]
@@ -279,7 +279,8 @@ def cost_by(selection: Selection, name: str = "model") -> Tally:
     n, cost, good = counts.sum(axis=1), sums.sum(axis=1), counts[:, 0]
     with np.errstate(divide="ignore", invalid="ignore"):
         each = np.where(good > 0, cost / np.maximum(good, 1), np.nan)
-    columns = {"n": n, "cost": cost, "on_failures": sums[:, 1], "succeeded": good, "per_success": each, "estimated": guessed}
+    lost = {"on_failures": sums[:, 1], "on_stopped": sums[:, 2]}
+    columns = {"n": n, "cost": cost, **lost, "succeeded": good, "per_success": each, "estimated": guessed}
     table = pd.DataFrame({name: names, **columns})
     table = table[table["n"] > 0].sort_values(["cost", name], ascending=[False, True], ignore_index=True)
     return Tally(table, int(n.sum()), len(selection) - int(n.sum()), _spoken(money))

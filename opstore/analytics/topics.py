@@ -320,7 +320,8 @@ def win_rates(selection: Selection, search: Search, voice: Voice, votes: Sequenc
         "How likely a result of each model wins a blind vote against another model's, with its 95 % interval, "
         "in the order of its low end; n counts votes."
     )
-    said = sentence(voice, tally, what, _("{missing} votes are of others, or between two of one model."))
+    leads = _("A point leads to all operations of its model.")
+    said = sentence(voice, tally, f"{what} {leads}", _("{missing} votes are of others, or between two of one model."))
     return Chart("wins", title, said, made.figure(), tally.table, tally.n)
 
 

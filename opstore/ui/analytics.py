@@ -363,7 +363,11 @@ def _cell(value: Any) -> str | None:
         return None
     if isinstance(value, datetime):
         return value.isoformat(" ", "minutes").removesuffix("+00:00").removesuffix(" 00:00")
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    if value.is_integer():
+        return f"{value:.0f}"  # bytes are no 1.23457e+08
+    return f"{value:.2f}" if abs(value) >= 1e5 else f"{value:.6g}"
 
 
 def csv_of(table: Any) -> str:

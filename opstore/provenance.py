@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from opstore import xmp
@@ -57,6 +59,14 @@ def declared(file: BinaryIO) -> str:
     return next((source for source in SOURCES if source in named), "")
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy of a file that says its source type: how many bytes it has, and they themselves, once, piece by piece."""
+
+    size: int
+    parts: Generator[bytes]
+
+
 class Provenance:
     """What made the pictures of one store."""
 
@@ -76,12 +86,22 @@ class Provenance:
         """Return the source type of any file of an operation."""
         return self.of_input(operation, name) if name in operation.inputs else self.of(operation)
 
-    def copy(self, operation: Operation, name: str) -> bytes | None:
-        """Return a file of an operation that says its source type; None where it can leave as it is. May raise as `open_file`."""
-        with self._store.open_file(name) as file:
+    def copy(self, operation: Operation, name: str, likeness: Path | None = None) -> Copy | None:
+        """Return a file of an operation, or its `likeness`, as it says its source type; None where it can leave as it is.
+
+        May raise as `open_file`.
+        """
+
+        def opened() -> BinaryIO:
+            return likeness.open("rb") if likeness else self._store.open_file(name)
+
+        def parts() -> Generator[bytes]:
+            with opened() as file:
+                yield from xmp.pieces(file, splices)
+
+        with opened() as file:
             splices = self.splices(operation, name, file)
-            file.seek(0)
-            return xmp.spliced(file.read(), splices) if splices else None
+            return Copy(xmp.size(file, splices), parts()) if splices else None
 
     def splices(self, operation: Operation, name: str, file: BinaryIO) -> list[xmp.Splice]:
         """Return what is to be put into a file of an operation so that it says its source type; none where it says it already."""

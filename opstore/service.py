@@ -44,7 +44,7 @@ from opstore.names import check_operation_id, generate_operation_id, is_operatio
 from opstore.once import Once
 from opstore.operation import MAX_SIDECAR_BYTES, Operation, parse_time, timestamp
 from opstore.preferences import PreferenceFile, Preferences
-from opstore.provenance import Provenance
+from opstore.provenance import Copy, Provenance
 from opstore.providers.models import Cost, Model, ModelTable
 from opstore.reviews import Reviews
 from opstore.roles import LOCAL, Person, acting, view
@@ -407,8 +407,11 @@ class Service:
         except FileNotFoundError:  # removed at this very moment
             raise FileMissing(name=name) from None
 
-    def copy_to_save(self, name: str) -> bytes | None:
-        """Return a stored media file with the mark of what made it; None where it can leave as it is. Raise as `media` does."""
+    def copy_to_save(self, name: str, likeness: Path | None = None) -> Copy | None:
+        """Return a stored media file, or its `likeness`, with the mark of what made it; None where it can leave as it is.
+
+        Raise as `media` does.
+        """
         parts = parse_name(name)
         if parts is None or parts.role == "sidecar":
             raise FileMissing(name=name)
@@ -416,7 +419,7 @@ class Service:
             operation = Operation.of(self.store.get_operation_metadata(parts.operation_id))
         except (OperationNotFound, DamagedOperation):
             return None
-        return Provenance(self.store).copy(operation, name)
+        return Provenance(self.store).copy(operation, name, likeness)
 
     def expect(self, rows: Iterable[Row]) -> None:
         """Have the small pictures made of what will probably be looked at next, the nearest first, while nobody waits."""

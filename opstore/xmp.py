@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import BinaryIO
 from xml.sax.saxutils import escape
 
@@ -24,6 +24,8 @@ Make = Callable[[bytes], bytes]
 _MOST = 100_000
 #: A packet that is longer is not read back to be added to.
 _MOST_XMP = 1_000_000
+#: Bytes of a file in memory while it is copied.
+PIECE = 1024 * 1024
 
 _IN_JPEG, _IN_PNG = b"http://ns.adobe.com/xap/1.0/\0", b"XML:com.adobe.xmp\0"
 _AFTER_IHDR = 33
@@ -77,6 +79,24 @@ def spliced(data: bytes, splices: Sequence[Splice]) -> bytes:
         parts += [data[at:start], new]
         at = end
     return b"".join([*parts, data[at:]])
+
+
+def pieces(file: BinaryIO, splices: Sequence[Splice]) -> Generator[bytes]:
+    """Yield a file with its splices, piece by piece."""
+    at = 0
+    for start, end, new in (*splices, (None, 0, b"")):
+        file.seek(at)
+        while part := file.read(PIECE if start is None else min(PIECE, start - at)):
+            at += len(part)
+            yield part
+        if new:
+            yield new
+        at = end
+
+
+def size(file: BinaryIO, splices: Sequence[Splice]) -> int:
+    """Return how many bytes a file has with its splices."""
+    return file.seek(0, io.SEEK_END) + sum(len(new) - (end - start) for start, end, new in splices)
 
 
 def _splices(file: BinaryIO, media: MediaType, make: Make, source: str) -> list[Splice]:

@@ -28,7 +28,7 @@ WHOLE = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
 
 
 async def plain(scope: Any, receive: Any, send: Any) -> None:
-    while (await receive()).get("more_body"):
+    while scope["path"] != "/early" and (await receive()).get("more_body"):
         pass
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
     await send({"type": "http.response.body", "body": b"ok"})
@@ -88,6 +88,16 @@ async def second_one_drips(reader: asyncio.StreamReader, writer: asyncio.StreamW
     return await dripping(reader, writer)
 
 
+async def body_goes_on_after_its_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    writer.write(b"GET /early HTTP/1.1\r\nContent-Length: 9999\r\n" + HOST + b"\r\n")
+    assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+    rest = asyncio.ensure_future(reader.read())
+    while not rest.done():
+        writer.write(b"a")
+        await asyncio.wait([rest], timeout=0.02)
+    return b"let go" + await rest
+
+
 async def body_takes_its_time(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
     writer.write(b"POST / HTTP/1.1\r\nConnection: close\r\nContent-Length: 9\r\n" + HOST + b"\r\n")
     for _ in range(9):
@@ -105,7 +115,9 @@ def told(answer: bytes) -> tuple[int, str]:
 
 def test_a_head_has_a_time_limit_and_a_body_does_not_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.3)
-    slow, again, silent, body = talked(dripping, second_one_drips, sending(b""), body_takes_its_time)
+    acts = (dripping, second_one_drips, sending(b""), body_takes_its_time, body_goes_on_after_its_answer)
+    slow, again, silent, body, late = talked(*acts)
+    assert late == b"let go"
     assert told(slow)[0] == told(again)[0] == 408 and silent == b"" and body.startswith(b"HTTP/1.1 200")
 
 

@@ -286,6 +286,19 @@ def test_an_upload_of_eleven_megabytes_gets_its_answer_over_a_real_line(server: 
     assert answer.status_code == 413 and "Image 1" in answer.json()["error"]
 
 
+def test_head_of_what_streams_has_an_end_and_no_length_that_is_none(server: Server) -> None:
+    """Each kept a place of the hundred listeners for as long as its line stood."""
+    line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    found = []
+    for path in ("/api/events", "/api/events", "/api/export", "/api/jobs"):
+        line.request("HEAD", path)
+        answer = line.getresponse()
+        answer.read()
+        found.append((answer.status, answer.headers["content-length"] is None))
+    line.close()
+    assert found == [(200, True)] * 3 + [(200, False)]
+
+
 def test_answers_leave_at_once_whatever_the_listening_socket_was_made_as() -> None:
     with socket.socket(socket.AF_INET) as listening:  # as Streamlit makes it: no protocol said, so asyncio leaves it alone
         listening.bind(("127.0.0.1", 0))

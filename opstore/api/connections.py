@@ -65,9 +65,10 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def _watch(self, fresh: bool = False) -> None:
-        """Let the clock run while a head is under way, from its beginning: more bytes of it win no time."""
-        waiting = self.conn.their_state is h11.IDLE and not self._refused and not self.transport.is_closing()
-        if not waiting or not (fresh or self._clock or self.conn.trailing_data[0]):
+        """Let the clock run while a head is under way, or a body that was answered already: more bytes of it win no time."""
+        unread = self.conn.their_state is h11.SEND_BODY and self.conn.our_state in (h11.DONE, h11.MUST_CLOSE)
+        waiting = (self.conn.their_state is h11.IDLE or unread) and not self._refused and not self.transport.is_closing()
+        if not waiting or not (fresh or unread or self._clock or self.conn.trailing_data[0]):
             self._stop()
         elif self._clock is None:
             self._clock = self.loop.call_later(HEAD_SECONDS, self._late)
@@ -79,7 +80,7 @@ class Connection(H11Protocol):
 
     def _late(self) -> None:
         self._clock = None
-        if self.conn.trailing_data[0]:
+        if self.conn.trailing_data[0] and self.conn.their_state is h11.IDLE:
             self._refuse(408)
         else:
             self.transport.close()

@@ -24,7 +24,7 @@ import anyio
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from opstore.api.shapes import job_record
 from opstore.api.table import TEXT, Call, Parameter, Told
@@ -78,6 +78,8 @@ class Events:
         self._app().service.person.check("jobs")  # here, where a refusal is still an answer
         if self._listeners >= MAX_LISTENERS:
             raise TooManyListeners
+        if request.method == "HEAD":  # as a stream its answer would have no end, and nobody would see it
+            return StreamingResponse(iter(()), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
         last = request.headers.get("last-event-id", "")
         return EventSourceResponse(self._told(last), ping=PING_SECONDS, send_timeout=SEND_SECONDS)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, tzinfo
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -12,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
 from opstore.api.body import Bodies
+from opstore.api.look import streamed
 from opstore.api.shapes import MARK, QUERY, STATS
-from opstore.api.table import DAY, FLAG, TEXT, Body, Call, Parameter, Told, flag
+from opstore.api.table import DAY, FLAG, TEXT, Body, Call, Parameter, RepeatedParameter, Told, flag
 from opstore.errors import InvalidRequest, said, shown
 from opstore.exports import FORMATS
 from opstore.index import ORDERS
@@ -126,6 +127,8 @@ class Exporting:
     def _export(self, request: Request, given: str | None = None) -> Response:
         asked = request.query_params
         service, query = self._app().service, asked.get("q", "")
+        if given is not None and "ids" in asked:
+            raise RepeatedParameter(name="ids")
         given = asked.get("ids") if given is None else given
         ids = None if given is None else [name for name in given.split(",") if name]
         if mark := asked.get("mark"):
@@ -142,8 +145,8 @@ class Exporting:
         )
         headers = {"Content-Disposition": f'attachment; filename="{export.filename}"', "Cache-Control": "no-store"}
         if request.method == "HEAD":
-            return Response(headers=headers, media_type=export.format.media_type)
-        return StreamingResponse(_streamed(export.parts()), headers=headers, media_type=export.format.media_type)
+            return StreamingResponse(iter(()), headers=headers, media_type=export.format.media_type)  # its length is not known
+        return StreamingResponse(streamed(export.parts()), headers=headers, media_type=export.format.media_type)
 
 
 def _day(asked: Mapping[str, str], name: str) -> date | None:
@@ -159,13 +162,3 @@ def _zone(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones, such as Europe
         raise InvalidRequest(reason=said("there is no time zone {value}", value=shown(name))) from None
-
-
-async def _streamed(parts: Generator[bytes]) -> AsyncIterator[bytes]:
-    """Yield the parts, each made in a thread; whoever goes away in between ends the export at the next one."""
-    try:
-        while (part := await run_in_threadpool(next, parts, None)) is not None:
-            if part:
-                yield part
-    finally:
-        parts.close()

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from email.utils import formatdate, parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 from opstore.api.guard import error_answer
 from opstore.api.shapes import ERROR, FILES, HEALTH, JOB, LIMIT, NUMBER, PAGE, SEARCH, SIDECAR, job_record
@@ -24,6 +25,7 @@ from opstore.errors import FileMissing, InvalidRequest, OperationNotFound, Unsaf
 from opstore.index import MAX_PAGE
 from opstore.names import is_operation_id, parse_name
 from opstore.operation import Operation
+from opstore.provenance import Copy
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send
@@ -146,7 +148,8 @@ class Look:
         name = kind.name if kind else "application/octet-stream"
         # What cannot be recognised is handed over as a file to save, never shown.
         inline = kind is not None and not flag(request, "download")
-        copy = None if inline or kind is None or flag(request, "shown") else service.copy_to_save(asked)
+        likeness = path if flag(request, "shown") else None
+        copy = None if inline or kind is None else service.copy_to_save(asked, likeness)
         answer: Response = file_answer(path, name) if copy is None else _to_save(copy, name)
         parts = parse_name(asked)
         stem = asked.rsplit(".", 1)[0]
@@ -172,9 +175,20 @@ class Look:
         return None
 
 
-def _to_save(copy: bytes, media_type: str) -> Response:
-    """Return a copy that was made for this answer: whole, and under no ETag of the stored file, whose bytes it has not."""
-    return Response(copy, media_type=media_type, headers={"Cache-Control": "no-store", "Accept-Ranges": "none"})
+def _to_save(copy: Copy, media_type: str) -> Response:
+    """Return a copy that is made for this answer: whole, and under no ETag of the stored file, whose bytes it has not."""
+    headers = {"Cache-Control": "no-store", "Accept-Ranges": "none", "Content-Length": str(copy.size)}
+    return StreamingResponse(streamed(copy.parts), media_type=media_type, headers=headers)
+
+
+async def streamed(parts: Generator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the parts, each made in a thread; whoever goes away in between ends them at the next one."""
+    try:
+        while (part := await run_in_threadpool(next, parts, None)) is not None:
+            if part:
+                yield part
+    finally:
+        parts.close()
 
 
 def thumbnail_file(path: Path, keep: str = FOREVER) -> Response:
@@ -194,7 +208,8 @@ class StoredFile(FileResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["method"] != "GET":
+        unit = next((value for name, value in scope["headers"] if name == b"range"), b"").partition(b"=")[0].strip().lower()
+        if scope["method"] != "GET" or unit != b"bytes":  # another unit is passed over
             scope = {**scope, "headers": [header for header in scope["headers"] if header[0] != b"range"]}
         refusal: JSONResponse | None = None
 

@@ -13,10 +13,10 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from opstore import xmp
 from opstore.analytics.rows import row_of
@@ -114,7 +114,7 @@ def _members(work: Work, archive: zipfile.ZipFile, sink: Sink, table: Path) -> I
         kept.write(lines.taken())
         size = kept.tell()
         kept.seek(0)
-        yield from _copied(archive, sink, _info("metadata.csv", None, packed=True), _parts(kept, ()), size)
+        yield from _copied(archive, sink, _info("metadata.csv", None, packed=True), xmp.pieces(kept, ()), size)
 
 
 def _operation(work: Work, archive: zipfile.ZipFile, sink: Sink, stored: Stored, moment: datetime | None) -> Iterator[bytes]:
@@ -131,9 +131,9 @@ def _operation(work: Work, archive: zipfile.ZipFile, sink: Sink, stored: Stored,
             continue
         with file:
             splices = provenance.splices(operation, name, file) if provenance else []
-            size = file.seek(0, io.SEEK_END) + sum(len(new) - (end - start) for start, end, new in splices)
+            size = xmp.size(file, splices)
             content = hashlib.sha256()
-            yield from _copied(archive, sink, _info(f"operations/{name}", moment), _parts(file, splices), size, content)
+            yield from _copied(archive, sink, _info(f"operations/{name}", moment), xmp.pieces(file, splices), size, content)
             if splices:
                 changed[name] = size, content.hexdigest()
     written = encode(_with_bytes(sidecar, changed)) if changed else data
@@ -151,19 +151,6 @@ def _with_bytes(sidecar: Mapping[str, Any], changed: Mapping[str, tuple[int, str
         for entry in (sidecar["files"] if isinstance(sidecar.get("files"), list) else ())
     ]
     return {**sidecar, **({"files": files} if files else {})}
-
-
-def _parts(file: BinaryIO, splices: Sequence[xmp.Splice]) -> Iterator[bytes]:
-    """Yield a file with its splices, piece by piece."""
-    at = 0
-    for start, end, new in (*splices, (None, 0, b"")):
-        file.seek(at)
-        while part := file.read(PART if start is None else min(PART, start - at)):
-            at += len(part)
-            yield part
-        if new:
-            yield new
-        at = end
 
 
 def _copied(

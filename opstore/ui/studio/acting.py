@@ -65,7 +65,7 @@ def _download(service: Service, name: str, place: str) -> None:
     extension = kind.extension if kind else (stem.extension if stem else "bin")
     st.download_button(
         _("Download"),
-        data=lambda: service.copy_to_save(name) or path.read_bytes(),
+        data=lambda: b"".join(copy.parts) if (copy := service.copy_to_save(name)) else path.read_bytes(),
         file_name=f"{path.stem}.{extension}",
         mime=kind.name if kind else "application/octet-stream",
         on_click="ignore",

@@ -35,9 +35,9 @@ KINDS = [kind for kind in vars(errors).values() if inspect.isclass(kind) and iss
 THIN, HARD = "\u202f", "\u00a0"
 
 
-def browser(locale: str | None, chosen: str | None = None, zone: str | None = None) -> SimpleNamespace:
+def browser(locale: str | None, chosen: str | None = None, zone: str | None = None, kept: str | None = None) -> SimpleNamespace:
     """Stand in for Streamlit: a session of a browser that asks for `locale`, in which a language was chosen or not."""
-    context = SimpleNamespace(locale=locale, timezone=zone)
+    context = SimpleNamespace(locale=locale, timezone=zone, cookies={} if kept is None else {words.COOKIE: kept})
     return SimpleNamespace(context=context, session_state={} if chosen is None else {"language": chosen})
 
 
@@ -252,6 +252,16 @@ def test_numbers_are_written_as_in_the_viewers_language(speak: Callable[[str], N
     assert (words.money(0.035), words.money(12.5)) == (f"0,035{HARD}$US", f"12,50{HARD}$US")
     assert [words.size(n) for n in (999, 1_500_000)] == [f"999{HARD}octets", f"1,5{HARD}Mo"]
     assert [words.seconds(n) for n in (1.26, 75)] == [f"1,3{HARD}s", f"1{HARD}min 15{HARD}s"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "kept", "told"), [(None, "fr", "fr"), ("en", "fr", "en"), (None, "xx", "en"), (None, "", "en")]
+)
+def test_a_language_chosen_in_an_earlier_visit_counts_until_another_is(
+    monkeypatch: pytest.MonkeyPatch, chosen: str | None, kept: str, told: str
+) -> None:
+    monkeypatch.setattr(words, "st", browser("en-US", chosen, kept=kept))
+    assert words.language() == told
 
 
 def test_times_are_in_the_viewers_words_and_zone(speak: Callable[[str], None]) -> None:

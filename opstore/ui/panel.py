@@ -12,6 +12,7 @@ from opstore.errors import OperationNotFound
 from opstore.roles import LOCAL
 from opstore.service import JobView, Service
 from opstore.ui import parts, signin, words
+from opstore.ui.components import document
 from opstore.ui.components.clicks import clicks
 from opstore.ui.markup import Markup, show
 from opstore.ui.state import again, opened, stay
@@ -28,6 +29,7 @@ def bar(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
     """
     app = opened()
     service = app.service
+    document.tell(key="document")
     with st.container(horizontal=True, vertical_alignment="center", key="phone-pages"):
         for other in pages:
             st.page_link(other, width="content")

@@ -23,6 +23,8 @@ from opstore.spoken import Spoken
 from opstore.spoken import local as spoken_local
 from opstore.translations import LANGUAGES
 
+#: The cookie that keeps a language that was chosen, over reloads, tabs and deep links.
+COOKIE = "opstore-language"
 #: Stored sentences longer than this are a foreign program's: shown as they are.
 LONGEST = 2_000
 #: A template must say this much itself to be recognised in a stored sentence: "{host} is empty" would fit too many.
@@ -34,10 +36,15 @@ _ADDRESS = re.compile(r"https?://\S+")
 
 
 def language() -> str:
-    """Return the viewer's language: the one chosen here, else the browser's where there is a catalogue, else English."""
-    chosen = st.session_state.get("language")
-    if chosen in LANGUAGES:
-        return str(chosen)
+    """Return the viewer's language: the one chosen here, else in an earlier visit, else the browser's."""
+    for chosen in (st.session_state.get("language"), st.context.cookies.get(COOKIE)):
+        if chosen in LANGUAGES:
+            return str(chosen)
+    return browsers()
+
+
+def browsers() -> str:
+    """Return the browser's language where there is a catalogue, else English."""
     browser = (st.context.locale or "en").split("-")[0].lower()
     return browser if browser in LANGUAGES else "en"
 

@@ -14,8 +14,8 @@ span { display: none; }
 _JS = """
 export default function ({ data }) {
   document.documentElement.lang = data.language;
-  const known = document.cookie.split("; ").includes(`${data.cookie}=${data.language}`);
-  if (data.keep && !known) document.cookie = `${data.cookie}=${data.language}; path=/; max-age=31536000; SameSite=Lax`;
+  const kept = document.cookie.split("; ").find(part => part.startsWith(`${data.cookie}=`));
+  if ((data.keep || kept) && kept !== `${data.cookie}=${data.language}`) document.cookie = `${data.cookie}=${data.language}; path=/; max-age=31536000; SameSite=Lax`;
 }
 """
 
@@ -25,5 +25,5 @@ _mount = st.components.v2.component("opstore_document", html=_HTML, css=_CSS, js
 def tell(*, key: str) -> None:
     """Tell the document the viewer's language; it is kept in a cookie once it is another than the browser's own."""
     language = words.language()
-    keep = language != words.browsers() or words.COOKIE in st.context.cookies
+    keep = language != words.browsers()  # else only where there is a cookie already
     _mount(key=key, data={"language": language, "cookie": words.COOKIE, "keep": keep})

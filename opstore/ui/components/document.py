@@ -15,7 +15,8 @@ _JS = """
 export default function ({ data }) {
   document.documentElement.lang = data.language;
   const kept = document.cookie.split("; ").find(part => part.startsWith(`${data.cookie}=`));
-  if ((data.keep || kept) && kept !== `${data.cookie}=${data.language}`) document.cookie = `${data.cookie}=${data.language}; path=/; max-age=31536000; SameSite=Lax`;
+  const wanted = `${data.cookie}=${data.language}`;
+  if ((data.keep || kept) && kept !== wanted) document.cookie = `${wanted}; path=/; max-age=31536000; SameSite=Lax`;
 }
 """
 

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from opstore.ui import controls
+from opstore.ui.components import bring
 from opstore.ui.state import opened
 from opstore.ui.studio import acting, asking, deciding, drafting, giving, local, questions, results, settings, varying
 from opstore.ui.words import _
@@ -21,6 +22,7 @@ with form:
         placeholder=_("The sea at sunset, calm mood"),
         persist_state="session",
     )
+    bring.into_view(controls.key_of("prompt"), key="bring")
     given = giving.images(service)
     decision = deciding.decide(generation, text, given)
     if service.provider() == "local":

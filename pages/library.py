@@ -9,6 +9,7 @@ from opstore.ui.words import _
 
 service = opened().service
 view = library.view()
+library.entitle(service, view)
 
 panel = st.sidebar.container(key="filter-panel")
 if view.trash:

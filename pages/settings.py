@@ -20,6 +20,7 @@ if done := st.session_state.pop("settings-saved", None):
 
 if service.person != LOCAL:
     signin.sign_out(service.person, "page", app.settings)
+words.choose()
 if not mine:
     parts.note(_("You see how opstore is set. To change that takes the role admin."))
 damage = service.settings_damage()

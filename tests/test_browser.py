@@ -331,20 +331,53 @@ def test_a_double_click_and_a_slow_press_make_one_operation_each(server: Server,
 # -- languages and hostile text ------------------------------------------------------------------------------------------
 
 
-def test_a_french_browser_gets_french_and_the_control_switches(server: Server, windows: Windows) -> None:
-    with windows.visit(server, locale="fr-FR") as visitor:
-        page = visitor.open()
-        expect(page.get_by_role("button", name=re.compile("^Générer"))).to_be_visible()
-        expect(page.get_by_role("link", name="Bibliothèque").first).to_be_visible()
-        page.get_by_role("radio", name="EN").click()
-        expect(page.get_by_role("button", name=re.compile("^Generate"))).to_be_visible()
+#: The first screen's tiles stand behind a closed door.
+_OPEN_SHADOWS = """
+const attach = Element.prototype.attachShadow;
+Element.prototype.attachShadow = function (options) { return attach.call(this, { ...options, mode: "open" }); };
+"""
+_TOLD = (
+    "([language, cookie]) => document.documentElement.lang === language && document.cookie.includes(`opstore-language=${cookie}`)"
+)
+
+
+def test_the_browsers_language_holds_until_one_is_chosen_which_outlives_reload_tab_and_deep_link(
+    filled: Server, windows: Windows
+) -> None:
+    with windows.visit(filled, locale="fr-FR") as visitor:
+        page = visitor.open("/create")  # leads to where Create is
+        expect(visitor.generate).to_contain_text("Générer")
+        expect(page).to_have_title("Créer · opstore")
+        page.wait_for_function("document.documentElement.lang === 'fr'")
+        assert page.url == f"{filled.address}/" and "opstore-language" not in page.evaluate("document.cookie")
+        visitor.open("/nothing-here")
+        expect(page).to_have_title("Page inconnue · opstore")
+        expect(page.get_by_role("alert")).to_contain_text("/nothing-here")
+        page.get_by_role("link", name="Réglages").first.click()
+        page.get_by_role("radio", name="English").click()
+        page.wait_for_function(_TOLD, arg=["en", "en"])
+        expect(page).to_have_title("Settings · opstore")
+
+        other = page.context.new_page()
+        other.add_init_script(_OPEN_SHADOWS)
+        other.route(re.compile("/static/js/index"), lambda route: None)  # Streamlit's front end does not come
+        other.goto(f"{filled.address}/library", wait_until="commit")
+        expect(other.locator("#opstore-first .tile").first).to_have_attribute(
+            "aria-label", re.compile("^(Image from|Edit|Animate|Video)")
+        )
+        other.evaluate("document.cookie = 'opstore-language=fr; path=/'")  # what is chosen there
+        other.unroute_all(behavior="ignoreErrors")
+        other.close()
+
         page.get_by_role("link", name="Library").first.click()
-        expect(page.get_by_text("Type", exact=True)).to_be_visible()  # the choice holds on other pages
-        page.get_by_role("radio", name="FR", exact=True).click()
-        expect(page.get_by_role("link", name="Bibliothèque").first).to_be_visible()
-    with windows.visit(server, locale="de-DE") as visitor:
+        expect(page).to_have_title("Library · opstore")
+        page.wait_for_function(_TOLD, arg=["en", "fr"])  # a tab that was there before does not bring its choice back
+        visitor.open("/library?q=sepia")
+        expect(page).to_have_title("Bibliothèque\u00a0: sepia · opstore")
+        page.wait_for_function(_TOLD, arg=["fr", "fr"])
+    with windows.visit(filled, locale="de-DE") as visitor:
         visitor.open()
-        expect(visitor.page.get_by_role("button", name=re.compile("^Generate"))).to_be_visible()
+        expect(visitor.generate).to_contain_text("Generate")
 
 
 HOSTILE = (

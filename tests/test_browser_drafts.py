@@ -72,11 +72,12 @@ def test_what_was_begun_outlives_reload_back_and_language_and_stays_in_its_tab(
         expect(page.get_by_role("searchbox").or_(page.get_by_role("combobox")).first).to_be_visible(timeout=PATIENCE)
         page.go_back()
         stands()
-        page.get_by_role("radio", name="FR").click()
-        expect(visitor.generate).to_contain_text("Générer", timeout=PATIENCE)
-        stands()
-        page.get_by_role("radio", name="EN").click()
-        expect(visitor.generate).to_contain_text("Generate", timeout=PATIENCE)
+        for page_of_it, language, act in (("Settings", "Français", "Générer"), ("Réglages", "English", "Generate")):
+            page.get_by_role("link", name=page_of_it).first.click()
+            page.get_by_role("radio", name=language).click()
+            page.get_by_role("link", name=re.compile("^(Créer|Create)$")).first.click()
+            expect(visitor.generate).to_contain_text(act, timeout=PATIENCE)
+            stands()
         visitor.settle()
         visitor.generate.click()
         assert server.stored("rotate it a little, and back")["operationType"] == "image_to_video_single"

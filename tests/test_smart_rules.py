@@ -116,6 +116,8 @@ def test_the_reason_names_the_images_and_the_words_that_decided_in_the_language_
     assert analysis.language == "fr"
     assert rules.analyze("Remove the background", 1).reasoning == "1 image and “Remove”: the image is edited."
     assert "nothing asks for motion" in rules.analyze("lighthouse", 0).reasoning
+    told = rules.analyze(" ", 1, "fr").reasoning  # a picture, and no word yet
+    assert told.startswith("1 image et rien ne demande de mouvement")
 
 
 def test_the_record_has_the_shape_of_the_specification_first() -> None:

@@ -24,7 +24,7 @@ from opstore.providers.models import Cost
 from opstore.roles import acting
 from opstore.service import NewOperation, Service, check_image
 from opstore.smart import model, rules
-from opstore.smart.analysis import WorkflowAnalysis
+from opstore.smart.analysis import Language, WorkflowAnalysis
 from opstore.store import MAX_INPUTS
 from opstore.workflows import MAX_PROMPT
 
@@ -69,9 +69,9 @@ class Generation:
 
     # -- analysis --------------------------------------------------------------------------------------------------------
 
-    def propose(self, prompt: str, images: Sequence[bytes]) -> WorkflowAnalysis:
+    def propose(self, prompt: str, images: Sequence[bytes], spoken: Language = "en") -> WorkflowAnalysis:
         """Return what the rules say at once, and for nothing; raise InvalidRequest where no workflow takes so many images."""
-        return rules.analyze(prompt, len(images))
+        return rules.analyze(prompt, len(images), spoken)
 
     def analyze(self, prompt: str, images: Sequence[bytes]) -> WorkflowAnalysis:
         """Return the workflow that a prompt and its images ask for, from the language model where the settings name one.

@@ -11,7 +11,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from opstore.errors import InvalidRequest, said
 from opstore.smart import vocabulary
@@ -62,12 +62,17 @@ class Reading:
         return next(found, None)
 
 
-def analyze(prompt: str, count: int) -> WorkflowAnalysis:
-    """Return what `prompt` asks for with `count` images; raise InvalidRequest where no workflow takes so many."""
+def analyze(prompt: str, count: int, spoken: Language = "en") -> WorkflowAnalysis:
+    """Return what `prompt` asks for with `count` images; raise InvalidRequest where no workflow takes so many.
+
+    The reason is told in the prompt's language, and in the `spoken` one where the prompt has no words yet.
+    """
     allowed = fitting(count)
     if not allowed:
         raise InvalidRequest(reason=said("no workflow takes {count} images; remove some", count=count))
     reading = read(prompt)
+    if not prompt.strip():
+        reading = replace(reading, language=spoken)
     shares = _probabilities(reading, count)
     (workflow, confidence), *others = ranked(shares)
     return WorkflowAnalysis(

@@ -153,6 +153,7 @@ def show_comparison(service: Service, asked: View) -> None:
     if not operations:
         choose(service)
         return
+    parts.entitle(_("Compare"), " · ".join(unique([operation.prompt for operation in operations])))
     found = pairs(operations[0], service.comparisons.kind) if len(asked.ids) == 1 else []
     offered = _of_one(operations[0], found) if len(asked.ids) == 1 else _of_several(service, operations)
     if not offered:

@@ -17,6 +17,7 @@ from streamlit import config
 
 from opstore import translations
 from opstore.operation import OPERATION_TYPES, STATUSES
+from opstore.ui.words import COOKIE
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -121,7 +122,14 @@ def _links(rows: list[Any], page: bytes) -> bytes:
 def screen(rows: list[Any]) -> bytes:
     """Return what draws these rows: the tiles' own code and style, and the words on them in every language."""
     grounds = {mode: config.get_option(f"theme.{mode}.backgroundColor") for mode in ("light", "dark")}
-    given = {"rows": rows, "words": _words(), "colours": _colours(), "grounds": grounds, "form": _read("grid.css")}
+    given = {
+        "rows": rows,
+        "words": _words(),
+        "cookie": COOKIE,
+        "colours": _colours(),
+        "grounds": grounds,
+        "form": _read("grid.css"),
+    }
     code = _read("grid_tiles.js", "grid_first.js")
     # Within a script only these letters could end it; nothing stored is read as HTML.
     data = json.dumps(given, ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

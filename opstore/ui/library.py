@@ -6,6 +6,7 @@ it, and none remembers anything of its own.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -92,6 +93,18 @@ def view() -> View:
     )
     _align(found)
     return found
+
+
+def entitle(service: Service, found: View) -> None:
+    """Name in the browser's tab what is open, else what was searched for."""
+    if found.trash:
+        parts.entitle(_("Trash"))
+        return
+    prompt = ""
+    if found.operation:
+        with contextlib.suppress(OpstoreError):  # said where it would be shown
+            prompt = service.operation(found.operation).prompt
+    parts.entitle(_("Library"), prompt or found.text)
 
 
 def _remember() -> None:

@@ -25,6 +25,8 @@ EVERY = 2.0
 def show_family(service: Service, operation_id: str) -> None:
     """Show the family of an operation, and what can be done with the branch that leads to it; raise OperationNotFound."""
     family = service.lineage.family(operation_id)
+    centre = family.members[operation_id]
+    parts.entitle(_("Family"), centre.prompt if centre else "")
     left, right = st.columns([3, 1], gap="medium")
     with left:
         _told(family)
@@ -39,7 +41,6 @@ def show_family(service: Service, operation_id: str) -> None:
         st.query_params["id"] = opened
         st.rerun()
     with right:
-        centre = family.members[operation_id]
         if centre:
             _about(service, family, centre)
     under_way(service)

@@ -1,10 +1,12 @@
 """The main script: page settings, navigation and the bar that every page has; it decides nothing else."""
 
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import streamlit as st
 
 from opstore.ui import panel, parts, presses, signin
+from opstore.ui.components import document
 from opstore.ui.state import drawn, running
 from opstore.ui.studio import giving
 from opstore.ui.words import _
@@ -16,8 +18,11 @@ ICON = Path(__file__).parent / "static" / "icon.png"
 st.set_page_config(page_title="opstore", page_icon=str(ICON), layout="wide")
 
 parts.style()
+document.tell(key="document")
 who = signin.gate(running().settings)
 
+#: The name that Streamlit keeps for the page at "/" and answers under to nobody: `/create` leads to it.
+HOME = "opstore-home"
 #: Pages by file, title, and an act that nobody has use for the page without.
 OFFERED = (
     ("create", _("Create"), "create"),
@@ -28,7 +33,7 @@ OFFERED = (
     ("settings", _("Settings"), "preferences"),
 )
 PAGES = [
-    st.Page(ROOT / "pages" / f"{name}.py", title=title, url_path=name, default=name == "create")
+    st.Page(ROOT / "pages" / f"{name}.py", title=title, url_path=HOME if name == "create" else name, default=name == "create")
     for name, title, act in OFFERED
     if who.may(act)
 ]
@@ -41,18 +46,30 @@ BESIDES = [
 
 
 def _home() -> None:
-    """Lead whoever makes nothing to what was made; Library itself must stay at its own address."""
+    """Lead to the first page: from `/create` to Create at "/"; whoever makes nothing to Library, which stays at its address."""
     st.switch_page(PAGES[0])
 
 
-if not who.may("create"):
-    BESIDES.append(st.Page(_home, url_path="home", default=True, visibility="hidden"))
+def _nowhere() -> None:
+    """Say that an address leads nowhere, or to what others may; Streamlit says it in English, over another page."""
+    parts.note(_("There is no page at this address, or none for you: /{name}").format(name=asked), bad=True)
+    for other in PAGES:
+        st.page_link(other)
 
-page = st.navigation([*PAGES, *BESIDES], position="top")
-if not who.may("create") and not page.url_path:
+
+leads = [st.Page(_home, title="opstore", url_path="create", visibility="hidden")]
+if not who.may("create"):
+    leads.append(st.Page(_home, title="opstore", url_path=HOME, default=True, visibility="hidden"))
+asked = unquote(urlsplit(st.context.url or "").path.rstrip("/").rpartition("/")[2]).strip()
+if asked and "/" not in asked and asked not in {HOME, *(other.url_path for other in (*PAGES, *BESIDES, *leads))}:
+    BESIDES.append(st.Page(_nowhere, title=_("No such page"), url_path=asked, visibility="hidden"))
+
+page = st.navigation([*PAGES, *BESIDES, *leads], position="top")
+if page in leads:
     page.run()  # before anything is drawn that the next page draws again
-if page.url_path not in ("", "create"):
+if page.url_path:
     giving.leave()
+parts.entitle(page.title)
 panel.bar(page, PAGES)
 try:
     page.run()

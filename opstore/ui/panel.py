@@ -1,4 +1,4 @@
-"""What every page shows of the work under way, and the choices that hold everywhere; it follows files, not sessions."""
+"""What every page shows of the work under way, and who makes things; it follows files, not sessions."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from collections.abc import Sequence
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from opstore import translations
 from opstore.errors import OperationNotFound
 from opstore.roles import LOCAL
 from opstore.service import JobView, Service
 from opstore.ui import parts, signin, words
-from opstore.ui.components import document
 from opstore.ui.components.clicks import clicks
 from opstore.ui.markup import Markup, show
 from opstore.ui.state import again, opened, stay
@@ -23,33 +21,22 @@ BUSY, IDLE = 1.0, 4.0
 
 
 def bar(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
-    """Show the bar on top: what is under way (on pages that do not show it anyway), who makes things, the language.
+    """Show the bar on top: what is under way (on pages that do not show it anyway), who makes things.
 
     On a phone it has the way to every page too: Streamlit folds its own navigation into a drawer there.
     """
     app = opened()
     service = app.service
-    document.tell(key="document")
     with st.container(horizontal=True, vertical_alignment="center", key="phone-pages"):
         for other in pages:
             st.page_link(other, width="content")
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="bar"):
-        if page.url_path not in ("", "create"):
+        if page.url_path:
             running = {job.id for job in service.jobs()}
             st.fragment(_count, run_every=BUSY if running else IDLE)(service, running, page.url_path == "library")
         if service.person != LOCAL:
             signin.sign_out(service.person, "bar", app.settings)
         st.caption(_("Local engine") if service.provider() == "local" else "Replicate", width="content")
-        st.segmented_control(
-            _("Language"),
-            list(translations.LANGUAGES),
-            default=words.language() if "language" not in st.session_state else None,
-            required=True,
-            format_func=str.upper,
-            key="language",
-            label_visibility="collapsed",
-            persist_state="session",
-        )
         clicks()
 
 

@@ -21,6 +21,8 @@ from opstore.ui.components.gallery import Tile
 from opstore.ui.markup import Markup, css, show
 from opstore.ui.words import _
 
+#: Letters of a thing in the title of a tab, which shows some thirty, and the window list and history more.
+TITLE = 80
 STYLE = Path(__file__).with_name("style.css")
 #: Pages as `st.switch_page` wants them: from the main script's folder.
 CREATE, LIBRARY = "../../pages/create.py", "../../pages/library.py"
@@ -72,7 +74,15 @@ def style() -> None:
         f"{where} {{ font-size: 0; }} {where}::after {{ font-size: 14px; content: {_quoted(text)}; }} "
         for where, text in spoken.items()
     )
-    css(f".stApp {{ {colours}}} {said}")
+    css(f".stApp {{ {colours}}} {said} {dropzone} * {{ white-space: normal; }}")
+
+
+def entitle(page: str, thing: str = "") -> None:
+    """Let the browser's tab name the page, and the thing it shows."""
+    thing = " ".join(thing.split())
+    short = thing if len(thing) <= TITLE else f"{thing[: TITLE - 1]}…"
+    title = _("{name}: {value}").format(name=page, value=short) if short else page
+    st.set_page_config(page_title=f"{title} · opstore")
 
 
 def _quoted(text: str) -> str:

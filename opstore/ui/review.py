@@ -80,6 +80,7 @@ def _open(review_id: str) -> None:
 def vote(service: Service, review_id: str) -> None:
     """Let a person vote in a review, and show its results to who asks; raise OperationNotFound for one that is not there."""
     review = service.reviews.get(review_id)
+    parts.entitle(_("Blind review"), review.title)
     votes = service.may("reviews.vote")
     with st.container(horizontal=True, vertical_alignment="bottom", key="review-strip"):
         name = _voter(service.person) if votes else ""

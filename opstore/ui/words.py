@@ -40,13 +40,28 @@ def language() -> str:
     for chosen in (st.session_state.get("language"), st.context.cookies.get(COOKIE)):
         if chosen in LANGUAGES:
             return str(chosen)
-    return browsers()
-
-
-def browsers() -> str:
-    """Return the browser's language where there is a catalogue, else English."""
     browser = (st.context.locale or "en").split("-")[0].lower()
     return browser if browser in LANGUAGES else "en"
+
+
+def choose() -> None:
+    """Offer the languages; the choice holds for this session at once, and by the cookie for every page that is opened later."""
+
+    def chosen() -> None:
+        st.session_state["language"] = st.session_state["language-control"]
+        st.session_state["language-choices"] = st.session_state.get("language-choices", 0) + 1
+
+    st.subheader(_("Language"))
+    st.segmented_control(
+        _("Language"),
+        list(LANGUAGES),
+        default=language(),
+        required=True,
+        format_func=LANGUAGES.__getitem__,
+        key="language-control",
+        on_change=chosen,
+        label_visibility="collapsed",
+    )
 
 
 def _(text: str) -> str:

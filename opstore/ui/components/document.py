@@ -14,9 +14,10 @@ span { display: none; }
 _JS = """
 export default function ({ data }) {
   document.documentElement.lang = data.language;
-  const kept = document.cookie.split("; ").find(part => part.startsWith(`${data.cookie}=`));
-  const wanted = `${data.cookie}=${data.language}`;
-  if ((data.keep || kept) && kept !== wanted) document.cookie = `${wanted}; path=/; max-age=31536000; SameSite=Lax`;
+  if (window.opstoreChosen === data.chosen) return;
+  window.opstoreChosen = data.chosen;
+  // Only what was chosen in this window: another tab, drawn before, would bring its older choice back.
+  if (data.chosen) document.cookie = `${data.cookie}=${data.language}; path=/; max-age=31536000; SameSite=Lax`;
 }
 """
 
@@ -24,7 +25,6 @@ _mount = st.components.v2.component("opstore_document", html=_HTML, css=_CSS, js
 
 
 def tell(*, key: str) -> None:
-    """Tell the document the viewer's language; it is kept in a cookie once it is another than the browser's own."""
-    language = words.language()
-    keep = language != words.browsers()  # else only where there is a cookie already
-    _mount(key=key, data={"language": language, "cookie": words.COOKIE, "keep": keep})
+    """Tell the document the viewer's language; each choice of one is kept in a cookie, once."""
+    chosen = st.session_state.get("language-choices", 0)
+    _mount(key=key, data={"language": words.language(), "cookie": words.COOKIE, "chosen": chosen})

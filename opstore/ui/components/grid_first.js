@@ -11,14 +11,15 @@ function standing() {
   return { left, width, top: width > 960 ? 188 : width > 500 ? 244 : 305 };
 }
 
-function firstScreen({ rows, words, colours, grounds, form }) {
+function firstScreen({ rows, words, cookie, colours, grounds, form }) {
   const theme = stored.get(localStorage, "stActiveTheme-/library-v2"), system = matchMedia("(prefers-color-scheme: dark)").matches;
   const mode = theme === "Dark" || (theme !== "Light" && system) ? "dark" : "light", { style } = document.documentElement;
   style.background = grounds[mode];  // until Streamlit's own: no white page in the dark
   setTimeout(() => { style.background = ""; }, WAIT);
   const place = stored.get(sessionStorage, "opstore-place:" + SOURCE);
   if (place && (place.first > 0 || place.offset > MARGIN)) return;  // the way back to the middle of the list
-  const language = navigator.language.split("-")[0].toLowerCase(), said = new Words(words[language] ?? words.en);
+  const kept = document.cookie.split("; ").find(part => part.startsWith(cookie + "="))?.slice(cookie.length + 1);
+  const said = new Words(words[kept] ?? words[navigator.language.split("-")[0].toLowerCase()] ?? words.en);
   const host = el("div", { id: "opstore-first", "aria-hidden": "true" });
   host.style.cssText = `position: fixed; right: 0; bottom: 0; overflow: hidden; z-index: 1; color-scheme: ${mode}; ${colours}; background: var(--st-background-color)`;
   const list = el("div", { className: "grid" }), section = el("div", { className: "section", role: "presentation" });

@@ -13,6 +13,7 @@ from opstore.operation import OPERATION_TYPES, Operation
 from opstore.service import Service
 from opstore.store import MAX_INPUTS
 from opstore.ui import controls, parts, presses, words
+from opstore.ui.components import bring
 from opstore.ui.state import opened
 from opstore.ui.studio import deciding, giving, settings
 from opstore.ui.words import _
@@ -76,6 +77,11 @@ def _download(service: Service, name: str, place: str) -> None:
 def _go(name: str, kind: str) -> None:
     giving.use_only([name])
     st.session_state["wanted-type"] = kind
+    _to_form()
+
+
+def _to_form() -> None:
+    bring.wanted()
     st.switch_page(parts.CREATE)
 
 
@@ -91,7 +97,7 @@ def use_outputs(service: Service, ids: Sequence[str]) -> None:
         names += [name for name in (*operation.outputs, *operation.intermediates) if not name.endswith(_MOVING)][:1]
     if names:
         giving.use_only(names)
-        st.switch_page(parts.CREATE)
+        _to_form()
 
 
 def remix(operation_id: str) -> None:
@@ -101,7 +107,7 @@ def remix(operation_id: str) -> None:
     except OpstoreError as error:
         parts.show_error(error)
     else:
-        st.switch_page(parts.CREATE)
+        _to_form()
 
 
 def _again(service: Service, operation: Operation) -> None:

@@ -32,7 +32,7 @@ def analysis(generation: Generation, text: str, given: Sequence[Given]) -> Workf
         return answered
     if isinstance(answered, OpstoreError):
         parts.show_error(answered)
-    return generation.propose(text, [item.data for item in given])
+    return generation.propose(text, [item.data for item in given], "fr" if words.language() == "fr" else "en")
 
 
 def offer_analysis(generation: Generation, text: str, given: Sequence[Given]) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
 from opstore.app import App, Settings
 from opstore.service import NewOperation, Service
@@ -182,6 +182,43 @@ def others(count: int) -> Iterator[None]:
         for process in running:
             process.kill()
             process.wait()
+
+
+def test_a_key_that_is_held_is_one_press_and_none_gets_past_a_picture_on_its_way(
+    server: Server, windows: Windows, photo: Callable[..., bytes]
+) -> None:
+    with windows.visit(server) as visitor:
+        page = visitor.open()
+        visitor.prompt.fill("a quiet lake at dawn")
+        page.keyboard.down("Control")
+        deadline = time.monotonic() + 4
+        while time.monotonic() < deadline:  # as a key repeats itself
+            page.keyboard.down("Enter")
+            page.wait_for_timeout(40)
+        page.keyboard.up("Enter")
+        page.keyboard.up("Control")
+        server.stored("a quiet lake at dawn")
+        arrived: list[Route] = []
+        page.route("**/upload_file/**", lambda route: arrived.append(route))
+        visitor.prompt.fill("sepia, held back")
+        visitor.prompt.press("Tab")
+        picture: FilePayload = {"name": "x.jpg", "mimeType": "image/jpeg", "buffer": photo("coffee", size=(300, 200))}
+        page.locator('input[type="file"]').set_input_files(picture)
+        expect(page.get_by_test_id("stFileChipIconSpinner")).to_be_visible()
+        button = page.locator(".st-key-generate button")
+        button.focus()
+        page.keyboard.press("Enter")
+        for route in arrived:
+            route.continue_()
+        expect(page.get_by_role("img", name="Image 1")).to_be_visible()
+        visitor.settle()
+        button.focus()
+        page.keyboard.press("Enter")
+        assert server.stored("sepia, held back")["operationType"] == "image_edit_single"
+        visitor.settle()
+    assert not server.jobs()
+    for prompt in ("a quiet lake at dawn", "sepia, held back"):
+        assert len(server.by_prompt(prompt)) == 1, prompt
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])

@@ -1,7 +1,8 @@
 """Makes a press that is held on a button a click of that button, even where the page was drawn anew under the mouse meanwhile.
 
 To press a button leaves the field that was being written in, and the page runs: the button may be lower, or another element, when
-the mouse goes up. A browser makes no click of that. Held still, a press is meant for what it began on.
+the mouse goes up. A browser makes no click of that. Held still, a press is meant for what it began on. A key that is held is one
+press as well.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ function listen() {
     const button = event.composedPath().find(item => item.localName === "button");
     const meant = event.pointerType === "mouse" && event.button === 0 && button && !button.disabled;
     down = meant ? { ...identify(button), x: event.clientX, y: event.clientY, clicked: false } : null;
+  }, true);
+  // A key that is held repeats itself: that is one press, of the key of Generate too.
+  addEventListener("keydown", event => {
+    const presses = event.key === "Enter" && (event.ctrlKey || event.metaKey || event.composedPath()[0].localName === "button");
+    if (presses && event.repeat) { event.preventDefault(); event.stopImmediatePropagation(); }
   }, true);
   addEventListener("pointercancel", () => { down = null; }, true);
   addEventListener("click", event => {

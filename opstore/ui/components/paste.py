@@ -1,7 +1,8 @@
 """Takes pictures from the clipboard wherever on the page they are pasted, and tells which files the upload widget has refused.
 
-While a picture is on its way to the server, or a refused file stands in the widget, the key of Generate does nothing, as its
-button does (style.css): the operation would be made, and paid, without it. Only the browser knows of a refused file.
+While a picture is on its way to the server, or a refused file stands in the widget, neither the key of Generate nor its button
+does anything, by mouse (style.css) or by Enter: the operation would be made, and paid, without it. Only the browser knows of a
+refused file.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ export default function ({ parentElement, setStateValue, setTriggerValue }) {
     setTriggerValue("pasted", pictures);
   };
   const hold = event => {
-    const sends = event.key === "Enter" && (event.ctrlKey || event.metaKey);
+    const sends = event.type === "click" ? event.target.closest?.(".st-key-generate")
+      : event.key === "Enter" && (event.ctrlKey || event.metaKey);
     const waits = `[data-testid="stFileChipIconSpinner"], ${REFUSED}`;
     if (sends && document.querySelector(waits)) event.stopImmediatePropagation();
   };
@@ -57,7 +59,7 @@ export default function ({ parentElement, setStateValue, setTriggerValue }) {
   look();
   listeners.set(parentElement, ended);
   document.addEventListener("paste", listen, { signal: ended.signal });
-  addEventListener("keydown", hold, { capture: true, signal: ended.signal });
+  for (const type of ["keydown", "click"]) addEventListener(type, hold, { capture: true, signal: ended.signal });
   return () => {
     if (parentElement.isConnected) return;
     ended.abort();

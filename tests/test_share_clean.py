@@ -200,6 +200,18 @@ def test_an_animation_keeps_its_frames_and_pace(kind: str) -> None:
         assert copy.info["duration"] == 100 * (number + 1) and apart(copy.convert("RGB"), frame) < 3
 
 
+def test_the_picture_beside_a_png_that_moves_is_not_handed_on() -> None:
+    """Nobody who sees the animation sees it; it became the first frame of the copy."""
+    hidden, *shown = (Image.new("RGB", (20, 20), colour) for colour in ("red", "lime", "blue"))
+    data = encoded(hidden, "PNG", save_all=True, append_images=shown, default_image=True, duration=100)
+    copy = opened(cleaned(data))
+    seen = []
+    for number in range(copy.n_frames):  # type: ignore[attr-defined] # of pictures that move
+        copy.seek(number)
+        seen.append(copy.convert("RGB").getpixel((2, 2)))
+    assert seen == [(0, 255, 0), (0, 0, 255)]
+
+
 def test_a_video_keeps_pictures_sound_and_the_way_up() -> None:
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as target:

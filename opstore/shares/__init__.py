@@ -244,7 +244,7 @@ class Shares:
             with self._places:
                 return cleaned(data, source_stamp(source))
 
-        return Copies(self._store, "shared", f"clean-2-{source or 'plain'}", copy)
+        return Copies(self._store, "shared", f"clean-3-{source or 'plain'}", copy)
 
     def _small_copies(self, source: str) -> Copies:
         """Return small pictures of copies: made of a stored file, they would show again what lies under what is transparent."""
@@ -255,7 +255,7 @@ class Shares:
                 small = thumbnail(data if sniff(data) in (JPEG, MP4) else cleaned(data), SIDE)
             return xmp.written(small, WEBP, stamp.xmp, stamp.source) if stamp else small
 
-        return Copies(self._store, "shared", f"small-3-{source or 'plain'}", copy)
+        return Copies(self._store, "shared", f"small-4-{source or 'plain'}", copy)
 
     def _password(self, password: str) -> Password:
         if not isinstance(password, str) or not MIN_PASSWORD <= len(password) <= MAX_PASSWORD or not _is_text(password):

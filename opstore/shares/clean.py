@@ -128,7 +128,8 @@ def _frames(picture: Picture, media: MediaType) -> tuple[Sequence[Picture], list
 
     frames: list[Picture] = []
     durations: list[int] = []
-    for frame in ImageSequence.Iterator(picture):
+    hidden = int(bool(picture.info.get("default_image")))  # of a PNG that moves: shown only where nothing moves
+    for frame in islice(ImageSequence.Iterator(picture), hidden, None):
         frames.append(_upright(frame, media))
         durations.append(int(frame.info.get("duration") or 100))  # a WebP tells it once its pixels are read
         if len(frames) * picture.width * picture.height > MAX_ANIMATION:

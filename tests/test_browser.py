@@ -17,6 +17,7 @@ from typing import Any
 from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
 from opstore import Store
+from opstore.provenance import declared
 from opstore.service import NewOperation
 from tests.browser import PATIENCE, Server, Visitor, Windows, box
 from tests.browser_library import eventually
@@ -115,7 +116,9 @@ def opened_well(visitor: Visitor, server: Server, sidecar: dict[str, Any], *, th
         with visitor.page.expect_download() as download:
             drawer.get_by_role("button", name="Download").click()
         assert download.value.suggested_filename == sidecar["outputFile"]
-        assert Path(download.value.path()).read_bytes() == (server.data / "operations" / sidecar["outputFile"]).read_bytes()
+        # The stored bytes, and with them what made them.
+        saved = Path(download.value.path()).read_bytes()
+        assert saved == server.read(f"/api/files/{sidecar['outputFile']}?download") and declared(io.BytesIO(saved))
 
 
 def plays(page: Page, selector: str = "video") -> bool:

@@ -506,7 +506,9 @@ class Grid {
     clearTimeout(this.overdue);
     const { ids, kind } = this.sent;
     this.sent = null;
-    const { changed = {}, failed = [], gone = [] } = outcome;
+    const { changed = {}, failed = [] } = outcome;
+    // Told after another list has come: what left the library is in the trash now, and must be seen there.
+    const gone = ["restore", "remove"].includes(kind) === Boolean(this.trash) ? outcome.gone ?? [] : [];
     for (const id of ids) this.pages.settle(id, null);
     for (const [id, state] of Object.entries(changed)) this.pages.settle(id, state);
     this.pages.hide(gone);

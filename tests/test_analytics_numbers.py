@@ -468,7 +468,7 @@ def test_a_search_selects_what_the_library_finds(tmp_path: Path) -> None:
     for text in (*by_hand, *(queries.text() for _ in range(150))):
         wanted = sorted((row.id for row in matching(text, rows, TODAY)), reverse=True)
         selection = desk.select(text)
-        assert desk.held().frame["operation_id"].take(selection.index()).tolist() == wanted
+        assert desk.held().frame["operation_id"].take(selection.index()).tolist() == wanted, text
         assert len(selection) == len(wanted)
         met += bool(wanted)
     assert met > 50

@@ -164,7 +164,7 @@ LINES = [
     ("opstore completion ", {"bash", "zsh", "fish"}),
     ("opstore show 2025", {ID, LATER}),
     (f"opstore show {LATER[:14]}", {LATER}),
-    ("opstore search ra", {"rating:"}),
+    ("opstore search rati", {"rating:"}),
     ("opstore search tag:", {"beach"}),
     ("opstore show ../../etc/pa", set()),
 ]
@@ -203,7 +203,7 @@ TYPED = [
     ("opstore sea", "opstore search"),
     ("opstore list --js", "opstore list --json"),
     (f"opstore show {LATER[:14]}", f"opstore show {LATER}"),
-    ("opstore search ra", "opstore search rating:"),
+    ("opstore search rati", "opstore search rating:"),
     ("opstore search tag:", "opstore search tag:beach"),
     ("opstore show ../../etc/pa", "opstore show ../../etc/pa"),
 ]

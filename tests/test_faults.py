@@ -408,8 +408,7 @@ def test_no_right_to_write_is_said(desk: Path) -> None:
     for data in (desk / "open/data", desk / "ours", closed / "data", closed):
         done = run(command("save_as_nobody", data))
         refusal = "StorageError: The storage did not do it: this program may not write or read there"
-        # Where all folders are there, making them is no write.
-        assert [line.startswith(refusal) for line in done.stdout.splitlines()] == [True, True, data.name != "ours"], (data, done)
+        assert [line.startswith(refusal) for line in done.stdout.splitlines()] == [True] * 3, (data, done)
     assert opstore.Store(desk / "ours").verify() == []
     assert os.listdir(desk / "ours/operations") == os.listdir(closed) == []
 

@@ -102,12 +102,12 @@ class Bodies:
             self._reading -= 1
 
 
-async def pieces(request: Request, most: int, seconds: float = BODY_SECONDS) -> AsyncIterator[bytes]:
+async def pieces(request: Request, most: int, seconds: float | None = None) -> AsyncIterator[bytes]:
     """Yield a body as it comes in; raise BodyTooLarge with the first byte too many, BodyTooSlow where it does not come."""
     length = request.headers.get("content-length", "")
     if length.isascii() and length.isdigit() and (len(length) > 12 or int(length) > most):
         raise BodyTooLarge(limit=f"{most / 1_000_000:.1f}")
-    end, size = time.monotonic() + seconds, 0
+    end, size = time.monotonic() + (BODY_SECONDS if seconds is None else seconds), 0
     coming = request.stream()
     while True:
         left = end - time.monotonic()

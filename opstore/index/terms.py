@@ -90,6 +90,8 @@ _TWO = re.compile("[œŒæÆß]")
 _UNSPACED = re.compile(
     "[\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]"
 )
+#: Pictures of the planes after Unicode 6.1, the tables that SQLite's tokenizer has: to it, what it does not know is a letter.
+_SIGNS = re.compile("[\U0001f000-\U0001fbff]")
 _FLAGS = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
 #: Fields of which a star alone asks whether they have anything at all.
 ANY = ("type", "status", "model", "provider", "tag", "error", "note")
@@ -326,8 +328,11 @@ def spelt(text: str) -> str:
 
 
 def parted(text: str) -> str:
-    """Return `text` with each letter of a script without spaces as a word of its own: 夕日 is found within 海辺の夕日."""
-    return text if text.isascii() or not _UNSPACED.search(text) else _UNSPACED.sub(r" \g<0> ", text)
+    """Return `text` with each letter of a script without spaces as a word of its own: 夕日 is found within 海辺の夕日.
+
+    Signs such as 🦊 part words, as any other sign does.
+    """
+    return text if text.isascii() else _UNSPACED.sub(r" \g<0> ", _SIGNS.sub(" ", text))
 
 
 def fold(text: str) -> str:

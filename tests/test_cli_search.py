@@ -224,6 +224,8 @@ def test_without_the_right_to_write(store: Store, tmp_path: Path) -> None:
         pytest.skip("needs root, to become somebody without rights")
     other = Store(tmp_path / "other")
     other.initialize_storage()
+    for path in (store.root, *store.root.rglob("*")):  # for others to read, as a person may have made it
+        path.chmod(0o755 if path.is_dir() else 0o644)
     before = tree(store.root)
     # Everything is loaded before the rights are given up, and the folder is handed over open: what lies above it may be closed.
     code = (

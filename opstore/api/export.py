@@ -127,7 +127,7 @@ class Exporting:
     def _export(self, request: Request, given: str | None = None) -> Response:
         asked = request.query_params
         service, query = self._app().service, asked.get("q", "")
-        if given is not None and "ids" in asked:
+        if given is not None and asked.get("ids"):  # empty in the address of a form that holds what no address could
             raise RepeatedParameter(name="ids")
         given = asked.get("ids") if given is None else given
         ids = None if given is None else [name for name in given.split(",") if name]

@@ -146,7 +146,7 @@ def _with_bytes(sidecar: Mapping[str, Any], changed: Mapping[str, tuple[int, str
     """Return a sidecar that says of files what they have become."""
     files = [
         {**entry, "bytes": changed[entry["name"]][0], "sha256": changed[entry["name"]][1]}
-        if isinstance(entry, Mapping) and entry.get("name") in changed
+        if isinstance(entry, Mapping) and isinstance(name := entry.get("name"), str) and name in changed
         else entry
         for entry in (sidecar["files"] if isinstance(sidecar.get("files"), list) else ())
     ]

@@ -14,6 +14,7 @@ from streamlit.runtime.state import SafeSessionState
 from streamlit.testing.v1 import AppTest
 
 from opstore.ui import presses, streamlit_private
+from tests.told import press_late
 
 PATIENCE = 30.0
 
@@ -42,10 +43,13 @@ def page() -> None:
         leave: Any = st.rerun  # for the type checker nothing can follow it
         leave()
         st.session_state["made"].append("after")
-    if parts.button("Closed", key="closed", disabled=True):
+    if parts.button("Closed", key="closed", disabled=st.session_state.get("busy", True)):
         st.session_state["made"].append("closed")
+    if not st.session_state.get("busy", True) and parts.button("Gone", key="gone"):
+        st.session_state["made"].append("gone")
     st.text("below")
-    presses.over()
+    if presses.over():
+        parts.too_late()
 
 
 def bare() -> None:
@@ -107,7 +111,7 @@ def test_streamlit_by_itself_loses_presses_that_are_overtaken() -> None:
     try:
         assert pressed(opened(bare), "make", 0)[0] == []
     finally:
-        streamlit_private.install()
+        streamlit_private.install(presses.unheard)
     assert pressed(opened(bare), "make", 0)[0] == ["sea 0"]
 
 
@@ -115,11 +119,12 @@ def test_another_streamlit_than_the_known_one_is_refused(monkeypatch: pytest.Mon
     streamlit_private.remove()
     try:
         monkeypatch.setattr(SafeSessionState, "on_script_will_rerun", lambda self, states: None)
-        with pytest.raises(RuntimeError, match="on_script_will_rerun"):
-            streamlit_private.install()
+        for _time in range(2):
+            with pytest.raises(RuntimeError, match="on_script_will_rerun"):
+                streamlit_private.install(presses.unheard)
     finally:
         monkeypatch.undo()
-        streamlit_private.install()
+        streamlit_private.install(presses.unheard)
 
 
 def test_a_press_outlives_the_run_that_it_came_with_and_counts_once() -> None:
@@ -136,3 +141,26 @@ def test_a_press_outlives_the_run_that_it_came_with_and_counts_once() -> None:
     noted["gone"] = (True, time.monotonic())
     at.run()
     assert not noted, "what is no longer on the page waits for nothing"
+
+
+@pytest.mark.parametrize("key", ["closed", "gone"])
+def test_a_press_that_comes_when_its_button_is_no_longer_on_offer_is_told_so(key: str) -> None:
+    """Streamlit drops such a press before any callback."""
+    at = opened(page)
+    at.session_state["busy"] = False
+    name = at.run().button(key=key).id  # the browser shows it yet
+    at.session_state["busy"] = True
+    press_late(at.run(), name)
+    assert at.session_state["made"] == [] and "no longer on offer" in at.toast[0].value
+    at.run()
+    assert not at.toast, "it is said once"
+
+
+def test_the_second_half_of_a_double_click_on_what_has_gone_is_nothing_to_speak_of() -> None:
+    at = opened(page)
+    at.session_state["busy"] = False
+    gone = at.run().button(key="gone")
+    gone.click().run()
+    at.session_state["busy"] = True
+    press_late(at.run(), gone.id)
+    assert at.session_state["made"] == ["gone"] and not at.toast

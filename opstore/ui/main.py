@@ -7,8 +7,8 @@ import streamlit as st
 
 from opstore.ui import panel, parts, presses, signin
 from opstore.ui.components import document
-from opstore.ui.state import drawn, running
-from opstore.ui.studio import giving
+from opstore.ui.state import drawn, opened, running
+from opstore.ui.studio import acting, giving
 from opstore.ui.words import _
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -73,6 +73,8 @@ parts.entitle(page.title)
 panel.bar(page, PAGES)
 try:
     page.run()
-    presses.over()
+    acting.overtaken(opened().service)
+    if presses.over():
+        parts.too_late()
 finally:
     drawn()

@@ -47,8 +47,13 @@ def submit(label: str, *, key: str, disabled: bool = False, **options: Any) -> b
 def _taken(key: str, disabled: bool) -> bool:
     pressed = presses.take(key) is not None
     if pressed and disabled:
-        st.toast(_("What you pressed was no longer on offer when the press arrived. Nothing was done."))
+        too_late()
     return pressed and not disabled
+
+
+def too_late() -> None:
+    """Say that what was pressed could not be done any more."""
+    st.toast(_("What you pressed was no longer on offer when the press arrived. Nothing was done."))
 
 
 def press(key: str) -> None:

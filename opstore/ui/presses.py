@@ -2,7 +2,8 @@
 
 Streamlit tells a script of a press once, and a rerun that is asked for meanwhile (a field that is left, a component's value) ends
 that script before it gets to the button. A callback runs before the script: it notes the press in a plain dictionary, from which
-the next run takes it; who has taken one is not interrupted any more (`streamlit_private.hold`).
+the next run takes it; who has taken one is not interrupted any more (`streamlit_private.hold`). A press of what had gone when it
+arrived is noted too: it is done where it can be, else the page says that it came too late.
 """
 
 from __future__ import annotations
@@ -19,9 +20,21 @@ from opstore.ui import streamlit_private
 PRESS_SECONDS = 60.0
 #: A second click within this time of what the first has led to is a double click, not a second wish: each could be paid.
 DOUBLE_CLICK_SECONDS = 2.0
+#: A browser presses as many buttons at once as it likes; nobody does.
+MOST_UNHEARD = 20
 _Noted = dict[str, tuple[Any, float]]
 
-streamlit_private.install()
+
+def unheard(state: streamlit_private.Session, key: str) -> None:
+    """Note a press of a button that had gone, or could not be pressed any more, when it arrived."""
+    if "presses" not in state:
+        return  # a session that has drawn no button has none to press
+    found: _Noted = state["presses"]
+    if len(found) < MOST_UNHEARD:
+        note(found, key)
+
+
+streamlit_private.install(unheard)
 
 
 def noted() -> _Noted:
@@ -41,7 +54,23 @@ def take(key: str) -> Any:
     if value is None or time.monotonic() - moment >= PRESS_SECONDS:
         return None
     streamlit_private.hold()
+    _last_taken()[key] = time.monotonic()
     return value
+
+
+def _last_taken() -> dict[str, float]:
+    found: dict[str, float] = st.session_state.setdefault("presses-taken", {})
+    return found
+
+
+def left() -> list[str]:
+    """Return the buttons that were pressed and that this run has not got to; other halves of double clicks are not among them."""
+    now, taken = time.monotonic(), _last_taken()
+    return [
+        key
+        for key, (value, moment) in noted().items()
+        if value is True and now - moment < PRESS_SECONDS and now - taken.get(key, -PRESS_SECONDS) >= DOUBLE_CLICK_SECONDS
+    ]
 
 
 def hear(key: str, *names: str) -> dict[str, Any]:
@@ -84,8 +113,12 @@ def _done() -> dict[str, tuple[float, bool]]:
     return found
 
 
-def over() -> None:
-    """Forget what nobody took: the page has been drawn to its end, and what was pressed is not on it any more."""
+def over() -> bool:
+    """Forget what nobody took: the page has been drawn to its end, and what was pressed is not on it any more.
+
+    Return whether a button was pressed that this page does not have, so that it can be said.
+    """
+    late, taken = bool(left()), _last_taken()
     noted().clear()
     done, now = _done(), time.monotonic()
     for key, (moment, drawn) in list(done.items()):
@@ -93,3 +126,6 @@ def over() -> None:
             done[key] = (now, True)
         elif now - moment >= DOUBLE_CLICK_SECONDS:
             del done[key]
+    for key in [key for key, moment in taken.items() if now - moment >= DOUBLE_CLICK_SECONDS]:
+        del taken[key]
+    return late

@@ -3,8 +3,9 @@
 Streamlit (1.67) looks for a newer request before it applies the one in its hands, and at every word of a callback: a press that
 is overtaken is then gone before its callback has run, or in the midst of it. Here a request is applied, and its callbacks run, in
 one piece; and a run that has taken a press (`hold`) goes on to its end before it looks for what is newer. That takes one thread a
-session (`runner.fastReruns = false`): a second one would run beside the held one, on the same state. `install` refuses a
-Streamlit whose names are others, so that a new version is read before it is used.
+session (`runner.fastReruns = false`): a second one would run beside the held one, on the same state. A press of a button
+that the last run did not draw, or drew as one that cannot be pressed, has no callback that Streamlit would call: whoever installs
+this is told of it. `install` refuses a Streamlit whose names are others, so that a new version is read before it is used.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import contextlib
 import inspect
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from streamlit import config
 from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
+from streamlit.runtime.state.common import user_key_from_element_id
 from streamlit.runtime.state.safe_session_state import SafeSessionState
 
 
@@ -46,27 +48,45 @@ _originals: dict[tuple[type, str], Callable[..., Any]] = {}
 _guard = threading.Lock()
 
 
+class Session(Protocol):
+    """What a session remembers, by name."""
+
+    def __contains__(self, name: str) -> bool:
+        """Say whether there is something under this name."""
+
+    def __getitem__(self, name: str) -> Any:
+        """Return what there is under this name."""
+
+
+_Unheard = Callable[[Session, str], None]
+
+
 def hold() -> None:
     """Let this run of the page go on to its end; what has arrived meanwhile comes after it."""
     _held.now = True
 
 
-def install() -> None:
-    """Make Streamlit hear every press; once a process. Raise RuntimeError where this Streamlit is not the one that is known."""
+def install(unheard: _Unheard) -> None:
+    """Make Streamlit hear every press; once a process. Raise RuntimeError where this Streamlit is not the one that is known.
+
+    `unheard` is called with a session's state and the key of each button that was pressed and has no callback any more.
+    """
     with _guard:
         if _originals:
             return
+        read: dict[tuple[type, str], Callable[..., Any]] = {}  # all of it, or nothing: a refusal is one the next time too
         for (owner, name), expected in _KNOWN.items():
             found = getattr(owner, name, None)
             if found is None or tuple(inspect.signature(found).parameters) != expected:
                 raise RuntimeError(f"Streamlit has another {owner.__name__}.{name} than the one that opstore knows.")
-            _originals[owner, name] = found
+            read[owner, name] = found
+        _originals.update(read)
         if config.get_option("runner.fastReruns"):
             config.set_option("runner.fastReruns", False)
         _replace(ScriptRunner, "_maybe_handle_execution_control_request", _look_for_newer)
         _replace(ScriptRunner, "_set_execing_flag", _run)
         _replace(ScriptRequests, "request_rerun", _ask)
-        _replace(SafeSessionState, "on_script_will_rerun", _apply)
+        _replace(SafeSessionState, "on_script_will_rerun", _apply(unheard))
 
 
 def remove() -> None:
@@ -113,12 +133,30 @@ def _run(original: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def _apply(original: Callable[..., Any]) -> Callable[..., Any]:
-    def apply(state: SafeSessionState, fresh_widget_states: Any, **rest: Any) -> None:
-        _held.now = True
-        try:
-            original(state, fresh_widget_states, **rest)
-        finally:
-            _held.now = False
+def _apply(unheard: _Unheard) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def applying(original: Callable[..., Any]) -> Callable[..., Any]:
+        def apply(state: SafeSessionState, fresh_widget_states: Any, **rest: Any) -> None:
+            _held.now = True
+            try:
+                lost = _without_callback(state, fresh_widget_states)
+                original(state, fresh_widget_states, **rest)
+                for key in lost:
+                    unheard(state, key)
+            finally:
+                _held.now = False
 
-    return apply
+        return apply
+
+    return applying
+
+
+def _without_callback(state: SafeSessionState, sent: Any) -> list[str]:
+    """Return the keys of the buttons that were pressed, and of which Streamlit calls no callback: gone, or disabled, since."""
+    known = state._state._new_widget_state.widget_metadata  # what `SessionState._call_callbacks` asks
+    found = []
+    for widget in sent.widgets if sent is not None else ():
+        metadata = known.get(widget.id) if widget.trigger_value else None
+        key = user_key_from_element_id(widget.id)
+        if widget.trigger_value and key and (metadata is None or metadata.disabled):
+            found.append(key)
+    return found

@@ -1,13 +1,18 @@
 """Makes a press that is held on a button a click of that button, even where the page was drawn anew under the mouse meanwhile.
 
 To press a button leaves the field that was being written in, and the page runs: the button may be lower, or another element, when
-the mouse goes up. A browser makes no click of that. Held still, a press is meant for what it began on. A key that is held is one
-press as well.
+the mouse goes up. A browser makes no click of that. Held still, a press is meant for what it began on; where that
+has gone, or can be pressed no more, the server is told which it was, and does it or says why not.
+A key that is held is one press as well.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
+
+from opstore.ui import presses
 
 _HTML = "<span hidden></span>"
 _CSS = """
@@ -25,7 +30,8 @@ const keyOf = element => [...(element?.closest('[class*="st-key-"]')?.classList 
 
 function identify(button) {
   const root = button.getRootNode(), shadowed = root instanceof ShadowRoot;
-  return { button, name: named(button), shadowed, key: keyOf(shadowed ? root.host : button) };
+  const acts = !shadowed && Boolean(button.closest('[data-testid="stButton"], [data-testid="stFormSubmitButton"]'));
+  return { button, name: named(button), shadowed, acts, key: keyOf(shadowed ? root.host : button) };
 }
 
 /* The button that stands for the one pressed now: itself, or else the one of its name under the same key. */
@@ -60,14 +66,14 @@ function listen() {
       const button = was.clicked ? null : standing(was);
       if (down === was) down = null;
       if (button && !button.disabled) button.click();
+      else if (was.key && was.acts && !was.clicked) window.opstoreClicks(was.key.slice("st-key-".length));
     });
   }, true);
 }
 
-export default function () {
-  if (window.opstoreClicks) return;
-  window.opstoreClicks = true;
-  listen();
+export default function ({ setTriggerValue }) {
+  if (!window.opstoreClicks) listen();
+  window.opstoreClicks = key => setTriggerValue("gone", key);
 }
 """
 
@@ -76,4 +82,12 @@ _mount = st.components.v2.component("opstore_clicks", html=_HTML, css=_CSS, js=_
 
 def clicks() -> None:
     """Listen, on every page, from the first one on."""
-    _mount(key="clicks")
+    noted = presses.noted()
+
+    def gone() -> None:
+        state = st.session_state.get("clicks")
+        key = state.get("gone") if isinstance(state, Mapping) else None
+        if isinstance(key, str):
+            presses.note(noted, key[:200])
+
+    _mount(key="clicks", on_gone_change=gone)

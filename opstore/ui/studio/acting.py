@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
@@ -35,15 +35,14 @@ def result(service: Service, operation: Operation, place: str) -> None:
 def actions(service: Service, operation: Operation, place: str) -> None:
     """Show what can be done with an operation: edit, animate, download, redo with changes or as it is, see it in the library."""
     makes = service.may("create")
-    stills = (name for name in (*operation.outputs, *operation.intermediates) if not name.endswith(_MOVING))
-    still = next(stills, None) if makes else None
+    still = _still(operation) if makes else None
     with st.container(horizontal=True, gap="xsmall"):
         if operation.output:
             _download(service, operation.output, place)
         if still and parts.button(_("Edit this"), key=f"edit-{place}-{operation.id}"):
-            _go(still, "image_edit_single")
+            _edit(service, operation)
         if still and parts.button(_("Animate this"), key=f"animate-{place}-{operation.id}"):
-            _go(still, "image_to_video_single")
+            _animate(service, operation)
         if operation.output and operation.inputs and parts.button(_("Compare with input"), key=f"compare-{place}-{operation.id}"):
             st.switch_page(parts.COMPARE, query_params={"ids": operation.id})
         if place == "library" and parts.button(_("Family"), key=f"family-{operation.id}"):
@@ -74,10 +73,24 @@ def _download(service: Service, name: str, place: str) -> None:
     )
 
 
-def _go(name: str, kind: str) -> None:
-    giving.use_only([name])
-    st.session_state["wanted-type"] = kind
-    _to_form()
+def _still(operation: Operation) -> str | None:
+    stills = (name for name in (*operation.outputs, *operation.intermediates) if not name.endswith(_MOVING))
+    return next(stills, None)
+
+
+def _edit(service: Service, operation: Operation) -> None:
+    _go(operation, "image_edit_single")
+
+
+def _animate(service: Service, operation: Operation) -> None:
+    _go(operation, "image_to_video_single")
+
+
+def _go(operation: Operation, kind: str) -> None:
+    if still := _still(operation):
+        giving.use_only([still])
+        st.session_state["wanted-type"] = kind
+        _to_form()
 
 
 def _to_form() -> None:
@@ -120,6 +133,32 @@ def _again(service: Service, operation: Operation) -> None:
         parts.show_error(error)
     else:
         st.switch_page(parts.CREATE)
+
+
+#: What is asked of one operation and needs none of what the page shows of it.
+_BY_NAME: Mapping[str, Callable[[Service, Operation], None]] = {
+    "again": _again,
+    "edit": _edit,
+    "animate": _animate,
+    "remix": lambda _, operation: remix(operation.id),
+}
+
+
+def overtaken(service: Service) -> None:
+    """Do what was pressed of an operation whose buttons have gone meanwhile, since another one took its place.
+
+    To be called where a page has been drawn to its end.
+    """
+    for key in presses.left():
+        kind, _place, operation_id = ([*key.split("-", 2), "", ""])[:3]
+        if kind not in _BY_NAME or not service.may("create"):
+            continue
+        try:
+            operation = service.operation(operation_id)
+        except OpstoreError:
+            continue  # it is said that this is no longer on offer
+        if presses.take(key):
+            _BY_NAME[kind](service, operation)
 
 
 def fill_in(service: Service) -> None:

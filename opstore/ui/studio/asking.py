@@ -25,8 +25,6 @@ from opstore.ui.studio.deciding import Decision
 from opstore.ui.studio.giving import Given
 from opstore.ui.words import _, ngettext
 
-#: A second click within this time on the same request is a double click, not a second wish: each could be paid.
-DOUBLE_CLICK_SECONDS = 2.0
 #: Both halves of a double click come within this time; a sentence takes longer to be read.
 BREATH_SECONDS = 0.7
 
@@ -118,7 +116,7 @@ def _hand_over(
     if refused[0] == mark and now - refused[2] < BREATH_SECONDS:
         return  # the second half of a double click: why not stands there already
     known.fresh = True
-    if handed[0] == mark and refused[0] != mark and now - handed[1] < DOUBLE_CLICK_SECONDS:
+    if handed[0] == mark and refused[0] != mark and now - handed[1] < presses.DOUBLE_CLICK_SECONDS:
         known.refusal = (mark, _("This was asked for a moment ago. Press once more for another one."), now)
         return
     known.refusal = ("", "", 0.0)

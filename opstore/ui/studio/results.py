@@ -9,7 +9,7 @@ import streamlit as st
 from opstore.generation import Generation, Variant
 from opstore.operation import Operation
 from opstore.service import Service
-from opstore.ui import panel, parts, words
+from opstore.ui import panel, parts, presses, words
 from opstore.ui.components.gallery import Tile, gallery
 from opstore.ui.state import stay
 from opstore.ui.studio.acting import result
@@ -23,7 +23,16 @@ LATEST = 9
 def follow(generation: Generation) -> None:
     """Show what is under way and what was made last, by itself up to date."""
     busy = generation.service.count_jobs() > 0
-    st.fragment(_results, run_every=panel.BUSY if busy else panel.IDLE)(generation, busy)
+    st.fragment(_by_itself, run_every=panel.BUSY if busy else panel.IDLE)(generation, busy, ["the page's run"])
+
+
+def _by_itself(generation: Generation, was_busy: bool, within: list[str]) -> None:
+    """Show the results; `within` says once that the page runs, which looks for what was pressed and is not here any more."""
+    _results(generation, was_busy)
+    if within:
+        within.clear()
+    elif presses.left():
+        st.rerun()
 
 
 def _results(generation: Generation, was_busy: bool) -> None:

@@ -1,0 +1,148 @@
+"""Presses and words that come while Create changes: what was asked for is made, once, or a true word says why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from opstore.app import App
+from opstore.providers.models import Cost
+from opstore.ui.state import running
+from opstore.ui.studio import asking
+from tests.samples import ID, LATER, PNG
+from tests.told import press_late, tell
+
+VIDEO = "a video of waves, slow motion"
+
+
+@pytest.fixture
+def app() -> Iterator[App]:
+    """The app that the pages open; nothing runs, so that what is handed over stays in its queue."""
+    found = running()
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def paid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every request cost something."""
+    costs: Sequence[Sequence[Cost]] = [[Cost(0.4, "USD", "a picture", True)]]
+    monkeypatch.setattr(asking, "price", lambda *_: costs)
+
+
+def opened() -> AppTest:
+    return sound(AppTest.from_file("../opstore/ui/main.py", default_timeout=60).run())
+
+
+def sound(at: AppTest) -> AppTest:
+    assert not at.exception, [item.value for item in at.exception]
+    return at
+
+
+def html(at: AppTest) -> str:
+    return "\n".join(element.proto.body for element in at.get("html"))
+
+
+def texts(at: AppTest) -> list[str]:
+    return [element.value for element in at.text]
+
+
+def generate(at: AppTest) -> AppTest:
+    return sound(at.button(key="generate").click().run())
+
+
+def kinds(app: App) -> list[str]:
+    return [job.type for job in app.service.jobs()]
+
+
+# -- run again -------------------------------------------------------------------------------------------------------------
+
+
+def test_run_again_is_done_once_though_another_result_has_taken_its_place(app: App) -> None:
+    app.store.save(ID, {"operationType": "text_to_image", "prompt": "a sea"}, outputs=[PNG])
+    at = opened()
+    name = at.button(key=f"again-create-{ID}").id  # the browser shows it yet
+    app.store.save(LATER, {"operationType": "text_to_image", "prompt": "a hill"}, outputs=[PNG])
+    app.service.index.update()
+    sound(at.run())
+    assert f"again-create-{LATER}" in [item.key for item in at.button]
+    press_late(at, name)
+    assert [job.prompt for job in app.service.jobs()] == ["a sea"]
+    assert [item.value for item in at.toast] == []
+
+
+def test_a_double_click_on_run_again_pays_once(app: App) -> None:
+    app.store.save(ID, {"operationType": "text_to_image", "prompt": "a sea"}, outputs=[PNG])
+    at = opened()
+    for _click in range(2):
+        sound(at.button(key=f"again-create-{ID}").click().run())
+    assert len(app.service.jobs()) == 1 and "a moment ago" in at.toast[0].value
+
+
+# -- which workflow --------------------------------------------------------------------------------------------------------
+
+
+def test_what_costs_something_and_has_not_been_shown_is_asked_about_in_true_words(app: App, paid: None) -> None:
+    at = opened()
+    at.text_area(key="prompt").set_value("a red barn")
+    sound(at.run())
+    at.text_area(key="prompt").set_value(VIDEO)
+    generate(at)  # the words and the press come with one request: nobody has seen what they ask for now
+    said = html(at)
+    assert kinds(app) == []
+    assert "Your words now ask for “Video from text”, which costs something" in said, at.session_state["asked"]
+    assert at.session_state["asked"].shown == "text_to_video", "and that is what the page shows"
+    known = at.session_state["asked"]
+    known.refusal = (*known.refusal[:2], known.refusal[2] - 1)  # a second later
+    generate(at)
+    assert kinds(app) == ["text_to_video"] and "Your words now ask" not in html(at)
+
+
+def test_what_was_chosen_is_no_news(app: App, paid: None) -> None:
+    at = opened()
+    at.text_area(key="prompt").set_value("a red barn")
+    sound(at.run())
+    tell(at, "workflow", triggers={"chosen": {"value": "text_to_video", "turn": 1}})
+    at.text_area(key="prompt").set_value("a red barn in the rain")
+    generate(at)
+    assert kinds(app) == ["text_to_video"]
+
+
+def test_words_and_a_press_at_once_make_what_the_words_say_and_nobody_chose(app: App) -> None:
+    """The control shows an image in the browser, the page proposes a video, the press brings what the browser shows."""
+    at = opened()
+    at.text_area(key="prompt").set_value("a red barn")
+    generate(at)
+    tell(at, "draft", draft={"over": "a red barn", "text": VIDEO, "turn": 1})
+    assert at.session_state["asked"].shown == "text_to_video"
+    at.text_area(key="prompt").set_value(VIDEO)
+    generate(at)
+    assert {job.prompt: job.type for job in app.service.jobs()} == {"a red barn": "text_to_image", VIDEO: "text_to_video"}
+    assert "override" not in at.session_state
+
+
+# -- words that are being written ------------------------------------------------------------------------------------------
+
+
+def test_what_is_understood_is_of_the_words_that_stand_there(app: App) -> None:
+    at = opened()
+    at.file_uploader(key="upload-0").upload("photo.png", PNG, "image/png")
+    at.text_area(key="prompt").set_value("sepia")
+    sound(at.run())
+    assert texts(at)[0] == "sepia"
+    tell(at, "draft", draft={"over": "sepia", "text": "black and white", "turn": 1})
+    assert texts(at)[0] == "black and white"
+
+
+def test_a_draft_that_is_over_does_not_come_back_with_the_text_it_was_over(app: App) -> None:
+    at = opened()
+    at.text_area(key="prompt").set_value("a red barn")
+    sound(at.run())
+    tell(at, "draft", draft={"over": "a red barn", "text": VIDEO, "turn": 1})
+    assert at.session_state["asked"].shown == "text_to_video"
+    for text in ("a hill", "a red barn"):
+        at.text_area(key="prompt").set_value(text)
+        sound(at.run())
+        assert at.session_state["asked"].shown == "text_to_image", text

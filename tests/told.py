@@ -1,0 +1,38 @@
+"""What components of a page, and buttons that have gone since, tell its script: sent in one process as a browser sends it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from streamlit.components.v2.bidi_component.main import _make_trigger_id
+from streamlit.proto.WidgetStates_pb2 import WidgetState, WidgetStates
+from streamlit.runtime.state.common import user_key_from_element_id
+from streamlit.testing.v1 import AppTest
+
+
+def tell(at: AppTest, key: str, *, triggers: Mapping[str, Any] | None = None, **values: Any) -> AppTest:
+    """Run the page with `values` and `triggers` (by their names) of the component `key`, beside what its widgets show."""
+    found = {str(getattr(getattr(node, "proto", None), "id", "")) for node in at._tree}
+    (name,) = [name for name in found if name and user_key_from_element_id(name) == key]
+    states = at._tree.get_widget_states()
+    if values:
+        states.widgets.append(WidgetState(id=name, json_value=json.dumps(values)))
+    events = [{"event": event, "value": value} for event, value in (triggers or {}).items()]
+    if events:
+        states.widgets.append(WidgetState(id=_make_trigger_id(name, "events"), json_trigger_value=json.dumps(events)))
+    return _run(at, states)
+
+
+def press_late(at: AppTest, name: str) -> AppTest:
+    """Run the page with a press of the button that had this name (`Button.id`) on a page that is not the newest any more."""
+    states = at._tree.get_widget_states()
+    states.widgets.append(WidgetState(id=name, trigger_value=True))
+    return _run(at, states)
+
+
+def _run(at: AppTest, states: WidgetStates) -> AppTest:
+    at._run(states)
+    assert not at.exception, [item.value for item in at.exception]
+    return at

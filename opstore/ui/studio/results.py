@@ -23,10 +23,10 @@ LATEST = 9
 def follow(generation: Generation) -> None:
     """Show what is under way and what was made last, by itself up to date."""
     busy = generation.service.count_jobs() > 0
-    st.fragment(_by_itself, run_every=panel.BUSY if busy else panel.IDLE)(generation, busy, ["the page's run"])
+    st.fragment(_by_itself, run_every=panel.BUSY if busy else panel.IDLE)(generation, busy, [True])
 
 
-def _by_itself(generation: Generation, was_busy: bool, within: list[str]) -> None:
+def _by_itself(generation: Generation, was_busy: bool, within: list[bool]) -> None:
     """Show the results; `within` says once that the page runs, which looks for what was pressed and is not here any more."""
     _results(generation, was_busy)
     if within:

@@ -15,6 +15,7 @@ import random
 import secrets
 import shutil
 import socket
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -124,8 +125,12 @@ def _sealed() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Each test has its own data folder."""
+    """Each test has its own data folder, and leaves the main module as it was.
+
+    A page that is tried without a browser puts a module of its own in its place, and processes that are spawned later run that.
+    """
     monkeypatch.setenv("OPSTORE_DATA", str(tmp_path / "data"))
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
 
 def _close_the_network(patch: pytest.MonkeyPatch) -> None:

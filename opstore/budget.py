@@ -123,7 +123,7 @@ class Budget:
     def admitted(self, job: Job) -> Iterator[None]:
         """Hold the one gate of the data folder while a job's record says that its paid step is about to be sent.
 
-        Raise BudgetReached or SettingsDamaged where it must not be: two processes cannot both pass with money for one.
+        Raise as `check` does where it must not be: two processes cannot both pass with money for one.
         """
         if not is_paid(job.step):
             yield

@@ -300,7 +300,7 @@ class Service:
         return [step.model.estimate(step.operation_type, step.parameters) for step in steps]
 
     def afford(self, costs: Sequence[Cost | None]) -> None:
-        """Raise BudgetReached or SettingsDamaged where steps of these estimated costs must not be asked for; what is free may."""
+        """Raise as `Budget.check` does where steps of these estimated costs must not be asked for; what is free always may."""
         if any(cost is None or cost.amount or cost.estimated for cost in costs):
             self._budget.check([cost.amount if cost else None for cost in costs])
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from opstore.app import App, Settings
-from opstore.errors import BudgetReached, InvalidRequest, OpstoreError, StorageError, UnsupportedMedia
+from opstore.errors import BudgetReached, InvalidRequest, OpstoreError, SpendingUnknown, StorageError, UnsupportedMedia
 from opstore.generation import MAX_BATCH, Axis, Generation, Outcome, SmartRequest
 from opstore.generation.variants import differing
 from opstore.jobs import JobFolder
@@ -159,6 +159,15 @@ def test_a_request_that_the_budget_forbids_is_refused_and_stores_nothing(paid: A
     with pytest.raises(BudgetReached):  # one of them would fit, all four do not
         paid.generation.execute(SmartRequest("a sea", variants=4))
     assert paid.service.count_jobs() == 1 and not paid.store.list_operations()
+
+
+def test_where_nobody_knows_what_was_spent_presses_store_no_failures(paid: App) -> None:
+    paid.service.change_preferences(daily_budget=5.0)
+    (paid.store.root / "spent.json").write_bytes(b"{")
+    for _ in range(2):
+        with pytest.raises(SpendingUnknown):
+            paid.generation.execute(SmartRequest("a sea"))
+    assert not paid.service.count_jobs() and not paid.store.list_operations()
 
 
 def test_where_nothing_can_be_stored_that_is_said(app: App, making: Generation, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,16 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from opstore import media
-from opstore.errors import BudgetReached, InvalidMetadata, InvalidRequest, OpstoreError, SettingsDamaged, StorageError, said
+from opstore.errors import (
+    BudgetReached,
+    InvalidMetadata,
+    InvalidRequest,
+    OpstoreError,
+    SettingsDamaged,
+    SpendingUnknown,
+    StorageError,
+    said,
+)
 from opstore.generation.remix import Remix, remix
 from opstore.generation.request import Axis, Outcome, SmartRequest
 from opstore.generation.variants import MAX_BATCH, MAX_VARIANTS, MODEL_AXIS, differing, varied
@@ -34,7 +43,7 @@ __all__ = ["MAX_BATCH", "MAX_VARIANTS", "MODEL_AXIS", "Axis", "Generation", "Out
 #: Longer side, in pixels, of the pictures that a language model is shown: enough to see what is on them, and a few kB.
 LOOK_SIZE = 512
 #: What refuses a request that is right in itself.
-_MONEY = (BudgetReached, SettingsDamaged)
+_MONEY = (BudgetReached, SettingsDamaged, SpendingUnknown)
 
 Answer = TypeVar("Answer")
 
@@ -142,8 +151,8 @@ class Generation:
     def execute(self, request: SmartRequest) -> Outcome:
         """Queue what a request asks for, or store it with its error; raise StorageError only where not even that is possible.
 
-        Raise BudgetReached or SettingsDamaged, with nothing stored, where it would cost what must not be spent: nothing is wrong
-        with the request, and who presses ten times has not made ten failures.
+        Raise BudgetReached, SettingsDamaged or SpendingUnknown, with nothing stored, where it would cost what must not be spent:
+        nothing is wrong with the request, and who presses ten times has not made ten failures.
         """
         analysis = request.analysis
         try:

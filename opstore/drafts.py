@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import time
 from collections import defaultdict
@@ -18,8 +17,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from opstore import clocks
 from opstore.errors import FileMissing, InvalidInput, OpstoreError, said
-from opstore.files import Folder, digest, storage_errors
+from opstore.files import Folder, digest
 from opstore.saving import MAX_INPUT_BYTES, MAX_INPUTS
 from opstore.store import Store
 
@@ -46,9 +46,9 @@ class Draft:
 class Drafts:
     """The drafts of one data folder."""
 
-    def __init__(self, store: Store, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, store: Store, clock: Callable[[], datetime] = clocks.now) -> None:
         """Keep drafts in the data folder's `drafts/`, which only this program's user may look into."""
-        self._folder = Folder(store.root / "drafts")
+        self._folder = Folder(store.root / "drafts", private=True)
         self._clock = clock
         self._counted: float | None = None
         self._swept = -1
@@ -61,7 +61,7 @@ class Drafts:
         key = _key(tab, owner)
         kept = {digest(data): data for data in pictures[:MAX_INPUTS] if 0 < len(data) <= MAX_INPUT_BYTES}
         order = [name for name in map(digest, pictures[:MAX_INPUTS]) if name in kept]
-        self._make()
+        self._folder.make()
         with self._folder.locked(f"draft-{key}"):
             day, known = self._day(), {content for _, content in self._pictures(key)}
             fresh = not (kept.keys() <= known and self._folder.has(f"{key}.json"))
@@ -70,8 +70,8 @@ class Drafts:
             if len(data) > _MAX_RECORD:
                 raise InvalidInput(reason=said("the draft is too long to be kept"))
             for content, picture in kept.items():
-                self._folder.create(key, [{f"{key}_{content}.bin": picture}], private=True)
-            self._folder.replace(key, f"{key}.json", data, None, private=True)
+                self._folder.create(key, [{f"{key}_{content}.bin": picture}])
+            self._folder.replace(key, f"{key}.json", data, None)
             gone = [f"{key}_{content}.bin" for content in known - kept.keys()]
             if gone:
                 self._folder.remove(key, gone)
@@ -96,12 +96,6 @@ class Drafts:
         self._forget(_key(tab, owner))
 
     # -- inside ----------------------------------------------------------------------------------------------------------
-
-    def _make(self) -> None:
-        if not self._folder.path.is_dir():
-            self._folder.make()
-            with storage_errors():
-                os.chmod(self._folder.path, 0o700)
 
     def _picture(self, key: str, content: str) -> bytes | None:
         name = f"{key}_{content}.bin"
@@ -137,7 +131,7 @@ class Drafts:
         if today == last or not rested:
             return number
         self._counted = time.monotonic()
-        self._folder.replace("days", _DAYS, json.dumps({"day": number + 1, "date": today}).encode() + b"\n", None, private=True)
+        self._folder.replace("days", _DAYS, json.dumps({"day": number + 1, "date": today}).encode() + b"\n", None)
         return number + 1
 
     def _sweep(self, new: str, today: int) -> None:

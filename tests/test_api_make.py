@@ -354,8 +354,7 @@ def test_many_who_wait_hold_no_thread(app: App) -> None:
         for _ in range(5):
             assert await asyncio.wait_for(call("GET", "/api/health"), 20) == 200
         assert not any(task.done() for task in waiting)
-        for task in waiting:
-            task.cancel()
+        assert all(task.cancel() for task in waiting)
         await asyncio.gather(*waiting, return_exceptions=True)
         assert await call("POST", SMART, kind, (b"idempotency-key", b"k"), (b"prefer", b"wait=1"), data=b"prompt=x") == 202
 

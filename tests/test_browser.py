@@ -46,7 +46,8 @@ def test_the_main_job_from_a_prompt_to_the_library_after_a_restart(own_server: S
         expect(visitor.page.get_by_text("Your results appear here.")).to_be_visible()
         visitor.ask("A lighthouse by the sea at sunset")
         first = made(visitor, own_server, "A lighthouse by the sea at sunset")
-        for action in ("Download", "Edit this", "Animate this", "See in library"):
+        expect(visitor.page.get_by_role("link", name="Download")).to_be_visible()
+        for action in ("Edit this", "Animate this", "See in library"):
             expect(visitor.page.get_by_role("button", name=action)).to_be_visible()
 
         visitor.upload(("cat.png", cat), mime="image/png")
@@ -114,7 +115,7 @@ def opened_well(visitor: Visitor, server: Server, sidecar: dict[str, Any], *, th
         expect(drawer.locator("code")).to_contain_text(sidecar["operationId"])
         assert json.loads(drawer.locator("code").inner_text()) == sidecar
         with visitor.page.expect_download() as download:
-            drawer.get_by_role("button", name="Download").click()
+            drawer.get_by_role("link", name="Download").click()
         assert download.value.suggested_filename == sidecar["outputFile"]
         # The stored bytes, and with them what made them.
         saved = Path(download.value.path()).read_bytes()

@@ -53,7 +53,7 @@ def test_a_paid_job_outlives_the_tab_and_the_server(windows: Windows, remote: Se
         visitor.open("/library")
         expect(visitor.tile(prompt)).to_be_visible(timeout=PATIENCE)
         visitor.open()
-        expect(visitor.page.get_by_role("button", name="Download")).to_be_visible()
+        expect(visitor.page.get_by_role("link", name="Download")).to_be_visible()
     operation = remote.stored(prompt)
     assert operation["status"] == "stored"
     assert operation["model"] == "qwen/qwen-image"

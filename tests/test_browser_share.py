@@ -266,7 +266,6 @@ def test_a_selection_is_downloaded_as_a_bundle_without_what_is_withheld(served: 
         expect(visitor.dialog).to_contain_text("Share 2 operations")
         visitor.dialog.get_by_text("Against each other").click()
         visitor.dialog.get_by_text("Prompt", exact=True).click()
-        visitor.settle()
         with page.expect_download() as download:
             visitor.dialog.get_by_role("button", name="Download the bundle").click()
         download.value.save_as(tmp_path / "bundle.zip")

@@ -179,7 +179,7 @@ def test_a_reviewer_may_review_and_no_more(windows: Windows, served: Guarded) ->
         for refused in ("Run again", "Use these settings", "Edit this", "Share"):
             expect(drawer.get_by_role("button", name=refused)).to_have_count(0)
         with page.expect_download(timeout=PATIENCE) as saved:
-            drawer.get_by_role("button", name="Download").click()
+            drawer.get_by_role("link", name="Download").click()
         assert (
             saved.value.path().read_bytes() == served.call("GET", f"/api/files/{ID}_out.jpg?download", Cookie=cookie(visitor))[1]
         )

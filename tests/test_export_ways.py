@@ -118,6 +118,20 @@ def client(app: App) -> Iterator[TestClient]:
         yield client
 
 
+def test_a_bundle_holds_nothing_that_is_withheld(client: TestClient) -> None:
+    def held(asked: str) -> bytes:
+        answer = client.get(f"/api/bundle?ids={ID}{asked}")
+        assert answer.status_code == 200 and answer.headers["content-disposition"] == 'attachment; filename="opstore-results.zip"'
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as file:
+            return b"".join(file.read(name) for name in file.namelist())
+
+    told = held("&withhold=prompt,parameters&title=For+you&language=fr&embed=1")
+    assert b"For you" in told and b'lang="fr"' in told and b"a sea" not in told
+    assert b"a sea" in held("")
+    for wrong in ("ids=", f"ids={ID}&withhold=promt", f"ids={ID}&kind=x", f"ids={ID}&kind=comparison", f"ids={ID}&language=de"):
+        assert client.get(f"/api/bundle?{wrong}").status_code in (400, 422), wrong
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_comes_as_a_file_to_save(client: TestClient, app: App, name: str) -> None:
     answer = client.get(f"/api/export?format={name}")

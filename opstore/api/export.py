@@ -1,10 +1,11 @@
-"""Exports and reports over HTTP, under a name to save: exports are streamed, and one that is given up leaves nothing behind."""
+"""Exports, reports and bundles over HTTP, under a name to save: what is streamed and given up leaves nothing behind."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from datetime import UTC, date, datetime, tzinfo
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from starlette.concurrency import run_in_threadpool
@@ -18,13 +19,17 @@ from opstore.api.table import DAY, FLAG, TEXT, Body, Call, Parameter, RepeatedPa
 from opstore.errors import InvalidRequest, said, shown
 from opstore.exports import FORMATS
 from opstore.index import ORDERS
+from opstore.shares import Scope, Shown, bundle
 from opstore.translations import LANGUAGES
 
 if TYPE_CHECKING:
     from opstore.app import Acting
+    from opstore.shares import Kind
 
 #: A million ids, with their commas encoded.
 MAX_FORM = 32 * 1024 * 1024
+#: What a bundle may leave out of every operation.
+_WITHHELD = tuple(field.name for field in fields(Shown))
 
 
 class Exporting:
@@ -77,7 +82,42 @@ class Exporting:
                 (QUERY, *period),
                 errors=(422,),
             ),
+            Call(
+                "GET",
+                "/api/bundle",
+                self._bundle,
+                "Operations to hand on, as a zip with a page that needs no server",
+                {200: Told("the zip", None, ("application/zip",))},
+                (
+                    Parameter("ids", "one to 200 operations, with commas between"),
+                    Parameter(
+                        "kind", "how they are shown; a selection by default", {"enum": ["operation", "selection", "comparison"]}
+                    ),
+                    Parameter("withhold", f"what no file of it has, with commas between: {', '.join(_WITHHELD)}"),
+                    Parameter("title", "above the page"),
+                    language,
+                    Parameter("embed", "the metadata that is shown in the pictures as well", FLAG),
+                ),
+                errors=(422,),
+            ),
         )
+
+    def _bundle(self, request: Request) -> Response:
+        asked = request.query_params
+        withheld = [name for name in asked.get("withhold", "").split(",") if name]
+        if not set(withheld) <= set(_WITHHELD):  # a typing error must not hand it on
+            raise InvalidRequest(reason=said("{key} must be {wanted}", key="withhold", wanted=", ".join(_WITHHELD)))
+        ids = tuple(name for name in asked.get("ids", "").split(",") if name)
+        scope = Scope(
+            cast("Kind", asked.get("kind") or "selection"),
+            ids,
+            Shown(**{name: name not in withheld for name in _WITHHELD}),
+            asked.get("title", ""),
+        )
+        language = _spoken(asked)
+        headers = {"Content-Disposition": 'attachment; filename="opstore-results.zip"', "Cache-Control": "no-store"}
+        whole = bundle.zipped(self._app().service.shares, scope, language=language, embed=flag(request, "embed"))
+        return Response(whole, headers=headers, media_type="application/zip")
 
     def _stats(self, request: Request) -> Response:
         from opstore.report import document, usage  # pandas, as below
@@ -98,11 +138,7 @@ class Exporting:
         from opstore.report import Speech, html, pictures, usage  # pandas: half a second that no other answer pays
 
         asked, app = request.query_params, self._app()
-        language, now = asked.get("language", "en"), datetime.now(UTC)
-        if language not in LANGUAGES:
-            raise InvalidRequest(
-                reason=said("there is no language {value}; use one of {names}", value=shown(language), names=tuple(LANGUAGES))
-            )
+        language, now = _spoken(asked), datetime.now(UTC)
         speech = Speech(language, _zone(asked.get("zone") or "UTC"))
         found = usage(
             app.service.analytics,
@@ -147,6 +183,15 @@ class Exporting:
         if request.method == "HEAD":
             return StreamingResponse(iter(()), headers=headers, media_type=export.format.media_type)  # its length is not known
         return StreamingResponse(streamed(export.parts()), headers=headers, media_type=export.format.media_type)
+
+
+def _spoken(asked: Mapping[str, str]) -> str:
+    language = asked.get("language", "en")
+    if language not in LANGUAGES:
+        raise InvalidRequest(
+            reason=said("there is no language {value}; use one of {names}", value=shown(language), names=tuple(LANGUAGES))
+        )
+    return language
 
 
 def _day(asked: Mapping[str, str], name: str) -> date | None:

@@ -51,6 +51,11 @@ def _taken(key: str, disabled: bool) -> bool:
     return pressed and not disabled
 
 
+def saved(label: str, address: str) -> None:
+    """Show a link that looks like a button, and behind which the browser saves what is at an address of ours."""
+    show(Markup('<a class="ops-save" href="{}" download>{}</a>').format(address, label))
+
+
 def too_late() -> None:
     """Say that what was pressed could not be done any more."""
     st.toast(_("What you pressed was no longer on offer when the press arrived. Nothing was done."))

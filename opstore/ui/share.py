@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
 
@@ -12,6 +14,7 @@ from opstore.errors import OpstoreError
 from opstore.service import Service
 from opstore.shares import Kind, Listed, Scope, Share, Shown, bundle
 from opstore.ui import parts, presses, words
+from opstore.ui.components.save import save
 from opstore.ui.markup import Markup, show
 from opstore.ui.state import opened
 from opstore.ui.words import _, ngettext
@@ -87,18 +90,17 @@ def _bundle(service: Service, scope: Scope, place: str) -> None:
         parts.note(_("This is too much for a download. “python -m opstore share bundle” writes it to disk."))
         return
     with st.container(horizontal=True, vertical_alignment="center", key=f"bundle-row-{place}"):
-        language = words.language()
-        embed = bool(st.session_state.get(f"share-embed-{place}"))
-        st.download_button(
-            _("Download the bundle"),
-            data=lambda: bundle.zipped(service.shares, scope, language=language, embed=embed),
-            file_name="opstore-results.zip",
-            mime="application/zip",
-            on_click="ignore",
-            key=f"share-bundle-{place}",
-        )
+        pressed = parts.button(_("Download the bundle"), key=f"share-bundle-{place}")
         help_text = _("As PNG text, EXIF and XMP, which other tools read. What is withheld above is left out here too.")
-        st.checkbox(_("Metadata in the pictures too"), key=f"share-embed-{place}", help=help_text)
+        embed = st.checkbox(_("Metadata in the pictures too"), key=f"share-embed-{place}", help=help_text)
+    save(_bundle_address(scope, embed) if pressed else "", secrets.token_hex(8) if pressed else "", key=f"share-saved-{place}")
+
+
+def _bundle_address(scope: Scope, embed: bool) -> str:
+    """Return where a bundle is made, as the page shows it now: whoever asks there is asked again what they may."""
+    withheld = [name for name, shown in asdict(scope.show).items() if not shown]
+    asked = {"ids": ",".join(scope.operations), "kind": scope.kind, "withhold": ",".join(withheld), "title": scope.title}
+    return f"/api/bundle?{urlencode({**asked, 'language': words.language(), 'embed': int(embed)})}"
 
 
 def _days_name(days: int) -> str:

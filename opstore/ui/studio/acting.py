@@ -8,7 +8,6 @@ import streamlit as st
 
 from opstore.errors import OpstoreError
 from opstore.generation import Remix
-from opstore.names import own_name
 from opstore.operation import OPERATION_TYPES, Operation
 from opstore.service import Service
 from opstore.store import MAX_INPUTS
@@ -38,7 +37,7 @@ def actions(service: Service, operation: Operation, place: str) -> None:
     still = _still(operation) if makes else None
     with st.container(horizontal=True, gap="xsmall"):
         if operation.output:
-            _download(service, operation.output, place)
+            _download(service, operation.output)
         if still and parts.button(_("Edit this"), key=f"edit-{place}-{operation.id}"):
             _edit(service, operation)
         if still and parts.button(_("Animate this"), key=f"animate-{place}-{operation.id}"):
@@ -56,21 +55,12 @@ def actions(service: Service, operation: Operation, place: str) -> None:
             st.switch_page(parts.LIBRARY, query_params={"operation": operation.id})
 
 
-def _download(service: Service, name: str, place: str) -> None:
+def _download(service: Service, name: str) -> None:
     try:
-        path, kind = service.media(name)
+        service.media(name)
     except OpstoreError:
         return  # said where the picture would be
-    stem = own_name(name, name[:23].split("_in")[0].split("_out")[0])
-    extension = kind.extension if kind else (stem.extension if stem else "bin")
-    st.download_button(
-        _("Download"),
-        data=lambda: b"".join(copy.parts) if (copy := service.copy_to_save(name)) else path.read_bytes(),
-        file_name=f"{path.stem}.{extension}",
-        mime=kind.name if kind else "application/octet-stream",
-        on_click="ignore",
-        key=f"download-{place}-{name}",
-    )
+    parts.saved(_("Download"), f"/api/files/{name}?download=1")
 
 
 def _still(operation: Operation) -> str | None:

@@ -1,0 +1,33 @@
+"""Has the browser save a file once it was asked for: what is saved is what the page showed when the button was pressed.
+
+Streamlit's own button that makes its file when pressed asks for the file of the page's last run: what was ticked since is not in
+it yet, and a run on its way takes the file away under the press.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+_HTML = "<span hidden></span>"
+_CSS = """
+:host { display: none; }
+span { display: none; }
+"""
+#: A component may be drawn again with what it was told before: each wish is followed once.
+_JS = """
+export default function ({ data }) {
+  const known = (window.opstoreSaved ??= new Set());
+  if (!data.address || known.has(data.wish)) return;
+  known.add(data.wish);
+  const link = Object.assign(document.createElement("a"), { href: data.address, download: "", hidden: true });
+  document.body.append(link);
+  link.click();
+  link.remove();
+}
+"""
+_mount = st.components.v2.component("opstore_save", html=_HTML, css=_CSS, js=_JS)
+
+
+def save(address: str, wish: str, *, key: str) -> None:
+    """Save what is at an address of ours, once for each `wish`; an empty address saves nothing."""
+    _mount(key=key, data={"address": address, "wish": wish})

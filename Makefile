@@ -7,9 +7,10 @@ PY = .venv/bin/python
 PORT ?= 8501
 ARGS ?=
 # Test processes at a time, more than cores, for they wait more than they compute; 0: all in one, for a debugger.
-JOBS ?= 4
+JOBS ?= 3
 # A file's tests share servers and browsers, so they stay together; the files begin in the order of tests/conftest.py.
-PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+# What their assertions are turned into is kept, whatever the environment says: 16 s of computing for each process.
+PYTEST = env -u PYTHONDONTWRITEBYTECODE $(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 MINUTES ?= 60
 CODE = opstore dashboard.py pages tests bench
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
@@ -26,7 +27,7 @@ test: ## run the tests: make test, or make test ARGS="tests/test_store.py -x" JO
 	@.ci/setup.sh requirements.txt tests/requirements.txt
 	@$(PYTEST) $(ARGS)
 
-soak: ## random runs for an hour, sweeps whole: make soak, or make soak MINUTES=20 ARGS="--seed 1"
+soak: ## random runs for an hour, sweeps and all dear tests: make soak, or make soak MINUTES=20 ARGS="--seed 1"
 	@.ci/setup.sh requirements.txt tests/requirements.txt
 	@$(PYTEST) -m soak --soak $(MINUTES) -rP $(ARGS)
 

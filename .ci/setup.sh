@@ -44,6 +44,8 @@ fi
 # no modules are loaded of: half of all there is.
 rarely='/(tests?|sklearn|mypy|mypyc|duckdb|networkx|altair|pygments/lexers|plotly/graph_objs)/'
 compile() { .venv/bin/python -m compileall -qq -j 0 -x "$rarely" .venv/lib/python*/site-packages 2>/dev/null || true; }
+# The assertions of the tests are rewritten once, by one process, and not by each that runs them (16 s of computing).
+rewrite() { env -u PYTHONDONTWRITEBYTECODE .venv/bin/python -m pytest --collect-only -qq >/dev/null 2>&1 || true; }
 
 if ! usable; then
     python=
@@ -74,6 +76,7 @@ if ! install -r "$1" ${2:+-r "$2"}; then
     exit 1
 fi
 compile
+if [ $# -gt 1 ]; then rewrite; fi
 rm -f .venv/.done-* .venv/.busy
 : >"$(stamp "$1")"  # who has both has the first: `make run` after `make test` installs nothing
 : >"$(stamp "$@")"

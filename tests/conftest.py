@@ -1,11 +1,13 @@
 """What every test gets: a folder of its own, no settings from outside, no network but this machine; and real photographs.
 
 What is long asks for `budget_seconds` or `sampled`: short in the suite and by the seed that is printed, long and whole under
-`make soak`, which runs just the tests that ask for one of them.
+`make soak`, which runs just the tests that ask for one of them. A test that is dear itself is marked `long`: of `LONG_ONES` that
+follow each other the suite runs one, by the same seed; `make soak`, and whoever names files or tests, runs all.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import io
 import ipaddress
@@ -28,6 +30,9 @@ from tests import examples, skips
 #: The files whose tests wait longest begin first, so that no process is left with one at the end.
 LONG = ("browser", "faults", "sweep", "machine", "fuzz", "histories")
 
+#: The suite runs one in so many of the tests marked `long`.
+LONG_ONES = 3
+
 T = TypeVar("T")
 
 
@@ -35,6 +40,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Take the options of long runs, and the seed of short ones."""
     group = parser.getgroup("opstore")
     group.addoption("--soak", type=float, metavar="MINUTES", help="let random runs last so long, and run sweeps whole")
+    group.addoption(
+        "--long", choices=("some", "all"), help="run all tests that are dear, or some by the seed (default: some of a whole run)"
+    )
     group.addoption("--seed", type=int, help="what random runs and samples of sweeps begin with (default: another every time)")
 
 
@@ -44,8 +52,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "soak: what `make soak` runs long and whole (given to all that ask for a budget, a sample, examples)"
     )
+    config.addinivalue_line("markers", f"long: dear to run; the suite runs one in {LONG_ONES}, by its seed, `make soak` all")
     if config.option.seed is None:
         config.option.seed = secrets.randbelow(10**6)
+    if config.option.long is None:
+        named = config.args_source is pytest.Config.ArgsSource.ARGS
+        config.option.long = "all" if named or config.option.soak else "some"
     examples.soaking = bool(config.option.soak)
     # How long an example takes says how busy the machine is, and nothing of the code.
     settings.register_profile(
@@ -56,17 +68,30 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Say how to repeat the run."""
+    some = f", one in {LONG_ONES} of the dear tests by it" if config.option.long == "some" else ""
     long = f", soaking for {config.option.soak:g} minutes" if config.option.soak else ""
-    return f"seed: {config.option.seed} (again with --seed {config.option.seed}){long}"
+    return f"seed: {config.option.seed} (again with --seed {config.option.seed}){some}{long}"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is longer under `make soak`, and put first what is long anyhow."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what is longer under `make soak`, put first what is long anyhow, and leave out most of what is dear."""
     for item in items:
         asks = {"budget_seconds", "sampled"}.intersection(getattr(item, "fixturenames", ()))
-        if asks or is_hypothesis_test(getattr(item, "obj", None)):
+        if asks or is_hypothesis_test(getattr(item, "obj", None)) or item.get_closest_marker("long"):
             item.add_marker("soak")
+    if config.option.long == "some":
+        _leave_out(config, items)
     items.sort(key=lambda item: not any(word in item.path.name for word in LONG))
+
+
+def _leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of tests marked `long`, keep one of each `LONG_ONES` that follow each other."""
+    chance = random.Random(f"{config.option.seed} long")
+    dear = [item for item in items if item.get_closest_marker("long")]
+    kept = {chance.choice(dear[start : start + LONG_ONES]) for start in range(0, len(dear), LONG_ONES)}
+    left_out = [item for item in dear if item not in kept]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
 
 
 class Sampled:
@@ -120,7 +145,15 @@ def _sealed() -> Iterator[None]:
         # Programs are started some hundred times: compiled once, and not at each start (0.4 s).
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         _close_the_network(patch)
+        _look_for_packages_once(patch)
         yield
+
+
+def _look_for_packages_once(patch: pytest.MonkeyPatch) -> None:
+    """A page that is tried looks through every installed package for components, each time: 0.4 s of the 0.6 s that one took."""
+    from streamlit.components.v2 import manifest_scanner
+
+    patch.setattr(manifest_scanner, "scan_component_manifests", functools.cache(manifest_scanner.scan_component_manifests))
 
 
 @pytest.fixture(autouse=True)

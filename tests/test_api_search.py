@@ -258,6 +258,7 @@ def test_a_cursor_that_is_none(library: Any, cursor: str) -> None:
         refused(client.get(f"/api/search?order={order}&cursor={quote(cursor)}"), 400, 422)
 
 
+@pytest.mark.long
 def test_any_other_cursor_is_some_place(library: Any) -> None:
     """Every tier of every order, with values beyond every range, before, at and behind what there is."""
     _, client, sidecars = library
@@ -269,6 +270,7 @@ def test_any_other_cursor_is_some_place(library: Any) -> None:
                 assert answer.status_code in (200, 422), (order, tier, value, name, answer.text)
 
 
+@pytest.mark.long
 def test_hostile_queries_are_never_a_fault_of_the_server(library: Any) -> None:
     _, client, _ = library
     chance = random.Random(7)
@@ -360,6 +362,7 @@ def test_health_says_how_far_the_index_is(app: App, client: TestClient) -> None:
     assert client.get("/api/health").headers["cache-control"] == "no-store"
 
 
+@pytest.mark.long
 def test_the_index_deleted_or_spoilt_under_the_server(app: App, client: TestClient) -> None:
     save(app, ID)
     for harm in (

@@ -424,6 +424,7 @@ def test_a_remote_without_rclone_is_a_clear_error(store: Store, monkeypatch: pyt
         care_of(store).back_up("mine:backups")
 
 
+@pytest.mark.long
 def test_a_remote_of_rclone(program: Callable[[str], str], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program("rclone")
     monkeypatch.setenv("RCLONE_CONFIG", str(tmp_path / "rclone.conf"))

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
 from opstore import Store
@@ -134,6 +135,7 @@ def plays(page: Page, selector: str = "video") -> bool:
 # -- giving pictures -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_edit_this_brings_a_picture_from_the_library_and_its_parent_is_recorded(filled: Server, windows: Windows) -> None:
     parent = filled.by_prompt("Snowy mountains under a starry night sky")[0]
     with windows.visit(filled) as visitor:
@@ -148,6 +150,7 @@ def test_edit_this_brings_a_picture_from_the_library_and_its_parent_is_recorded(
     assert given.read_bytes() == (filled.data / "operations" / parent["outputFile"]).read_bytes()
 
 
+@pytest.mark.long
 def test_a_picture_is_picked_from_the_library_on_create(filled: Server, windows: Windows) -> None:
     parent = filled.by_prompt("sepia and a vignette")[0]
     with windows.visit(filled, width=390, height=844, touch=True) as visitor:
@@ -163,6 +166,7 @@ def test_a_picture_is_picked_from_the_library_on_create(filled: Server, windows:
         assert made(visitor, filled, "pan to the right, picked")["parents"] == [parent["operationId"]]
 
 
+@pytest.mark.long
 def test_a_picture_is_pasted_anywhere_on_the_page(server: Server, windows: Windows, photo: Photo) -> None:
     picture = photo("coffee", "png", size=(300, 200))
     with windows.visit(server) as visitor:
@@ -191,6 +195,7 @@ _PASTE = """(target, data) => {
 }"""
 
 
+@pytest.mark.long
 def test_a_wrong_file_is_told_in_words_and_makes_nothing(server: Server, windows: Windows) -> None:
     page_as_photo = b"<!doctype html><script>document.title = 'taken'</script>"
     with windows.visit(server) as visitor:
@@ -205,6 +210,7 @@ def test_a_wrong_file_is_told_in_words_and_makes_nothing(server: Server, windows
     assert not [name for name in server.files() if (server.data / "operations" / name).read_bytes() == page_as_photo]
 
 
+@pytest.mark.long
 def test_generate_waits_for_a_picture_that_is_on_its_way(server: Server, windows: Windows, photo: Photo) -> None:
     with windows.visit(server) as visitor:
         page = visitor.open()
@@ -249,6 +255,7 @@ def begin_video(visitor: Visitor, prompt: str) -> Locator:
     return bar
 
 
+@pytest.mark.long
 def test_a_video_goes_on_when_its_tab_is_closed_and_other_pages_stay_usable(
     filled: Server, windows: Windows, photo: Photo
 ) -> None:
@@ -277,6 +284,7 @@ def test_a_video_goes_on_when_its_tab_is_closed_and_other_pages_stay_usable(
     assert filled.by_prompt(prompt)[0]["success"] is True
 
 
+@pytest.mark.long
 def test_a_video_is_finished_after_the_server_was_killed(own_server: Server, windows: Windows, photo: Photo) -> None:
     prompt = "pan to the left through a power cut"
     with windows.visit(own_server) as visitor:
@@ -294,6 +302,7 @@ def test_a_video_is_finished_after_the_server_was_killed(own_server: Server, win
     assert own_server.jobs() == [] and len(own_server.operations()) == 1
 
 
+@pytest.mark.long
 def test_a_video_is_canceled_and_what_is_shown_does_not_jump(filled: Server, windows: Windows, photo: Photo) -> None:
     prompt = "zoom out, which is canceled"
     time.sleep(1.1)  # ids count seconds: what follows must be the newest, whatever test came before
@@ -315,6 +324,7 @@ def test_a_video_is_canceled_and_what_is_shown_does_not_jump(filled: Server, win
         expect(visitor.tile(prompt)).to_contain_text("canceled")
 
 
+@pytest.mark.long
 def test_a_double_click_and_a_slow_press_make_one_operation_each(server: Server, windows: Windows) -> None:
     with windows.visit(server) as visitor:
         page = visitor.open()
@@ -345,6 +355,7 @@ _TOLD = (
 )
 
 
+@pytest.mark.long
 def test_the_browsers_language_holds_until_one_is_chosen_which_outlives_reload_tab_and_deep_link(
     filled: Server, windows: Windows
 ) -> None:
@@ -390,6 +401,7 @@ HOSTILE = (
 )
 
 
+@pytest.mark.long
 def test_a_prompt_of_markup_is_shown_literally(server: Server, windows: Windows) -> None:
     with windows.visit(server) as visitor:
         page = visitor.open()
@@ -409,6 +421,7 @@ def test_a_prompt_of_markup_is_shown_literally(server: Server, windows: Windows)
 # -- the keyboard --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_create_by_keyboard_alone(server: Server, windows: Windows) -> None:
     with windows.visit(server) as visitor:
         page = visitor.open()
@@ -466,6 +479,7 @@ def differs(one: bytes, other: bytes, place: list[float], around: int = 6) -> bo
     return ImageChops.difference(first, second).getbbox() is not None
 
 
+@pytest.mark.long
 def test_the_library_by_keyboard_alone(filled: Server, windows: Windows) -> None:
     with windows.visit(filled) as visitor:
         page = visitor.open("/library")

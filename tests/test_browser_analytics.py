@@ -21,6 +21,7 @@ from tests.frame_samples import ids, usual
 from tests.index_samples import plant
 
 pytest_plugins = ("tests.browser_fixtures",)
+pytestmark = pytest.mark.long
 
 VALUES = """key => {
   const plot = document.querySelector(`[data-chart="${key}"] .js-plotly-plot:not([aria-busy])`);

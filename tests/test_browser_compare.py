@@ -18,6 +18,7 @@ from tests.media_samples import encoded, video
 from tests.test_browser_looks import shoot
 
 pytest_plugins = ("tests.browser_fixtures",)
+pytestmark = pytest.mark.long
 
 RED, BLUE, GREEN = (200, 30, 30), (30, 30, 200), (30, 160, 30)
 Colour = tuple[int, int, int]

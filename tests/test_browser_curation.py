@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from opstore import Store
@@ -14,6 +15,7 @@ from tests.browser_library import COUNT, chosen, current, eventually, judged, li
 from tests.samples import PNG
 
 pytest_plugins = ("tests.browser_fixtures", "tests.library_fixtures")
+pytestmark = pytest.mark.long
 
 
 #: Keeps in `boxes` how many notes have been in sight at once.

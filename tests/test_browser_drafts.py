@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser import PATIENCE, Server, Windows
@@ -12,6 +13,7 @@ from tests.browser_library import eventually
 from tests.media_samples import heic
 
 pytest_plugins = ("tests.browser_fixtures",)
+pytestmark = pytest.mark.long
 
 ANIMATE = "Animate an image"
 Photo = Callable[..., bytes]

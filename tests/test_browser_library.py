@@ -30,6 +30,7 @@ from tests.browser_library import (
 from tests.samples import PNG
 
 pytest_plugins = ("tests.browser_fixtures", "tests.library_fixtures")
+pytestmark = pytest.mark.long
 
 SHOTS = ROOT / "screenshots"
 

@@ -16,6 +16,7 @@ from tests.test_browser_looks import shoot
 from tests.test_lineage import keep, name_of, picture
 
 pytest_plugins = ("tests.browser_fixtures",)
+pytestmark = pytest.mark.long
 
 Photo = Callable[..., bytes]
 GONE = "20250101000000_deadbeef"

@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 from tests.browser import PATIENCE, ROOT, Server, Theme, Visitor, Windows, box
 
 pytest_plugins = ("tests.browser_fixtures",)
+pytestmark = pytest.mark.long
 
 Photo = Callable[..., bytes]
 

@@ -20,6 +20,7 @@ from tests.conftest import Sampled
 from tests.odd_samples import lay, oddities
 
 pytest_plugins = ("tests.browser_fixtures",)
+pytestmark = pytest.mark.long
 
 #: What Streamlit shows of an exception nobody caught, and where a component of a page has failed.
 BROKEN = '[data-testid="stException"], .stException, [data-testid="stBidiComponentError"]'

@@ -24,6 +24,7 @@ from opstore.service import NewOperation, Service
 from tests.browser import PATIENCE, Server, Visitor, Windows
 
 pytest_plugins = ("tests.browser_fixtures",)
+pytestmark = pytest.mark.long
 
 PRESSES = 500
 #: How much slower the browser's processor is than the machine's, and how many other programs compute.

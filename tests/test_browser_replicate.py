@@ -13,6 +13,7 @@ from tests.browser import PATIENCE, Server, Windows
 from tests.replicate_standin import StandInProcess
 
 pytest_plugins = ("tests.browser_fixtures",)
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture

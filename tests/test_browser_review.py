@@ -19,6 +19,7 @@ from tests.test_browser_looks import shoot
 from tests.test_reviews import name_of
 
 pytest_plugins = ("tests.browser_fixtures",)
+pytestmark = pytest.mark.long
 
 MODELS = ("secret/one", "secret/two", "secret/three")
 

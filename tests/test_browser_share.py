@@ -21,6 +21,7 @@ from tests.share_samples import gps_photo
 from tests.test_browser_looks import accessible, shoot
 
 pytest_plugins = ("tests.browser_fixtures",)
+pytestmark = pytest.mark.long
 
 EDIT, CLIP, SQUARE = "20251103143022_abc123de", "20251103143023_abc123de", "20251103143024_abc123de"
 RED, BLUE, GREEN = (200, 30, 30), (30, 30, 200), (30, 150, 60)

@@ -24,6 +24,7 @@ from tests.oidc_provider import CLIENT, SECRET, Fault, Provider
 from tests.samples import ID
 
 pytest_plugins = ("tests.browser_fixtures",)
+pytestmark = pytest.mark.long
 
 TOKEN = "for-programs-only"
 COOKIE_SECRET = "c" * 64

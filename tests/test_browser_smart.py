@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import expect
 
 from opstore.service import NewOperation
 from tests.browser import Server, Windows
 
 pytest_plugins = ("tests.browser_fixtures",)
+pytestmark = pytest.mark.long
 
 Photo = Callable[..., bytes]
 

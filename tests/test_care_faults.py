@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from opstore import Store
 from opstore.care import Keep, Rule
 from opstore.care.vault import LocalVault
@@ -66,6 +68,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.long
 def test_killed_at_every_call_a_cleanup_leaves_every_operation_whole(program: Program, desk: Path) -> None:
     store = Store(desk / "before" / "data")
     ids = [save(store, number) for number in (1, 2)]
@@ -105,6 +108,7 @@ def filled(data: Path) -> Store:
     return store
 
 
+@pytest.mark.long
 def test_killed_at_every_call_a_backup_leaves_data_and_backups_whole(program: Program, desk: Path) -> None:
     store = filled(desk / "before" / "data")
     first = care_of(store).back_up(str(desk / "before" / "vault"))
@@ -151,6 +155,7 @@ def test_killed_while_old_backups_leave_those_that_stay_are_whole(program: Progr
     assert ends >= {"2 backups, 2 contents too many", "1 backups, 2 contents too many", "1 backups, 0 contents too many"}
 
 
+@pytest.mark.long
 def test_killed_at_every_call_a_restore_goes_on_where_it_was(program: Program, desk: Path) -> None:
     store = filled(desk / "lost")
     care_of(store).back_up(str(desk / "before" / "vault"))
@@ -174,6 +179,7 @@ def test_killed_at_every_call_a_restore_goes_on_where_it_was(program: Program, d
     assert {state for _, state in rows} >= {f"0 of {len(wanted)} files", f"{len(wanted)} of {len(wanted)} files, acknowledged"}
 
 
+@pytest.mark.long
 def test_killed_at_every_call_an_import_is_completed_by_the_next_one(program: Program, desk: Path) -> None:
     other = Store(desk / "before" / "other")
     other.save(old(1), {"prompt": "packed"}, inputs=[PNG], outputs=[b"no media " * 900])

@@ -276,6 +276,7 @@ def serving(command: list[str], port: int, **env: str) -> Iterator[subprocess.Po
         process.communicate(timeout=10)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["opstore serve", "streamlit run"])
 def test_the_app_serves_its_page_and_its_routes_and_stops_when_told(store: Store, how: str) -> None:
     port = free_port()

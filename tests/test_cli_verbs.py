@@ -209,6 +209,7 @@ TYPED = [
 ]
 
 
+@pytest.mark.long
 def test_zsh_completes_in_a_terminal(program: Callable[[str], str], library: Path, tmp_path: Path) -> None:
     terminal, end = pty.openpty()
     env = os.environ | {"OPSTORE_DATA": str(library), "PYTHONPATH": str(ROOT), "TERM": "dumb", "ZDOTDIR": str(tmp_path)}

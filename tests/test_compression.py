@@ -134,6 +134,7 @@ def answers(store: Store, place: Path) -> dict[str, object]:
     return found
 
 
+@pytest.mark.long
 def test_a_thousand_operations_of_every_kind_read_the_same_packed_and_come_back_the_same(tmp_path: Path) -> None:
     store = made(tmp_path)
     fill(store)

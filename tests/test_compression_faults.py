@@ -109,6 +109,7 @@ def swept(strace: str, desk: Path, act: str, before: Path, whole: dict[str, byte
     return {state for _, state in rows}
 
 
+@pytest.mark.long
 def test_killed_at_every_call_packing_leaves_every_operation_whole(program: Program, desk: Path, sampled: Sampled) -> None:
     whole = filled(desk / "before" / "data")[1]
     states = swept(program("strace"), desk, "pack", desk / "before", whole, sampled)
@@ -116,6 +117,7 @@ def test_killed_at_every_call_packing_leaves_every_operation_whole(program: Prog
     assert "3 loose, 6 packed" in states or not sampled.whole
 
 
+@pytest.mark.long
 def test_killed_at_every_call_unpacking_leaves_every_operation_whole(program: Program, desk: Path, sampled: Sampled) -> None:
     store, whole = filled(desk / "before" / "data")
     care_of(store).compression.apply(60)
@@ -124,6 +126,7 @@ def test_killed_at_every_call_unpacking_leaves_every_operation_whole(program: Pr
     assert states >= {"0 loose, 6 packed", "6 loose, 6 packed", "6 loose, 0 packed", "6 loose, 0 packed, acknowledged"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("act", ["pack", "unpack"])
 def test_a_power_cut_while_packing_or_unpacking_loses_nothing(program: Program, desk: Path, act: str) -> None:
     strace, blank = program("strace"), blank_image(desk, program("mkfs.ext4"))

@@ -13,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import opstore
 from tests.fault_programs import ID, operation, variant
 from tests.fault_tools import ROOT, command
@@ -58,6 +60,7 @@ def holds(store: opstore.Store, operation_id: str, given: dict[str, Any]) -> boo
     return sidecar["prompt"] == given["prompt"] and stored == [*given["inputImages"], *given["outputs"]]
 
 
+@pytest.mark.long
 def test_eight_save_and_one_lists(tmp_path: Path) -> None:
     data = tmp_path / "data"
     opstore.Store(data).initialize_storage()

@@ -84,6 +84,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return store
 
 
+@pytest.mark.long
 def test_everything_is_whole_and_says_that_it_is_a_demo(demo: Store) -> None:
     assert demo.verify(deep=True) == []
     for sidecar in demo.list_operations(1_000):

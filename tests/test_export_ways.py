@@ -59,6 +59,7 @@ def test_the_command_knows_every_format() -> None:
     assert tuple(FORMATS) == verb.NAMES
 
 
+@pytest.mark.long
 def test_to_standard_output_and_to_a_file(store: Store, tmp_path: Path) -> None:
     done = run()
     assert (done.returncode, done.stderr) == (0, b"")
@@ -201,6 +202,7 @@ def saved(page: Page, click: Any) -> tuple[str, bytes]:
     return download.suggested_filename, Path(download.path()).read_bytes()
 
 
+@pytest.mark.long
 def test_what_is_found_and_what_is_chosen_are_saved_from_the_page(shop: Server, windows: Windows) -> None:
     with windows.visit(shop) as visitor:
         page = library(visitor, "?q=bridge")
@@ -225,6 +227,7 @@ def test_what_is_found_and_what_is_chosen_are_saved_from_the_page(shop: Server, 
         expect(page.locator(".bar")).to_contain_text("3 selected")
 
 
+@pytest.mark.long
 def test_on_a_phone(shop: Server, windows: Windows) -> None:
     with windows.visit(shop, width=390, height=844, touch=True) as visitor:
         page = library(visitor)
@@ -267,6 +270,7 @@ def counted(name: str, data: bytes) -> int:
     return len(reader(file)["operation_id"].unique())
 
 
+@pytest.mark.long
 def test_all_that_is_chosen_is_saved_in_every_format_however_much_it_is(windows: Windows, tmp_path: Path) -> None:
     server = Server(tmp_path / "many" / "data")
     fill(server, [], 2_600, 0)

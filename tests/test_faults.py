@@ -229,6 +229,7 @@ ANSWERS = {
 }
 
 
+@pytest.mark.long
 def test_any_call_may_fail_and_nothing_is_left_behind(program: Program, desk: Path) -> None:
     strace = program("strace")
 
@@ -436,6 +437,7 @@ def test_a_limit_on_file_sizes_is_said_and_nothing_is_left_behind(desk: Path) ->
     assert opstore.Store(desk / "data").verify(deep=True) == []
 
 
+@pytest.mark.long
 def test_memory_may_run_out_at_any_allocation(desk: Path) -> None:
     pytest.importorskip("_testcapi", reason="this Python was built without _testcapi, which makes allocations fail")
     (counts,) = lines("no_memory", desk / "data", "1", "7")

@@ -269,6 +269,7 @@ def test_whatever_a_list_says_nothing_breaks(tmp_path: Path, odd: dict[str, Any]
     assert not (tmp_path / "etc").exists()
 
 
+@pytest.mark.long
 def test_the_command_tells_what_came(app: App, standin: StandIn, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     on_the_web(app, standin)
     monkeypatch.setenv("OPSTORE_DATA", str(app.settings.data))

@@ -54,6 +54,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, photo: Callable[..., bytes]
 # -- the document --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_document_holds_every_route_and_is_served(server: Server) -> None:
     told = server.get("/api/openapi.json")
     assert told == DOCUMENT
@@ -178,6 +179,7 @@ def test_the_example_in_python(server: Server, tmp_path: Path) -> None:
     assert made["annotations"]["rating"] == 5
 
 
+@pytest.mark.long
 def test_the_example_in_javascript(server: Server, windows: Windows) -> None:
     with windows.visit(server) as visitor:
         said: list[str] = []

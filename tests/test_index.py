@@ -225,6 +225,7 @@ def test_what_was_known_is_taken_once_or_left(ids: list[str], others: list[str])
 # -- searching -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_every_search_finds_what_a_look_at_every_row_finds(library: tuple[Index, list[Row]]) -> None:
     index, rows = library
     assert all_rows(index, size=40) == ordered(rows, "newest")

@@ -73,6 +73,7 @@ def test_own_saves_are_found_at_once(store: Store, index: Index) -> None:
     assert ids(index, "tag:mer rating:5") == [ID]
 
 
+@pytest.mark.long
 def test_what_others_do_is_found_within_seconds(store: Store, index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follow, "STAMPS_EVERY", 1.0)
     chance = random.Random(3)
@@ -167,6 +168,7 @@ def test_a_save_goes_on_while_another_process_holds_the_index(store: Store, monk
     index.stop()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("leavings", [("",), ("", "-wal"), ("", "-wal", "-shm"), ("-wal",), ("-shm",)])
 def test_the_index_deleted_under_a_running_app_comes_back(tmp_path: Path, leavings: tuple[str, ...]) -> None:
     store = folder_of(tmp_path, 60, 8)
@@ -272,6 +274,7 @@ def test_the_system_tells_of_changes(store: Store) -> None:
     assert not watch.works and not Watch(store.operations.path).works
 
 
+@pytest.mark.long
 def test_a_folder_that_nobody_tells_of_is_followed_all_the_same(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Watch, "works", False)
     index = Index(store)
@@ -335,6 +338,7 @@ def started(work: str, root: Path, seed: int = 0) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.long
 def test_four_processes_write_and_two_read(store: Store) -> None:
     writers = [started("write", store.root, seed) for seed in range(1, 5)]
     readers = [started("read", store.root) for _ in range(2)]
@@ -368,6 +372,7 @@ def test_four_processes_write_and_two_read(store: Store) -> None:
     index.stop()
 
 
+@pytest.mark.long
 def test_another_process_takes_over_when_the_follower_is_killed(store: Store) -> None:
     first = started("follow", store.root)
     index = Index(store)

@@ -236,6 +236,7 @@ def one_history(seed: int, data: Path) -> str:
         return f"{operation.status} of {accepted.total()} after {kills} kills"
 
 
+@pytest.mark.long
 def test_whatever_is_killed_lost_or_set_wrong_each_step_is_accepted_once_at_most(
     tmp_path: Path, sampled: Sampled, record_property: Callable[[str, object], None]
 ) -> None:

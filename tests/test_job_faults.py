@@ -120,6 +120,7 @@ POLLS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.long
 def test_every_poll_may_fail_once_and_nothing_is_lost(tmp_path: Path) -> None:
     def case(fault: dict[str, Any]) -> Callable[[Path], object]:
         def act(data: Path) -> None:
@@ -152,6 +153,7 @@ CREATES: dict[str, tuple[dict[str, Any], str, int, str]] = {
 }
 
 
+@pytest.mark.long
 def test_every_fault_of_a_create_ends_rightly_and_pays_once_at_most(tmp_path: Path) -> None:
     def case(fault: dict[str, Any], status: str, accepted: int, words: str) -> Callable[[Path], object]:
         def act(data: Path) -> None:
@@ -168,6 +170,7 @@ def test_every_fault_of_a_create_ends_rightly_and_pays_once_at_most(tmp_path: Pa
     together({name: case(*row) for name, row in CREATES.items()}, tmp_path)
 
 
+@pytest.mark.long
 def test_a_create_that_never_reached_anybody_is_sent_again_and_given_up_for_nothing(tmp_path: Path) -> None:
     with StandIn(token=CANARY) as standin:
         place = Place.at(tmp_path / "data", standin)
@@ -186,6 +189,7 @@ def test_a_provider_that_always_fails_is_not_asked_for_ever(tmp_path: Path) -> N
     assert found.report["requests"]["list"] >= found.report["requests"]["create"], "looked for before each"
 
 
+@pytest.mark.long
 def test_a_list_that_does_not_tell_ends_as_unknown_and_nothing_is_sent_again(tmp_path: Path) -> None:
     def script(standin: StandIn) -> None:
         standin.fault(on="create", kind="reset", after=True)
@@ -234,6 +238,7 @@ DOWNLOADS: dict[str, tuple[dict[str, Any], str, str]] = {
 }
 
 
+@pytest.mark.long
 def test_every_fault_of_a_download_is_tried_again_or_told_and_never_leaves_half_a_file(tmp_path: Path) -> None:
     def case(name: str, fault: dict[str, Any], status: str, words: str) -> Callable[[Path], object]:
         def act(data: Path) -> None:
@@ -284,6 +289,7 @@ def test_a_video_whose_index_comes_first_and_whose_frames_are_cut_is_not_whole(t
     assert not is_whole(data[: len(data) * 9 // 10], "video")
 
 
+@pytest.mark.long
 def test_a_result_that_cannot_be_had_for_a_while_is_waited_for(tmp_path: Path) -> None:
     with working(tmp_path / "data") as (standin, app):
         standin.fault(on="delivery", kind="html", status=503, count=10_000)
@@ -375,6 +381,7 @@ def test_a_result_that_the_provider_has_deleted_ends_as_expired_with_the_link(tm
     together({"at the poll": at_the_poll, "at the download": at_the_download}, tmp_path)
 
 
+@pytest.mark.long
 def test_a_prediction_that_the_provider_does_not_know_any_more_ends_as_expired(tmp_path: Path) -> None:
     found = run(tmp_path / "data", lambda standin: standin.fault(on="status", kind="json", status=404, count=10_000), settle=0.5)
     assert found.ending == ("expired", 1) and "https://replicate.com/p/" in (found.operation.error or "")

@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from opstore import media
 from opstore.app import App
 from opstore.jobs.results import is_whole
@@ -121,6 +123,7 @@ def table(cells: dict[tuple[str, str], str]) -> str:
     return "\n".join([*lines, *(f"{row:38}" + "".join(f"{cells.get((row, kind), '·'):>27}" for kind in kinds) for row in rows)])
 
 
+@pytest.mark.long
 def test_a_server_killed_at_any_step_of_any_type_pays_once_and_loses_nothing(tmp_path: Path, sampled: Sampled) -> None:
     cases = [(step, kind) for kind in ("edit_then_video", *TYPES) for step in (*steps_of(kind), *WIRES)]
     cases = sampled(list(dict.fromkeys(cases)), 48)
@@ -162,6 +165,7 @@ def traced(strace: str, place: Place, operation_id: str, *options: str) -> int |
     return code
 
 
+@pytest.mark.long
 def test_a_kill_in_place_of_any_durable_write_of_a_job_loses_nothing(tmp_path: Path, program: Program, sampled: Sampled) -> None:
     strace = program("strace")
     calls = ",".join(f"?{call}" for call in WRITES)
@@ -205,6 +209,7 @@ def test_a_kill_in_place_of_any_durable_write_of_a_job_loses_nothing(tmp_path: P
 # -- the real server -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_real_server_goes_on_after_kill_9_before_any_browser_comes(tmp_path: Path) -> None:
     with StandIn(token=CANARY, start=0.2, run=4.0) as standin:
         place = Place.at(tmp_path / "data", standin)

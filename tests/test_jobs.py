@@ -58,6 +58,7 @@ def owners(app: App) -> set[str]:
     return {job.lease.owner for job in folder(app).all() if job.lease}
 
 
+@pytest.mark.long
 def test_two_servers_share_the_jobs_and_one_that_is_killed_leaves_its_own_to_the_other(
     standin: StandIn, place: Place, app: App
 ) -> None:
@@ -109,6 +110,7 @@ def test_a_record_that_a_stopped_process_keeps_locked_holds_up_no_other(standin:
     assert ended(app, held).status == "stored"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("then", [signal.SIGCONT, signal.SIGKILL])
 def test_while_a_stopped_server_may_still_send_its_request_nobody_else_does(
     standin: StandIn, tmp_path: Path, then: signal.Signals
@@ -129,6 +131,7 @@ def test_while_a_stopped_server_may_still_send_its_request_nobody_else_does(
     assert standin.accepted == 1
 
 
+@pytest.mark.long
 def test_a_sender_of_whom_no_sign_is_left_is_waited_for_and_then_the_person_decides(standin: StandIn, tmp_path: Path) -> None:
     place = Place.at(tmp_path / "data", standin, settle=0.3)
     with place.working() as app:
@@ -171,6 +174,7 @@ def test_signs_of_life(tmp_path: Path) -> None:
     assert ours.lives("theirs") is None
 
 
+@pytest.mark.long
 def test_a_server_that_stops_amid_a_request_keeps_its_sign_until_it_is_gone(standin: StandIn, place: Place) -> None:
     standin.fault(on="create", kind="slow", seconds=1.5)
     with place.working() as app:
@@ -188,6 +192,7 @@ def test_a_server_that_stops_amid_a_request_keeps_its_sign_until_it_is_gone(stan
 # -- many ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_forty_jobs_twenty_at_a_time_are_stored_and_paid_once_each(standin: StandIn, app: App) -> None:
     standin.set(enforce_rates=True)
     app.service.change_preferences(parallel=20)
@@ -201,6 +206,7 @@ def test_forty_jobs_twenty_at_a_time_are_stored_and_paid_once_each(standin: Stan
     assert not app.store.verify(deep=True)
 
 
+@pytest.mark.long
 def test_being_asked_to_wait_is_no_failure_however_often(standin: StandIn, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "CREATE_ATTEMPTS", 1)
     standin.fault(on="create", kind="rate", retry_after=1, count=3)
@@ -303,6 +309,7 @@ def test_every_request_asks_the_provider_to_give_up_after_half_an_hour(standin: 
 SAME: dict[str, Any] = {"prompt": "the same", "parameters": {"seed": 7}}
 
 
+@pytest.mark.long
 def test_a_lost_request_never_takes_the_prediction_of_a_twin(standin: StandIn, app: App) -> None:
     app.runner.start()
     first = ended(app, ask(app, **SAME))
@@ -312,6 +319,7 @@ def test_a_lost_request_never_takes_the_prediction_of_a_twin(standin: StandIn, a
     assert ids[0] != ids[1] and standin.accepted == 2 and second.status == "stored"
 
 
+@pytest.mark.long
 def test_a_lost_request_waits_for_a_twin_that_is_still_being_sent(standin: StandIn, tmp_path: Path) -> None:
     with Place.at(tmp_path / "data", standin, settle=0.7, each=8.0).working() as app:
         standin.set(run=2.0)

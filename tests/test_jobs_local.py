@@ -202,6 +202,7 @@ def test_cancel_while_running_stops_between_two_frames(new_app: Open) -> None:
     assert app.service.job(operation_id) is None
 
 
+@pytest.mark.long
 def test_only_as_many_run_at_a_time_as_the_settings_say(new_app: Open) -> None:
     app = new_app()
     app.service.change_preferences(parallel=1)
@@ -219,6 +220,7 @@ def test_only_as_many_run_at_a_time_as_the_settings_say(new_app: Open) -> None:
 # -- interrupted ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_what_a_stopped_runner_leaves_the_next_one_finishes(new_app: Open) -> None:
     first = new_app()
     first.start()
@@ -244,6 +246,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.long
 def test_a_killed_process_s_job_is_taken_over_at_once(new_app: Open) -> None:
     app = new_app()
     operation_id = app.service.create(NewOperation("text_to_video", "stars", parameters=LONG))
@@ -272,6 +275,7 @@ def lease(app: App, operation_id: str, owner: str, seconds: float) -> None:
     folder(app).update(operation_id, lambda job: job.leased(owner, seconds))
 
 
+@pytest.mark.long
 def test_a_lease_without_a_lock_to_ask_holds_until_its_time_is_up(new_app: Open) -> None:
     app = new_app()
     operation_id = app.service.create(NewOperation("text_to_image", "stars"))
@@ -285,6 +289,7 @@ def test_a_lease_without_a_lock_to_ask_holds_until_its_time_is_up(new_app: Open)
     assert ended(app, operation_id).status == "stored"
 
 
+@pytest.mark.long
 def test_a_living_process_keeps_its_job(new_app: Open) -> None:
     first, second = new_app(), new_app()
     first.start()

@@ -353,6 +353,7 @@ def test_a_named_file_that_is_not_plain_is_unsafe(kind: str, tmp_path: Path) -> 
 # -- many ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_newest_of_a_hundred_thousand_are_found(tmp_path: Path) -> None:
     store = fixed_store(tmp_path)
     folder = store.initialize_storage()

@@ -178,6 +178,7 @@ def of_batch(app: App, branch_id: str) -> list[Operation]:
     return [app.service.operation(row.id) for row in app.index.search(f"batch:{branch_id}", order="oldest").rows]
 
 
+@pytest.mark.long
 def test_a_branch_is_made_anew_from_another_image_through_a_restart_and_once_only(tmp_path: Path) -> None:
     app = App(Settings(data=tmp_path / "data", provider="local"))
     old = chain(app)

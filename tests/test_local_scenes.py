@@ -29,6 +29,7 @@ def test_every_scene_is_painted_from_both_languages(english: str, french: str) -
         assert pixels(data).std() > 20
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("small")
 def test_scenes_differ_from_each_other() -> None:
     shown = [pixels(made("text_to_image", f"{place} at sunset", seed=1, outputFormat="jpg")) for place in PLACES[::2]]

@@ -52,6 +52,7 @@ def test_length_rate_and_size_are_as_asked(
         assert "creation_time" not in container.metadata
 
 
+@pytest.mark.long
 def test_the_default_is_four_seconds_at_24(stills: tuple[bytes, bytes]) -> None:
     heard: list[str] = []
     ask("image_to_video_single", "", stills[0], report=lambda share, what: heard.append(what))
@@ -130,6 +131,7 @@ def test_scenes_are_alive(prompt: str) -> None:
     assert shown[0].std() > 12
 
 
+@pytest.mark.long
 def test_four_seconds_do_not_take_long(stills: tuple[bytes, bytes]) -> None:
     start = time.process_time()
     made("image_to_video_single", "zoom in", *stills[:1])
@@ -166,6 +168,7 @@ PAGE = """
 """
 
 
+@pytest.mark.long
 def test_chromium_plays_it_in_its_true_colours(program: Callable[..., str], stills: tuple[bytes, bytes]) -> None:
     chromium = program(*CHROMIUMS)
     from playwright.async_api import async_playwright

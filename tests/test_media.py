@@ -191,6 +191,7 @@ def test_cut_files_are_known_by_type_and_raise_only_ours(kind: MediaType) -> Non
                 continue
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::PIL.Image.DecompressionBombWarning")
 def test_mutated_files_raise_only_ours() -> None:
     dice = random.Random(20251103)

@@ -67,6 +67,7 @@ def groups() -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.long
 def test_every_chart_of_every_oddity_is_drawn_and_shows_no_missing_value_as_a_text(app: App, sampled: Sampled) -> None:
     frame = app.service.analytics.frame()
     ids = frame["operation_id"]
@@ -135,6 +136,7 @@ def test_http_answers_for_each_oddity(got: Get, sampled: Sampled) -> None:
         got(f"/api/compare/{oddity.id}/{sampled.random.choice(found).id}")
 
 
+@pytest.mark.long
 def test_http_answers_for_all_of_them_together(app: App, got: Get) -> None:
     for order in ("newest", "oldest", "rating", "cost", "elapsed"):
         page = got("/api/search", order=order, limit=200).json()
@@ -163,6 +165,7 @@ def test_http_answers_for_all_of_them_together(app: App, got: Get) -> None:
 # -- commands ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_every_command_ends_as_it_says_it_does_and_prints_nothing_that_moves_a_terminal(
     tmp_path: Path, sampled: Sampled, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -121,6 +121,7 @@ def test_nothing_is_a_report_too(tmp_path: Path) -> None:
 # -- the file ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("language", "title"), [("en", "Usage report"), ("fr", "Rapport d’utilisation")])
 def test_the_file_opens_without_a_request_and_prints(
     odd: Store, windows: Windows, tmp_path: Path, language: str, title: str
@@ -240,6 +241,7 @@ def test_the_report_over_http(odd: Store) -> None:
             assert client.get(f"/api/report?{wrong}").status_code in (400, 422), wrong
 
 
+@pytest.mark.long
 def test_the_report_from_the_page(windows: Windows, photo: Any, tmp_path: Path) -> None:
     server = Server(tmp_path / "data")
     fill(server, small(photo), 40, 4)

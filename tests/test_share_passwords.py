@@ -102,6 +102,7 @@ def test_a_stranger_who_guesses_makes_nobody_else_wait_and_many_strangers_nobody
     assert "198.51.100" not in "".join(path.read_text() for path in app.store.root.glob("shares/*.log"))
 
 
+@pytest.mark.long
 def test_slow_bodies_at_links_hold_nothing_up(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each held one of the forty threads in which the whole server answers, for as long as it liked, without a token."""
     served = visitor(app).app

@@ -334,6 +334,7 @@ def command(app: App, *arguments: str, **options: Any) -> subprocess.CompletedPr
     )
 
 
+@pytest.mark.long
 def test_links_by_the_command_line(app: App, shares: Shares, tmp_path: Path) -> None:
     made = command(
         app, "create", ID, LATER, "--no-prompt", "--expires", "12h", "--password-stdin", "--title", "Two", input="a secret\n"

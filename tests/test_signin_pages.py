@@ -49,6 +49,7 @@ def app() -> Iterator[App]:
     app.stop()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("role", MORE)
 def test_each_role_sees_every_page_that_it_has_without_a_refusal(app: App, monkeypatch: pytest.MonkeyPatch, role: str) -> None:
     review = app.service.reviews.begin("Boats", ids=[ID, LATER]).id

@@ -26,6 +26,7 @@ WANTING = ["strace is not installed", "could not import 'av': No module named 'a
 OF_THE_MACHINE = ["needs root, to mount a disk of its own", "only Linux tells of changes"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("reasons", "processes", "code"), [([*WANTING, *OF_THE_MACHINE], 1, 1), (OF_THE_MACHINE, 0, 0)])
 def test_a_run_under_ci_fails_where_a_test_was_skipped_for_want_of_what_can_be_installed(
     tmp_path: Path, reasons: list[str], processes: int, code: int

@@ -105,6 +105,7 @@ def test_a_model_that_fails_changes_nothing_and_is_told(app: App) -> None:
     assert "the rules decided" in html(at)
 
 
+@pytest.mark.long
 def test_a_better_wording_is_shown_as_a_change_and_stored_with_the_old_one(app: App) -> None:
     model = Model("mets le ciel en rose vif")
     at = answered(page(app, model), model, "ask-wording")
@@ -116,6 +117,7 @@ def test_a_better_wording_is_shown_as_a_change_and_stored_with_the_old_one(app: 
     assert wordings.items() <= job.parameters.items()
 
 
+@pytest.mark.long
 def test_why_nothing_was_handed_over_stays_until_the_request_is_another_and_two_clicks_are_one(app: App) -> None:
     at = AppTest.from_file("../opstore/ui/main.py", default_timeout=30).run()
     at.button(key="generate").click().run()
@@ -132,6 +134,7 @@ def test_why_nothing_was_handed_over_stays_until_the_request_is_another_and_two_
     assert len(app.service.jobs()) == 2, "who was told, and presses once more, wants another one"
 
 
+@pytest.mark.long
 def test_what_the_page_sets_is_a_new_control_and_the_steps_follow_until_they_are_worded(app: App) -> None:
     at = page(app, Model("no"))
     at.session_state["override"] = "edit_then_video"

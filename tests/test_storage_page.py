@@ -88,6 +88,7 @@ def test_an_empty_folder(app: App) -> None:
     assert "0 operations" in shown(at) and "The trash is empty." in shown(at)
 
 
+@pytest.mark.long
 def test_it_says_what_would_go_then_moves_it(app: App) -> None:
     going = save(app.store, 1, 40_000 / 1000, prompt=EVIL, operationType=EVIL)
     save(app.store, 2, 50, annotations=annotated(favorite=True))
@@ -119,6 +120,7 @@ def test_problems_are_shown_then_mended(app: App) -> None:
     assert "No problems." in shown(press(app, at, "verify"))
 
 
+@pytest.mark.long
 def test_a_backup_and_back(app: App, tmp_path: Path) -> None:
     operation_id = save(app.store, 1)
     at = page(app)
@@ -146,6 +148,7 @@ def test_a_backup_and_back(app: App, tmp_path: Path) -> None:
     assert "1 operation backed up" in (told := shown(press(app, at, "backup"))) and "Old ones stay: " in told
 
 
+@pytest.mark.long
 def test_an_import_says_first_what_would_come_in(app: App, tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "a.png").write_bytes(PNG)
@@ -158,6 +161,7 @@ def test_an_import_says_first_what_would_come_in(app: App, tmp_path: Path) -> No
     assert "1 operation came in" in shown(at) and len(app.store.list_operations()) == 1 and len(at.dataframe) == 1
 
 
+@pytest.mark.long
 def test_packing_says_first_what_it_saves_then_packs_and_brings_back(app: App) -> None:
     ids = [save(app.store, number, 200 + number) for number in range(3)]
     before = {name: app.store.operations.read(name) for name in app.store.operations.names()}
@@ -173,6 +177,7 @@ def test_packing_says_first_what_it_saves_then_packs_and_brings_back(app: App) -
     assert {name: app.store.operations.loose.read(name) for name in before} == before
 
 
+@pytest.mark.long
 def test_a_backup_that_cannot_be_is_told_and_not_remembered(app: App) -> None:
     at = page(app)
     at.text_input(key="backup-target").set_value(str(app.store.root / "x")).run()

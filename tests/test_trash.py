@@ -370,6 +370,7 @@ def test_a_purge_spares_what_was_restored_or_trashed_again_meanwhile(
     assert len(listed(trash)) == 1 and len(store.list_operations()) == 2
 
 
+@pytest.mark.long
 def test_two_that_throw_and_fetch_at_the_same_moment_lose_nothing(store: Store, trash: Trash) -> None:
     whole = files(store.operations)
     assert side_by_side(store.root, "throw", *(("x", "15") for _ in range(3))) == [[], [], []]

@@ -33,6 +33,9 @@ LONG = ("browser", "faults", "sweep", "machine", "fuzz", "histories")
 #: The suite runs one in so many of the tests marked `long`.
 LONG_ONES = 3
 
+#: Under which name the processes of a run in parallel are told it.
+_CHOSEN = "chosen"
+
 T = TypeVar("T")
 
 
@@ -47,12 +50,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the seed once: the processes of a run in parallel are given the options of the first. Watch what is skipped."""
+    """Choose the seed once: the processes of a run in parallel are told what the first has chosen. Watch what is skipped."""
     config.pluginmanager.register(skips)
     config.addinivalue_line(
         "markers", "soak: what `make soak` runs long and whole (given to all that ask for a budget, a sample, examples)"
     )
     config.addinivalue_line("markers", f"long: dear to run; the suite runs one in {LONG_ONES}, by its seed, `make soak` all")
+    vars(config.option).update(getattr(config, "workerinput", {}).get(_CHOSEN, {}))
     if config.option.seed is None:
         config.option.seed = secrets.randbelow(10**6)
     if config.option.long is None:
@@ -64,6 +68,13 @@ def pytest_configure(config: pytest.Config) -> None:
         "opstore", max_examples=examples.some(100), deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
     settings.load_profile("opstore")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of a run in parallel what was chosen: the command line alone is passed on."""
+    chosen = node.config.option
+    node.workerinput[_CHOSEN] = {"seed": chosen.seed, "long": chosen.long}
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -9,11 +9,12 @@ import sys
 import tomllib
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.conftest import Sampled
+from tests.conftest import Sampled, pytest_configure_node
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -191,6 +192,14 @@ def test_a_sample_keeps_order_and_ends_reaches_everywhere_and_comes_again() -> N
     assert all(len(set(found)) == 10 and found == sorted(found) and (found[0], found[-1]) == (0, 99) for found in samples)
     assert {number for found in samples for number in found} == set(range(100)) and chosen(7) == chosen(7)
     assert chosen(7, whole=True) == [*range(100)] and Sampled(7, "a test", False)(range(3), 10) == [0, 1, 2]
+
+
+def test_processes_of_one_run_share_its_seed(request: pytest.FixtureRequest) -> None:
+    told = request.config
+    node = SimpleNamespace(config=told, workerinput={})
+    pytest_configure_node(node)
+    assert node.workerinput == {"chosen": {"seed": told.option.seed, "long": told.option.long}}
+    assert getattr(told, "workerinput", node.workerinput)["chosen"] == node.workerinput["chosen"]
 
 
 @pytest.mark.parametrize("address", [("192.0.2.1", 80), ("2001:db8::1", 80)])

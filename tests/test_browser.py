@@ -256,53 +256,6 @@ def begin_video(visitor: Visitor, prompt: str) -> Locator:
 
 
 @pytest.mark.long
-def test_a_video_goes_on_when_its_tab_is_closed_and_other_pages_stay_usable(
-    filled: Server, windows: Windows, photo: Photo
-) -> None:
-    prompt = "zoom in slowly while nobody looks"
-    with windows.visit(filled) as visitor:
-        prepare_video(visitor, photo("astronaut"))
-        # Twice the frames: it must still be made when the library stands, on a quick machine too.
-        visitor.page.get_by_role("button", name="More", exact=True).click()
-        visitor.number("Frames per second", "50")
-        visitor.page.keyboard.press("Escape")
-        begin_video(visitor, prompt)
-    assert [job["operation"]["prompt"] for job in filled.jobs()] == [prompt]
-    with windows.visit(filled, width=390, height=844, touch=True) as visitor:
-        page = visitor.page
-        page.goto(f"{filled.address}/library")
-        expect(page.locator("button.tile").first).to_be_visible()
-        expect(page.get_by_role("button", name="1 under way")).to_be_visible()
-        assert filled.jobs(), "the library opened while the video was made"
-        count, pages = page.get_by_role("button", name="1 under way"), page.locator(".st-key-phone-pages")
-        expect(pages.get_by_role("link", name="Settings")).to_be_visible()
-        assert box(page, ".st-key-bar [data-testid=stPopover]")["y"] > 700, "the count has a corner of its own on a phone"
-        count.click()
-        expect(page.get_by_role("button", name="Cancel")).to_be_visible()
-        expect(visitor.tile(prompt)).to_be_visible()  # it appears by itself
-        expect(page.get_by_role("button", name="1 under way")).to_have_count(0)
-    assert filled.by_prompt(prompt)[0]["success"] is True
-
-
-@pytest.mark.long
-def test_a_video_is_finished_after_the_server_was_killed(own_server: Server, windows: Windows, photo: Photo) -> None:
-    prompt = "pan to the left through a power cut"
-    with windows.visit(own_server) as visitor:
-        prepare_video(visitor, photo("chelsea"))
-        begin_video(visitor, prompt)
-        own_server.kill()
-        left = own_server.jobs()
-        assert [job["operation"]["prompt"] for job in left] == [prompt] and not list(
-            (own_server.data / "operations").glob("*_out.*")
-        )
-        own_server.start()
-        sidecar = made(visitor, own_server, prompt)  # the same tab finds the server again by itself
-        assert plays(visitor.page)
-    assert sidecar["operationId"] == left[0]["operationId"] and sidecar["success"] is True
-    assert own_server.jobs() == [] and len(own_server.operations()) == 1
-
-
-@pytest.mark.long
 def test_a_video_is_canceled_and_what_is_shown_does_not_jump(filled: Server, windows: Windows, photo: Photo) -> None:
     prompt = "zoom out, which is canceled"
     time.sleep(1.1)  # ids count seconds: what follows must be the newest, whatever test came before

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import PATIENCE, Server, Windows
+from tests.browser import Server, Windows, box
 from tests.replicate_standin import StandInProcess
 
 pytest_plugins = ("tests.browser_fixtures",)
@@ -46,13 +46,21 @@ def test_a_paid_job_outlives_the_tab_and_the_server(windows: Windows, remote: Se
         expect(visitor.page.get_by_text("about $", exact=False).first).to_be_visible()
         expect(visitor.page.get_by_role("heading", name="Now")).to_be_visible()
         expect(visitor.page.get_by_text("running ·", exact=False)).to_be_visible()
-    remote.kill()
-    assert [job["state"] for job in remote.jobs()] == ["running"]
-    remote.start()
-    standin.advance(60.0)
+    with windows.visit(remote, width=390, height=844, touch=True) as visitor:
+        page = visitor.open("/library")
+        count, pages = page.get_by_role("button", name="1 under way"), page.locator(".st-key-phone-pages")
+        expect(pages.get_by_role("link", name="Settings")).to_be_visible()
+        expect(count).to_be_visible()
+        assert box(page, ".st-key-bar [data-testid=stPopover]")["y"] > 700, "the count has a corner of its own on a phone"
+        count.click()
+        expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+        remote.kill()
+        assert [job["state"] for job in remote.jobs()] == ["running"]
+        remote.start()
+        standin.advance(60.0)
+        expect(visitor.tile(prompt)).to_be_visible()  # the same tab finds the server again, and what it made, by itself
+        expect(count).to_have_count(0)
     with windows.visit(remote) as visitor:
-        visitor.open("/library")
-        expect(visitor.tile(prompt)).to_be_visible(timeout=PATIENCE)
         visitor.open()
         expect(visitor.page.get_by_role("link", name="Download")).to_be_visible()
     operation = remote.stored(prompt)

@@ -5,7 +5,8 @@ is overtaken is then gone before its callback has run, or in the midst of it. He
 one piece; and a run that has taken a press (`hold`) goes on to its end before it looks for what is newer. That takes one thread a
 session (`runner.fastReruns = false`): a second one would run beside the held one, on the same state. A press of a button
 that the last run did not draw, or drew as one that cannot be pressed, has no callback that Streamlit would call: whoever installs
-this is told of it. `install` refuses a Streamlit whose names are others, so that a new version is read before it is used.
+this is told of it. And where a run begins, Streamlit throws away what it has not sent yet, its answers too: a browser that asked
+where to put a file waits for ever, and shows nothing of it. Here what it has asked for itself is answered. `install` refuses a Streamlit whose names are others, so that a new version is read before it is used.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from streamlit import config
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
 from streamlit.runtime.state.common import user_key_from_element_id
@@ -43,7 +45,11 @@ _KNOWN: dict[tuple[type, str], tuple[str, ...]] = {
         "replay_trigger_values",
         "is_history_navigation",
     ),
+    (ForwardMsgQueue, "clear"): ("self", "retain_lifecycle_msgs", "fragment_ids_this_run"),
 }
+#: What is said to a browser once, and that no later run says again: where a file goes and a download lies, that the server is
+#: there, where to sign in.
+_SAID_ONCE = frozenset({"file_urls_response", "backend_operation_response", "heartbeat_ack", "auth_redirect"})
 _originals: dict[tuple[type, str], Callable[..., Any]] = {}
 _guard = threading.Lock()
 
@@ -87,6 +93,7 @@ def install(unheard: _Unheard) -> None:
         _replace(ScriptRunner, "_set_execing_flag", _run)
         _replace(ScriptRequests, "request_rerun", _ask)
         _replace(SafeSessionState, "on_script_will_rerun", _apply(unheard))
+        _replace(ForwardMsgQueue, "clear", _begin_anew)
 
 
 def remove() -> None:
@@ -160,3 +167,15 @@ def _without_callback(state: SafeSessionState, sent: Any) -> list[str]:
         if widget.trigger_value and key and (metadata is None or metadata.disabled):
             found.append(key)
     return found
+
+
+def _begin_anew(original: Callable[..., Any]) -> Callable[..., Any]:
+    def clear(queue: ForwardMsgQueue, retain_lifecycle_msgs: bool = False, fragment_ids_this_run: list[str] | None = None) -> None:
+        """Throw away what an ended run has drawn and nobody was sent, and not what is said once."""
+        said = [message for message in queue._queue if message.WhichOneof("type") in _SAID_ONCE]
+        original(queue, retain_lifecycle_msgs, fragment_ids_this_run)
+        if retain_lifecycle_msgs:  # else everything has just been sent
+            kept = {id(message) for message in queue._queue}
+            queue._queue.extend(message for message in said if id(message) not in kept)
+
+    return clear

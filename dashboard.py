@@ -10,12 +10,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
 from opstore import serving
-from opstore.api import Api, brake_logs, guard_connections, middleware, send_at_once
+from opstore.api import Api, brake_logs, end_soon, guard_connections, middleware, send_at_once
 from opstore.app import Settings
 from opstore.ui import scripts, signin
 from opstore.ui.early import Early
@@ -37,7 +39,10 @@ async def lifespan(_: Any) -> AsyncIterator[dict[str, Any]]:
         with serving.shown(opened.store.cache, origin):
             yield {}
     finally:
-        await run_in_threadpool(opened.stop)
+        if origin:  # the process is this server's, and ends with it
+            end_soon()
+        # A thread of its own: all others may be busy with answers.
+        await anyio.to_thread.run_sync(opened.stop, limiter=anyio.CapacityLimiter(1))
 
 
 SETTINGS = Settings.from_env()

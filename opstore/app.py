@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("opstore.app")
 
 DAY_SECONDS = 24 * 3600.0
+#: How long the end of the app waits for its parts; the server is ended two seconds later (`api/connections.py`).
+STOP_SECONDS = 4.0
 #: Operations that the first two screens of the library show.
 FIRST = 50
 PROVIDERS = ("local", "replicate")
@@ -289,17 +292,33 @@ class App:
             while clocks.steady() < due and not self._ended.wait(EVERY):
                 self.service.care.leaps.look()
 
-    def stop(self) -> None:
-        """Stop working in the background; what is under way is taken up at the next start."""
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """Stop working in the background, waiting at most `seconds`; what is under way is taken up at the next start.
+
+        Nothing is lost where something takes longer: every part outlives a kill at any moment.
+        """
         self._ended.set()
+        deadline = time.monotonic() + seconds
+        # Side by side: who waits for an answer does not keep the index from hearing of the end.
+        threads = [
+            threading.Thread(target=end, name="opstore-end", daemon=True) for end in (self._stop_making, self._stop_reading)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _stop_making(self) -> None:
         self.service.branches.stop()
         self.runner.stop()
         self.generation.close()
         for provider in self._providers.values():
             provider.close()
+
+    def _stop_reading(self) -> None:
         self.thumbnails.stop()
-        self.service.analytics.save()
         self.index.stop()
+        self.service.analytics.save()
 
 
 def _table(data: Path) -> ModelTable:

@@ -91,6 +91,26 @@ def test_a_folder_that_cannot_be_is_an_error_of_ours(tmp_path: Path) -> None:
         App(Settings(data=tmp_path / "data"))
 
 
+def test_the_end_waits_for_no_part_that_takes_long_and_tells_all_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, free = App(Settings(data=tmp_path / "data")), threading.Event()
+    app.start()
+    monkeypatch.setattr(app.service.branches, "stop", free.wait)
+    app.stop(0.5)
+    following = [thread for thread in threading.enumerate() if thread.name == "opstore-index"]
+    for thread in following:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in following), "who comes later has been told too"
+    free.set()
+
+
+def test_a_process_that_is_about_to_end_does_whatever_holds_it() -> None:
+    begin = "import threading; from opstore.api import end_soon; end_soon(0.1)"
+    held = "threading.Thread(target=threading.Event().wait).start()"
+    assert subprocess.run([sys.executable, "-c", f"{begin}; {held}"], timeout=60).returncode == 0
+
+
 def test_nothing_runs_before_start_nor_after_stop(tmp_path: Path) -> None:
     before = set(threading.enumerate())
     app = App(Settings(data=tmp_path / "data"))

@@ -332,6 +332,19 @@ def test_listeners_that_go_away_are_let_go_and_an_end_is_not_held_up(tmp_path: P
         own.stop()
 
 
+def test_whoever_stops_reading_does_not_hold_the_end_up(tmp_path: Path) -> None:
+    own = Server(tmp_path / "own" / "data")
+    store = App(Settings(data=own.data, provider="local")).store
+    store.save(LATER, {"operationType": "text_to_video", "prompt": "a long film"}, outputs=[MP4])
+    os.truncate(store.operations.path / f"{LATER}_out.mp4", 60_000_000)  # more than the sockets between take
+    own.start()
+    with contextlib.closing(socket.create_connection(("127.0.0.1", own.port))) as line:
+        line.sendall(f"GET /api/files/{LATER}_out.mp4 HTTP/1.1\r\nHost: 127.0.0.1:{own.port}\r\n\r\n".encode())
+        assert line.recv(12) == b"HTTP/1.1 200"
+        own.stop()
+    assert "Traceback" not in own.log()
+
+
 def threads_of(pid: int) -> int:
     """Return how many threads a process has."""
     return len(list(Path(f"/proc/{pid}/task").iterdir()))

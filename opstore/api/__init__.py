@@ -16,7 +16,7 @@ from starlette.routing import Route
 from opstore.api.act import Changing
 from opstore.api.body import Bodies
 from opstore.api.compare import Compare
-from opstore.api.connections import brake_logs, guard_connections
+from opstore.api.connections import brake_logs, end_soon, guard_connections
 from opstore.api.events import Events
 from opstore.api.export import Exporting
 from opstore.api.guard import READING, Guard, Identify, NotAdmitted, SecurityHeaders, error_answer, middleware, no_sign_in
@@ -88,4 +88,4 @@ def _nothing(request: Request) -> Response:
     return error_answer("There is nothing at this address.", 404)
 
 
-__all__ = ["Api", "NotAdmitted", "SecurityHeaders", "brake_logs", "guard_connections", "middleware", "send_at_once"]
+__all__ = ["Api", "NotAdmitted", "SecurityHeaders", "brake_logs", "end_soon", "guard_connections", "middleware", "send_at_once"]

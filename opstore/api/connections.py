@@ -1,4 +1,4 @@
-"""What stands below the framework: how long a request's head may take, how one that is none is refused, how much is logged.
+"""What stands below the framework: how long a head may take, how what is no request is refused, what is logged, when all ends.
 
 Streamlit starts uvicorn itself and lets nothing of this be chosen; what its connections are made of is asked for at each new one.
 """
@@ -9,6 +9,7 @@ import asyncio
 import gc
 import json
 import logging
+import os
 import sys
 import threading
 import time
@@ -23,6 +24,10 @@ from opstore.api.sockets import listening
 HEAD_SECONDS = 20.0
 #: How long whoever was refused may go on sending before the line is cut.
 LINGER_SECONDS = 2.0
+#: How long answers under way may go on once the server is asked to end: whoever has stopped reading one would hold it for ever.
+LAST_SECONDS = 2
+#: How long the process may take to end a second after that: all in all less than the 10 s that containers are given.
+END_SECONDS = 6.0
 #: Lines of one kind that a log gets in a minute; of all the others only the number is told.
 LINES, WINDOW_SECONDS = 30, 60.0
 #: Kinds of lines that are told apart: a flood of different ones is a flood.
@@ -58,6 +63,11 @@ class Connection(H11Protocol):
         """Go on to the next request; silence between two is uvicorn's own to end."""
         super().on_response_complete()
         self._watch()
+
+    def shutdown(self) -> None:
+        """Let the server end: an answer under way may go on for a moment, then the line is cut."""
+        super().shutdown()
+        self.loop.call_later(LAST_SECONDS, self.transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
@@ -139,9 +149,17 @@ def guard_connections() -> str | None:
     origin = None
     for config in [item for item in gc.get_objects() if type(item) is uvicorn.Config]:
         config.http_protocol_class = Connection  # whatever else is installed that uvicorn would prefer
+        config.timeout_graceful_shutdown = LAST_SECONDS + 1
         port = next((item.getsockname()[1] for item in listening()), config.port)
         origin = f"{'https' if config.is_ssl else 'http'}://127.0.0.1:{port}"
     return origin
+
+
+def end_soon(seconds: float = END_SECONDS) -> None:
+    """End this process, which is about to, after so long, whatever holds it: a thread that makes somebody's answer, say."""
+    timer = threading.Timer(seconds, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
 
 
 def brake_logs() -> None:

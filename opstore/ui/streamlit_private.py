@@ -5,8 +5,12 @@ is overtaken is then gone before its callback has run, or in the midst of it. He
 one piece; and a run that has taken a press (`hold`) goes on to its end before it looks for what is newer. That takes one thread a
 session (`runner.fastReruns = false`): a second one would run beside the held one, on the same state. A press of a button
 that the last run did not draw, or drew as one that cannot be pressed, has no callback that Streamlit would call: whoever installs
-this is told of it. And where a run begins, Streamlit throws away what it has not sent yet, its answers too: a browser that asked
-where to put a file waits for ever, and shows nothing of it. Here what it has asked for itself is answered. `install` refuses a Streamlit whose names are others, so that a new version is read before it is used.
+this is told of it.
+
+Where a run begins, Streamlit also throws away what it has not sent yet, its answers with it: a browser that asked where to put a
+file would wait for ever, and show nothing of it. Here it is answered.
+
+`install` refuses a Streamlit whose names are others, so that a new version is read before it is used.
 """
 
 from __future__ import annotations
@@ -170,7 +174,9 @@ def _without_callback(state: SafeSessionState, sent: Any) -> list[str]:
 
 
 def _begin_anew(original: Callable[..., Any]) -> Callable[..., Any]:
-    def clear(queue: ForwardMsgQueue, retain_lifecycle_msgs: bool = False, fragment_ids_this_run: list[str] | None = None) -> None:
+    def clear(
+        queue: ForwardMsgQueue, retain_lifecycle_msgs: bool = False, fragment_ids_this_run: list[str] | None = None
+    ) -> None:
         """Throw away what an ended run has drawn and nobody was sent, and not what is said once."""
         said = [message for message in queue._queue if message.WhichOneof("type") in _SAID_ONCE]
         original(queue, retain_lifecycle_msgs, fragment_ids_this_run)

@@ -1,10 +1,12 @@
-"""What a browser has asked of a session is answered, whatever runs begin meanwhile; and what Streamlit by itself makes of it."""
+"""What a browser asks of a session is answered, and what it tells is heard, whatever runs begin meanwhile; in Streamlit's own words."""
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
 
 import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -13,23 +15,50 @@ from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
+from opstore.app import App, Settings
 from opstore.ui import presses, streamlit_private
 from tests.browser import Server
+from tests.samples import ID, PNG
 
 PATIENCE = 30.0
 ASKED = 60
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    served = Server(tmp_path_factory.mktemp("answers") / "data")
+    store = App(Settings(data=served.data, provider="local")).store
+    store.save(ID, {"operationType": "text_to_image", "prompt": "a cat", "model": "m/n"}, outputs=[PNG])
+    served.start()
+    yield served
+    served.stop()
+
+
+@dataclass
+class Opened:
+    """A page as it was drawn: the line to its session, the session's name, and the part of the page that takes the keys."""
+
+    line: ClientConnection
+    session: str = ""
+    keys: str = ""
+    part: str = ""
+
+
 @contextmanager
-def session(server: Server) -> Iterator[tuple[ClientConnection, str]]:
-    """Open Create as a browser does; give the connection and the name of the session, once the page has been drawn."""
+def opened(server: Server, page: str = "", query: str = "") -> Iterator[Opened]:
+    """Open a page as a browser does; give it once it has been drawn."""
     address, origin = f"ws://127.0.0.1:{server.port}/_stcore/stream", Origin(server.address)
     with connect(address, origin=origin, subprotocols=[Subprotocol("streamlit")], max_size=None) as line:
-        name = ""
-        run_anew(line)
+        found = Opened(line)
+        asked = BackMsg()
+        asked.rerun_script.page_name, asked.rerun_script.query_string = page, query
+        line.send(asked.SerializeToString())
         while (said := heard(line)).WhichOneof("type") != "script_finished":
-            name = name or said.new_session.initialize.session_id
-        yield line, name
+            found.session = found.session or said.new_session.initialize.session_id
+            component = said.delta.new_element.bidi_component
+            if "-keys-" in component.id:
+                found.keys, found.part = component.id, said.delta.fragment_id
+        yield found
 
 
 def run_anew(line: ClientConnection) -> None:
@@ -37,6 +66,47 @@ def run_anew(line: ClientConnection) -> None:
     asked = BackMsg()
     asked.rerun_script.query_string = ""
     line.send(asked.SerializeToString())
+
+
+def press(page: Opened, *pressed: tuple[str, object], part: str = "") -> None:
+    """Press keys where an operation is open, in one request."""
+    asked = BackMsg()
+    asked.rerun_script.query_string, asked.rerun_script.fragment_id = f"operation={ID}", part or page.part
+    widget = asked.rerun_script.widget_states.widgets.add()
+    widget.id = f"$$STREAMLIT_INTERNAL_KEY_{page.keys}__events"
+    told = [{"event": "pressed", "value": {"id": ID, "kind": kind, "value": value}} for kind, value in pressed]
+    widget.json_trigger_value = json.dumps(told)
+    page.line.send(asked.SerializeToString())
+
+
+def judged(server: Server, rating: int, favorite: bool) -> None:
+    """Wait until this is what is stored."""
+    deadline, path = time.monotonic() + PATIENCE, server.data / "operations" / f"{ID}.json"
+    while True:
+        found = json.loads(path.read_text()).get("annotations", {})
+        if (found.get("rating"), bool(found.get("favorite"))) == (rating, favorite):
+            return
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+
+
+def test_keys_pressed_closely_are_each_heard_once(server: Server) -> None:
+    with opened(server, "library", f"operation={ID}") as page:
+        assert page.keys and page.part
+        press(page, ("rate", 4), ("favorite", None))
+        judged(server, 4, True)
+        for rating, favorite in ((2, False), (5, True), (3, False)):
+            for _ in range(5):
+                run_anew(page.line)  # so that the two wait, and are made one
+            press(page, ("rate", rating))
+            press(page, ("favorite", None))
+            judged(server, rating, favorite)
+
+
+def test_a_key_is_heard_where_the_drawer_it_was_pressed_in_has_been_drawn_anew(server: Server) -> None:
+    with opened(server, "library", f"operation={ID}") as page:
+        press(page, ("rate", 1), part="one-that-was-here")
+        judged(server, 1, False)
 
 
 def heard(line: ClientConnection) -> ForwardMsg:
@@ -47,28 +117,23 @@ def heard(line: ClientConnection) -> ForwardMsg:
     return found
 
 
-def test_whoever_gives_a_file_while_the_page_is_run_anew_is_told_where_it_goes(tmp_path: Path) -> None:
-    server = Server(tmp_path / "data")
-    server.start()
-    try:
-        with session(server) as (line, name):
-            waiting = {f"file {number}" for number in range(ASKED)}
-            for request in sorted(waiting):
-                asked = BackMsg()
-                asked.file_urls_request.request_id, asked.file_urls_request.session_id = request, name
-                asked.file_urls_request.file_names.append("cat.jpg")
-                line.send(asked.SerializeToString())
-                run_anew(line)
-            try:
-                while waiting:
-                    said = heard(line)
-                    if said.WhichOneof("type") == "file_urls_response":
-                        assert len(said.file_urls_response.file_urls) == 1
-                        waiting.discard(said.file_urls_response.response_id)
-            except TimeoutError:
-                pytest.fail(f"{len(waiting)} of {ASKED} files were never told where to go")
-    finally:
-        server.stop()
+def test_whoever_gives_a_file_while_the_page_is_run_anew_is_told_where_it_goes(server: Server) -> None:
+    with opened(server) as page:
+        waiting = {f"file {number}" for number in range(ASKED)}
+        for request in sorted(waiting):
+            asked = BackMsg()
+            asked.file_urls_request.request_id, asked.file_urls_request.session_id = request, page.session
+            asked.file_urls_request.file_names.append("cat.jpg")
+            page.line.send(asked.SerializeToString())
+            run_anew(page.line)
+        try:
+            while waiting:
+                said = heard(page.line)
+                if said.WhichOneof("type") == "file_urls_response":
+                    assert len(said.file_urls_response.file_urls) == 1
+                    waiting.discard(said.file_urls_response.response_id)
+        except TimeoutError:
+            pytest.fail(f"{len(waiting)} of {ASKED} files were never told where to go")
 
 
 def queued() -> ForwardMsgQueue:

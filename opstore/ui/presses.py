@@ -79,14 +79,23 @@ def hear(key: str, *names: str) -> dict[str, Any]:
 
     def listen(name: str) -> Callable[[], None]:
         def told() -> None:
-            state = st.session_state.get(key)
-            value = state.get(name) if isinstance(state, Mapping) else None
-            if value is not None:
-                note(presses, heard(key, name), value)
+            if (value := told_by(key, name)) is not None:
+                earlier = presses.get(heard(key, name), (None, 0.0))[0]
+                both = isinstance(earlier, list) and isinstance(value, list)  # of what is pasted twice both are wanted
+                note(presses, heard(key, name), [*earlier, *value] if both else value)
 
         return told
 
     return {f"on_{name}_change": listen(name) for name in names}
+
+
+def told_by(key: str, name: str) -> Any:
+    """Return what the component `key` tells under `name`, None for nothing; for its callback, which is called for each telling."""
+    told = streamlit_private.told(key, name)
+    if told is not None:
+        return told
+    state = st.session_state.get(key)
+    return state.get(name) if isinstance(state, Mapping) else None
 
 
 def heard(key: str, name: str) -> str:

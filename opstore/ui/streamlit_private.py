@@ -7,6 +7,10 @@ session (`runner.fastReruns = false`): a second one would run beside the held on
 that the last run did not draw, or drew as one that cannot be pressed, has no callback that Streamlit would call: whoever installs
 this is told of it.
 
+What a component has told in two requests, Streamlit makes one of: the last; and of two in one it gives the last one twice. Here both
+are heard (`told`). A request for a part of a page (a fragment, a dialog) that has gone, or stands elsewhere now, Streamlit drops with
+all that was pressed or written in it. Here the whole page is run with it.
+
 Where a run begins, Streamlit also throws away what it has not sent yet, its answers with it: a browser that asked where to put a
 file would wait for ever, and show nothing of it. Here it is answered.
 
@@ -17,28 +21,40 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from types import ModuleType
 from typing import Any, Protocol
 
 from streamlit import config
+from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
+from streamlit.runtime.scriptrunner_utils import script_requests
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
 from streamlit.runtime.state.common import user_key_from_element_id
 from streamlit.runtime.state.safe_session_state import SafeSessionState
 
 
 class _Held(threading.local):
-    """Whether the run of this thread is not to be interrupted, and whether it has just asked for another run itself."""
+    """Of the run of this thread: whether it is not to be interrupted, whether it has just asked for another run itself; and what
+    components have told in the request that is being applied, by key and name, in the order of the telling."""
 
     now = False
     asked = False
+    told: Mapping[tuple[str, str], list[Any]] = {}
 
 
 _held = _Held()
 #: What is replaced, and the parameters it must have to be what was read.
-_KNOWN: dict[tuple[type, str], tuple[str, ...]] = {
+_KNOWN: dict[tuple[type | ModuleType, str], tuple[str, ...]] = {
+    (AppSession, "request_rerun"): ("self", "client_state"),
+    (AppSession, "has_fragment"): ("self", "fragment_id"),
+    (ScriptRunner, "_run_script"): ("self", "rerun_data"),
+    (script_requests, "_coalesce_widget_states"): ("old_states", "new_states"),
     (ScriptRunner, "_maybe_handle_execution_control_request"): ("self",),
     (ScriptRunner, "_set_execing_flag"): ("self",),
     (ScriptRequests, "request_rerun"): ("self", "new_data"),
@@ -54,7 +70,7 @@ _KNOWN: dict[tuple[type, str], tuple[str, ...]] = {
 #: What is said to a browser once, and that no later run says again: where a file goes and a download lies, that the server is
 #: there, where to sign in.
 _SAID_ONCE = frozenset({"file_urls_response", "backend_operation_response", "heartbeat_ack", "auth_redirect"})
-_originals: dict[tuple[type, str], Callable[..., Any]] = {}
+_originals: dict[tuple[type | ModuleType, str], Callable[..., Any]] = {}
 _guard = threading.Lock()
 
 
@@ -76,6 +92,12 @@ def hold() -> None:
     _held.now = True
 
 
+def told(key: str, name: str) -> Any:
+    """Return what the component `key` has told next under `name`, each once; for its callback, which is called once for each."""
+    values = _held.told.get((key, name))
+    return values.pop(0) if values else None
+
+
 def install(unheard: _Unheard) -> None:
     """Make Streamlit hear every press; once a process. Raise RuntimeError where this Streamlit is not the one that is known.
 
@@ -84,7 +106,7 @@ def install(unheard: _Unheard) -> None:
     with _guard:
         if _originals:
             return
-        read: dict[tuple[type, str], Callable[..., Any]] = {}  # all of it, or nothing: a refusal is one the next time too
+        read: dict[tuple[type | ModuleType, str], Callable[..., Any]] = {}  # all of it, or nothing: a refusal is one the next time too
         for (owner, name), expected in _KNOWN.items():
             found = getattr(owner, name, None)
             if found is None or tuple(inspect.signature(found).parameters) != expected:
@@ -98,6 +120,9 @@ def install(unheard: _Unheard) -> None:
         _replace(ScriptRequests, "request_rerun", _ask)
         _replace(SafeSessionState, "on_script_will_rerun", _apply(unheard))
         _replace(ForwardMsgQueue, "clear", _begin_anew)
+        _replace(script_requests, "_coalesce_widget_states", _put_together)
+        _replace(AppSession, "request_rerun", _ask_for_part)
+        _replace(ScriptRunner, "_run_script", _run_part)
 
 
 def remove() -> None:
@@ -108,7 +133,7 @@ def remove() -> None:
         _originals.clear()
 
 
-def _replace(owner: type, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+def _replace(owner: type | ModuleType, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
     setattr(owner, name, make(_originals[owner, name]))
 
 
@@ -150,11 +175,12 @@ def _apply(unheard: _Unheard) -> Callable[[Callable[..., Any]], Callable[..., An
             _held.now = True
             try:
                 lost = _without_callback(state, fresh_widget_states)
+                _held.told = _told_in(fresh_widget_states)
                 original(state, fresh_widget_states, **rest)
                 for key in lost:
                     unheard(state, key)
             finally:
-                _held.now = False
+                _held.now, _held.told = False, {}
 
         return apply
 
@@ -185,3 +211,66 @@ def _begin_anew(original: Callable[..., Any]) -> Callable[..., Any]:
             queue._queue.extend(message for message in said if id(message) not in kept)
 
     return clear
+
+
+def _told_in(sent: Any) -> dict[tuple[str, str], list[Any]]:
+    """Return what components tell in a request."""
+    found: dict[tuple[str, str], list[Any]] = {}
+    for widget in sent.widgets if sent is not None else ():
+        key = (user_key_from_element_id(widget.id) or "").removesuffix("__events")
+        for event in _events(widget.json_trigger_value):
+            if isinstance(event, Mapping):
+                found.setdefault((key, str(event.get("event"))), []).append(event.get("value"))
+    return found
+
+
+def _events(text: str) -> list[Any]:
+    try:
+        read = json.loads(text) if text else []
+    except ValueError:
+        return []
+    return read if isinstance(read, list) else [read]
+
+
+def _put_together(original: Callable[..., Any]) -> Callable[..., Any]:
+    def put_together(old_states: Any, new_states: Any) -> Any:
+        """Make one of two requests; of a component both tell something, it tells both."""
+        states = original(old_states, new_states)
+        if old_states and new_states:
+            newer = {widget.id: widget.json_trigger_value for widget in new_states.widgets}
+            both = {
+                widget.id: json.dumps([*_events(widget.json_trigger_value), *_events(newer[widget.id])])
+                for widget in old_states.widgets
+                if widget.json_trigger_value and newer.get(widget.id)
+            }
+            for widget in states.widgets:
+                if widget.id in both:
+                    widget.json_trigger_value = both[widget.id]
+        return states
+
+    return put_together
+
+
+def _ask_for_part(original: Callable[..., Any]) -> Callable[..., Any]:
+    def ask(session: AppSession, client_state: ClientState | None) -> None:
+        """Ask for a run of the whole page where a person asks for a part of it that has gone; a timer of one is not answered."""
+        if client_state and client_state.fragment_id and not client_state.is_auto_rerun:
+            if not session.has_fragment(client_state.fragment_id):
+                whole = ClientState()
+                whole.CopyFrom(client_state)
+                whole.fragment_id = ""
+                client_state = whole
+        original(session, client_state)
+
+    return ask
+
+
+def _run_part(original: Callable[..., Any]) -> Callable[..., Any]:
+    def run(runner: ScriptRunner, rerun_data: RerunData) -> None:
+        """Run the parts of a page that are asked for, or all of it where one has gone while the request waited."""
+        gone = not all(map(runner._fragment_storage.contains, rerun_data.fragment_id_queue))
+        if gone and (not rerun_data.is_auto_rerun or _told_in(rerun_data.widget_states)):
+            rerun_data = replace(rerun_data, fragment_id_queue=[], is_fragment_scoped_rerun=False, is_auto_rerun=False)
+        original(runner, rerun_data)
+
+    return run

@@ -8,8 +8,6 @@ A key that is held is one press as well.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import streamlit as st
 
 from opstore.ui import presses
@@ -85,8 +83,7 @@ def clicks() -> None:
     noted = presses.noted()
 
     def gone() -> None:
-        state = st.session_state.get("clicks")
-        key = state.get("gone") if isinstance(state, Mapping) else None
+        key = presses.told_by("clicks", "gone")
         if isinstance(key, str):
             presses.note(noted, key[:200])
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import streamlit as st
 
+from opstore.ui import presses
+
 #: What a key can ask for; anything else that arrives is nobody's key.
 KINDS = ("rate", "favorite", "trash")
 
@@ -120,7 +122,7 @@ def keys(
     """
 
     def pressed() -> None:
-        sent = (st.session_state.get(key) or {}).get("pressed")
+        sent = presses.told_by(key, "pressed")
         if isinstance(sent, Mapping) and sent.get("id") == operation_id and sent.get("kind") in kinds:
             on_press(str(sent["kind"]), sent.get("value"))
 

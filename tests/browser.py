@@ -16,13 +16,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, FilePayload, Locator, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, FilePayload, Locator, Page, Request, expect, sync_playwright
+from playwright.sync_api import Error as BrowserError
 
 from opstore.app import App, Settings
 from opstore.service import NewOperation
@@ -188,6 +190,23 @@ class Visitor:
     page: Page
     address: str
     outside: list[str] = field(default_factory=list)
+    #: What its consoles said that was wrong, the last of it.
+    wrong: deque[str] = field(default_factory=lambda: deque(maxlen=10))
+
+    def hear(self, message: ConsoleMessage) -> None:
+        """Note what a console says is wrong."""
+        if message.type == "error":
+            self.wrong.append(message.text[:300])
+
+    def explain(self) -> None:
+        """Say what every window shows, for whoever reads of a test that has failed."""
+        for page in self.page.context.pages:
+            print(f"-- {page.url}")
+            try:
+                print(page.wait_for_function(_SHOWN, timeout=5_000).json_value())
+            except BrowserError as error:  # it is closed, or hangs: that is said too
+                print(f"(cannot be looked at: {error.message[:200]})")
+        print("-- console errors:", *self.wrong, sep="\n")
 
     def note(self, request: Request) -> None:
         """Note a request for another machine."""
@@ -285,6 +304,14 @@ _STANDS = """() => {
   const app = document.querySelector(".stApp"), bar = document.querySelector(".st-key-bar");
   return bar && getComputedStyle(app).getPropertyValue("--ops-ground") && getComputedStyle(bar).position === "fixed";
 }"""
+#: What a page shows, for people: whether its script runs, the files given, and its words.
+_SHOWN = """() => {
+  const chips = [...document.querySelectorAll('[data-testid="stFileChip"]')];
+  const files = chips.map(chip => `${chip.innerText.replace(/\\s+/g, " ")}${chip.ariaInvalid ? " (refused)" : ""}`);
+  const state = document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState;
+  const main = document.querySelector('[role="dialog"]') ?? document.querySelector('[data-testid="stMain"]') ?? document.body;
+  return `script: ${state}; files: ${files.join(", ") || "none"}\\n${main.innerText.slice(0, 1500)}`;
+}"""
 #: Open shadow roots hold the components' pictures; lazy ones far below the screen may wait.
 _LOADED = """() => {
   const roots = [document, ...[...document.querySelectorAll("*")].map(item => item.shadowRoot).filter(Boolean)];
@@ -345,13 +372,16 @@ class Windows:
         visitor = Visitor(page, server.address)
         context = page.context
         context.on("request", visitor.note)
+        context.on("console", visitor.hear)
         try:
             yield visitor
         except BaseException:
+            visitor.explain()
             context.close()
             raise
         visitor.leave()
         context.remove_listener("request", visitor.note)
+        context.remove_listener("console", visitor.hear)
         alike.append(page)
 
     def _tab(self, locale: str, touch: bool) -> Page:

@@ -1,4 +1,4 @@
-"""What a browser asks of a session is answered, and what it tells is heard, whatever runs begin meanwhile; in Streamlit's own words."""
+"""What a browser asks is answered, and what it tells is heard, whatever runs begin meanwhile: spoken as browsers do."""
 
 from __future__ import annotations
 

@@ -266,6 +266,32 @@ def test_the_drawer_stores_at_once_and_overwrites_nothing_of_others(few: Server,
         expect(drawer.locator(".ops-prompt")).to_have_text("written anew by somebody else")  # nobody did anything here
 
 
+#: Presses keys in the moment in which the drawer comes into the page.
+EARLY = """keys => new MutationObserver((_, watch) => {
+  const drawer = document.querySelector('[role="dialog"]');
+  if (!drawer) return;
+  watch.disconnect();
+  const how = { bubbles: true, composed: true, cancelable: true };
+  for (const key of keys) drawer.dispatchEvent(new KeyboardEvent("keydown", { ...how, key }));
+}).observe(document.body, { childList: true, subtree: true })"""
+
+
+def test_keys_pressed_once_the_drawer_is_on_the_screen_are_heard_once_each(few: Server, windows: Windows) -> None:
+    with windows.visit(few) as visitor:
+        page = library(visitor)
+        for number, rating in ((44, 2), (43, 5), (44, 3)):
+            was = judged(few, number).get("favorite", False)
+            page.evaluate(EARLY, [str(rating), "f"])
+            tile(page, number).click()
+            expect(page.locator(f'[data-listens="{name_of(number)}"]')).to_have_count(1)
+            expect(visitor.dialog.get_by_role("switch", name="Favorite")).to_be_checked(checked=not was)
+            page.keyboard.press("Escape")
+            expect(visitor.dialog).to_have_count(0)
+            visitor.settle()
+            found = judged(few, number)
+            assert (found["rating"], found["favorite"]) == (rating, not was), number
+
+
 def test_the_keys_of_the_grid_work_in_the_drawer(few: Server, windows: Windows) -> None:
     with windows.visit(few) as visitor:
         page = library(visitor)

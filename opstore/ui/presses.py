@@ -90,7 +90,7 @@ def hear(key: str, *names: str) -> dict[str, Any]:
 
 
 def told_by(key: str, name: str) -> Any:
-    """Return what the component `key` tells under `name`, None for nothing; for its callback, which is called for each telling."""
+    """Return what the component `key` tells under `name`, None for nothing; for its callback, called for each telling."""
     told = streamlit_private.told(key, name)
     if told is not None:
         return told

@@ -7,9 +7,9 @@ session (`runner.fastReruns = false`): a second one would run beside the held on
 that the last run did not draw, or drew as one that cannot be pressed, has no callback that Streamlit would call: whoever installs
 this is told of it.
 
-What a component has told in two requests, Streamlit makes one of: the last; and of two in one it gives the last one twice. Here both
-are heard (`told`). A request for a part of a page (a fragment, a dialog) that has gone, or stands elsewhere now, Streamlit drops with
-all that was pressed or written in it. Here the whole page is run with it.
+Of what a component has told in two requests that wait, Streamlit keeps the last, and of two tellings in one it gives the last one
+twice. Here both are heard (`told`). A request for a part of a page (a fragment, a dialog) that has gone, or stands elsewhere now,
+it drops with all that was pressed or written in it. Here the whole page is run with it.
 
 Where a run begins, Streamlit also throws away what it has not sent yet, its answers with it: a browser that asked where to put a
 file would wait for ever, and show nothing of it. Here it is answered.
@@ -106,7 +106,8 @@ def install(unheard: _Unheard) -> None:
     with _guard:
         if _originals:
             return
-        read: dict[tuple[type | ModuleType, str], Callable[..., Any]] = {}  # all of it, or nothing: a refusal is one the next time too
+        # All of it, or nothing: a refusal is one the next time too.
+        read: dict[tuple[type | ModuleType, str], Callable[..., Any]] = {}
         for (owner, name), expected in _KNOWN.items():
             found = getattr(owner, name, None)
             if found is None or tuple(inspect.signature(found).parameters) != expected:
@@ -254,12 +255,12 @@ def _put_together(original: Callable[..., Any]) -> Callable[..., Any]:
 def _ask_for_part(original: Callable[..., Any]) -> Callable[..., Any]:
     def ask(session: AppSession, client_state: ClientState | None) -> None:
         """Ask for a run of the whole page where a person asks for a part of it that has gone; a timer of one is not answered."""
-        if client_state and client_state.fragment_id and not client_state.is_auto_rerun:
-            if not session.has_fragment(client_state.fragment_id):
-                whole = ClientState()
-                whole.CopyFrom(client_state)
-                whole.fragment_id = ""
-                client_state = whole
+        part = client_state.fragment_id if client_state and not client_state.is_auto_rerun else ""
+        if client_state and part and not session.has_fragment(part):
+            whole = ClientState()
+            whole.CopyFrom(client_state)
+            whole.fragment_id = ""
+            client_state = whole
         original(session, client_state)
 
     return ask

@@ -4,6 +4,17 @@
 const POLL = 2500, AGAIN = 3000, PATIENCE = 120000, REST = 150, SETTLED = 1500, MOST = 10000;
 const grids = new WeakMap();
 
+/* What is pressed in the drawer before it listens (components/keys.py) waits for it here; a drawer that does not come gets nothing. */
+const opening = id => { if (window.opstoreListens !== id) window.opstoreEarly = { id, keys: [], until: Date.now() + PATIENCE }; };
+
+function early(event) {
+  const waiting = window.opstoreEarly, held = event.altKey || event.ctrlKey || event.metaKey || event.repeat;
+  if (!waiting || held || Date.now() > waiting.until || !document.querySelector('[role="dialog"]') || typing(event)) return;
+  if (waiting.id === window.opstoreListens || !/^([0-5ft]|delete)$/i.test(event.key)) return;
+  waiting.keys.push(event.key);
+  event.preventDefault(); event.stopImmediatePropagation();
+}
+
 class Grid {
   constructor(parent, data) {
     this.root = parent.querySelector(".root");
@@ -30,6 +41,9 @@ class Grid {
     list.onkeydown = event => this.key(event);
     touches(this);
     document.addEventListener("keydown", event => this.keyAnywhere(event), on);
+    document.addEventListener("keydown", early, { ...on, capture: true });  // the drawer lets no key rise out of it
+    const shown = new URLSearchParams(location.search).get("operation");
+    if (shown) opening(shown);
     document.addEventListener("visibilitychange", () => this.poll(), on);
     addEventListener("popstate", () => { this.wentBack = Date.now(); this.left = null; }, on);
     addEventListener("opstore-source", event => this.ahead(event.detail), on);
@@ -364,7 +378,7 @@ class Grid {
     this.trigger("away", { way, ids: ids.slice(0, 1000), turn: Date.now() });
   }
 
-  open() { if (this.current) { this.save(); this.shown?.close(); this.trigger("opened", this.current); } }
+  open() { if (this.current) { this.save(); this.shown?.close(); opening(this.current); this.trigger("opened", this.current); } }
 
   // -- keys and clicks ----------------------------------------------------------------------------------------------------------
 

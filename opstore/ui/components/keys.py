@@ -82,22 +82,30 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const told = (kind, value = null) => {
     if (data.kinds.includes(kind)) setTriggerValue("pressed", { id: data.id, kind, value, turn: Date.now() });
   };
-  const press = event => {
-    if (leave(event) || event.defaultPrevented || event.repeat || isTaken(event)) return;
-    if (event.altKey || event.ctrlKey || event.metaKey) return;
-    const name = event.key.toLowerCase(), tags = document.querySelector(data.tags + " input");
+  const asked = name => {
+    const tags = document.querySelector(data.tags + " input");
     if (/^[0-5]$/.test(name)) told("rate", Number(name));
     else if (name === "f") told("favorite");
     else if (name === "delete") told("trash");
     else if (name === "t" && tags) { tags.scrollIntoView({ block: "nearest" }); tags.focus(); }
-    else return;
-    event.preventDefault();
+    else return false;
+    return true;
+  };
+  const press = event => {
+    if (leave(event) || event.defaultPrevented || event.repeat || isTaken(event)) return;
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    if (asked(event.key.toLowerCase())) event.preventDefault();
   };
   // On the way down: the drawer lets no key rise out of it.
   document.removeEventListener("keydown", listening.get(parentElement), true);
   listening.set(parentElement, press);
   document.addEventListener("keydown", press, true);
-  parentElement.querySelector("span").dataset.listens = data.id;
+  parentElement.querySelector("span").dataset.listens = window.opstoreListens = data.id;
+  if (window.opstoreEarly?.id === data.id) {  // pressed while the drawer stood and did not listen yet (grid.js)
+    const { keys } = window.opstoreEarly;
+    window.opstoreEarly = null;
+    for (const key of keys) asked(key.toLowerCase());
+  }
   document.addEventListener("focusin", follow);  // once, however often it is said
   observing.get(parentElement)?.disconnect();
   const observer = new MutationObserver(handOver), opened = document.querySelector(".st-key-opened");
@@ -105,7 +113,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (opened) observer.observe(opened, { childList: true, subtree: true, attributeFilter: ["data-retained"] });
   let once = false;
   watch(parentElement, data, () => { if (!once) { once = true; setTriggerValue("changed", { turn: Date.now() }); } });
-  return () => { if (!parentElement.isConnected) document.removeEventListener("keydown", listening.get(parentElement), true); };
+  return () => {
+    if (parentElement.isConnected) return;
+    document.removeEventListener("keydown", listening.get(parentElement), true);
+    if (window.opstoreListens === data.id) window.opstoreListens = null;
+  };
 }
 """
 

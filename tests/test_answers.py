@@ -36,12 +36,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @dataclass
 class Opened:
-    """A page as it was drawn: the line to its session, the session's name, and the part of the page that takes the keys."""
+    """A page as it was drawn: the line to its session, the session's name, what takes the keys, and the part that is in."""
 
     line: ClientConnection
     session: str = ""
     keys: str = ""
     part: str = ""
+    #: The switch of the operation that is open.
+    favorite: str = ""
 
 
 @contextmanager
@@ -54,6 +56,8 @@ def opened(server: Server, page: str = "", query: str = "") -> Iterator[Opened]:
         asked.rerun_script.page_name, asked.rerun_script.query_string = page, query
         line.send(asked.SerializeToString())
         while (said := heard(line)).WhichOneof("type") != "script_finished":
+            if "-favorite-" in said.delta.new_element.checkbox.id:
+                found.favorite = said.delta.new_element.checkbox.id
             found.session = found.session or said.new_session.initialize.session_id
             component = said.delta.new_element.bidi_component
             if "-keys-" in component.id:
@@ -79,7 +83,7 @@ def press(page: Opened, *pressed: tuple[str, object], part: str = "") -> None:
     page.line.send(asked.SerializeToString())
 
 
-def judged(server: Server, rating: int, favorite: bool) -> None:
+def judged(server: Server, rating: int | None, favorite: bool) -> None:
     """Wait until this is what is stored."""
     deadline, path = time.monotonic() + PATIENCE, server.data / "operations" / f"{ID}.json"
     while True:
@@ -134,6 +138,28 @@ def test_whoever_gives_a_file_while_the_page_is_run_anew_is_told_where_it_goes(s
                     waiting.discard(said.file_urls_response.response_id)
         except TimeoutError:
             pytest.fail(f"{len(waiting)} of {ASKED} files were never told where to go")
+
+
+def test_what_a_control_showed_before_a_key_was_pressed_is_no_change(server: Server) -> None:
+    with opened(server, "library", f"operation={ID}") as page:
+        before = json.loads((server.data / "operations" / f"{ID}.json").read_text()).get("annotations", {})
+        rating, was = before.get("rating"), bool(before.get("favorite"))
+        press(page, ("favorite", None))
+        judged(server, rating, not was)
+        drawn(page.line)
+        asked = BackMsg()  # a browser that has not drawn that yet, closing the drawer, say
+        asked.rerun_script.query_string, asked.rerun_script.fragment_id = f"operation={ID}", page.part
+        widget = asked.rerun_script.widget_states.widgets.add()
+        widget.id, widget.bool_value = page.favorite, was
+        page.line.send(asked.SerializeToString())
+        drawn(page.line)
+        judged(server, rating, not was)
+
+
+def drawn(line: ClientConnection) -> None:
+    """Wait until a run has come to its end."""
+    while heard(line).WhichOneof("type") != "script_finished":
+        pass
 
 
 def queued() -> ForwardMsgQueue:

@@ -70,6 +70,9 @@ def _changed(service: Service, operation_id: str, name: str, key: str) -> None:
     is compared with what it had `under` it, and a note is stored over that one and over no other.
     """
     given, stands, under = st.session_state[key], key == _keys(operation_id)[name], st.session_state[f"under-{key}"]
+    stored = _stars(given) if name == "rating" else given
+    if stored == under:
+        return  # what it was drawn with: Streamlit takes the last word of a control that went for a change
     wrong: list[str] = []
     try:
         known = acts.acts()
@@ -78,7 +81,6 @@ def _changed(service: Service, operation_id: str, name: str, key: str) -> None:
         wrong += [_refused(error, given) for error in change.failed.values()]
     except OpstoreError as error:
         wrong.append(words.told(error))
-    stored = _stars(given) if name == "rating" else given
     st.session_state[f"{'unstored' if name == 'note' else 'wrong'}-{operation_id}"] = wrong
     if not wrong:
         st.session_state[f"under-{key}"] = stored

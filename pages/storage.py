@@ -8,10 +8,11 @@ from opstore.ui.words import _
 
 service = opened().service
 desk = service.care.desk
-busy = storage.progress(service) is not None
+running = storage.progress(service)
+busy = bool(storage.hinders(running))
 last = desk.last("look")
 look = storage.measured(last)
-if not busy and storage.is_stale(desk, last):
+if running is None and storage.is_stale(desk, last):
     storage.begin(desk.look)
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):

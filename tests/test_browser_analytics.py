@@ -251,7 +251,7 @@ STOP = """() => {
 def walked(page: Page) -> Iterator[dict[str, Any]]:
     """Yield where the Tab key stops, from the search box to the end of the page."""
     page.get_by_test_id("stMetricValue").first.wait_for()
-    page.locator(".st-key-search input").focus()
+    page.locator('.st-key-search-row [data-testid="stTextInput"] input').focus()
     while stop := page.evaluate(STOP):
         if not stop["seen"]:  # a ring may still be fading in
             page.wait_for_function(f"() => ({STOP})()?.seen")

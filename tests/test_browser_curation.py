@@ -292,6 +292,20 @@ def test_keys_pressed_once_the_drawer_is_on_the_screen_are_heard_once_each(few: 
             assert (found["rating"], found["favorite"]) == (rating, not was), number
 
 
+def test_a_note_that_is_being_written_is_not_lost_when_its_box_is_replaced(few: Server, windows: Windows) -> None:
+    with windows.visit(few) as visitor:
+        page = visitor.open(f"/library?operation={name_of(51)}")
+        drawer = visitor.dialog
+        note = drawer.get_by_role("textbox", name="Note")
+        note.click()
+        page.keyboard.type("half of mine")
+        Store(few.data).rewrite(name_of(51), lambda sidecar: sidecar.setdefault("annotations", {}).update(note="theirs"))
+        drawer.get_by_role("switch", name="Favorite").evaluate("box => box.click()")  # a run of the page, and nobody left the box
+        expect(note).to_have_value("theirs")
+        expect(drawer.get_by_role("alert")).to_contain_text("half of mine")
+        assert judged(few, 51)["note"] == "theirs"
+
+
 def test_the_keys_of_the_grid_work_in_the_drawer(few: Server, windows: Windows) -> None:
     with windows.visit(few) as visitor:
         page = library(visitor)

@@ -18,6 +18,7 @@ from opstore.ui.state import running
 from opstore.ui.studio.giving import Gathered
 from tests.media_samples import SAMPLES
 from tests.samples import PNG
+from tests.told import control
 
 TAB, OTHER = "a" * 32, "b" * 32
 FORM = {"prompt": "a castle at dusk – château", "workflow": "text_to_image"}
@@ -160,7 +161,7 @@ def test_what_was_begun_comes_back_in_a_new_session_of_its_tab_only(photo: objec
     again = page()
     assert prompt(again).value == "make it black and white"
     assert again.session_state["override"] == "image_to_video_single" and len(giving_of(again).kept) == 1
-    assert again.number_input(key="variants").value == 3
+    assert control(again, "number_input", "variants").value == 3
     for other in (page(OTHER), page(None)):
         assert prompt(other).value in ("", None) and not giving_of(other).kept
 

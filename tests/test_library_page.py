@@ -22,6 +22,7 @@ from opstore.ui.acts import Acts
 from opstore.ui.components.grid import Act
 from opstore.ui.state import running
 from tests.samples import ID, LATER, PNG
+from tests.told import behind, control
 
 MAIN = "../opstore/ui/main.py"
 PAGE = "../../pages/library.py"
@@ -70,11 +71,11 @@ def address(at: AppTest) -> dict[str, str]:
 
 def test_the_address_decides_and_every_control_follows(app: App) -> None:
     at = page(q="sea type:text-to-image rating:>=4 favorite:yes date:2025-11-01..2025-11-30", order="oldest")
-    assert at.text_input(key="search").value == address(at)["q"]
-    assert at.selectbox(key="order").value == "oldest"
-    assert at.multiselect(key="filter-type").value == ["text_to_image"], "spelled as the filter does"
-    assert at.selectbox(key="filter-rating").value == ">=4"
-    assert at.toggle(key="filter-favorite").value is True
+    assert control(at, "text_input", "search").value == address(at)["q"]
+    assert control(at, "selectbox", "order").value == "oldest"
+    assert control(at, "multiselect", "filter-type").value == ["text_to_image"], "spelled as the filter does"
+    assert control(at, "selectbox", "filter-rating").value == ">=4"
+    assert control(at, "toggle", "filter-favorite").value is True
     assert at.date_input[0].value == (date(2025, 11, 1), date(2025, 11, 30))
     assert given(at, "chips")["choices"][0]["label"] == "sea"
     assert "order=oldest" in given(at)["source"] and given(at)["source"].startswith("/api/search?q=sea+type")
@@ -82,27 +83,62 @@ def test_the_address_decides_and_every_control_follows(app: App) -> None:
 
 def test_a_filter_changes_the_text_and_the_address(app: App) -> None:
     at = page(q="sea")
-    sound(at.multiselect(key="filter-type").set_value(["text_to_video", "text_to_image"]).run())
-    assert address(at)["q"] == at.text_input(key="search").value == "sea type:text_to_video,text_to_image"
-    sound(at.selectbox(key="filter-rating").set_value(">=3").run())
-    sound(at.multiselect(key="filter-type").set_value([]).run())
+    sound(control(at, "multiselect", "filter-type").set_value(["text_to_video", "text_to_image"]).run())
+    assert address(at)["q"] == control(at, "text_input", "search").value == "sea type:text_to_video,text_to_image"
+    sound(control(at, "selectbox", "filter-rating").set_value(">=3").run())
+    sound(control(at, "multiselect", "filter-type").set_value([]).run())
     assert address(at)["q"] == "sea rating:>=3"
-    sound(at.text_input(key="search").set_value("").run())
-    assert "q" not in address(at) and at.selectbox(key="filter-rating").value == ""
+    sound(control(at, "text_input", "search").set_value("").run())
+    assert "q" not in address(at) and control(at, "selectbox", "filter-rating").value == ""
+
+
+def test_a_filter_that_was_taken_away_does_not_come_back_with_what_a_browser_still_shows(app: App) -> None:
+    """Who takes a chip away and types at once sends the old filters along: those are nobody's choice."""
+    at = page(q="sea type:text_to_image rating:>=4 favorite:yes", order="oldest")
+    old = behind(at)
+    at.query_params["q"] = "sea"
+    at.query_params.pop("order")
+    sound(at.run())
+    sound(old())
+    assert address(at) == {"q": "sea"}
+    assert control(at, "multiselect", "filter-type").value == [] and control(at, "selectbox", "order").value == "newest"
+    at.query_params["q"] = "hill"  # and what is typed is not undone by what stood there
+    sound(at.run())
+    sound(old())
+    assert address(at) == {"q": "hill"}
+
+
+def test_what_was_typed_before_can_be_typed_again_after_another_page(app: App) -> None:
+    at = page(q="sea")
+    sound(control(at, "text_input", "search").set_value("hill").run())
+    sound(at.switch_page("../../pages/settings.py").run())
+    at.query_params["q"] = "fog"
+    sound(at.switch_page("../../pages/library.py").run())
+    assert control(at, "text_input", "search").value == "fog"
+    sound(control(at, "text_input", "search").set_value("hill").run())
+    assert address(at)["q"] == "hill"
+
+
+def test_a_bundle_that_was_asked_for_is_told_to_the_browser_until_another_one_is(app: App) -> None:
+    at = page(operation=ID)
+    sound(at.button(key=f"share-bundle-drawer-{ID}").click().run())
+    told = given(at, f"share-saved-drawer-{ID}")
+    assert f"ids={ID}" in told["address"]
+    assert given(sound(at.run()), f"share-saved-drawer-{ID}") == told, "a busy browser draws the last of two runs only"
 
 
 def test_typing_moves_the_filters(app: App) -> None:
     at = page()
-    sound(at.text_input(key="search").set_value("status:failed tag:zine").run())
-    assert at.multiselect(key="filter-status").value == ["failed"]
-    assert at.multiselect(key="filter-tag").value == ["zine"], "though nobody has given this tag yet"
+    sound(control(at, "text_input", "search").set_value("status:failed tag:zine").run())
+    assert control(at, "multiselect", "filter-status").value == ["failed"]
+    assert control(at, "multiselect", "filter-tag").value == ["zine"], "though nobody has given this tag yet"
     assert given(at)["total"] == {"n": 0, "exact": True}
 
 
 @pytest.mark.parametrize("text", ["rating:>=x", "(a", 'say "so', "-", "nofield:x", "a* b*c", "or", "x" * 3_000])
 def test_a_mistake_is_pointed_at_and_the_last_good_search_stays(app: App, text: str) -> None:
     at = page(q="film")
-    sound(at.text_input(key="search").set_value(text).run())
+    sound(control(at, "text_input", "search").set_value(text).run())
     said = "\n".join(element.proto.body for element in at.get("html"))
     assert "This search cannot be run" in said and 'class="ops-mistake"' in said and "^" in said
     assert given(at)["source"].startswith("/api/search?q=film&")

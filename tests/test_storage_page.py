@@ -88,6 +88,21 @@ def test_an_empty_folder(app: App) -> None:
     assert "0 operations" in shown(at) and "The trash is empty." in shown(at)
 
 
+def test_a_press_while_the_folder_is_measured_by_itself_is_done(app: App) -> None:
+    at, measured = page(app), threading.Event()
+
+    def measuring(_report: Report) -> dict[str, Any]:
+        assert measured.wait(PATIENCE)
+        return {}
+
+    app.service.care.desk.acts.start("look", measuring)
+    sound(at.run())
+    assert not next(button for button in at.button if button.key == "verify").disabled
+    threading.Timer(0.5, measured.set).start()
+    press(app, at, "verify")
+    assert "No problems." in shown(at)
+
+
 @pytest.mark.long
 def test_it_says_what_would_go_then_moves_it(app: App) -> None:
     going = save(app.store, 1, 40_000 / 1000, prompt=EVIL, operationType=EVIL)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from streamlit.components.v2.bidi_component.main import _make_trigger_id
@@ -25,11 +26,23 @@ def tell(at: AppTest, key: str, *, triggers: Mapping[str, Any] | None = None, **
     return _run(at, states)
 
 
+def control(at: AppTest, kind: str, name: str) -> Any:
+    """Return the control of a kind that the page sets, as it stands now (`controls.key_of`)."""
+    (found,) = [item for item in getattr(at, kind) if item.key and re.fullmatch(rf"{name}(-t\d+)?", item.key)]
+    return found
+
+
 def press_late(at: AppTest, name: str) -> AppTest:
     """Run the page with a press of the button that had this name (`Button.id`) on a page that is not the newest any more."""
     states = at._tree.get_widget_states()
     states.widgets.append(WidgetState(id=name, trigger_value=True))
     return _run(at, states)
+
+
+def behind(at: AppTest) -> Callable[[], AppTest]:
+    """Return what runs the page with the values that its widgets show now: a browser that has not drawn it since sends those."""
+    states = at._tree.get_widget_states()
+    return lambda: _run(at, states)
 
 
 def _run(at: AppTest, states: WidgetStates) -> AppTest:

@@ -24,7 +24,7 @@ from opstore.errors import OpstoreError
 from opstore.exports.cells import guarded
 from opstore.index.language import values, with_values
 from opstore.service import Service
-from opstore.ui import behind, export, library, parts, results, scripts, words
+from opstore.ui import behind, controls, export, library, parts, results, scripts, words
 from opstore.ui.components import charts as component
 from opstore.ui.library import View
 from opstore.ui.markup import Markup, css, show
@@ -133,17 +133,17 @@ def bar(service: Service, found: View) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="search-row"):
         st.text_input(
             _("Search"),
-            key="search",
+            **controls.heard("search", lambda text: library.go(q=text)),
             type="search",
             live="300ms",
             label_visibility="collapsed",
             placeholder=_("All operations; or for example castle type:text_to_video"),
-            on_change=lambda: library.go(q=st.session_state["search"]),
         )
         asked = values(found.query, "date")
         preset = asked[0] if len(asked) == 1 and asked[0] in PRESETS else None if asked else ""
-        if st.session_state.get("period-of") != found.query or "period" not in st.session_state:
-            st.session_state["period-of"], st.session_state["period"] = found.query, preset
+        if st.session_state.get("period-of") != found.query or controls.key_of("period") not in st.session_state:
+            st.session_state["period-of"] = found.query
+            controls.align("period", preset)
         names = {
             "today": _("Today"),
             "7d": _("7 days"),
@@ -155,16 +155,14 @@ def bar(service: Service, found: View) -> None:
         st.segmented_control(
             _("Period"),
             PRESETS,
-            key="period",
+            **controls.heard("period", _chosen),
             format_func=names.__getitem__,
             label_visibility="collapsed",
-            on_change=_chosen,
         )
         export.offer(service, found.query, report=True)
 
 
-def _chosen() -> None:
-    chosen = st.session_state["period"]
+def _chosen(chosen: str | None) -> None:
     query = with_values(st.session_state.get("good-search", ""), "date", [chosen] if chosen else [])
     library.go(q=query)
 

@@ -7,8 +7,25 @@ what a person wants now; of a control that is no longer there nothing is taken.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
+
+#: Those that the page sets while a person looks at them.
+_FILTERS = ("type", "status", "model", "provider", "tag", "rating", "favorite", "date")
+_SEEN = ("prompt", "variants", "search", "order", "group", "period", *(f"filter-{name}" for name in _FILTERS))
+
+
+def style() -> str:
+    """Return the style that shows each control once.
+
+    Streamlit keeps an element whose place another one has taken until the page is drawn to its end: two search boxes, and all
+    that is below them lower, under the hand that presses it.
+    """
+    box = '.stElementContainer[class*="st-key-{name}"]'
+    rule = f".stApp:has({box}:not([data-retained])) {box}[data-retained]"
+    return ", ".join(rule.format(name=name) for name in _SEEN) + " { display: none; }"
 
 
 def key_of(name: str) -> str:
@@ -20,7 +37,49 @@ def key_of(name: str) -> str:
 def set_to(name: str, value: object) -> None:
     """Let the control `name` show a value; before it stands."""
     _turns()[name] += 1
-    st.session_state[key_of(name)] = value
+    _set(name, value)
+
+
+def align(name: str, value: object) -> None:
+    """Let the control `name` show a value, and stay the one that it is where it does; before it stands."""
+    key = key_of(name)
+    if key not in st.session_state:
+        _set(name, value)
+    elif st.session_state[key] != value:
+        set_to(name, value)
+
+
+def shown(name: str) -> Any:
+    """Return what the control `name` shows."""
+    return st.session_state[key_of(name)]
+
+
+def heard(name: str, change: Callable[[Any], None]) -> dict[str, Any]:
+    """Return the options of the control `name`: its key, and what is called with what a person has changed it to.
+
+    A control that has gone is heard as long as a browser shows it: what it had been set to, or told before, is no change.
+    """
+    key = key_of(name)
+    told = _told()
+
+    def changed() -> None:
+        given = st.session_state[key]
+        if key not in told or given != told[key]:
+            told[key] = given
+            change(given)
+
+    return {"key": key, "on_change": changed}
+
+
+def _set(name: str, value: object) -> None:
+    key = key_of(name)
+    st.session_state[key] = _told()[key] = value
+
+
+def _told() -> dict[str, Any]:
+    """Return what each control was set to last, or told since."""
+    found: dict[str, Any] = st.session_state.setdefault("controls-told", {})
+    return found
 
 
 def _turns() -> defaultdict[str, int]:

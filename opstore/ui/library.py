@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from opstore.index.stacks import STACKS
 from opstore.index.terms import Span, days, fold_name, value_of
 from opstore.operation import OPERATION_TYPES, STATUSES
 from opstore.service import Service
-from opstore.ui import behind, export, parts, words
+from opstore.ui import behind, controls, export, parts, words
 from opstore.ui.components.choices import choices
 from opstore.ui.markup import Markup, css, show
 from opstore.ui.words import _
@@ -109,7 +109,7 @@ def entitle(service: Service, found: View) -> None:
 
 def _remember() -> None:
     """Whoever comes back from another page without a search in the address comes back to the last one, but not to the trash."""
-    if "search" not in st.session_state and not st.query_params.to_dict():
+    if not _stands() and not st.query_params.to_dict():
         for name, value in st.session_state.get("last-view", {}).items():
             st.query_params[name] = value
     st.session_state["last-view"] = {
@@ -123,11 +123,15 @@ def _align(found: View) -> None:
         state[f"filter-{name}"] = [_canonical(name, value) for value in values(found.query, name)]
     state["filter-rating"] = next(iter(values(found.query, "rating")), "")
     state["filter-favorite"] = "yes" in values(found.query, "favorite")
-    if st.session_state.get("aligned") != (found.text, found.order, found.group) or "search" not in st.session_state:
+    if st.session_state.get("aligned") != (found.text, found.order, found.group) or not _stands():
         st.session_state["aligned"] = (found.text, found.order, found.group)
-        for key, value in state.items():
-            if st.session_state.get(key) != value:
-                st.session_state[key] = value
+        for name, value in state.items():
+            controls.align(name, value)
+
+
+def _stands() -> bool:
+    """Say whether the page has been drawn since somebody came to it."""
+    return controls.key_of("search") in st.session_state
 
 
 def go(**changes: str | None) -> None:
@@ -178,32 +182,29 @@ def search_box(service: Service, found: View) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="search-row"):
         st.text_input(
             _("Search"),
-            key="search",
+            **controls.heard("search", lambda text: _looked(q=text, operation=None)),
             type="search",
             live="400ms",  # the grid looks at once: its pictures are there before the page is run
             label_visibility="collapsed",
             placeholder=_("Search the library: castle -night type:text_to_video rating:>=4"),
-            on_change=lambda: _looked(q=st.session_state["search"], operation=None),
         )
         st.selectbox(
             _("Order"),
             ORDERS,
-            key="order",
+            **controls.heard("order", lambda order: go(order=order if order != ORDERS[0] else None)),
             format_func=_order_name,
             label_visibility="collapsed",
             width=185,
             disabled=bool(found.group or found.mark),
-            on_change=lambda: go(order=st.session_state["order"] if st.session_state["order"] != ORDERS[0] else None),
         )
         st.selectbox(
             _("Together"),
             ["", *STACKS],
-            key="group",
+            **controls.heard("group", lambda group: go(group=group)),
             format_func=_group_name,
             label_visibility="collapsed",
             width=200,
             disabled=bool(found.mark),
-            on_change=lambda: go(group=st.session_state["group"]),
         )
         _saved(service)
         if service.may("exports.prepare"):
@@ -278,26 +279,25 @@ def filters(found: View, facets: Mapping[str, Mapping[str, int]]) -> None:
         "tag": _("Tag or collection"),
     }
     for name in NAMES:
-        options = list(dict.fromkeys([*_named(name, facets), *st.session_state[f"filter-{name}"]]))
+        options = list(dict.fromkeys([*_named(name, facets), *controls.shown(f"filter-{name}")]))
         st.multiselect(
             labels[name],
             options,
-            key=f"filter-{name}",
+            **controls.heard(f"filter-{name}", partial(_ask, name)),
             format_func=SPELLINGS.get(name, str),
             placeholder=_("all"),
-            on_change=_chosen,
-            args=(name,),
         )
     ratings = list(RATINGS)
-    if st.session_state["filter-rating"] not in ratings:
-        ratings.append(st.session_state["filter-rating"])
-    st.selectbox(_("Rating"), ratings, key="filter-rating", format_func=_rating_name, on_change=_rated)
+    if controls.shown("filter-rating") not in ratings:
+        ratings.append(controls.shown("filter-rating"))
+    rated = controls.heard("filter-rating", lambda asked: _ask("rating", [asked] if asked else []))
+    st.selectbox(_("Rating"), ratings, format_func=_rating_name, **rated)
     span = (FIRST_DAY, _last_day())
     # A key of its own for every span in the text: one of which only the first day is chosen yet is left alone.
     key = f"filter-date-{values(found.query, 'date')}"
     shape: Any = _("YYYY/MM/DD")  # how days are typed: these letters in another order
     st.date_input(_("Made between"), _days(found.query), *span, key=key, on_change=_dated, args=(key,), format=shape)
-    st.toggle(_("Favorites only"), key="filter-favorite", on_change=_favored)
+    st.toggle(_("Favorites only"), **controls.heard("filter-favorite", lambda only: _ask("favorite", ["yes"] if only else [])))
     if (found.query or found.mark) and parts.button(_("Show everything"), key="show-everything", width="stretch"):
         go(q=None, mark=None)
         st.rerun()
@@ -312,7 +312,7 @@ def ways(found: View, facets: Mapping[str, Mapping[str, int]]) -> dict[str, dict
         "filter-favorite": {"": _leading(found, "favorite", "" if "yes" in values(found.query, "favorite") else "yes")},
     }
     for name in NAMES:
-        chosen = st.session_state[f"filter-{name}"]
+        chosen = controls.shown(f"filter-{name}")
         spelling = SPELLINGS.get(name, str)
         leads[f"filter-{name}"] = {
             spelling(text): _leading(found, name, *chosen, text)
@@ -345,18 +345,6 @@ def _rating_name(asked: str) -> str:
 
 def _ask(field: str, wanted: Sequence[str]) -> None:
     go(q=with_values(st.session_state.get("good-search", ""), field, wanted), operation=None)
-
-
-def _chosen(field: str) -> None:
-    _ask(field, st.session_state[f"filter-{field}"])
-
-
-def _rated() -> None:
-    _ask("rating", [text for text in [st.session_state["filter-rating"]] if text])
-
-
-def _favored() -> None:
-    _ask("favorite", ["yes"] if st.session_state["filter-favorite"] else [])
 
 
 def _dated(key: str) -> None:

@@ -16,7 +16,7 @@ from opstore.media import MediaType
 from opstore.operation import Operation
 from opstore.providers.models import Model, ModelTable
 from opstore.service import Service
-from opstore.ui import presses, words
+from opstore.ui import controls, presses, words
 from opstore.ui.components.gallery import Tile
 from opstore.ui.markup import Markup, css, show
 from opstore.ui.words import _
@@ -68,7 +68,7 @@ def press(key: str) -> None:
 
 def style() -> None:
     """Give the page the forms that Streamlit has no widget for, its grounds, and words where Streamlit has English only."""
-    css(STYLE.read_text())
+    css(STYLE.read_text() + controls.style())
     colours = "".join(
         f"--ops-{name}: light-dark({st.get_option(f'theme.light.{option}')}, {st.get_option(f'theme.dark.{option}')}); "
         for name, option in (("ground", "backgroundColor"), ("line", "borderColor"))

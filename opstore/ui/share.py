@@ -93,7 +93,9 @@ def _bundle(service: Service, scope: Scope, place: str) -> None:
         pressed = parts.button(_("Download the bundle"), key=f"share-bundle-{place}")
         help_text = _("As PNG text, EXIF and XMP, which other tools read. What is withheld above is left out here too.")
         embed = st.checkbox(_("Metadata in the pictures too"), key=f"share-embed-{place}", help=help_text)
-    save(_bundle_address(scope, embed) if pressed else "", secrets.token_hex(8) if pressed else "", key=f"share-saved-{place}")
+    if pressed:  # told until the next press: a browser that is busy shows the last of two runs only
+        st.session_state[f"share-wish-{place}"] = (_bundle_address(scope, embed), secrets.token_hex(8))
+    save(*st.session_state.get(f"share-wish-{place}", ("", "")), key=f"share-saved-{place}")
 
 
 def _bundle_address(scope: Scope, embed: bool) -> str:

@@ -5,8 +5,9 @@ Nothing long happens in the page's script: a button begins an act in the backgro
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import streamlit as st
@@ -18,6 +19,7 @@ from opstore.errors import ClockLeapt, OpstoreError
 from opstore.operation import OPERATION_TYPES, parse_time
 from opstore.service import Service
 from opstore.ui import parts, words
+from opstore.ui.state import opened
 from opstore.ui.words import _, ngettext
 
 #: Seconds between two looks at an act.
@@ -29,6 +31,9 @@ QUICK = timedelta(seconds=5)
 
 def begin(act: Callable[[], None]) -> None:
     """Begin an act and show its progress, or say why it cannot begin."""
+    desk, deadline = opened().service.care.desk, time.monotonic() + QUICK.total_seconds()
+    while hinders(desk.running()) is False and time.monotonic() < deadline:
+        time.sleep(0.05)  # the folder is being measured: nobody asked for that
     try:
         act()
     except OpstoreError as error:
@@ -57,6 +62,17 @@ def progress(service: Service) -> Act | None:
     with st.container(key="storage-progress"):
         st.fragment(tick, run_every=TICK if running else None)()
     return running
+
+
+def hinders(running: Act | None) -> bool | None:
+    """Say whether the act at work keeps others from being begun; None where none is at work.
+
+    The folder is measured by itself: a button that was closed for that would be closed under the hand that presses it.
+    """
+    if running is None:
+        return None
+    began = parse_time(running.began)
+    return running.kind != "look" or began is None or datetime.now(UTC) - began > QUICK
 
 
 def act_name(kind: str) -> str:

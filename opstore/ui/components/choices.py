@@ -20,8 +20,15 @@ button:focus-visible { outline: 2px solid currentColor; outline-offset: 2px; }
 @media (pointer: coarse) { button { min-height: 40px; border-radius: 20px; } }
 """
 _JS = """
+/* Buttons stay the same elements while what is offered stays: a press that waits for the grid outlives a run of the page. */
 export default function ({ data, parentElement, setTriggerValue }) {
-  const row = parentElement.querySelector(".row");
+  const row = parentElement.querySelector(".row"), print = JSON.stringify(data.choices);
+  row.tell = setTriggerValue;
+  if (print === row.print) {
+    for (const place of row.children) place.style.opacity = "";
+    return;
+  }
+  row.print = print;
   const places = data.choices.map(({ label, name, value, source }) => {
     const place = document.createElement("div"), button = document.createElement("button"), text = document.createElement("span");
     place.setAttribute("role", "listitem"); place.style.maxWidth = "100%";
@@ -31,7 +38,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       sign.textContent = "✕"; sign.setAttribute("aria-hidden", "true");
       button.append(sign); button.setAttribute("aria-label", name); button.title = name;
     }
-    const choose = () => { if (place.isConnected || !source) setTriggerValue("chosen", { value }); };
+    const choose = () => { if (place.isConnected || !source) row.tell("chosen", { value }); };
     button.onclick = () => {
       if (!source) { choose(); return; }
       dispatchEvent(new CustomEvent("opstore-source", { detail: source }));

@@ -398,7 +398,7 @@ class Grid {
       Enter: () => this.open(), " ": () => preview(this), f: () => this.favorite(), t: () => tags(this), c: () => this.away("compare"),
       s: () => this.away("share"), u: () => this.away("use"), r: () => this.away("remix"), x: () => this.toggle(this.current),
       Delete: () => this.act("trash"), Escape: () => this.clear(), "?": () => help(this),
-      "/": () => document.querySelector(".st-key-search input")?.focus(),
+      "/": () => document.querySelector(SEARCH + " input")?.focus(),
     };
     const act = acts[event.key] ?? acts[event.key.toLowerCase()];
     if (event.key === "End" && !held) this.toEnd(event.shiftKey);

@@ -81,7 +81,7 @@ def _fill_in(service: Service, found: Draft) -> None:
     if form.get("chosen"):
         state["override"] = workflow
     if isinstance(form.get("variants"), int) and 1 <= form["variants"] <= MAX_VARIANTS:
-        state["variants"] = form["variants"]
+        controls.set_to("variants", form["variants"])
     models, parameters = (form[key] if isinstance(form.get(key), dict) else {} for key in ("models", "parameters"))
     settings.fill_in(
         service,

@@ -13,7 +13,7 @@ from opstore.generation import MAX_VARIANTS, MODEL_AXIS, Axis
 from opstore.providers.models import Model
 from opstore.providers.parameters import Parameter
 from opstore.service import Service
-from opstore.ui import parts
+from opstore.ui import controls, parts
 from opstore.ui.studio.naming import axis_name, spoken
 from opstore.ui.studio.settings import Choices
 from opstore.ui.words import _
@@ -25,7 +25,8 @@ MAX_VALUES = 8
 def vary(service: Service, kind: str, count: int, chosen: Choices) -> tuple[int, list[Axis]]:
     """Let the person say how many variants, and what to sweep; return both."""
     with chosen.row:
-        variants = st.number_input(_("Variants"), 1, MAX_VARIANTS, 1, key="variants", width=110, persist_state="session")
+        key = controls.key_of("variants")
+        variants = st.number_input(_("Variants"), 1, MAX_VARIANTS, 1, key=key, width=110, persist_state="session")
         axes: list[Axis] = []
         with st.popover(_("Sweep")):
             st.caption(_("Makes one operation for every value, shown side by side."))

@@ -9,7 +9,7 @@ from opstore.ui.words import _
 service = opened().service
 desk = service.care.desk
 running = storage.progress(service)
-busy = bool(storage.hinders(running))
+busy = storage.hinders(running)
 last = desk.last("look")
 look = storage.measured(last)
 if running is None and storage.is_stale(desk, last):

@@ -57,30 +57,36 @@ def an_edit_of_an_uploaded_picture(person: Person) -> None:
 @act("create", "generate")
 def variants(person: Person) -> None:
     person.create()
-    person.used = True
-    person.write(person.page.locator(".st-key-choices").get_by_label(person.say("Variants"), exact=True), "3")
+    _variants(person, 3)
     asks(person, "text_to_image", words(person, PICTURES), 3)
+    _variants(person, 1)
+
+
+def _variants(person: Person, count: int) -> None:
+    box = person.page.locator(".st-key-choices").get_by_label(person.say("Variants"), exact=True)
+    person.write(box, str(count))
+    box.press("Tab")
 
 
 @act("create", "generate")
 def another_workflow_than_proposed(person: Person) -> None:
     person.create()
-    text = words(person, PICTURES)
+    text = words(person, VIDEOS)
     person.write(person.visitor.prompt, text)
-    choice = person.page.locator('.st-key-workflow [role="radio"][data-value="text_to_video"]')
+    choice = person.page.locator('.st-key-workflow [role="radio"][data-value="text_to_image"]')
     person.press(choice)
     person.chosen.add(text)
-    person.makes("Generate: chosen", {f"text_to_video: {text}": 1}, lambda: person.press(person.by("generate")))
+    person.makes("Generate: chosen", {f"text_to_image: {text}": 1}, lambda: person.press(person.by("generate")))
 
 
 @act("create", "again-")
 def run_again(person: Person) -> None:
     person.made()
+    stone = person.stone()
     person.create(clean=False)
-    newest = person.service.latest(1)[0]
-    button = person.by(f"again-create-{newest.id}")
+    button = person.by(f"again-create-{stone.id}")
     expect(button).to_be_visible()
-    person.makes("Run again", {f"{newest.type}: {newest.prompt}": 1}, lambda: person.press(button))
+    person.makes("Run again", {f"text_to_image: {stone.prompt}": 1}, lambda: person.press(button))
 
 
 def _long(person: Person, count: int = 1) -> str:
@@ -92,7 +98,6 @@ def _long(person: Person, count: int = 1) -> str:
 
 @act("create", "cancel-")
 def cancel(person: Person) -> None:
-    person.made()
     person.create(clean=False)
     text = _long(person)
     job = next(job for job in person.service.jobs() if job.prompt == text)
@@ -101,7 +106,6 @@ def cancel(person: Person) -> None:
 
 @act("create", "generate", "cancel-sheet")
 def cancel_all_of_a_sheet(person: Person) -> None:
-    person.made()
     person.create()
     person.used = True
     text = words(person, VIDEOS)
@@ -109,7 +113,7 @@ def cancel_all_of_a_sheet(person: Person) -> None:
     person.page.keyboard.press("Tab")
     seconds = person.page.locator('[class*="st-key-text_to_video-duration"] input')
     person.write(seconds, "10")
-    person.write(person.page.locator(".st-key-choices").get_by_label(person.say("Variants"), exact=True), "4")
+    _variants(person, 4)
     person.makes("Generate: variants", {f"text_to_video: {text}": 4}, lambda: generate(person))
     person.makes("Cancel all", {f"stopped: {text}": 4}, lambda: person.press(person.by("cancel-sheet")))
 

@@ -6,6 +6,7 @@ what was promised; and once more before the next press, so that whatever came to
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import time
@@ -26,8 +27,22 @@ from tests.browser import PATIENCE, Visitor
 
 #: What a press changes, by what it changes, and by how much; and acts of the care of a folder, which are counted as they end.
 Changes = Mapping[str, int]
-CARE = ("plan", "clean", "verify", "repair", "backup", "restore", "prunable", "prune")
-CARE_TOO = ("empty", "rebuild", "import", "packable", "pack", "unpack")
+CARE = (
+    "plan",
+    "clean",
+    "verify",
+    "repair",
+    "backup",
+    "restore",
+    "prunable",
+    "prune",
+    "empty",
+    "rebuild",
+    "import",
+    "packable",
+    "pack",
+    "unpack",
+)
 #: Milliseconds that people wait before they press at most, and hold what they press.
 WAIT, HELD = 800, 500
 ACTS: dict[str, Act] = {}
@@ -150,7 +165,7 @@ class Person:
 
     def _care(self) -> Counter[str]:
         care, held = self.service.care, Counter[str]()
-        for kind in (*CARE, *CARE_TOO):
+        for kind in CARE:
             last = care.desk.last(kind)
             if last and last.ended:
                 self._ended.setdefault(kind, set()).add(last.ended)
@@ -165,6 +180,8 @@ class Person:
     def fault(self, said: str) -> None:
         """Note what went wrong, and go on."""
         print(f"WRONG: {said}", flush=True)
+        if shots := os.environ.get("PRESS_SHOTS"):
+            self.page.screenshot(path=f"{shots}/{self.language}-{self.number}-{len(self.wrong)}.png")
         self.wrong.append(said)
 
     def makes(self, what: str, wanted: Changes, press: Callable[[], None]) -> None:
@@ -269,7 +286,7 @@ class Person:
             self.page.evaluate("sessionStorage.clear()")  # another tab: no draft comes back
             self.visitor.open("/")
             expect(self.visitor.prompt).to_have_value("")
-        self.used = False
+            self.used = False
 
     def form(self, prompt: str | None, pictures: int, kind: str) -> None:
         """See to it that the form of Create holds what was promised."""

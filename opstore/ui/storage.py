@@ -18,7 +18,7 @@ from opstore.care.desk import Desk
 from opstore.errors import ClockLeapt, OpstoreError
 from opstore.operation import OPERATION_TYPES, parse_time
 from opstore.service import Service
-from opstore.ui import parts, words
+from opstore.ui import parts, presses, words
 from opstore.ui.state import opened
 from opstore.ui.words import _, ngettext
 
@@ -27,24 +27,29 @@ TICK = 1.0
 #: Acts after which the folder takes other room; and how long it may take to be measured by itself: nothing else can be done then.
 CHANGING = ("clean", "pack", "unpack", "empty", "import", "history", "restore", "repair")
 QUICK = timedelta(seconds=5)
+#: Seconds that it is said why an act could not be begun.
+SAID = 20.0
 
 
 def begin(act: Callable[[], None]) -> None:
     """Begin an act and show its progress, or say why it cannot begin."""
-    desk, deadline = opened().service.care.desk, time.monotonic() + QUICK.total_seconds()
-    while hinders(desk.running()) is False and time.monotonic() < deadline:
+    desk, deadline = opened().service.care.desk, time.monotonic() + presses.PRESS_SECONDS
+    while (running := desk.running()) and running.kind == "look" and time.monotonic() < deadline:
         time.sleep(0.05)  # the folder is being measured: nobody asked for that
+    st.session_state.pop("storage-refused", None)
     try:
         act()
     except OpstoreError as error:
-        st.session_state["storage-refused"] = error
+        st.session_state["storage-refused"] = (error, time.monotonic())
     st.rerun()
 
 
 def progress(service: Service) -> Act | None:
     """Show the act at work, and the page anew when it has ended; return it."""
-    refused = st.session_state.pop("storage-refused", None)
-    if isinstance(refused, OpstoreError):
+    refused, moment = st.session_state.get("storage-refused", (None, 0.0))
+    if (
+        refused and time.monotonic() - moment < SAID
+    ):  # the page runs anew when what hindered it has ended, and that may be at once
         parts.show_error(refused)
     running = service.care.desk.running()
 
@@ -64,15 +69,13 @@ def progress(service: Service) -> Act | None:
     return running
 
 
-def hinders(running: Act | None) -> bool | None:
-    """Say whether the act at work keeps others from being begun; None where none is at work.
+def hinders(running: Act | None) -> bool:
+    """Say whether the act at work keeps others from being begun.
 
     The folder is measured by itself: a button that was closed for that would be closed under the hand that presses it.
     """
-    if running is None:
-        return None
-    began = parse_time(running.began)
-    return running.kind != "look" or began is None or datetime.now(UTC) - began > QUICK
+    began = parse_time(running.began) if running else None
+    return running is not None and (running.kind != "look" or began is None or datetime.now(UTC) - began > QUICK)
 
 
 def act_name(kind: str) -> str:

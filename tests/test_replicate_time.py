@@ -31,6 +31,9 @@ from tests.standin.samples import sample
 
 pytest_plugins = ("tests.standin.fixtures",)
 
+#: Seconds that a loaded machine may take for what takes a moment; what must not be waited for takes 60 and more.
+LONG = 20
+
 # -- polls ----------------------------------------------------------------------------------------------------------------
 
 
@@ -45,7 +48,7 @@ pytest_plugins = ("tests.standin.fixtures",)
         {"kind": "rate", "retry_after": 1},
         {"kind": "empty"},
         {"kind": "list"},
-        {"kind": "hang", "seconds": 5},
+        {"kind": "hang", "seconds": 60},
         {"kind": "redirect"},
     ],
     ids=lambda fault: f"{fault['kind']}{fault.get('status', '')}",
@@ -57,7 +60,7 @@ def test_a_poll_that_fails_is_one_error_at_once_and_the_next_one_works(standin: 
     began = time.monotonic()
     with pytest.raises((ProviderUnavailable, RateLimited)) as caught:
         provider.status(found.id or "")
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < LONG
     assert standin.report()["requests"]["status"] == 1  # nothing repeats it behind our back
     assert str(caught.value)[0].isupper() and str(caught.value).endswith(".")
     assert provider.status(found.id or "").id == found.id
@@ -89,11 +92,11 @@ def test_no_request_waits_longer_than_its_timeout(standin: StandIn, replicate: R
         "list": lambda: list(replicate.recent(soon())),
         "upload": lambda: replicate.create(large, silent),
     }
-    standin.fault(on=verb, kind="hang", seconds=30)
+    standin.fault(on=verb, kind="hang", seconds=60)
     began = time.monotonic()
     with pytest.raises(ProviderError, match="no answer came in time"):
         calls[verb]()
-    assert 0.35 < time.monotonic() - began < 1.5
+    assert 0.35 < time.monotonic() - began < LONG
 
 
 def test_an_answer_that_drips_is_cut_off() -> None:
@@ -106,7 +109,7 @@ def test_an_answer_that_drips_is_cut_off() -> None:
                 connection.recv(65536)
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n")
                 with contextlib.suppress(OSError):
-                    while not stop.wait(0.05) and time.monotonic() < began + 4:
+                    while not stop.wait(0.05) and time.monotonic() < began + 60:
                         connection.sendall(b" ")
 
         thread = threading.Thread(target=drip)
@@ -114,7 +117,7 @@ def test_an_answer_that_drips_is_cut_off() -> None:
         provider = Replicate(CANARY, f"http://127.0.0.1:{server.getsockname()[1]}", timeouts=QUICK)
         with pytest.raises(ProviderUnavailable, match="in time"):
             provider.status("abc")
-        assert 0.9 < time.monotonic() - began < 2.0  # each read is in time; the whole is not
+        assert 0.9 < time.monotonic() - began < LONG  # each read is in time; the whole is not
         stop.set()
         thread.join()
         provider.close()
@@ -157,7 +160,7 @@ def test_a_day_of_retry_after_is_not_slept(standin: StandIn, replicate: Replicat
         replicate.status(found.id or "")
     with pytest.raises(RateLimited):  # and nobody else of this process asks meanwhile
         replicate.status(found.id or "")
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < LONG
     assert standin.report()["requests"]["status"] == 1
 
 

@@ -98,7 +98,8 @@ def met(server: Server) -> set[str]:
 
 @pytest.mark.parametrize(("width", "theme"), [(1440, "light"), (390, "dark")])
 def test_screens(served: Server, windows: Windows, width: int, theme: Theme) -> None:
-    review = App(Settings(data=served.data, provider="local")).service.reviews.all()[0].id
+    reviews = App(Settings(data=served.data, provider="local")).service.reviews
+    review = reviews.begin("Looks", ids=[name_of(number) for number in range(6)]).id
     with windows.visit(served, width=width, height=900 if width > 500 else 844, theme=theme, touch=width < 500) as visitor:
         page = visitor.open(f"/review?id={review}")
         expect(page.locator(".sides img")).to_have_count(2)

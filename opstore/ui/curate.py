@@ -11,6 +11,7 @@ from opstore.errors import OperationChanged, OpstoreError
 from opstore.operation import Operation
 from opstore.service import Service
 from opstore.ui import acts, controls, parts, words
+from opstore.ui.components import draft
 from opstore.ui.components.keys import keys as drawer_keys
 from opstore.ui.words import _, ngettext
 
@@ -38,9 +39,22 @@ def opinion(service: Service, operation: Operation) -> None:
         **change("tags"),
     )
     st.text_area(_("Note"), height=72, max_chars=MAX_NOTE, **change("note"))
+    _half_written(operation)
     # What was written and is not stored stands here until a note is.
     for text in [*st.session_state.pop(f"wrong-{operation.id}", ()), *st.session_state.get(f"unstored-{operation.id}", ())]:
         parts.note(text, bad=True)
+
+
+def _half_written(operation: Operation) -> None:
+    """Keep what was being written when somebody else's note took the place of the box: a browser does not say it of itself."""
+    written = draft.unfinished(annotations_of(operation.sidecar)["note"], of=f"note-{operation.id}", key=_draft_key(operation.id))
+    if written and written[1] != st.session_state.get(f"draft-told-{operation.id}"):
+        st.session_state[f"draft-told-{operation.id}"] = written[1]
+        st.session_state[f"unstored-{operation.id}"] = [_not_stored(written[0])]
+
+
+def _draft_key(operation_id: str) -> str:
+    return f"note-draft-{operation_id}"
 
 
 def _keys(operation_id: str) -> dict[str, str]:
@@ -73,6 +87,8 @@ def _changed(service: Service, operation_id: str, name: str, key: str) -> None:
     stored = _stars(given) if name == "rating" else given
     if stored == under:
         return  # what it was drawn with: Streamlit takes the last word of a control that went for a change
+    if name == "note":  # whole, where what was told while it was written may be a part of it
+        st.session_state[f"draft-told-{operation_id}"] = draft.mark(key=_draft_key(operation_id))
     wrong: list[str] = []
     try:
         known = acts.acts()
@@ -93,8 +109,12 @@ def _changed(service: Service, operation_id: str, name: str, key: str) -> None:
 
 def _refused(error: OpstoreError, given: Any) -> str:
     if isinstance(error, OperationChanged):
-        return _("Somebody else has changed this note meanwhile. Yours, which is not stored: “{note}”").format(note=given)
+        return _not_stored(given)
     return words.told(error)
+
+
+def _not_stored(note: str) -> str:
+    return _("Somebody else has changed this note meanwhile. Yours, which is not stored: “{note}”").format(note=note)
 
 
 def _edit(name: str, given: Any, under: Any) -> Edit:

@@ -25,8 +25,8 @@ export default function ({ data, parentElement, setStateValue }) {
     entry.listen = event => {
       if (!event.target.closest?.(entry.data.where)) return;
       clearTimeout(entry.timer);
-      const text = event.target.value;
-      entry.timer = setTimeout(() => setStateValue("draft", { over: entry.data.finished, text, turn: Date.now() }), 400);
+      const text = event.target.value, over = entry.data.finished;
+      entry.timer = setTimeout(() => setStateValue("draft", { over, text, turn: Date.now() }), 400);
     };
     // Who leaves the text, or hands it in, tells the page: a draft that came after would end the run that does what was asked.
     entry.finish = event => {
@@ -51,9 +51,7 @@ _mount = st.components.v2.component("opstore_draft", html=_HTML, css=_CSS, js=_J
 
 def draft(finished: str, *, of: str, key: str) -> str:
     """Return what stands in the text area with the key `of`, of which `finished` is what the page has been told."""
-    data = {"where": f".st-key-{of}", "finished": finished}
-    result = _mount(key=key, data=data, on_draft_change=lambda: None)
-    found = result.draft if isinstance(result.draft, Mapping) else {}
+    found = _told(finished, f".st-key-{of}", key)
     known = st.session_state.setdefault(f"{key}-over", _Over(finished))
     if known.finished != finished:
         known.finished, known.turn = finished, found.get("turn")
@@ -62,6 +60,29 @@ def draft(finished: str, *, of: str, key: str) -> str:
     if found.get("over") == finished and found.get("turn") != known.turn and isinstance(found.get("text"), str):
         return str(found["text"])
     return finished
+
+
+def unfinished(finished: str, *, of: str, key: str) -> tuple[str, object] | None:
+    """Return what was written last over another text than `finished` in a text area whose key begins with `of`, and its mark.
+
+    It may have stood in an area that another one has replaced since, because somebody else finished a text. None where what was
+    written last stands over this text, is it, or changes nothing.
+    """
+    found = _told(finished, f'[class*="st-key-{of}"]', key)
+    over, text = found.get("over"), found.get("text")
+    return (text, found.get("turn")) if isinstance(text, str) and finished not in (over, text) and text != over else None
+
+
+def mark(*, key: str) -> object:
+    """Return the mark of what was written last."""
+    state = st.session_state.get(key)
+    found = state.get("draft") if isinstance(state, Mapping) else None
+    return found.get("turn") if isinstance(found, Mapping) else None
+
+
+def _told(finished: str, where: str, key: str) -> Mapping[str, object]:
+    result = _mount(key=key, data={"where": where, "finished": finished}, on_draft_change=lambda: None)
+    return result.draft if isinstance(result.draft, Mapping) else {}
 
 
 @dataclass(slots=True)

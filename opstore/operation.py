@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -57,6 +58,9 @@ MAX_SIDECAR_BYTES = 4 * 1024 * 1024
 OTHERS = said("it names another operation than its file name does")
 #: Python's own JSON parser gives up at about 1,000 levels with RecursionError; nothing real is deeper than a dozen.
 MAX_DEPTH = 100
+#: Seeds have at most 64 bits, wherever pictures are made.
+MAX_SEED = 2**64 - 1
+_SEED = re.compile("[0-9]{1,20}")
 #: The largest double has 309 digits: beyond, no other reader of the file could hold the number.
 MAX_INTEGER_BITS = 1024
 
@@ -375,6 +379,31 @@ def model_of(sidecar: Mapping[str, Any]) -> str | None:
         return _string(sidecar["model"])
     parameters = sidecar.get("parameters")
     return (_string(parameters.get("model")) or None) if isinstance(parameters, Mapping) else None
+
+
+def seed_of(sidecar: Mapping[str, Any]) -> int | None:
+    """Return the seed that was used, from 0 to MAX_SEED: also where it was written as 7.0 or "7"; None for anything else."""
+    parameters = sidecar.get("parameters")
+    value = parameters.get("seed") if isinstance(parameters, Mapping) else None
+    if isinstance(value, str):
+        value = int(value) if _SEED.fullmatch(value) else None
+    elif isinstance(value, float):
+        value = int(value) if value.is_integer() else None
+    fits = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_SEED
+    return value if fits else None
+
+
+def pixels_of(sidecar: Mapping[str, Any], name: str | None) -> tuple[int | None, int | None]:
+    """Return the width and the height that a sidecar says one of its files has, None for what it does not say."""
+    files = sidecar.get("files")
+    for entry in files if name and isinstance(files, list) else ():
+        if isinstance(entry, Mapping) and entry.get("name") == name:
+            return _pixels(entry.get("width")), _pixels(entry.get("height"))
+    return None, None
+
+
+def _pixels(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53 else None
 
 
 def _described(sidecar: Mapping[str, Any], operation_id: str) -> dict[str, list[object]]:

@@ -6,10 +6,12 @@ import json
 import os
 import random
 from datetime import UTC, date, datetime
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 from opstore.index import Index, Row
+from opstore.index.marks import seed_word
 from opstore.index.reader import Reader
 from opstore.index.table import Entry
 from opstore.store import Store
@@ -37,6 +39,17 @@ WORDS = (
 TYPES = ("text_to_image", "image_edit_single", "unknown", "Text to image")
 MODELS = ("qwen/qwen-image", "qwen/qwen-image-edit", "wan", None)
 TAGS = ("mer", "Mer", "vacances d'été", 'a "b"', "x,y", "none")
+#: Numbers that share one word in the index.
+SHARED = tuple(islice((seed for seed in count(32_768) if seed_word(seed) == seed_word(32_768)), 4))
+#: Seeds, and what is none.
+SEEDS: tuple[Any, ...] = (
+    *(0, 7, 42, 32_767, 32_768, 2**31 - 1, 2**63 - 1, 2**63, 2**64 - 1, *SHARED, *SHARED),
+    *(7.0, "7", "0042", 1e18, True, "", "x", "7.0", "-7", "٧", -1, 0.5, 2**64, 10**300, None, [7], {"seed": 7}),
+)
+SIZES: tuple[dict[str, Any], ...] = (
+    *({"width": 1024, "height": 768}, {"width": 768, "height": 1024}, {"width": 1024, "height": 1024}),
+    *({"width": 10240, "height": 1}, {"width": 0, "height": -1}, {"width": 1024}, {"width": "1024", "height": True}),
+)
 ERRORS = ("NSFW content detected", "timed out", "429 too many requests", "???")
 IDS = (
     "20251103143022_abc123",
@@ -84,7 +97,14 @@ def random_sidecar(chance: random.Random, operation_id: str) -> dict[str, Any]:
                 None,
             )
         ),
-        "parameters": {"confidence": 0.95},
+        "parameters": chance.choice(
+            ({"confidence": 0.95}, {"confidence": 0.95, "seed": chance.choice(SEEDS)}, {"seed": chance.choice(SEEDS)}, [7])
+        ),
+        "files": [
+            chance.choice((5, {"name": f"{operation_id}_in_1.jpg", "width": 8, "height": 9})),
+            {"name": f"{operation_id}_out.webp", "role": "output", **chance.choice(SIZES)},
+            {"name": f"{operation_id}_out_2.mp4", "role": "output", **chance.choice(SIZES)},
+        ],
         "inputCount": chance.choice((0, 1, 2, 5, -1, True)),
         "inputFiles": [f"{operation_id}_in_1.jpg", f"{operation_id}_in_1.jpg", "other_in_1.jpg"],
         "errorKind": "storage",
@@ -215,6 +235,19 @@ class Queries:
             "overridden": ("yes", "no"),
             "rated": ("yes", "no"),
             "tagged": ("yes", "no"),
+            "seed": (*map(str, SEEDS[:9]), *map(str, SHARED), "*", "007", "5"),
+            "size": (
+                "1024x768",
+                "768X1024",
+                "1024×1024",
+                '"1024 x 768"',
+                "1024*",
+                "1024x*",
+                "*",
+                "landscape",
+                "portrait",
+                "Square",
+            ),
             "note": ("couverture", "couv*", '"la couverture"', "夕日", "*", "absent"),
             "error": ("nsfw", "timeout", "rate-limit", "storage", "other"),
             "id": (IDS[0], IDS[1], "202511", "20251103143022_abc", "2019", f"{IDS[0]}*"),

@@ -34,6 +34,7 @@ WITHIN: tuple[tuple[str | int, ...], ...] = (
     ("parameters", "outputQuality"),
     ("parameters", "model"),
     ("parameters", "confidence"),
+    ("parameters", "seed"),
     ("workflowAnalysis", "workflow"),
     ("workflowAnalysis", "workflow", "id"),
     ("workflowAnalysis", "confidence"),
@@ -49,6 +50,7 @@ WITHIN: tuple[tuple[str | int, ...], ...] = (
     ("files", 0, "role"),
     ("files", 0, "bytes"),
     ("files", 0, "width"),
+    ("files", 0, "height"),
     ("files", 0, "sha256"),
     ("cost", "amount"),
     ("cost", "currency"),
@@ -230,6 +232,9 @@ def _values(ids: _Ids) -> Iterator[Oddity]:
         "numbers as texts and texts as numbers": {
             "parameters": {"outputQuality": 95.0, "duration": "5", "seed": "7", "goFast": 1}
         },
+        "a seed of 64 bits": {"parameters": {"seed": 2**64 - 1}},
+        "a seed below zero": {"parameters": {"seed": -1}},
+        "a seed as a text of many digits": {"parameters": {"seed": "9" * 400}},
         "edges of numbers": {"files": [{"name": "SELF_out.png", "role": "output", "bytes": 2**62, "width": 0, "height": -1}]},
     }
     for kind, changes in cases.items():
@@ -282,6 +287,7 @@ def _broken(ids: _Ids) -> Iterator[Oddity]:
         yield Oddity(f"broken: {kind}", ids(), text.encode())
     for kind, old, new in (
         ("NaN", "0.025", "NaN"),
+        ("NaN as a seed", '"parameters": {', '"parameters": {"seed": NaN, '),
         ("Infinity", "3.5", "-Infinity"),
         ("1e999", "0.025", "1e999"),
         ("5,000 digits", "3.5", "9" * 5_000),

@@ -84,6 +84,10 @@ def has(name: str, value: Text | Span, row: Row, today: date) -> bool:
     if name == "note":
         words = tokens(row.note or "")
         return bool(row.note) if value.prefix and not value.text else in_row(tokens(value.text), words, value.prefix)
+    if name == "seed":
+        return row.seed is not None and (value.prefix or row.seed == int(value.text))
+    if name == "size":
+        return sized(value, row.size)
     if name == "parent":
         return value.text in row.parents
     if name == "batch":
@@ -106,6 +110,15 @@ def named(name: str, value: Text, stored: str) -> bool:
         candidates.append(candidates[0].split("/")[-1])
     wanted = compared(value.text)
     return any(text.startswith(wanted) if value.prefix else text == wanted for text in candidates)
+
+
+def sized(value: Text, size: str | None) -> bool:
+    """Say whether a size in pixels is the one asked for, begins so, or has the shape."""
+    if size is None:
+        return False
+    width, height = map(int, size.split("x"))
+    shape = "square" if width == height else "landscape" if width > height else "portrait"
+    return size.startswith(value.text) if value.prefix else value.text in (size, shape)
 
 
 def counted(span: Span, number: float | None) -> bool:

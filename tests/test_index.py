@@ -23,10 +23,10 @@ from opstore.errors import CreateUncertain, DamagedOperation, InvalidQuery, Inva
 from opstore.index import ORDERS, Count, Index, Row
 from opstore.index.errorkind import KINDS, error_kind
 from opstore.index.known import Known
-from opstore.index.order import id_of, moment_of, second_of, short_key, spread, wanted
+from opstore.index.order import WIDTH, id_of, moment_of, second_of, short_key, spread, wanted
 from opstore.index.table import Entry, entry_of, read_entry, sidecar_of
 from opstore.names import time_of
-from opstore.operation import Operation, decode, encode
+from opstore.operation import Operation, decode, encode, seed_of
 from opstore.providers.local.phrases import _PHRASES
 from opstore.store import Store
 from tests.examples import some
@@ -57,6 +57,7 @@ def test_a_row_says_what_the_operation_says() -> None:
         view, entry = Operation.of(sidecar), entry_of(sidecar, ID)
         assert (entry.type, entry.status, entry.prompt, entry.output) == (view.type, view.status, view.prompt, view.output)
         assert (entry.provider, entry.model) == (view.provider, view.model)
+        assert entry.seed == seed_of(sidecar)
 
 
 JSON_VALUES = st.recursive(
@@ -181,10 +182,11 @@ def test_numbers_are_in_the_order_of_ids(one: str, other: str) -> None:
 
 
 @given(
-    st.lists(st.from_regex(r"\A20251103143022_[0-9a-f]{8}\Z"), min_size=1, max_size=192, unique=True), st.sampled_from([256, 512])
+    st.lists(st.from_regex(r"\A20251103143022_[0-9a-f]{8}\Z"), min_size=1, max_size=WIDTH * 3 // 4, unique=True),
+    st.sampled_from([WIDTH, 2 * WIDTH]),
 )
 def test_ids_of_one_second_are_spread(ids: list[str], size: int) -> None:
-    start = wanted(ids[0]) // 256 * 256
+    start = wanted(ids[0]) // WIDTH * WIDTH
     numbers = spread(sorted(ids), start, size)
     assert numbers == sorted(set(numbers)) and start <= numbers[0] and numbers[-1] < start + size
 
@@ -357,12 +359,16 @@ def test_nobody_can_write_a_field_into_a_prompt(tmp_path: Path) -> None:
     for number in range(8):
         plant(
             store,
-            {"operationId": f"2025110314302{number}_abc123de", "prompt": "".join(f"\ue000{n} " for n in range(30)) + "chat\0mer"},
+            {
+                "operationId": f"2025110314302{number}_abc123de",
+                "prompt": "".join(f"\ue000{n} " for n in range(30)) + "chat\0mer \U000f0007 \U000f8000x",
+            },
         )
     index.update()
-    assert index.count("rating:>=1").n == 0 and index.count("chat").n == index.count("mer").n == 8
+    assert index.count("rating:>=1").n == index.count("seed:7").n == index.count("seed:*").n == 0
+    assert index.count("chat").n == index.count("mer").n == 8
     assert index.count("\ue0001").n == 0 or index.count("\ue0001") == index.count("1")
-    assert index.get("20251103143021_abc123de").prompt.endswith("chat\0mer")  # type: ignore[union-attr] # it is there
+    assert index.get("20251103143021_abc123de").prompt.count("chat\0mer")  # type: ignore[union-attr] # it is there
 
 
 def test_totals_are_exact_to_ten_thousand(monkeypatch: pytest.MonkeyPatch, library: tuple[Index, list[Row]]) -> None:

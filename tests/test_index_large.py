@@ -28,6 +28,10 @@ SEARCHES = (
         "-status:failed",
         "plag* rating:>=4 date:2025",
         "confidence:<0.7",
+        "seed:32768",
+        "-seed:32768 mer",
+        "seed:42 or cost:>0.1",
+        "size:landscape chat",
         "tag:mer elapsed:<=60",
     ),
 )

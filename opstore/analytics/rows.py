@@ -18,7 +18,7 @@ from opstore.index import order
 from opstore.index.table import MAX_PROMPT, Entry, entry_of
 from opstore.index.terms import spelt
 from opstore.names import own_name, time_of
-from opstore.operation import parse_time
+from opstore.operation import parse_time, pixels_of
 
 _TOKEN = re.compile(r"[^\W_]+")
 #: Accents on Latin letters: on others they make another letter, for the search too (が, й).
@@ -78,7 +78,7 @@ def row_of(sidecar: Mapping[str, Any], operation_id: str) -> Row:
     words = dict(words_of((prompt or "")[:MAX_PROMPT]))  # what the search knows of it
     cost = _mapping(sidecar.get("cost"))
     amount = number(cost.get("amount"))
-    shown = next((item for item in files if item.get("name") == entry.output), {}) if entry.output else {}
+    width, height = pixels_of(sidecar, entry.output)
     workflow = _workflow(analysis)
     return Row(
         operation_id=operation_id,
@@ -107,8 +107,8 @@ def row_of(sidecar: Mapping[str, Any], operation_id: str) -> Row:
         bytes_in=_bytes(files, "input"),
         bytes_between=_bytes(files, "intermediate"),
         bytes_out=_bytes(files, "output"),
-        width=_whole(shown.get("width")),
-        height=_whole(shown.get("height")),
+        width=width,
+        height=height,
         parameters=_parameters(sidecar.get("parameters")),
         tags=entry.tags,
         rating=entry.rating,

@@ -12,6 +12,7 @@ import sqlite3
 import unicodedata
 from collections import Counter
 
+from opstore.index.marks import plain
 from opstore.index.terms import parted, spelt
 
 #: Letters in the index of beginnings.
@@ -70,7 +71,7 @@ class Beginnings:
         try:
             return f" {beginning}".encode("latin-1") in (" " + text).encode("latin-1").translate(_BYTES)
         except UnicodeEncodeError:
-            text = parted(text)
+            text = plain(text)
             if _DOUBT.search(text):
                 return self._asked(text, beginning)
             return any(word.startswith(beginning) for word in _TOKEN.findall(folded(text)))

@@ -16,8 +16,18 @@ from fractions import Fraction
 
 from opstore.index import order
 from opstore.index.beginnings import SHORT, long_beginning
-from opstore.index.marks import batch_word, bucket, inputs_word, name_word, note_words, parent_word, plain
-from opstore.index.rows import boundary, find
+from opstore.index.marks import (
+    batch_word,
+    bucket,
+    inputs_word,
+    is_sure_seed,
+    name_word,
+    note_words,
+    parent_word,
+    plain,
+    seed_word,
+)
+from opstore.index.rows import boundary, find, seed_value
 from opstore.index.sqlite import Connection
 from opstore.index.table import MILLION, THOUSAND
 from opstore.index.terms import FIELDS, And, Field, Node, Not, Or, Phrase, Query, Span, Text, Word, days, matches
@@ -28,7 +38,7 @@ UNITS = {"cost": MILLION, "elapsed": THOUSAND, "confidence": MILLION}
 _FEW = ("rating", "inputs")
 #: Flags that say whether another field has anything.
 _HAVING = {"rated": "rating", "tagged": "tag"}
-_COLUMNS = ("type", "status", "model", "provider", "error")
+_COLUMNS = ("type", "status", "model", "provider", "error", "size")
 _FIRST, _LAST = -(2**62), 2**62
 _NO_ROW = f'"{batch_word("")}"'
 
@@ -226,6 +236,8 @@ class _Compiler:
             return _EVERYTHING if wide else _NOTHING
         if node.name == "note":
             return self.note(node)
+        if node.name == "seed":
+            return self.seed(node, wide)
         if node.name in ("parent", "batch"):
             word = parent_word if node.name == "parent" else batch_word
             return _Cover(" OR ".join(f'"{word(value.text)}"' for value in node.values if isinstance(value, Text)))
@@ -248,6 +260,15 @@ class _Compiler:
             elif isinstance(value, Text) and value.prefix and (noted := _any(n for n, _ in self.names("note"))):
                 parts.append(noted)
         return _Cover(" OR ".join(f"({part})" for part in parts)) if parts else _NOTHING
+
+    def seed(self, node: Field, wide: bool) -> _Cover:
+        """Return what finds seeds, and with `wide` those that share a word with them; for a star alone, any seed at all."""
+        seeds = _seeds(node)
+        if seeds is None:
+            without = _any(number for number, _ in self.names("seed"))
+            return _Cover(f"({self.everything()}) NOT ({without})") if without else _EVERYTHING
+        words = dict.fromkeys(seed_word(seed) for seed in seeds if wide or is_sure_seed(seed))
+        return _Cover(" OR ".join(f'"{word}"' for word in words)) if words else _NOTHING
 
     def inputs(self, operation_id: str) -> str | None:
         """Return the word of an operation's inputs, None where it is not there or has none that are known."""
@@ -299,6 +320,8 @@ class _Compiler:
             return self.compared(node)
         if isinstance(node, Field) and node.name in _COLUMNS:
             return Check(f"ifnull(op.{node.name} IN ({', '.join(map(str, self.numbers(node)))}), 0)")
+        if isinstance(node, Field) and node.name == "seed" and (seeds := _seeds(node)) is not None:
+            return Check(f"ifnull(op.seed IN ({', '.join(str(seed_value(seed)) for seed in seeds)}), 0)")
         ranges = self.ranges(node) if isinstance(node, Field) else None
         if ranges is not None:
             sql = " OR ".join("op.at >= ? AND op.at < ?" for _ in ranges)
@@ -342,6 +365,12 @@ class _Compiler:
         high = f"{digits.ljust(14, '9')}_{rest.ljust(8, 'f')}"
         last = find(self.db, high)
         return boundary(self.db, low), boundary(self.db, high) if last is None else last + 1
+
+
+def _seeds(node: Field) -> list[int] | None:
+    """Return the seeds that are asked for, None for any."""
+    texts = [value for value in node.values if isinstance(value, Text)]
+    return None if any(value.prefix for value in texts) else [int(value.text) for value in texts]
 
 
 def whole(span: Span, unit: int) -> tuple[int | None, int | None]:

@@ -34,6 +34,7 @@ class Kind:
     tags: str | None
     currency: int | None
     error: int | None
+    size: int | None
 
 
 class Kinds:
@@ -50,6 +51,7 @@ class Kinds:
         key = (
             *(entry.type, entry.status, entry.model, entry.provider, entry.inputs, entry.error, entry.tags, entry.rating),
             *(entry.favorite, entry.overridden, entry.currency, bool(entry.note)),
+            *(entry.seed is None, entry.size),
             None if cost is None else bucket(cost),
             None if elapsed is None else bucket(elapsed),
             None if confidence is None else bucket(confidence),
@@ -79,6 +81,7 @@ def _kind_of(entry: Entry, numbers: Numbers) -> Kind:
         tags=" ".join(str(numbers["tag", tag]) for tag in entry.tags) or None,
         currency=number("currency", entry.currency),
         error=number("error", entry.error),
+        size=number("size", entry.size),
     )
 
 

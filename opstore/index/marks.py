@@ -21,7 +21,10 @@ from opstore.names import is_operation_id
 #: field. Each numbered name is one of them: a word of one letter costs nothing in the index of two-letter beginnings (12 bytes an
 #: operation less). Where there are more names, and before what is no number, stands the first one, twice: one such beginning.
 _FIRST, _LAST = 0xE000, 0xF8FF
-_PRIVATE = re.compile(f"[{chr(_FIRST)}-{chr(_LAST)}]")
+#: Each seed up to 32,767, which people write themselves and again and again, has a letter of its own; all others, which chance
+#: gives once, share 4,096: whoever looks for one looks at some 250 rows of a million. A word for each would cost 20 bytes.
+_SEEDS, _OWN, _SHARED = 0xF0000, 0x8000, 0x1000
+_PRIVATE = re.compile(f"[{chr(_FIRST)}-{chr(_LAST)}{chr(_SEEDS)}-{chr(_SEEDS + _OWN + _SHARED - 1)}]")
 _MARK = chr(_FIRST) * 2
 _WORD = re.compile(r"[^\W_]+")
 
@@ -79,6 +82,16 @@ def inputs_word(source: int) -> str:
     return f"{_MARK}s{source:x}"
 
 
+def seed_word(seed: int) -> str:
+    """Return the marked word of a seed, perhaps not its alone (`is_sure_seed`)."""
+    return chr(_SEEDS + seed if seed < _OWN else _SEEDS + _OWN + (seed * 2_654_435_761 >> 16) % _SHARED)
+
+
+def is_sure_seed(seed: int) -> bool:
+    """Say whether no other seed has the same marked word."""
+    return seed < _OWN
+
+
 def note_words(note: str) -> list[str]:
     """Return the marked words of a note, in their order: they are not to be found among those of the prompt."""
     return [f"{_MARK}n{word}" for word in _WORD.findall(fold(parted(note)))]
@@ -95,6 +108,10 @@ def names_of(entry: Entry) -> list[tuple[str, str]]:
     flags = (("favorite", entry.favorite), ("overridden", entry.overridden), ("note", entry.note))
     found += [(field, "yes") for field, said in flags if said]
     found += [("tag", tag) for tag in entry.tags]
+    if entry.seed is None:  # rather than that there is one: nearly all have
+        found.append(("seed", "none"))
+    if entry.size:
+        found.append(("size", entry.size))
     sizes = (("cost", entry.cost), ("elapsed", entry.elapsed), ("confidence", entry.confidence))
     found += [(field, size_name(value)) for field, value in sizes if value is not None]
     return found
@@ -106,12 +123,14 @@ def marks_of(words: Iterable[int]) -> str:
 
 
 def own_marks(entry: Entry) -> str:
-    """Return the marked words of what has no number, with a space before each: an entry's parents, batch, inputs and note."""
+    """Return the marked words of what has no number, a space before each: an entry's parents, batch, inputs, seed and note."""
     marked = [parent_word(parent) for parent in entry.parents] if entry.parents else []
     if entry.batch:
         marked.append(batch_word(entry.batch))
     if entry.source is not None:
         marked.append(inputs_word(entry.source))
+    if entry.seed is not None:
+        marked.append(seed_word(entry.seed))
     if entry.note:
         marked += note_words(entry.note)
     return f" {' '.join(marked)}" if marked else ""

@@ -14,7 +14,7 @@ from opstore.index import contents, order
 from opstore.index.kinds import Kind
 from opstore.index.marks import own_marks, text_of
 from opstore.index.observed import Observed
-from opstore.index.rows import entry_of_row
+from opstore.index.rows import entry_of_row, seed_value
 from opstore.index.table import Entry, output_code
 from opstore.names import is_operation_id
 
@@ -119,6 +119,8 @@ def ready(entry: Entry, stamp: int, kind: Kind, at: int | None = None) -> Ready:
         entry.source,
         int(entry.overridden),
         entry.note,
+        None if entry.seed is None else seed_value(entry.seed),
+        kind.size,
     )
     keys = contents.keys_of(entry.contents, wanted // order.WIDTH) if entry.contents else ()
     return Ready(values, entry.prompt, text_of(entry.prompt, kind.marks + own_marks(entry)), tuple(keys))

@@ -8,11 +8,20 @@ from typing import Any
 
 from opstore.index import order
 from opstore.index.table import Entry, output_of
+from opstore.operation import MAX_SEED
 
 COLUMNS = (
     "at, key, stamp, type, status, model, provider, output, inputs, rating, favorite, tags, batch, parents, elapsed, cost, "
-    "currency, error, confidence, source, overridden, note, prompt"
+    "currency, error, confidence, source, overridden, note, seed, size, prompt"
 )
+
+#: Seeds of 64 bits are kept as SQLite counts, which begins below zero in the middle of them.
+SEEDS = MAX_SEED + 1
+
+
+def seed_value(seed: int) -> int:
+    """Return a seed as its column has it."""
+    return seed if seed < SEEDS // 2 else seed - SEEDS
 
 
 def find(connection: sqlite3.Connection, operation_id: str, has_strays: bool = True) -> int | None:
@@ -89,7 +98,7 @@ def _entry_of_row(row: Any, names: Mapping[int, str]) -> Entry:
         id=operation_id,
         type=names[row[3]],
         status=names[row[4]],
-        prompt=row[23],
+        prompt=row[25],
         model=None if row[5] is None else names[row[5]],
         provider=None if row[6] is None else names[row[6]],
         output=output_of(row[7], operation_id),
@@ -107,6 +116,8 @@ def _entry_of_row(row: Any, names: Mapping[int, str]) -> Entry:
         source=row[19],
         overridden=bool(row[20]),
         note=row[21],
+        seed=None if row[22] is None else row[22] % SEEDS,
+        size=None if row[23] is None else names[row[23]],
     )
 
 

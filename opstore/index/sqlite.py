@@ -39,7 +39,7 @@ CREATE TABLE op (
   at INTEGER PRIMARY KEY, key NOT NULL, stamp INTEGER NOT NULL, type INTEGER NOT NULL, status INTEGER NOT NULL,
   prompt INTEGER NOT NULL, model INTEGER, provider INTEGER, output INTEGER, inputs INTEGER NOT NULL, rating INTEGER,
   favorite INTEGER NOT NULL, tags TEXT, batch, parents, elapsed INTEGER, cost INTEGER, currency INTEGER, error INTEGER,
-  confidence INTEGER, source INTEGER, overridden INTEGER NOT NULL, note TEXT
+  confidence INTEGER, source INTEGER, overridden INTEGER NOT NULL, note TEXT, seed INTEGER, size INTEGER
 );
 CREATE TABLE content (key INTEGER PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE block (n INTEGER PRIMARY KEY, is_sorted INTEGER NOT NULL, keys BLOB NOT NULL);
@@ -63,7 +63,7 @@ _PAGES, _MANY_PAGES = 1_000, 16_000
 COLUMN_INDEXES = {f"op_{column}": f"CREATE INDEX op_{column} ON op ({column})" for column in ("cost", "prompt", "elapsed")}
 
 #: Raise this when the same tables come to hold something else.
-_CONTENT = 6
+_CONTENT = 7
 #: A file of another number is replaced; it changes with the tables by itself.
 SCHEMA = zlib.crc32(f"{_CONTENT}{TABLES}{COLUMN_INDEXES}".encode()) & 0x7FFFFFFF
 

@@ -19,7 +19,7 @@ from opstore.index.contents import codes_of
 from opstore.index.errorkind import error_kind
 from opstore.index.order import moment_of
 from opstore.names import EXTENSIONS, FileName, is_operation_id, own_name, parse_name
-from opstore.operation import MAX_DEPTH, MAX_SIDECAR_BYTES, decode, model_of
+from opstore.operation import MAX_DEPTH, MAX_SIDECAR_BYTES, decode, model_of, pixels_of, seed_of
 
 #: What is kept of a prompt, for the tile and for words; the sidecar has all of it.
 MAX_PROMPT = 10_000
@@ -35,6 +35,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False, array_like=True, tag_field="r
     """What the index keeps of one operation. `cost` and `confidence` are millionths, `elapsed` milliseconds.
 
     `source` is a number for the inputs, the same for the same bytes in the same order; None where there are none or no hashes.
+    `size` is the main output's in pixels: 1024x768.
     `contents` are codes of what its files hold (`contents`), which the rows themselves do not keep: none in an entry of a row.
     """
 
@@ -59,6 +60,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False, array_like=True, tag_field="r
     source: int | None
     overridden: bool
     note: str | None = None
+    seed: int | None = None
+    size: str | None = None
     contents: tuple[int, ...] = ()
 
 
@@ -86,6 +89,8 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     confidence: float | None
     overridden: bool
     note: str | None = None
+    seed: int | None = None
+    size: str | None = None
 
     @classmethod
     def of(cls, entry: Entry) -> Row:
@@ -112,6 +117,8 @@ class Row(msgspec.Struct, frozen=True, gc=False):
             confidence=None if entry.confidence is None else entry.confidence / MILLION,
             overridden=entry.overridden,
             note=entry.note,
+            seed=entry.seed,
+            size=entry.size,
         )
 
 
@@ -178,6 +185,8 @@ def entry_of(sidecar: Mapping[str, Any], operation_id: str) -> Entry:
         source=_source(sidecar),
         overridden=_overridden(sidecar.get("workflowAnalysis")),
         note=_note(sidecar.get("annotations")),
+        seed=seed_of(sidecar),
+        size=_size(sidecar, output),
         contents=codes_of(sidecar),
     )
 
@@ -229,6 +238,11 @@ def _annotations(value: object) -> tuple[int | None, bool, tuple[str, ...]]:
 def _note(value: object) -> str | None:
     note = value.get("note") if isinstance(value, dict) else None
     return note[:MAX_PROMPT] if isinstance(note, str) and note.strip() else None
+
+
+def _size(sidecar: Mapping[str, Any], output: str | None) -> str | None:
+    width, height = pixels_of(sidecar, output)
+    return f"{width}x{height}" if width and height else None
 
 
 def _tags(tags: list[Any]) -> tuple[str, ...]:

@@ -11,9 +11,9 @@ from typing import Literal
 
 from opstore.errors import said, shown
 from opstore.index.errorkind import KINDS
-from opstore.operation import STATUSES
+from opstore.operation import MAX_SEED, STATUSES
 
-FieldKind = Literal["name", "id", "number", "flag", "date"]
+FieldKind = Literal["name", "id", "number", "flag", "date", "seed", "size"]
 #: Every field, and what its values are.
 FIELDS: dict[str, FieldKind] = {
     "type": "name",
@@ -37,6 +37,8 @@ FIELDS: dict[str, FieldKind] = {
     "note": "name",
     "rated": "flag",
     "tagged": "flag",
+    "seed": "seed",
+    "size": "size",
 }
 #: Numbers that are not only whole.
 WITH_DECIMALS = ("cost", "elapsed", "confidence")
@@ -74,6 +76,11 @@ CALLED = {
     "erreur": "error",
     "confiance": "confidence",
     "lot": "batch",
+    "graine": "seed",
+    "taille": "size",
+    "dimensions": "size",
+    "pixels": "size",
+    "resolution": "size",
 }
 #: All of these are quotation marks: keyboards and word processors choose for people.
 QUOTES = '"“”„«»'
@@ -92,9 +99,15 @@ _UNSPACED = re.compile(
 )
 #: Pictures of the planes after Unicode 6.1, the tables that SQLite's tokenizer has: to it, what it does not know is a letter.
 _SIGNS = re.compile("[\U0001f000-\U0001fbff]")
+_SEED = re.compile(r"\A[0-9]{1,20}\Z")
+_SIZE = re.compile(r"\A([0-9]{1,16})x([0-9]{1,16})\Z")
+_SIZE_START = re.compile(r"\A[0-9]{1,16}(?:x[0-9]{0,16})?\Z")
+_TIMES = re.compile(r"\s*[x×✕✖*]\s*(?=[0-9]|\Z)")
+#: What a size may be called, by the signs of width less height.
+SHAPES = {"landscape": 1, "portrait": -1, "square": 0}
 _FLAGS = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
 #: Fields of which a star alone asks whether they have anything at all.
-ANY = ("type", "status", "model", "provider", "tag", "error", "note")
+ANY = ("type", "status", "model", "provider", "tag", "error", "note", "seed", "size")
 #: In these, `text-to-image`, `text_to_image` and `Text to image` are one.
 _LOOSE = ("type", "status", "error")
 
@@ -194,6 +207,8 @@ def value_of(name: str, text: str, prefix: bool = False) -> Text | Span:
     kind = FIELDS[name]
     if kind == "name":
         return _name(name, Text(text, prefix))
+    if kind in ("seed", "size"):
+        return (_seed if kind == "seed" else _size)(name, text.lower(), prefix)
     if prefix:
         text += "*"
     if kind == "flag":
@@ -234,6 +249,30 @@ def _id_value(name: str, text: str) -> Text:
     if name == "id" and _ID_START.match(bare):
         return Text(bare, True)
     raise Wrong(said("{name}: takes an id like 20251103143022_abc123de", name=name))
+
+
+def _seed(name: str, text: str, prefix: bool) -> Text:
+    if prefix and not text:
+        return Text("", True)
+    if prefix or not _SEED.match(text) or int(text) > MAX_SEED:
+        raise Wrong(said("{name}: takes a whole number, as in {name}:42, or a star for any: {name}:*", name=name))
+    return Text(str(int(text)))
+
+
+def _size(name: str, text: str, prefix: bool) -> Text:
+    """Return a size as it is kept (1024x768), its beginning, or a shape."""
+    text = _TIMES.sub("x", text)
+    whole = _SIZE.match(text)
+    if whole and not prefix:
+        return Text(f"{int(whole[1])}x{int(whole[2])}")
+    if prefix and (not text or _SIZE_START.match(text)):
+        return Text(text, True)
+    if text in SHAPES and not prefix:
+        return Text(text)
+    meant = f"{text.rstrip('x')}x*" if _SIZE_START.match(text) else nearest(text, SHAPES)
+    if meant:
+        raise Wrong(said("{name}: is never {value}; did you mean {meant}?", name=name, value=shown(text), meant=meant))
+    raise Wrong(said("{name}: takes pixels or a shape, as in {name}:1024x768, {name}:1024x* or {name}:landscape", name=name))
 
 
 def _span(name: str, text: str) -> Span:
@@ -354,9 +393,20 @@ def fold_name(field: str, text: str) -> str:
 
 def matches(field: str, value: Text, stored: str) -> bool:
     """Say whether a stored name is what the value asks for; a model is also found by what follows its owner."""
+    if FIELDS[field] == "size":
+        return _is_size(value, stored)
     wanted, has = fold_name(field, value.text), fold_name(field, stored)
     names = [has, has.rpartition("/")[2]] if field == "model" else [has]
     return any(name.startswith(wanted) if value.prefix else name == wanted for name in names)
+
+
+def _is_size(value: Text, stored: str) -> bool:
+    if value.prefix:
+        return stored.startswith(value.text)
+    if value.text in SHAPES:
+        width, _, height = stored.partition("x")
+        return (int(width) > int(height)) - (int(width) < int(height)) == SHAPES[value.text]
+    return stored == value.text
 
 
 # -- writing -------------------------------------------------------------------------------------------------------------

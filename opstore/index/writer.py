@@ -27,7 +27,7 @@ from opstore.index.table import Entry
 #: Rows that stand in the way of new ones, and strays, up to which it is worth to go around them.
 _FEW = 2_000
 _INSERT_TEXT = "INSERT INTO body (rowid, text) VALUES (?, ?)"
-_INSERT = f"INSERT INTO op ({COLUMNS}) VALUES ({', '.join('?' * 23)})"
+_INSERT = f"INSERT INTO op ({COLUMNS}) VALUES ({', '.join('?' * (COLUMNS.count(',') + 1))})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
+from streamlit.runtime.pages_manager import PagesManager
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
@@ -196,3 +199,14 @@ def test_streamlit_by_itself_loses_answers() -> None:
         assert queue.is_empty()
     finally:
         streamlit_private.install(presses.unheard)
+
+
+def test_a_timer_of_a_page_that_was_left_is_not_followed() -> None:
+    followed: list[str] = []
+    ask = streamlit_private._ask_for_part(lambda _session, state: followed.append(state.page_script_hash))
+    shown = SimpleNamespace(_pages_manager=PagesManager("main.py", setup_watcher=False), has_fragment=lambda _name: True)
+    shown._pages_manager.set_current_page_script_hash("compare")
+    for page in ("library", "compare"):
+        for timer in (True, False):
+            ask(shown, ClientState(page_script_hash=page, fragment_id="bar", is_auto_rerun=timer))
+    assert followed == ["library", "compare", "compare"], "of the page that was left its presses alone"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from opstore import OpstoreError, Store
 from opstore.operation import ADDED, SPECIFIED, decode, encode
+from tests import examples
 from tests.examples import some
 from tests.samples import GIF, HOSTILE_IDS, ID, JPG, LATER, MP4, PNG, SHORT, WEBP, fixed_store
 
@@ -102,6 +103,7 @@ def test_bad_input_gets_one_of_our_own_errors_and_leaves_a_healthy_folder(functi
                 assert decode(encode(sidecar), sidecar["operationId"]) == sidecar
 
     run()
-    assert accepted >= some(120) // 10 or function in ("get_operation_metadata", "read_file"), (
+    # Of 40 examples it may be two by chance.
+    assert not examples.soaking or accepted >= 12 or function in ("get_operation_metadata", "read_file"), (
         "some of it must be good, or nothing was tried"
     )

@@ -9,7 +9,8 @@ this is told of it.
 
 Of what a component has told in two requests that wait, Streamlit keeps the last, and of two tellings in one it gives the last one
 twice. Here both are heard (`told`). A request for a part of a page (a fragment, a dialog) that has gone, or stands elsewhere now,
-it drops with all that was pressed or written in it. Here the whole page is run with it.
+it drops with all that was pressed or written in it. Here the whole page is run with it. A timer of a page that was left is not
+followed: the bar that all pages have is one part to Streamlit, which ran it as the old page, and cleared the new one.
 
 Where a run begins, Streamlit also throws away what it has not sent yet, its answers with it: a browser that asked where to put a
 file would wait for ever, and show nothing of it. Here it is answered.
@@ -32,6 +33,7 @@ from streamlit import config
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
 from streamlit.runtime.scriptrunner_utils import script_requests
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
@@ -255,6 +257,9 @@ def _put_together(original: Callable[..., Any]) -> Callable[..., Any]:
 def _ask_for_part(original: Callable[..., Any]) -> Callable[..., Any]:
     def ask(session: AppSession, client_state: ClientState | None) -> None:
         """Ask for a run of the whole page where a person asks for a part of it that has gone; a timer of one is not answered."""
+        timer = client_state and client_state.is_auto_rerun and client_state.fragment_id
+        if client_state and timer and _of_another_page(session._pages_manager, client_state.page_script_hash):
+            return
         part = client_state.fragment_id if client_state and not client_state.is_auto_rerun else ""
         if client_state and part and not session.has_fragment(part):
             whole = ClientState()
@@ -266,11 +271,19 @@ def _ask_for_part(original: Callable[..., Any]) -> Callable[..., Any]:
     return ask
 
 
+def _of_another_page(pages: PagesManager, asked: str) -> bool:
+    """Say whether a page has been left meanwhile: a timer of what all pages have would clear the one that is shown now."""
+    return bool(asked and pages.current_page_script_hash) and asked != pages.current_page_script_hash
+
+
 def _run_part(original: Callable[..., Any]) -> Callable[..., Any]:
     def run(runner: ScriptRunner, rerun_data: RerunData) -> None:
         """Run the parts of a page that are asked for, or all of it where one has gone while the request waited."""
         gone = not all(map(runner._fragment_storage.contains, rerun_data.fragment_id_queue))
-        if gone and (not rerun_data.is_auto_rerun or _told_in(rerun_data.widget_states)):
+        timer = rerun_data.is_auto_rerun and not _told_in(rerun_data.widget_states)
+        if rerun_data.fragment_id_queue and timer and _of_another_page(runner._pages_manager, rerun_data.page_script_hash):
+            return
+        if gone and not timer:
             rerun_data = replace(rerun_data, fragment_id_queue=[], is_fragment_scoped_rerun=False, is_auto_rerun=False)
         original(runner, rerun_data)
 

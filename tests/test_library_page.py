@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from opstore import Store
 from opstore.app import App
 from opstore.curation import Change, Edit, annotations_of
+from opstore.errors import StorageError
 from opstore.service import NewOperation
 from opstore.ui import acts as acting
 from opstore.ui import curate, parts
@@ -244,6 +245,30 @@ def test_a_note_that_is_stored_between_look_and_write_is_not_overwritten(app: Ap
     monkeypatch.setattr(Store, "rewrite", second)
     curate._changed(app.service, ID, "note", "note")
     assert judged(app.store)["note"] == "theirs" and "mine" in state[f"unstored-{ID}"][0]
+
+
+def test_a_note_that_the_disk_refuses_is_told_whole(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its box shows what is stored again: what was written stands nowhere else."""
+    seen = annotations_of(app.store.get_operation_metadata(ID))
+    state: dict[str, Any] = {"note": "mine", "under-note": "", f"seen-{ID}": seen, "acts": Acts()}
+
+    def full(*_: Any) -> None:
+        raise StorageError(reason="the disk is full")
+
+    monkeypatch.setattr("streamlit.session_state", state)
+    monkeypatch.setattr(Store, "rewrite", full)
+    curate._changed(app.service, ID, "note", "note")
+    assert "the disk is full" in state[f"unstored-{ID}"][0] and "“mine”" in state[f"unstored-{ID}"][0]
+
+
+def test_what_was_written_in_vain_outlives_the_next_note(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes on while another's note takes the place of the box has the first half nowhere else."""
+    seen = annotations_of(app.store.get_operation_metadata(ID))
+    state: dict[str, Any] = {"note": "the second half", "under-note": "", f"seen-{ID}": seen, "acts": Acts()}
+    state[f"unstored-{ID}"] = ["Yours, which is not stored: “the first half”"]
+    monkeypatch.setattr("streamlit.session_state", state)
+    curate._changed(app.service, ID, "note", "note")
+    assert judged(app.store)["note"] == "the second half" and "the first half" in state[f"unstored-{ID}"][0]
 
 
 def test_acts_are_taken_back_one_by_one_and_what_others_did_stays(app: App) -> None:

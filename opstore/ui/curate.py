@@ -40,7 +40,7 @@ def opinion(service: Service, operation: Operation) -> None:
     )
     st.text_area(_("Note"), height=72, max_chars=MAX_NOTE, **change("note"))
     _half_written(operation)
-    # What was written and is not stored stands here until a note is.
+    # What was written and is not stored stands here for the rest of the session: nobody else has it.
     for text in [*st.session_state.pop(f"wrong-{operation.id}", ()), *st.session_state.get(f"unstored-{operation.id}", ())]:
         parts.note(text, bad=True)
 
@@ -50,7 +50,7 @@ def _half_written(operation: Operation) -> None:
     written = draft.unfinished(annotations_of(operation.sidecar)["note"], of=f"note-{operation.id}", key=_draft_key(operation.id))
     if written and written[1] != st.session_state.get(f"draft-told-{operation.id}"):
         st.session_state[f"draft-told-{operation.id}"] = written[1]
-        st.session_state[f"unstored-{operation.id}"] = [_not_stored(written[0])]
+        _keep_unstored(operation.id, [_not_stored(written[0])])
 
 
 def _draft_key(operation_id: str) -> str:
@@ -94,10 +94,13 @@ def _changed(service: Service, operation_id: str, name: str, key: str) -> None:
         known = acts.acts()
         known.refused = None
         change = known.keep(service.curation.annotate([operation_id], _edit(name, given, under)))
-        wrong += [_refused(error, given) for error in change.failed.values()]
+        wrong += [_refused(error, given if name == "note" else None) for error in change.failed.values()]
     except OpstoreError as error:
-        wrong.append(words.told(error))
-    st.session_state[f"{'unstored' if name == 'note' else 'wrong'}-{operation_id}"] = wrong
+        wrong.append(_refused(error, given if name == "note" else None))
+    if name == "note":
+        _keep_unstored(operation_id, wrong)
+    else:
+        st.session_state[f"wrong-{operation_id}"] = wrong
     if not wrong:
         st.session_state[f"under-{key}"] = stored
     if stands and wrong:
@@ -107,10 +110,19 @@ def _changed(service: Service, operation_id: str, name: str, key: str) -> None:
         st.session_state[f"seen-{operation_id}"] |= {name: stored}
 
 
-def _refused(error: OpstoreError, given: Any) -> str:
+def _refused(error: OpstoreError, note: str | None) -> str:
+    """Return what is told of a change that was not stored; a `note` is told whole, for its box shows what is stored again."""
+    if note is None:
+        return words.told(error)
     if isinstance(error, OperationChanged):
-        return _not_stored(given)
-    return words.told(error)
+        return _not_stored(note)
+    return _("{reason} What you wrote, which is not stored: “{note}”").format(reason=words.told(error), note=note)
+
+
+def _keep_unstored(operation_id: str, wrong: list[str]) -> None:
+    """Keep what was written in vain where its writer sees it: a note stored later may be another, or only its other half."""
+    kept: list[str] = st.session_state.setdefault(f"unstored-{operation_id}", [])
+    kept.extend(text for text in wrong if text not in kept)
 
 
 def _not_stored(note: str) -> str:

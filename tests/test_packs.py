@@ -269,6 +269,18 @@ def test_a_file_that_another_program_lays_beside_its_pack_wins(packed: Store) ->
     assert packed.get_operation_metadata(old(1))["prompt"] == "another" and old(1) not in held(packed)
 
 
+def test_a_pack_that_is_unpacked_between_a_look_and_its_opening_is_no_fault(
+    packed: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def vanished(path: Path, asked: str) -> Pack:
+        path.unlink()
+        return Pack(path, asked)
+
+    monkeypatch.setattr("opstore.packs.pack.Pack", vanished)
+    found = Store(packed.root).operations
+    assert found.packs.pack(month()) is None and len(found.names()) == 4, "of the one that is loose"
+
+
 def test_readers_never_miss_an_operation_that_is_packed_or_unpacked_meanwhile(tmp_path: Path) -> None:
     store = made(tmp_path)
     ids = [save(store, number, outputs=[PNG]) for number in range(1, 6)]

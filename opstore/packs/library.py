@@ -55,23 +55,34 @@ class Packs:
 
     def pack(self, month: str) -> Pack | None:
         """Return a month's pack, None where there is none; raise DamagedPack for a file that is none."""
+        while (identity := self._identity(month)) is not None:
+            with self._guard:
+                known = self._open.get(month)
+                if known is not None and known[0] == identity:
+                    return known[1]
+                from opstore.packs.pack import Pack  # and with it a database: only where there is a pack
+
+                try:
+                    known = self._open[month] = (identity, Pack(self.path(month), month))
+                except StorageError:  # it was unpacked, or packed anew, since it was looked for: so is it looked for again
+                    if self._identity(month) == identity:
+                        raise
+                else:
+                    return known[1]
+        self._open.pop(month, None)  # who still reads from it goes on; its last reader closes it
+        return None
+
+    def _identity(self, month: str) -> tuple[int, int] | None:
+        """Return what tells the file of a month's pack from any other one, None where there is none."""
         path = self.path(month)
         with storage_errors():
             try:
                 state = os.lstat(path)
             except (FileNotFoundError, NotADirectoryError):
-                self._open.pop(month, None)  # who still reads from it goes on; its last reader closes it
                 return None
         if not stat.S_ISREG(state.st_mode) or not os.access(path, os.R_OK):
             raise DamagedPack(name=path.name, reason=said("it is no plain file, or may not be read"))
-        identity = state.st_dev, state.st_ino
-        with self._guard:
-            known = self._open.get(month)
-            if known is None or known[0] != identity:
-                from opstore.packs.pack import Pack  # and with it a database: only where there is a pack
-
-                known = self._open[month] = (identity, Pack(path, month))
-            return known[1]
+        return state.st_dev, state.st_ino
 
     def of(self, name: str) -> Pack | None:
         """Return the pack that a file or an operation of that name would be in; None where there is none that can be read."""

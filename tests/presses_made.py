@@ -124,7 +124,8 @@ def a_picture_from_the_library(person: Person) -> None:
     person.create()
     person.press(person.by("pick"))
     tile = person.visitor.dialog.locator(f'button.tile[data-id="{stone.id}"]')
-    person.leads("From the library", lambda: person.press(tile), lambda: person.form(None, 1, "image_edit_single"))
+    # Which workflow follows from the words that stand there.
+    person.leads("From the library", lambda: person.press(tile), lambda: person.form(None, 1, ""))
     if person.chance.random() < 0.5:
         asks(person, "image_edit_single", words(person, EDITS))
     _clear(person)

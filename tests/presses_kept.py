@@ -28,8 +28,7 @@ def save_a_search(person: Person) -> None:
     person.visitor.open("/library?q=stone")
     person.press(person.named("Saved"))
     person.write(person.page.locator('[data-testid="stPopoverBody"] input[type="text"]'), name)
-    press = lambda: person.press(person.by("save-search-now")) if person.chance.random() < 0.6 else person.key("Enter")  # noqa: E731
-    person.makes("Save of a search", {f"search {name}: stone": 1}, press)
+    person.makes("Save of a search", {f"search {name}: stone": 1}, person.pressing(person.by("save-search-now"), "Enter"))
 
 
 @act("searches", "forget-")
@@ -40,7 +39,7 @@ def forget_a_search(person: Person) -> None:
     person.visitor.open(f"/library?q=stone -{person.number}")
     person.press(person.named("Saved"))
     forget = person.page.get_by_role("button", name=person.say("Forget “{name}”").format(name=name), exact=True)
-    person.makes("Forget", {f"search {name}: stone -{person.number}": -1}, lambda: person.press(forget))
+    person.makes("Forget", {f"search {name}: stone -{person.number}": -1}, person.pressing(forget))
 
 
 @act("searches")
@@ -52,8 +51,7 @@ def take_a_chip_away(person: Person) -> None:
     boxes = "window.boxes = 1; new MutationObserver(() => { window.boxes = Math.max(window.boxes, ["
     boxes += "...document.querySelectorAll('.st-key-search-row [type=search]')].filter(box => box.checkVisibility()).length);"
     person.page.evaluate(boxes + " }).observe(document.body, { childList: true, subtree: true })")
-    look = lambda: expect(chips).to_have_count(1)  # noqa: E731
-    person.leads("a chip taken away", lambda: person.press(chips.last), look)
+    person.leads("a chip taken away", person.pressing(chips.last), lambda: expect(chips).to_have_count(1))
     expect(person.page.locator(".st-key-search-row [type=search]:visible")).to_have_value("stone")
     if person.page.evaluate("window.boxes") > 1:
         person.fault("two search boxes stood beside each other")
@@ -67,7 +65,7 @@ def a_link_of_an_operation(person: Person) -> None:
     stone, drawer = person.at_hand()
     person.press(person.named("Share", within=drawer))
     button = person.by(f"share-drawer-{stone.id}")
-    person.makes("Make a link", {f"link open: {stone.id}": 1}, lambda: person.press(button))
+    person.makes("Make a link", {f"link open: {stone.id}": 1}, person.pressing(button))
     person.page.keyboard.press("Escape")
 
 
@@ -77,7 +75,7 @@ def a_link_of_a_tile(person: Person) -> None:
     person.tile(stone).focus()
     person.key("s")
     button = person.by("share-grid")
-    person.makes("Make a link", {f"link open: {stone.id}": 1}, lambda: person.press(button))
+    person.makes("Make a link", {f"link open: {stone.id}": 1}, person.pressing(button))
     person.page.keyboard.press("Escape")
 
 
@@ -87,7 +85,7 @@ def a_link_of_a_comparison(person: Person) -> None:
     person.visitor.open(f"/compare?ids={one.id},{other.id}")
     person.press(person.named("Share"))
     wanted = {f"link open: {', '.join(sorted((one.id, other.id)))}": 1}
-    person.makes("Make a link", wanted, lambda: person.press(person.by("share-compare")))
+    person.makes("Make a link", wanted, person.pressing(person.by("share-compare")))
 
 
 @act("drawer", "share-bundle-")
@@ -95,7 +93,7 @@ def download_the_bundle(person: Person) -> None:
     stone, drawer = person.at_hand()
     person.press(person.named("Share", within=drawer))
     button = person.by(f"share-bundle-drawer-{stone.id}")
-    person.makes("Download the bundle", {"saved by the browser": 1}, lambda: person.press(button))
+    person.makes("Download the bundle", {"saved by the browser": 1}, person.pressing(button))
     person.page.keyboard.press("Escape")
 
 
@@ -105,10 +103,10 @@ def end_a_link(person: Person) -> None:
     share = person.prepared(lambda: person.service.shares.create(Scope("operation", (stone.id,)), lasts=timedelta(days=1)))
     person.visitor.open("/settings")
     wanted = {f"link open: {stone.id}": -1, f"link taken back: {stone.id}": 1}
-    person.makes("Take back", wanted, lambda: person.press(person.by(f"end-{share.id}")))
+    person.makes("Take back", wanted, person.pressing(person.by(f"end-{share.id}")))
     button = person.named("Remove from the list", within=person.page.locator(f".st-key-end-{share.id}"))
     expect(button).to_be_visible()
-    person.makes("Remove from the list", {f"link taken back: {stone.id}": -1}, lambda: person.press(button))
+    person.makes("Remove from the list", {f"link taken back: {stone.id}": -1}, person.pressing(button))
 
 
 # -- settings ------------------------------------------------------------------------------------------------------------
@@ -119,7 +117,7 @@ def _setting(person: Person, name: str, label: str, wanted: int | float) -> None
     before = getattr(person.service.preferences(), name)
     person.write(person.page.get_by_label(person.say(label), exact=True), str(wanted))
     changed = {f"setting {name}: {before}": -1, f"setting {name}: {wanted}": 1}
-    person.makes(f"Save of {label}", changed, lambda: person.press(person.by("settings-save")))
+    person.makes(f"Save of {label}", changed, person.pressing(person.by("settings-save")))
 
 
 @act("settings", "settings-save")
@@ -145,7 +143,7 @@ def begin_a_review(person: Person) -> None:
     boxes = person.page.locator(".stForm").get_by_role("textbox")
     person.write(boxes.last, query.replace("pair", f"pair {person.language}"))
     person.write(boxes.first, title)
-    person.makes("Begin", {f"review: {title}": 1}, lambda: person.press(person.by("begin")))
+    person.makes("Begin", {f"review: {title}": 1}, person.pressing(person.by("begin")))
     expect(person.page.locator(".st-key-booth button").first).to_be_visible()
 
 
@@ -157,21 +155,22 @@ def vote_and_take_it_back(person: Person) -> None:
     person.visitor.open(f"/review?id={review.id}")
     booth = person.page.locator(".st-key-booth button")
     expect(booth.first).to_be_visible()
-    for _ in range(3):
-        choice = person.chance.choice(("left", "tie", "right", "skip"))
-        at, key = {"left": (0, "1"), "tie": (1, "="), "right": (2, "2"), "skip": (3, "s")}[choice]
-        before = _turn(person)
-        press = (lambda: person.press(booth.nth(at))) if person.chance.random() < 0.5 else (lambda: person.key(key))  # noqa: B023
-        person.makes(f"a vote: {choice}", {f"vote {choice}: {title}": 1}, press)
-        person._until(lambda: _turn(person) != before)  # noqa: B023
+    choices = [_cast(person, title) for _ in range(3)]
     back = person.by("take-back")
     expect(back).to_be_visible()
-    person.makes("Take the last vote back", {f"vote {choice}: {title}": -1}, lambda: person.press(back))
+    person.makes("Take the last vote back", {f"vote {choices[-1]}: {title}": -1}, person.pressing(back))
     expect(booth.last).to_be_enabled()
-    last = person.service.reviews.votes(review.id)[-1]
-    cast = "skip" if last.skipped else {last.left: "left", last.right: "right"}.get(last.winner or "", "tie")
-    undo = (lambda: person.press(booth.last)) if person.chance.random() < 0.5 else (lambda: person.key("z"))
-    person.makes("Undo of a vote", {f"vote {cast}: {title}": -1}, undo)
+    person.makes("Undo of a vote", {f"vote {choices[-2]}: {title}": -1}, person.pressing(booth.last, "z"))
+
+
+def _cast(person: Person, title: str) -> str:
+    """Cast a vote, and return it when the next pair stands there."""
+    choice = person.chance.choice(("left", "tie", "right", "skip"))
+    at, key = {"left": (0, "1"), "tie": (1, "="), "right": (2, "2"), "skip": (3, "s")}[choice]
+    before, button = _turn(person), person.page.locator(".st-key-booth button").nth(at)
+    person.makes(f"a vote: {choice}", {f"vote {choice}: {title}": 1}, person.pressing(button, key))
+    assert person.until(lambda: _turn(person) != before)
+    return choice
 
 
 def _turn(person: Person) -> str:
@@ -196,7 +195,7 @@ def _storage(person: Person, *, anew: bool = False, expanded: str = "") -> None:
 
 def _begins(person: Person, what: str, kind: str, button: str, **more: int) -> None:
     wanted = {f"act {kind}": 1, **more}
-    person.makes(what, wanted, lambda: person.press(person.by(button)))
+    person.makes(what, wanted, person.pressing(person.by(button)))
     person.idle()
 
 
@@ -208,7 +207,7 @@ def measure_again(person: Person) -> None:
     desk, before = person.service.care.desk, person.service.care.desk.last("look")
     person.press(person.by("look"))
     person.done += 1
-    if not person._until(lambda: desk.last("look") != before):
+    if not person.until(lambda: desk.last("look") != before):
         person.fault("Measure again")
     person.idle()
 
@@ -232,7 +231,7 @@ def mend_problems(person: Person) -> None:
     before = person.known
     person.press(person.by("repair"))
     person.done += 1
-    if not person._until(lambda: person.facts()["act repair"] == before["act repair"] + 1):
+    if not person.until(lambda: person.facts()["act repair"] == before["act repair"] + 1):
         person.fault("Mend them")
     person.idle()
     person.known = person.facts()  # what it has adopted is another test's
@@ -259,7 +258,7 @@ def save_what_goes_every_day(person: Person) -> None:
     before, wanted = person.service.preferences().retention_query, f"shed {person.unique()}"
     person.write(person.page.locator(".st-key-retention-query input"), wanted)
     changed = {f"setting retention_query: {before}": -1, f"setting retention_query: {wanted}": 1}
-    person.makes("Save", changed, lambda: person.press(person.by("retention-save")))
+    person.makes("Save", changed, person.pressing(person.by("retention-save")))
 
 
 @act("storage", "packable", "pack", "unpack")
@@ -284,6 +283,7 @@ def back_up_and_restore(person: Person) -> None:
     person.prepared(
         lambda: (person.service.curation.put_in_trash([stone.id]), person.service.curation.remove_for_good([stone.id]))
     )
+    _storage(person, anew=True)  # the newest one is chosen
     _begins(person, "Compare with the library", "restore", "compare-backup")
     _begins(person, "Bring back", "restore", "restore", **{f"text_to_image: {stone.prompt}": 1})
 
@@ -306,7 +306,7 @@ def let_old_backups_go(person: Person) -> None:
     person.page.locator(".st-key-keep-on label").click()
     weeks = [int(person.page.locator(f".st-key-keep-{at} input").input_value()) for at in (1, 2)]
     changed = {"setting backup_keep: None": -1, f"setting backup_keep: {(days, *weeks)}": 1}
-    person.makes("Save", changed, lambda: person.press(person.by("keep-save")))
+    person.makes("Save", changed, person.pressing(person.by("keep-save")))
     person.care(lambda: person.service.care.desk.prune(target, keep, dry=True))
     count = len(person.service.care.local_snapshots(target)) - 1
     _storage(person, expanded="Old backups")
@@ -359,4 +359,4 @@ def say_that_the_clock_is_right(person: Person) -> None:
     )
     assert person.known["the clock leapt"]
     _storage(person, anew=True)
-    person.makes("The clock is right", {"the clock leapt": -1}, lambda: person.press(person.by("trust-clock")))
+    person.makes("The clock is right", {"the clock leapt": -1}, person.pressing(person.by("trust-clock")))

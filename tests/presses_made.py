@@ -76,7 +76,7 @@ def another_workflow_than_proposed(person: Person) -> None:
     choice = person.page.locator('.st-key-workflow [role="radio"][data-value="text_to_image"]')
     person.press(choice)
     person.chosen.add(text)
-    person.makes("Generate: chosen", {f"text_to_image: {text}": 1}, lambda: person.press(person.by("generate")))
+    person.makes("Generate: chosen", {f"text_to_image: {text}": 1}, person.pressing(person.by("generate")))
 
 
 @act("create", "again-")
@@ -86,7 +86,7 @@ def run_again(person: Person) -> None:
     person.create(clean=False)
     button = person.by(f"again-create-{stone.id}")
     expect(button).to_be_visible()
-    person.makes("Run again", {f"text_to_image: {stone.prompt}": 1}, lambda: person.press(button))
+    person.makes("Run again", {f"text_to_image: {stone.prompt}": 1}, person.pressing(button))
 
 
 def _long(person: Person, count: int = 1) -> str:
@@ -101,7 +101,7 @@ def cancel(person: Person) -> None:
     person.create(clean=False)
     text = _long(person)
     job = next(job for job in person.service.jobs() if job.prompt == text)
-    person.makes("Cancel", {f"stopped: {text}": 1}, lambda: person.press(person.by(f"cancel-create-{job.id}")))
+    person.makes("Cancel", {f"stopped: {text}": 1}, person.pressing(person.by(f"cancel-create-{job.id}")))
 
 
 @act("create", "generate", "cancel-sheet")
@@ -115,7 +115,7 @@ def cancel_all_of_a_sheet(person: Person) -> None:
     person.write(seconds, "10")
     _variants(person, 4)
     person.makes("Generate: variants", {f"text_to_video: {text}": 4}, lambda: generate(person))
-    person.makes("Cancel all", {f"stopped: {text}": 4}, lambda: person.press(person.by("cancel-sheet")))
+    person.makes("Cancel all", {f"stopped: {text}": 4}, person.pressing(person.by("cancel-sheet")))
 
 
 @act("create", "pick", "remove-images")
@@ -133,8 +133,7 @@ def a_picture_from_the_library(person: Person) -> None:
 
 def _clear(person: Person) -> None:
     """Take the pictures out of the form."""
-    look = lambda: person.form(None, 0, "")  # noqa: E731
-    person.leads("Remove all images", lambda: person.press(person.by("remove-images")), look)
+    person.leads("Remove all images", person.pressing(person.by("remove-images")), lambda: person.form(None, 0, ""))
     person.visitor.prompt.fill("")  # else it is a draft, which comes back
     person.visitor.prompt.press("Tab")
     person.visitor.settle()
@@ -150,7 +149,7 @@ def _onwards(person: Person, what: str, button: Locator, prompt: str | None, pic
     if prompt is None:
         asks(person, kind, text)
     else:
-        person.makes(f"Generate after {what}", {f"{kind}: {text}": 1}, lambda: person.press(person.by("generate")))
+        person.makes(f"Generate after {what}", {f"{kind}: {text}": 1}, person.pressing(person.by("generate")))
     _clear(person)
 
 
@@ -181,7 +180,7 @@ def animate_this(person: Person) -> None:
 @act("grid")
 def use_in_create(person: Person) -> None:
     stone = person.stone()
-    _bar_or_key(person, stone, "use", "Use in Create", "u")
+    _bar_or_key(person, stone, "Use in Create", "u")
     person.leads("Use in Create", lambda: None, lambda: person.form(None, 1, "image_edit_single"))
     asks(person, "image_edit_single", words(person, EDITS))
     _clear(person)
@@ -190,7 +189,7 @@ def use_in_create(person: Person) -> None:
 @act("grid")
 def the_settings_of_a_tile(person: Person) -> None:
     stone = person.stone()
-    _bar_or_key(person, stone, "remix", "Use these settings", "r")
+    _bar_or_key(person, stone, "Use these settings", "r")
     person.leads("Use these settings", lambda: None, lambda: person.form(stone.prompt, 0, "text_to_image"))
     person.makes("Generate", {f"text_to_image: {stone.prompt}": 1}, lambda: generate(person))
 
@@ -198,7 +197,7 @@ def the_settings_of_a_tile(person: Person) -> None:
 # -- the grid ----------------------------------------------------------------------------------------------------------------
 
 
-def _bar_or_key(person: Person, stone: Stone, _what: str, name: str, key: str) -> None:
+def _bar_or_key(person: Person, stone: Stone, name: str, key: str) -> None:
     """Press a button of the selection's bar, or its key on the tile."""
     tile = person.tile(stone)
     if person.chance.random() < 0.5:
@@ -218,8 +217,8 @@ def _unselect(person: Person) -> None:
 def rate_a_tile(person: Person) -> None:
     stone, stars = person.stone(), person.chance.randint(1, 5)
     label = person.say("{count} of 5 stars").format(count=stars)
-    press = lambda: _bar_or_key(person, stone, "rate", label, str(stars))  # noqa: E731
-    person.makes("a rating", {f"rated {stars}: {stone.prompt}": 1}, press)
+    wanted = {f"rated {stars}: {stone.prompt}": 1}
+    person.makes("a rating", wanted, lambda: _bar_or_key(person, stone, label, str(stars)))
     _unselect(person)
 
 
@@ -237,24 +236,23 @@ def rate_in_the_preview(person: Person) -> None:
 def favor_a_tile(person: Person) -> None:
     stone = person.stone()
     wanted = {f"favorite True: {stone.prompt}": 1}
-    person.makes("a favorite", wanted, lambda: _bar_or_key(person, stone, "favorite", "Favorite", "f"))
+    person.makes("a favorite", wanted, lambda: _bar_or_key(person, stone, "Favorite", "f"))
     _unselect(person)
 
 
 @act("grid")
 def tag_and_untag_a_tile(person: Person) -> None:
     stone, tag = person.stone(), f"tag {person.unique()}"
-    _bar_or_key(person, stone, "tag", "Tag or collection", "t")
+    _bar_or_key(person, stone, "Tag or collection", "t")
     card = person.page.locator("dialog.card")
     person.page.keyboard.type(tag)
     add = card.locator("button.main")
-    press = lambda: person.press(add) if person.chance.random() < 0.5 else person.key("Enter")  # noqa: E731
-    person.makes("a tag", {f"tagged {tag}: {stone.prompt}": 1}, press)
+    person.makes("a tag", {f"tagged {tag}: {stone.prompt}": 1}, person.pressing(add, "Enter"))
     _unselect(person)
     person.tile(stone).focus()
     person.page.keyboard.press("t")
     taken = card.locator(".present button")
-    person.makes("a tag taken away", {f"tagged {tag}: {stone.prompt}": -1}, lambda: person.press(taken))
+    person.makes("a tag taken away", {f"tagged {tag}: {stone.prompt}": -1}, person.pressing(taken))
     person.page.keyboard.press("Escape")
 
 
@@ -262,13 +260,11 @@ def tag_and_untag_a_tile(person: Person) -> None:
 def trash_a_tile_and_take_it_back(person: Person) -> None:
     stone = person.stone()
     gone = {f"text_to_image: {stone.prompt}": -1, f"trash: {stone.prompt}": 1}
-    press = lambda: _bar_or_key(person, stone, "trash", "Move to trash", "Delete")  # noqa: E731
-    person.makes("Move to trash", gone, press)
+    person.makes("Move to trash", gone, lambda: _bar_or_key(person, stone, "Move to trash", "Delete"))
     undo = person.named("Undo", within=person.page.locator(".notice"))
     expect(undo).to_be_visible()
     back = {name: -by for name, by in gone.items()}
-    take = lambda: person.press(undo) if person.chance.random() < 0.5 else person.key("Control+z")  # noqa: E731
-    person.makes("Undo", back, take)
+    person.makes("Undo", back, person.pressing(undo, "Control+z"))
 
 
 @act("trash")
@@ -285,7 +281,7 @@ def remove_for_good(person: Person) -> None:
     _choose_in_trash(person, stone)
     person.press(person.named("Remove for good", within=person.page.locator(".bar")))
     sure = person.page.locator(".notice button.danger")
-    person.makes("Remove for good", {f"trash: {stone.prompt}": -1}, lambda: person.press(sure))
+    person.makes("Remove for good", {f"trash: {stone.prompt}": -1}, person.pressing(sure))
 
 
 def _trashed(person: Person) -> Stone:
@@ -309,8 +305,8 @@ def rate_in_the_drawer(person: Person) -> None:
     before = person.said("rated", stone)
     stars = person.chance.choice([number for number in range(1, 6) if str(number) not in before[:8]])
     star = drawer.get_by_test_id("stFeedback").locator("label, button").nth(stars - 1)
-    press = lambda: person.press(star, keys=()) if person.chance.random() < 0.5 else person.key(str(stars))  # noqa: E731
-    person.makes("a rating", {f"rated {stars}: {stone.prompt}": 1, before: -bool(before)}, press)
+    wanted = {f"rated {stars}: {stone.prompt}": 1, before: -bool(before)}
+    person.makes("a rating", wanted, person.pressing(star, str(stars), mouse=True))
     expect(drawer.get_by_test_id("stFeedback").get_by_role("radio").nth(stars - 1)).to_be_checked()
     if person.chance.random() < 0.5:
         person.makes("a rating taken away", {f"rated {stars}: {stone.prompt}": -1}, lambda: person.key("0"))
@@ -320,8 +316,7 @@ def rate_in_the_drawer(person: Person) -> None:
 def favor_in_the_drawer(person: Person) -> None:
     stone, drawer = person.at_hand()
     label, fact = drawer.locator(f'[class*="st-key-favorite-{stone.id}"] label'), f"favorite True: {stone.prompt}"
-    press = lambda: person.press(label, keys=()) if person.chance.random() < 0.5 else person.key("f")  # noqa: E731
-    person.makes("a favorite", {fact: -1 if person.known[fact] else 1}, press)
+    person.makes("a favorite", {fact: -1 if person.known[fact] else 1}, person.pressing(label, "f", mouse=True))
 
 
 @act("drawer")
@@ -342,8 +337,9 @@ def note_in_the_drawer(person: Person) -> None:
     person.write(drawer.get_by_role("textbox", name=re.compile("^Note")), note)
     ways = ("Tab", "Control+Enter", "Escape", "")
     way = person.chance.choice(ways)
-    press = lambda: person.key(way) if way else person.press(drawer.locator(".ops-prompt"), keys=())  # noqa: E731
-    person.makes(f"a note left by {way or 'the mouse'}", {f"noted {note}: {stone.prompt}": 1, before: -bool(before)}, press)
+    wanted = {f"noted {note}: {stone.prompt}": 1, before: -bool(before)}
+    elsewhere = person.pressing(drawer.locator(".ops-prompt"), mouse=True)
+    person.makes(f"a note left by {way or 'the mouse'}", wanted, (lambda: person.key(way)) if way else elsewhere)
     if way == "Control+Enter":
         drawer.locator(".ops-prompt").click()
 
@@ -354,8 +350,7 @@ def trash_in_the_drawer(person: Person) -> None:
     person.drawer(stone)
     gone = {f"text_to_image: {stone.prompt}": -1, f"trash: {stone.prompt}": 1}
     button = person.by(f"trash-{stone.id}")
-    press = lambda: person.press(button) if person.chance.random() < 0.6 else person.key("Delete")  # noqa: E731
-    person.makes("Move to trash", gone, press)
+    person.makes("Move to trash", gone, person.pressing(button, "Delete"))
     expect(person.visitor.dialog).to_have_count(0)
     person.makes("Ctrl+Z", {name: -by for name, by in gone.items()}, lambda: person.key("Control+z"))
 
@@ -368,15 +363,14 @@ def trash_what_others_were_made_from(person: Person) -> None:
     sure = person.by(f"trash-sure-{stone.id}")
     person.leads("Move to trash", lambda: person.press(person.by(f"trash-{stone.id}")), lambda: expect(sure).to_be_visible())
     gone = {f"text_to_image: {stone.prompt}": -1, f"trash: {stone.prompt}": 1}
-    person.makes("Move to trash all the same", gone, lambda: person.press(sure))
+    person.makes("Move to trash all the same", gone, person.pressing(sure))
 
 
 @act("leaving", "again-")
 def run_again_in_the_drawer(person: Person) -> None:
     stone, _drawer = person.at_hand()
     kind = person.service.operation(stone.id).type
-    press = lambda: person.press(person.by(f"again-library-{stone.id}"))  # noqa: E731
-    person.makes("Run again", {f"{kind}: {stone.prompt}": 1}, press)
+    person.makes("Run again", {f"{kind}: {stone.prompt}": 1}, person.pressing(person.by(f"again-library-{stone.id}")))
 
 
 @act("drawer")
@@ -394,16 +388,16 @@ def a_branch_on_another_image(person: Person) -> None:
     person.visitor.open(f"/lineage?id={stone.id}")
     person.page.get_by_test_id("stExpander").locator("summary").click()
     person.visitor.upload(("y.jpg", person.photo("rocket", size=(80, 50))), shown=False)
-    press = lambda: person.press(person.by("run-branch"))  # noqa: E731
-    person.makes("Run again on another image", {f"image_edit_single: {stone.prompt}": 1}, press)
+    person.makes(
+        "Run again on another image", {f"image_edit_single: {stone.prompt}": 1}, person.pressing(person.by("run-branch"))
+    )
 
 
 @act("family", "again-")
 def run_again_on_family(person: Person) -> None:
     stone = person.stone(inputs=1)
     person.visitor.open(f"/lineage?id={stone.id}")
-    press = lambda: person.press(person.by(f"again-family-{stone.id}"))  # noqa: E731
-    person.makes("Run again", {f"image_edit_single: {stone.prompt}": 1}, press)
+    person.makes("Run again", {f"image_edit_single: {stone.prompt}": 1}, person.pressing(person.by(f"again-family-{stone.id}")))
 
 
 @act("family", "go-on-", "forget-")
@@ -412,11 +406,11 @@ def a_branch_that_stands_still(person: Person) -> None:
     name = person.prepared(lambda: _broken(person, stone))
     person.visitor.open("/lineage")
     if person.chance.random() < 0.5:
-        press = lambda: person.press(person.by(f"forget-{name}"))  # noqa: E731
-        person.makes("Stop the branch", {"branches": -1}, press)
+        person.makes("Stop the branch", {"branches": -1}, person.pressing(person.by(f"forget-{name}")))
         return
-    press = lambda: person.press(person.by(f"go-on-{name}"))  # noqa: E731
-    person.makes("Try again", {"branches": -1, f"image_edit_single: {stone.prompt}": 1}, press)
+    person.makes(
+        "Try again", {"branches": -1, f"image_edit_single: {stone.prompt}": 1}, person.pressing(person.by(f"go-on-{name}"))
+    )
 
 
 def _broken(person: Person, stone: Stone) -> str:

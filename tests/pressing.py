@@ -191,7 +191,7 @@ class Person:
         press()
         self.done += 1
         wanted = {name: by for name, by in wanted.items() if by}
-        if not self._until(lambda: self._changes(before) == wanted):
+        if not self.until(lambda: self._changes(before) == wanted):
             found = {name: by for name, by in self._changes(before).items() if wanted.get(name) != by}
             missing = {name: by for name, by in wanted.items() if self._changes(before).get(name) != by}
             said = self.page.locator(".ops-note, [role=alert], [data-testid=stToast]").all_inner_texts()
@@ -212,7 +212,7 @@ class Person:
 
     def still(self) -> None:
         """See to it that nothing has come since the last press."""
-        if not self._until(lambda: self.facts() == self.known, 5):
+        if not self.until(lambda: self.facts() == self.known, 5):
             self.fault(f"after press {self._last} there came {self._changes(self.known)}")
             self.known = self.facts()
 
@@ -228,7 +228,7 @@ class Person:
         now = self.facts()
         return {name: now[name] - before[name] for name in {*now, *before} if now[name] != before[name]}
 
-    def _until(self, found: Callable[[], bool], seconds: float = PATIENCE / 1000) -> bool:
+    def until(self, found: Callable[[], bool], seconds: float = PATIENCE / 1000) -> bool:
         deadline = time.monotonic() + seconds
         while not found():
             if time.monotonic() > deadline:
@@ -252,6 +252,12 @@ class Person:
         self.page.mouse.down()
         self.page.wait_for_timeout(held)
         self.page.mouse.up()
+
+    def pressing(self, button: Locator, key: str = "", *, mouse: bool = False) -> Callable[[], None]:
+        """Return what presses a button, with nothing but the mouse if need be; or, where it has one, a key, half of the times."""
+        if key and self.chance.random() < 0.5:
+            return lambda: self.key(key)
+        return lambda: self.press(button, keys=() if mouse else ("Enter", "Space"))
 
     def key(self, key: str) -> None:
         """Press a key where the focus is."""
@@ -341,11 +347,11 @@ class Person:
 
     def made(self) -> None:
         """Wait until everything that was asked for has been made."""
-        assert self._until(lambda: not self.service.jobs(), 600), "something is still under way"
+        assert self.until(lambda: not self.service.jobs(), 600), "something is still under way"
 
     def idle(self) -> None:
         """Wait until nothing is done about the folder."""
-        assert self._until(lambda: not self.service.care.desk.running(), 120), "something is still being done"
+        assert self.until(lambda: not self.service.care.desk.running(), 120), "something is still being done"
 
     def care(self, begin: Callable[[], None]) -> None:
         """Let another program do something about the folder."""

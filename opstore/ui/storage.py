@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import streamlit as st
@@ -72,10 +72,9 @@ def progress(service: Service) -> Act | None:
 def hinders(running: Act | None) -> bool:
     """Say whether the act at work keeps others from being begun.
 
-    The folder is measured by itself: a button that was closed for that would be closed under the hand that presses it.
+    The folder is measured by itself: what were closed for that would close under the hand that presses it.
     """
-    began = parse_time(running.began) if running else None
-    return running is not None and (running.kind != "look" or began is None or datetime.now(UTC) - began > QUICK)
+    return running is not None and running.kind != "look"
 
 
 def act_name(kind: str) -> str:

@@ -43,6 +43,14 @@ CARE = (
     "pack",
     "unpack",
 )
+#: Notes whether the mouse goes down on the button that is aimed at, or on the one that has taken its place.
+_AIM = """button => {
+  const { textContent, localName } = button;
+  addEventListener("pointerdown", event => {
+    window.aimed = event.composedPath().some(item => item === button ||
+      (item.localName === localName && item.textContent === textContent));
+  }, { capture: true, once: true });
+}"""
 #: Milliseconds that people wait before they press at most, and hold what they press.
 WAIT, HELD = 800, 500
 ACTS: dict[str, Act] = {}
@@ -87,6 +95,8 @@ class Person:
     pace: float = 1.0
     number: int = 0
     done: int = 0
+    #: Times that the mouse went down beside a button.
+    missed: int = 0
     wrong: list[str] = field(default_factory=list)
     #: Prompts for which the workflow was chosen by hand.
     chosen: set[str] = field(default_factory=set)
@@ -248,10 +258,15 @@ class Person:
         if keys and self.chance.random() < 0.4:
             button.press(self.chance.choice(keys), delay=held)
             return
-        button.hover()
-        self.page.mouse.down()
-        self.page.wait_for_timeout(held)
-        self.page.mouse.up()
+        for _ in range(5):  # who sees that the mouse went down beside it, since the page has just moved, aims again
+            button.hover()
+            button.evaluate(_AIM)
+            self.page.mouse.down()
+            self.page.wait_for_timeout(held)
+            self.page.mouse.up()
+            if self.page.evaluate("window.aimed !== false"):
+                return
+            self.missed += 1
 
     def pressing(self, button: Locator, key: str = "", *, mouse: bool = False) -> Callable[[], None]:
         """Return what presses a button, with nothing but the mouse if need be; or, where it has one, a key, half of the times."""

@@ -141,7 +141,7 @@ def test_every_press_comes_to_exactly_what_it_promises(
         person.leave()
         slower.send("Emulation.setCPUThrottlingRate", {"rate": 1})
         slower.detach()
-    print(f"{person.done} presses in {language}, {len(person.wrong)} of them wrong")
+    print(f"{person.done} presses in {language}, {len(person.wrong)} of them wrong; aimed again {person.missed} times")
     assert person.wrong == []
     overridden = {row.prompt for row in person.service.index.search(size=1_000).rows if row.overridden}
     assert overridden <= person.chosen, "a workflow that nobody chose"

@@ -337,6 +337,13 @@ class Crowd:
             code, said = self._end(number)
             assert code == 0, said
 
+    def kill(self) -> None:
+        """End all that are still at work: one of them was wrong."""
+        for _, _, child, own in self._working.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+            own.close()
+
 
 def run(folder: Path, seed: str, seconds: float) -> tuple[History, int]:
     """Make one history in a folder; return it, and how many processes were killed."""
@@ -348,8 +355,12 @@ def run(folder: Path, seed: str, seconds: float) -> tuple[History, int]:
         save(source, number)
     store.initialize_storage()
     crowd = Crowd(folder, chance)
-    crowd.go_on(seconds)
-    crowd.stop()
+    try:
+        crowd.go_on(seconds)
+        crowd.stop()
+    except BaseException:
+        crowd.kill()
+        raise
     return gathered(folder), crowd.kills
 
 

@@ -292,23 +292,6 @@ def test_keys_pressed_once_the_drawer_is_on_the_screen_are_heard_once_each(few: 
             assert (found["rating"], found["favorite"]) == (rating, not was), number
 
 
-def test_a_key_after_going_on_is_meant_for_the_neighbour(few: Server, windows: Windows) -> None:
-    with windows.visit(few) as visitor:
-        page = visitor.open(f"/library?operation={name_of(33)}")
-        expect(page.locator(f'[data-listens="{name_of(33)}"]')).to_have_count(1)
-        for number, rating in ((32, 3), (31, 4)):
-            was = judged(few, number + 1).get("rating")
-            if number == 32:
-                page.keyboard.press("ArrowRight")
-            else:
-                visitor.dialog.get_by_role("button", name="Next").click()
-            page.keyboard.press(str(rating))
-            expect(page.locator(f'[data-listens="{name_of(number)}"]')).to_have_count(1)
-            eventually(page, lambda: judged(few, number).get("rating"), rating)  # noqa: B023 # called at once
-            assert judged(few, number + 1).get("rating") == was, "of the one that was left, nothing"
-            visitor.settle()
-
-
 def test_a_note_that_is_being_written_is_not_lost_when_its_box_is_replaced(few: Server, windows: Windows) -> None:
     with windows.visit(few) as visitor:
         page = visitor.open(f"/library?operation={name_of(51)}")

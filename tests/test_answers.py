@@ -18,12 +18,16 @@ from streamlit.runtime.pages_manager import PagesManager
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
+from opstore import Store
 from opstore.app import App, Settings
 from opstore.ui import presses, streamlit_private
 from tests.browser import Server
 from tests.samples import ID, PNG
 
+EARLIER = "20250901100000_0000000a"
 PATIENCE = 30.0
+#: After a run of the page, in seconds: none follows.
+QUIET = 1.0
 ASKED = 60
 
 
@@ -31,7 +35,8 @@ ASKED = 60
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     served = Server(tmp_path_factory.mktemp("answers") / "data")
     store = App(Settings(data=served.data, provider="local")).store
-    store.save(ID, {"operationType": "text_to_image", "prompt": "a cat", "model": "m/n"}, outputs=[PNG])
+    for operation_id in (EARLIER, ID):
+        store.save(operation_id, {"operationType": "text_to_image", "prompt": "a cat", "model": "m/n"}, outputs=[PNG])
     served.start()
     yield served
     served.stop()
@@ -39,14 +44,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @dataclass
 class Opened:
-    """A page as it was drawn: the line to its session, the session's name, what takes the keys, and the part that is in."""
+    """A page as it was drawn: the line to its session, the names of both, what takes the keys, and the part that is in."""
 
     line: ClientConnection
     session: str = ""
+    page: str = ""
     keys: str = ""
     part: str = ""
-    #: The switch of the operation that is open.
+    #: The switch of the operation that is open, and the button that leads to the next one.
     favorite: str = ""
+    onward: str = ""
 
 
 @contextmanager
@@ -61,7 +68,10 @@ def opened(server: Server, page: str = "", query: str = "") -> Iterator[Opened]:
         while (said := heard(line)).WhichOneof("type") != "script_finished":
             if "-favorite-" in said.delta.new_element.checkbox.id:
                 found.favorite = said.delta.new_element.checkbox.id
+            if said.delta.new_element.button.id.endswith("-neighbour-right"):
+                found.onward, found.part = said.delta.new_element.button.id, said.delta.fragment_id
             found.session = found.session or said.new_session.initialize.session_id
+            found.page = said.navigation.page_script_hash or found.page
             component = said.delta.new_element.bidi_component
             if "-keys-" in component.id:
                 found.keys, found.part = component.id, said.delta.fragment_id
@@ -116,9 +126,58 @@ def test_a_key_is_heard_where_the_drawer_it_was_pressed_in_has_been_drawn_anew(s
         judged(server, 1, False)
 
 
-def heard(line: ClientConnection) -> ForwardMsg:
+def test_what_was_asked_before_the_browser_knew_of_another_address_does_not_lead_back(server: Server) -> None:
+    """A part of the page may tell something at any moment (a key, a pause in a note): the next operation stays open."""
+    with opened(server, "library", f"operation={ID}") as page:
+        assert page.onward
+        onward = BackMsg()
+        onward.rerun_script.page_script_hash = page.page
+        onward.rerun_script.query_string, onward.rerun_script.fragment_id = f"operation={ID}", page.part
+        widget = onward.rerun_script.widget_states.widgets.add()
+        widget.id, widget.trigger_value = page.onward, True
+        page.line.send(onward.SerializeToString())
+        while (said := heard(page.line)).WhichOneof("type") != "page_info_changed":
+            pass
+        assert said.page_info_changed.query_string == f"operation={EARLIER}"
+        ask(page, f"operation={ID}")  # before it has read that
+        assert shown(page.line) == EARLIER
+        ask(page, f"operation={EARLIER}")
+        assert shown(page.line) == EARLIER
+        ask(page, f"operation={ID}", back=True)
+        assert shown(page.line) == ID
+        ask(page, "")
+        assert shown(page.line) == ""
+
+
+def ask(page: Opened, query: str, *, back: bool = False) -> None:
+    """Ask for a run of the page at an address, to which the browser's own way back may have led."""
+    asked = BackMsg()
+    asked.rerun_script.page_script_hash = page.page
+    asked.rerun_script.query_string, asked.rerun_script.is_history_navigation = query, back
+    page.line.send(asked.SerializeToString())
+
+
+def shown(line: ClientConnection) -> str:
+    """Return which operation is open once the page has been drawn, and is not drawn again."""
+    found, drawn = "", False
+    while True:
+        try:
+            said = heard(line, QUIET if drawn else PATIENCE)
+        except TimeoutError:
+            if drawn:
+                return found
+            raise
+        kind, component = said.WhichOneof("type"), said.delta.new_element.bidi_component
+        drawn = kind == "script_finished" or (drawn and kind != "new_session")
+        if kind == "new_session":
+            found = ""
+        if "-keys-" in component.id:
+            found = json.loads(component.json)["id"]
+
+
+def heard(line: ClientConnection, patience: float = PATIENCE) -> ForwardMsg:
     """Return what the server says next."""
-    said, found = line.recv(timeout=PATIENCE), ForwardMsg()
+    said, found = line.recv(timeout=patience), ForwardMsg()
     assert isinstance(said, bytes)
     found.ParseFromString(said)
     return found
@@ -179,6 +238,29 @@ def queued() -> ForwardMsgQueue:
     return queue
 
 
+def test_a_control_begins_with_what_it_was_set_to_in_whatever_run_it_is_seen_first(server: Server) -> None:
+    """A browser that is given two runs at once draws the second alone: what was set in the first must stand in it."""
+    note = {"note": "theirs", "tags": ["a", "b"], "favorite": True, "rating": 4}
+    Store(server.data).rewrite(EARLIER, lambda sidecar: sidecar.update(annotations=note))
+    with opened(server, "library", f"operation={EARLIER}") as page:
+        for _ in range(2):
+            ask(page, f"operation={EARLIER}")
+            stood, ended = list[object](), False
+            while not ended:
+                said = heard(page.line)
+                ended = said.WhichOneof("type") == "script_finished"
+                element = said.delta.new_element
+                if EARLIER in element.text_area.id:
+                    stood.append(element.text_area.default)
+                elif EARLIER in element.multiselect.id:
+                    stood.append([element.multiselect.options[place] for place in element.multiselect.default])
+                elif f"favorite-{EARLIER}" in element.checkbox.id:
+                    stood.append(element.checkbox.default)
+                elif EARLIER in element.feedback.id:
+                    stood.append(element.feedback.default + 1)
+            assert stood == [4, True, ["a", "b"], "theirs"]
+
+
 def test_an_answer_outlives_the_page_it_was_asked_in_and_is_sent_once() -> None:
     for fragments in (None, ["another"]):
         queue = queued()
@@ -204,7 +286,8 @@ def test_streamlit_by_itself_loses_answers() -> None:
 def test_a_timer_of_a_page_that_was_left_is_not_followed() -> None:
     followed: list[str] = []
     ask = streamlit_private._ask_for_part(lambda _session, state: followed.append(state.page_script_hash))
-    shown = SimpleNamespace(_pages_manager=PagesManager("main.py", setup_watcher=False), has_fragment=lambda _name: True)
+    pages = PagesManager("main.py", setup_watcher=False)
+    shown = SimpleNamespace(_pages_manager=pages, session_state={}, has_fragment=lambda _name: True)
     shown._pages_manager.set_current_page_script_hash("compare")
     for page in ("library", "compare"):
         for timer in (True, False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import WebSocket, expect
 
 from opstore import Store
 from opstore.trash import Trash
@@ -292,18 +292,59 @@ def test_keys_pressed_once_the_drawer_is_on_the_screen_are_heard_once_each(few: 
             assert (found["rating"], found["favorite"]) == (rating, not was), number
 
 
-def test_a_note_that_is_being_written_is_not_lost_when_its_box_is_replaced(few: Server, windows: Windows) -> None:
+def test_a_key_after_going_on_is_meant_for_the_neighbour(few: Server, windows: Windows) -> None:
     with windows.visit(few) as visitor:
-        page = visitor.open(f"/library?operation={name_of(51)}")
+        page = visitor.open(f"/library?operation={name_of(33)}")
+        expect(page.locator(f'[data-listens="{name_of(33)}"]')).to_have_count(1)
+        for number, rating in ((32, 3), (31, 4)):
+            was = judged(few, number + 1).get("rating")
+            if number == 32:
+                page.keyboard.press("ArrowRight")
+            else:
+                visitor.dialog.get_by_role("button", name="Next").click()
+            page.keyboard.press(str(rating))
+            expect(page.locator(f'[data-listens="{name_of(number)}"]')).to_have_count(1)
+            eventually(page, lambda: judged(few, number).get("rating"), rating)  # noqa: B023 # called at once
+            assert judged(few, number + 1).get("rating") == was, "of the one that was left, nothing"
+
+
+#: Write into the note and press a switch before a pause could tell the page what was written.
+WRITE_AND_PRESS = """box => {
+  Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value").set.call(box, "half of mine");
+  box.dispatchEvent(new InputEvent("input", { bubbles: true }));
+  box.closest('[role="dialog"]').querySelector('[role="switch"]').click();
+}"""
+
+
+@pytest.mark.parametrize("pause", [False, True])
+def test_a_note_that_is_being_written_is_not_lost_when_another_s_was_stored(few: Server, windows: Windows, pause: bool) -> None:
+    number, store, lines = 51 - pause, Store(few.data), list[WebSocket]()
+    with windows.visit(few) as visitor:
+        visitor.page.on("websocket", lambda line: lines.append(line))  # what is built in cannot be marked
+        page = visitor.open(f"/library?operation={name_of(number)}")
         drawer = visitor.dialog
         note = drawer.get_by_role("textbox", name="Note")
         note.click()
-        page.keyboard.type("half of mine")
-        Store(few.data).rewrite(name_of(51), lambda sidecar: sidecar.setdefault("annotations", {}).update(note="theirs"))
-        drawer.get_by_role("switch", name="Favorite").evaluate("box => box.click()")  # a run of the page, and nobody left the box
+        favorite = not judged(few, number).get("favorite", False)
+        if pause:  # in which the page is told what was written
+            with lines[-1].expect_event("framesent", lambda sent: b"half of mine" in sent):
+                page.keyboard.type("half of mine")
+            visitor.settle()
+        store.rewrite(name_of(number), lambda sidecar: sidecar.setdefault("annotations", {}).update(note="theirs"))
+        if pause:
+            drawer.get_by_role("switch", name="Favorite").evaluate("box => box.click()")  # a run, and nobody left the box
+            eventually(page, lambda: judged(few, number).get("favorite", False), favorite)
+            visitor.settle()
+            expect(note).to_have_value("half of mine")  # goes on to be written
+            page.keyboard.type(", and all of it")
+        else:
+            note.evaluate(WRITE_AND_PRESS)
+            eventually(page, lambda: judged(few, number).get("favorite", False), favorite)
+        visitor.settle()
+        note.blur()
+        expect(drawer.get_by_role("alert")).to_contain_text("half of mine, and all of it" if pause else "half of mine")
         expect(note).to_have_value("theirs")
-        expect(drawer.get_by_role("alert")).to_contain_text("half of mine")
-        assert judged(few, 51)["note"] == "theirs"
+        assert judged(few, number)["note"] == "theirs"
 
 
 def test_the_keys_of_the_grid_work_in_the_drawer(few: Server, windows: Windows) -> None:

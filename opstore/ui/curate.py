@@ -47,10 +47,17 @@ def opinion(service: Service, operation: Operation) -> None:
 
 def _half_written(operation: Operation) -> None:
     """Keep what was being written when somebody else's note took the place of the box: a browser does not say it of itself."""
-    written = draft.unfinished(annotations_of(operation.sidecar)["note"], of=f"note-{operation.id}", key=_draft_key(operation.id))
+    under = st.session_state[f"under-{_keys(operation.id)['note']}"]
+    written = draft.unfinished(under, of=f"note-{operation.id}", key=_draft_key(operation.id))
     if written and written[1] != st.session_state.get(f"draft-told-{operation.id}"):
         st.session_state[f"draft-told-{operation.id}"] = written[1]
         _keep_unstored(operation.id, [_not_stored(written[0])])
+
+
+def _is_written(operation_id: str, under: str) -> bool:
+    """Return whether somebody is writing a note over the one that the box had `under` it: another takes its place only after."""
+    key = _draft_key(operation_id)
+    return draft.is_over(under, key=key) and draft.mark(key=key) != st.session_state.get(f"draft-told-{operation_id}")
 
 
 def _draft_key(operation_id: str) -> str:
@@ -69,6 +76,10 @@ def _align(operation_id: str, stored: dict[str, Any]) -> None:
         shown = stored[name] - 1 if name == "rating" and stored[name] else stored[name]
         if key not in st.session_state:
             st.session_state[key] = shown
+        elif name == "note" and _is_written(operation_id, st.session_state[f"under-{key}"]):
+            # Another box would take the pen away: who finishes this one is told of the other note then (`_changed`).
+            stored = stored | {name: st.session_state[f"under-{key}"]}
+            continue
         elif (seen is None or seen[name] != stored[name]) and st.session_state[key] != shown:
             controls.set_to(f"{name}-{operation_id}", shown)
         elif st.session_state[key] != shown:

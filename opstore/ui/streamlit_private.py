@@ -12,6 +12,13 @@ twice. Here both are heard (`told`). A request for a part of a page (a fragment,
 it drops with all that was pressed or written in it. Here the whole page is run with it. A timer of a page that was left is not
 followed: the bar that all pages have is one part to Streamlit, which ran it as the old page, and cleared the new one.
 
+Every request brings the address that the browser has, and Streamlit takes it for the page's: what was sent before the browser
+knew of a page's own change of it (Next, in an open operation) takes that change back. Here it does not.
+
+What a page sets a control to, Streamlit sends once, beside the default that the control begins with. A browser that is given two
+runs at once draws the second alone: the control stands with its default, and hands that in as what a person wants. Here a control
+begins with what it was set to.
+
 Where a run begins, Streamlit also throws away what it has not sent yet, its answers with it: a browser that asked where to put a
 file would wait for ever, and show nothing of it. Here it is answered.
 
@@ -25,11 +32,12 @@ import inspect
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, Protocol
 
 from streamlit import config
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
@@ -37,8 +45,11 @@ from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
 from streamlit.runtime.scriptrunner_utils import script_requests
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
+from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
 from streamlit.runtime.state.common import user_key_from_element_id
+from streamlit.runtime.state.query_params import QueryParams
 from streamlit.runtime.state.safe_session_state import SafeSessionState
+from streamlit.runtime.state.session_state import SessionState
 
 
 class _Held(threading.local):
@@ -68,6 +79,15 @@ _KNOWN: dict[tuple[type | ModuleType, str], tuple[str, ...]] = {
         "is_history_navigation",
     ),
     (ForwardMsgQueue, "clear"): ("self", "retain_lifecycle_msgs", "fragment_ids_this_run"),
+    (QueryParams, "_send_query_param_msg"): ("self",),
+    (DeltaGenerator, "_enqueue"): (
+        "self",
+        "delta_type",
+        "element_proto",
+        "layout_config",
+        "has_one_shot_effect",
+        "agent_props",
+    ),
 }
 #: What is said to a browser once, and that no later run says again: where a file goes and a download lies, that the server is
 #: there, where to sign in.
@@ -125,6 +145,8 @@ def install(unheard: _Unheard) -> None:
         _replace(ForwardMsgQueue, "clear", _begin_anew)
         _replace(script_requests, "_coalesce_widget_states", _put_together)
         _replace(AppSession, "request_rerun", _ask_for_part)
+        _replace(QueryParams, "_send_query_param_msg", _change_address)
+        _replace(DeltaGenerator, "_enqueue", _draw)
         _replace(ScriptRunner, "_run_script", _run_part)
 
 
@@ -260,15 +282,55 @@ def _ask_for_part(original: Callable[..., Any]) -> Callable[..., Any]:
         timer = client_state and client_state.is_auto_rerun and client_state.fragment_id
         if client_state and timer and _of_another_page(session._pages_manager, client_state.page_script_hash):
             return
-        part = client_state.fragment_id if client_state and not client_state.is_auto_rerun else ""
-        if client_state and part and not session.has_fragment(part):
-            whole = ClientState()
-            whole.CopyFrom(client_state)
-            whole.fragment_id = ""
-            client_state = whole
+        if client_state:
+            asked = ClientState()
+            asked.CopyFrom(client_state)
+            asked.query_string = _address(session, client_state)
+            if not session.has_fragment(asked.fragment_id) and not asked.is_auto_rerun:
+                asked.fragment_id = ""
+            client_state = asked
         original(session, client_state)
 
     return ask
+
+
+@dataclass(slots=True)
+class _Address:
+    """The address that a page has given itself, and those before it that its browser may still have."""
+
+    now: str
+    left: set[str]
+
+
+#: Under which a session remembers its address.
+_ADDRESS = "opstore-address"
+
+
+def _change_address(original: Callable[..., Any]) -> Callable[..., Any]:
+    def send(parameters: QueryParams) -> None:
+        """Tell the browser of a page's own change of its address, and remember what it had before."""
+        context = get_script_run_ctx()
+        before = context.query_string if context else ""
+        original(parameters)
+        if context and context.query_string != before:
+            state = context.session_state._state
+            known = state[_ADDRESS] if _ADDRESS in state else _Address("", set())
+            state[_ADDRESS] = _Address(context.query_string, {*known.left, before} - {context.query_string})
+
+    return send
+
+
+def _address(session: AppSession, asked: ClientState) -> str:
+    """Return the address of a request: the page's own where the browser did not know of it yet when it asked."""
+    state, told = session.session_state, asked.query_string
+    if _ADDRESS not in state:
+        return told
+    known = state[_ADDRESS]
+    elsewhere = asked.is_history_navigation or _of_another_page(session._pages_manager, asked.page_script_hash)
+    if told in known.left and not elsewhere:
+        return str(known.now)
+    state[_ADDRESS] = _Address(known.now, set())  # the browser knows, or has gone elsewhere by itself
+    return told
 
 
 def _of_another_page(pages: PagesManager, asked: str) -> bool:
@@ -288,3 +350,42 @@ def _run_part(original: Callable[..., Any]) -> Callable[..., Any]:
         original(runner, rerun_data)
 
     return run
+
+
+#: Under which a session remembers what its controls were set to, by their ids; the latest ones, for nobody has more on a page.
+_SET = "opstore-set"
+_MOST_SET = 300
+
+
+def _draw(original: Callable[..., Any]) -> Callable[..., Any]:
+    def enqueue(generator: DeltaGenerator, delta_type: str, element_proto: Any, *rest: Any, **options: Any) -> Any:
+        """Draw an element; a control begins with what it was set to."""
+        context = get_script_run_ctx()
+        if context and "set_value" in element_proto.DESCRIPTOR.fields_by_name:
+            _begin_with_what_was_set(context.session_state._state, element_proto)
+        return original(generator, delta_type, element_proto, *rest, **options)
+
+    return enqueue
+
+
+def _begin_with_what_was_set(state: SessionState, control: Any) -> None:
+    known = dict(state[_SET]) if _SET in state else {}
+    if control.set_value:
+        known.pop(control.id, None)
+        state[_SET] = known = dict([*known.items(), (control.id, _default_of(control))][-_MOST_SET:])
+    default = known.get(control.id)
+    if isinstance(default, list):
+        control.default[:] = default
+    elif default is not None:
+        control.default = default
+
+
+def _default_of(control: Any) -> Any:
+    """Return what the default of a control would be that begins with its value: of what is chosen among options, the places."""
+    names = control.DESCRIPTOR.fields_by_name
+    if "raw_value" not in names and "raw_values" not in names:
+        return list(control.value) if names["value"].is_repeated else control.value
+    options = [getattr(option, "content", option) for option in control.options]
+    if "raw_values" in names:
+        return [options.index(value) for value in control.raw_values if value in options]
+    return options.index(control.raw_value) if control.raw_value in options else None

@@ -25,13 +25,26 @@ export default function ({ data, parentElement, setStateValue }) {
     entry.listen = event => {
       if (!event.target.closest?.(entry.data.where)) return;
       clearTimeout(entry.timer);
+      entry.box = event.target;
       const text = event.target.value, over = entry.data.finished;
-      entry.timer = setTimeout(() => setStateValue("draft", { over, text, turn: Date.now() }), 400);
+      entry.timer = setTimeout(() => entry.tell(over, text), 400);
+    };
+    entry.tell = (over, text) => {
+      entry.told = { over, text };
+      setStateValue("draft", { over, text, turn: Date.now() });
     };
     // Who leaves the text, or hands it in, tells the page: a draft that came after would end the run that does what was asked.
+    // Not so a text area that another one has replaced: what stood in it is told by nobody else.
     entry.finish = event => {
-      const hands = event.type === "keydown" && event.key === "Enter" && (event.ctrlKey || event.metaKey);
-      if (hands || event.type === "focusout" || event.type === "pointerdown") clearTimeout(entry.timer);
+      const hands = event.key === "Enter" && (event.ctrlKey || event.metaKey), { box, timer } = entry;
+      if (event.type === "keydown" ? !hands : event.type === "focusout" && event.target !== box) return;
+      setTimeout(() => {
+        if (!box?.isConnected) return;
+        clearTimeout(timer);
+        // Taken back to what it was, a text is no news to Streamlit.
+        const { over, text } = entry.told ?? {};
+        if (text !== over && box.value === over && over === entry.data.finished) entry.tell(over, over);
+      });
     };
     document.addEventListener("input", entry.listen);
     for (const type of ends) document.addEventListener(type, entry.finish, true);
@@ -73,11 +86,21 @@ def unfinished(finished: str, *, of: str, key: str) -> tuple[str, object] | None
     return (text, found.get("turn")) if isinstance(text, str) and finished not in (over, text) and text != over else None
 
 
+def is_over(finished: str, *, key: str) -> bool:
+    """Return whether what was written last stands over `finished`, and is another text."""
+    found = _last(key)
+    return found.get("over") == finished and isinstance(found.get("text"), str) and found["text"] != finished
+
+
 def mark(*, key: str) -> object:
     """Return the mark of what was written last."""
+    return _last(key).get("turn")
+
+
+def _last(key: str) -> Mapping[str, object]:
     state = st.session_state.get(key)
     found = state.get("draft") if isinstance(state, Mapping) else None
-    return found.get("turn") if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def _told(finished: str, where: str, key: str) -> Mapping[str, object]:

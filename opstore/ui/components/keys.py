@@ -17,7 +17,25 @@ KINDS = ("rate", "favorite", "trash")
 
 _HTML = "<span hidden></span>"
 _JS = """
-const listening = new WeakMap(), watching = new WeakMap(), observing = new WeakMap(), WATCH = 3000;
+const listening = new WeakMap(), watching = new WeakMap(), observing = new WeakMap(), WATCH = 3000, COMING = 30000;
+
+/* Who goes on to the neighbour means that one by the next key: it waits until that one listens, and does nothing to this one. */
+const NEIGHBOUR = { ArrowLeft: ".st-key-neighbour-left button", ArrowRight: ".st-key-neighbour-right button" };
+
+function going(event, id) {
+  const is = item => Object.values(NEIGHBOUR).some(where => item.matches?.(where));
+  const clicked = event.type === "click" && event.composedPath().find(is);
+  const button = clicked || document.querySelector(NEIGHBOUR[event.key] ?? "nobody");
+  if (button && !button.disabled) window.opstoreEarly = { id: null, left: id, keys: [], until: Date.now() + COMING };
+}
+
+function kept(event, id) {
+  const early = window.opstoreEarly;
+  if (early?.left !== id || Date.now() > early.until || !/^([0-5ft]|delete)$/i.test(event.key)) return false;
+  early.keys.push(event.key);
+  event.preventDefault(); event.stopImmediatePropagation();
+  return true;
+}
 
 /* A box to write in, and a window of ours over the drawer, have their keys for themselves. */
 function isTaken(event) {
@@ -93,16 +111,19 @@ export default function ({ data, parentElement, setTriggerValue }) {
   };
   const press = event => {
     if (leave(event) || event.defaultPrevented || event.repeat || isTaken(event)) return;
-    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.altKey || event.ctrlKey || event.metaKey || kept(event, data.id)) return;
+    going(event, data.id);
     if (asked(event.key.toLowerCase())) event.preventDefault();
   };
   // On the way down: the drawer lets no key rise out of it.
-  document.removeEventListener("keydown", listening.get(parentElement), true);
-  listening.set(parentElement, press);
-  document.addEventListener("keydown", press, true);
+  for (const type of ["keydown", "click"]) document.removeEventListener(type, listening.get(parentElement), true);
+  const hear = event => { if (event.type === "click") going(event, data.id); else press(event); };
+  listening.set(parentElement, hear);
+  for (const type of ["keydown", "click"]) document.addEventListener(type, hear, true);
   parentElement.querySelector("span").dataset.listens = window.opstoreListens = data.id;
-  if (window.opstoreEarly?.id === data.id) {  // pressed while the drawer stood and did not listen yet (grid.js)
-    const { keys } = window.opstoreEarly;
+  const early = window.opstoreEarly;
+  if (early && (early.id === data.id || (early.left && early.left !== data.id))) {  // pressed before it listened (also grid.js)
+    const keys = Date.now() > early.until ? [] : early.keys;
     window.opstoreEarly = null;
     for (const key of keys) asked(key.toLowerCase());
   }
@@ -115,7 +136,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   watch(parentElement, data, () => { if (!once) { once = true; setTriggerValue("changed", { turn: Date.now() }); } });
   return () => {
     if (parentElement.isConnected) return;
-    document.removeEventListener("keydown", listening.get(parentElement), true);
+    for (const type of ["keydown", "click"]) document.removeEventListener(type, listening.get(parentElement), true);
     if (window.opstoreListens === data.id) window.opstoreListens = null;
   };
 }

@@ -296,12 +296,14 @@ def test_a_key_after_going_on_is_meant_for_the_neighbour(few: Server, windows: W
     with windows.visit(few) as visitor:
         page = visitor.open(f"/library?operation={name_of(33)}")
         expect(page.locator(f'[data-listens="{name_of(33)}"]')).to_have_count(1)
+        onward = visitor.dialog.get_by_role("button", name="Next")
+        expect(onward).to_be_enabled()  # once the index knows the neighbours
         for number, rating in ((32, 3), (31, 4)):
             was = judged(few, number + 1).get("rating")
             if number == 32:
                 page.keyboard.press("ArrowRight")
             else:
-                visitor.dialog.get_by_role("button", name="Next").click()
+                onward.click()
             page.keyboard.press(str(rating))
             expect(page.locator(f'[data-listens="{name_of(number)}"]')).to_have_count(1)
             eventually(page, lambda: judged(few, number).get("rating"), rating)  # noqa: B023 # called at once

@@ -4,13 +4,15 @@
 const POLL = 2500, AGAIN = 3000, PATIENCE = 120000, REST = 150, SETTLED = 1500, MOST = 10000;
 const grids = new WeakMap();
 
-/* What is pressed in the drawer before it listens (components/keys.py) waits for it here; a drawer that does not come gets nothing. */
+/* What is pressed in the drawer before it listens, or listens for the neighbour of what is `left` (components/keys.py), waits for it
+   here; a drawer that does not come gets nothing. */
 const opening = id => { if (window.opstoreListens !== id) window.opstoreEarly = { id, keys: [], until: Date.now() + PATIENCE }; };
 
 function early(event) {
   const waiting = window.opstoreEarly, held = event.altKey || event.ctrlKey || event.metaKey || event.repeat;
   if (!waiting || held || Date.now() > waiting.until || !document.querySelector('[role="dialog"]') || typing(event)) return;
-  if (waiting.id === window.opstoreListens || !/^([0-5ft]|delete)$/i.test(event.key)) return;
+  const listens = window.opstoreListens ?? null, comes = waiting.left ? [null, waiting.left].includes(listens) : listens !== waiting.id;
+  if (!comes || !/^([0-5ft]|delete)$/i.test(event.key)) return;
   waiting.keys.push(event.key);
   event.preventDefault(); event.stopImmediatePropagation();
 }
@@ -41,7 +43,7 @@ class Grid {
     list.onkeydown = event => this.key(event);
     touches(this);
     document.addEventListener("keydown", event => this.keyAnywhere(event), on);
-    document.addEventListener("keydown", early, { ...on, capture: true });  // the drawer lets no key rise out of it
+    window.addEventListener("keydown", early, { ...on, capture: true });  // before the drawer, which lets no key rise out of it
     const shown = new URLSearchParams(location.search).get("operation");
     if (shown) opening(shown);
     document.addEventListener("visibilitychange", () => this.poll(), on);

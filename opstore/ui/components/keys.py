@@ -18,8 +18,9 @@ KINDS = ("rate", "favorite", "trash")
 _HTML = "<span hidden></span>"
 _JS = """
 const listening = new WeakMap(), watching = new WeakMap(), observing = new WeakMap(), WATCH = 3000, COMING = 30000;
+let current = null;  // the place of the drawer that listens
 
-/* Who goes on to the neighbour means that one by the next key: it waits until that one listens, and does nothing to this one. */
+/* Who goes on to the neighbour means that one by the next key: it waits (grid.js) until that one listens. */
 const NEIGHBOUR = { ArrowLeft: ".st-key-neighbour-left button", ArrowRight: ".st-key-neighbour-right button" };
 
 function going(event, id) {
@@ -27,14 +28,6 @@ function going(event, id) {
   const clicked = event.type === "click" && event.composedPath().find(is);
   const button = clicked || document.querySelector(NEIGHBOUR[event.key] ?? "nobody");
   if (button && !button.disabled) window.opstoreEarly = { id: null, left: id, keys: [], until: Date.now() + COMING };
-}
-
-function kept(event, id) {
-  const early = window.opstoreEarly;
-  if (early?.left !== id || Date.now() > early.until || !/^([0-5ft]|delete)$/i.test(event.key)) return false;
-  early.keys.push(event.key);
-  event.preventDefault(); event.stopImmediatePropagation();
-  return true;
 }
 
 /* A box to write in, and a window of ours over the drawer, have their keys for themselves. */
@@ -111,15 +104,19 @@ export default function ({ data, parentElement, setTriggerValue }) {
   };
   const press = event => {
     if (leave(event) || event.defaultPrevented || event.repeat || isTaken(event)) return;
-    if (event.altKey || event.ctrlKey || event.metaKey || kept(event, data.id)) return;
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
     going(event, data.id);
     if (asked(event.key.toLowerCase())) event.preventDefault();
   };
   // On the way down: the drawer lets no key rise out of it.
   for (const type of ["keydown", "click"]) document.removeEventListener(type, listening.get(parentElement), true);
-  const hear = event => { if (event.type === "click") going(event, data.id); else press(event); };
+  const hear = event => {
+    if (current !== parentElement) return;  // the one that is left stays beside the neighbour until the page is drawn
+    if (event.type === "click") going(event, data.id); else press(event);
+  };
   listening.set(parentElement, hear);
   for (const type of ["keydown", "click"]) document.addEventListener(type, hear, true);
+  current = parentElement;
   parentElement.querySelector("span").dataset.listens = window.opstoreListens = data.id;
   const early = window.opstoreEarly;
   if (early && (early.id === data.id || (early.left && early.left !== data.id))) {  // pressed before it listened (also grid.js)
@@ -137,7 +134,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   return () => {
     if (parentElement.isConnected) return;
     for (const type of ["keydown", "click"]) document.removeEventListener(type, listening.get(parentElement), true);
-    if (window.opstoreListens === data.id) window.opstoreListens = null;
+    if (current === parentElement) current = window.opstoreListens = null;
   };
 }
 """

@@ -43,6 +43,7 @@ def folder(root: Path, count: int = 60, seed: int = 1) -> Store:
     return store
 
 
+@pytest.mark.long
 @settings(max_examples=some(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(SIDECARS)
 def test_a_row_is_what_the_sidecar_says(sidecar: dict[str, Any]) -> None:
@@ -81,6 +82,7 @@ def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
         load_frame(tmp_path / "absent")
 
 
+@pytest.mark.long
 def test_what_is_new_changed_moved_or_gone_is_followed(tmp_path: Path) -> None:
     store = folder(tmp_path)
     index = Index(store)
@@ -183,6 +185,7 @@ def test_a_cache_of_another_folder_is_not_believed(tmp_path: Path) -> None:
     assert plain(load_frame(other)) == expected(other.operations.path)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dead", [False, True])
 def test_very_many_are_read_by_processes_or_without_them(dead: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = folder(tmp_path)

@@ -58,6 +58,7 @@ def charts(at: AppTest) -> int:
     return sum(node.proto.component_name.endswith("opstore_charts") for node in at.get("bidi_component"))
 
 
+@pytest.mark.long
 def test_an_empty_folder_says_what_is_missing_and_draws_nothing(app: App) -> None:
     app.index.update()
     at = page()
@@ -66,6 +67,7 @@ def test_an_empty_folder_says_what_is_missing_and_draws_nothing(app: App) -> Non
     assert "The library is empty" in "\n".join(element.proto.body for element in at.get("html"))
 
 
+@pytest.mark.long
 def test_filters_and_mistakes(app: App) -> None:
     chance = random.Random(1)
     for operation_id in ids(chance, 40):

@@ -348,6 +348,7 @@ def test_listeners_are_few_and_hold_no_thread(app: App, monkeypatch: pytest.Monk
     run(listen())
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("quick")
 def test_nothing_is_looked_at_while_nobody_listens(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[int] = []

@@ -111,6 +111,7 @@ def test_a_process_that_is_about_to_end_does_whatever_holds_it() -> None:
     assert subprocess.run([sys.executable, "-c", f"{begin}; {held}"], timeout=60).returncode == 0
 
 
+@pytest.mark.long
 def test_nothing_runs_before_start_nor_after_stop(tmp_path: Path) -> None:
     before = set(threading.enumerate())
     app = App(Settings(data=tmp_path / "data"))
@@ -179,6 +180,7 @@ def test_plotly_s_script_is_the_package_s_own_packed_or_not() -> None:
     assert packed.content == whole.content and b"window.Plotly = Plotly" in whole.content
 
 
+@pytest.mark.long
 def test_what_the_first_page_needs_is_loaded_while_the_server_starts() -> None:
     wanted = "{'pandas', 'PIL.PngImagePlugin', 'opstore.ui.results'}"
     program = f"import sys; from opstore.ui.warm import warm; warm().join(60); print(sorted({wanted} - {{*sys.modules}}))"

@@ -293,6 +293,7 @@ def writing(data: Path) -> Iterator[list[subprocess.Popen[str]]]:
             child.communicate(timeout=60)
 
 
+@pytest.mark.long
 def test_a_backup_under_four_writing_processes_restores_to_a_store_that_verifies_deep(tmp_path: Path, vault: Path) -> None:
     store = made(tmp_path)
     ids = [save(store, number, outputs=[PNG + bytes([number])]) for number in range(40)]

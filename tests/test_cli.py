@@ -189,6 +189,7 @@ def test_the_version() -> None:
 # -- the shell -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("option", ["", "--json"])
 def test_a_reader_that_has_enough_is_no_error(store: Store, option: str) -> None:
     for number in range(400):  # more than a pipe holds
@@ -301,6 +302,7 @@ def test_the_app_serves_its_page_and_its_routes_and_stops_when_told(store: Store
         assert process.stdout and "Traceback" not in process.stdout.read()
 
 
+@pytest.mark.long
 def test_a_port_that_is_taken_is_said(store: Store) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

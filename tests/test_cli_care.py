@@ -95,6 +95,7 @@ def test_a_terminal_is_asked(store: Store, answer: str, left: int) -> None:
 # -- cleanup -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_cleanup_says_what_it_would_do_and_does_it(store: Store) -> None:
     going, favorite = save(store, 1), save(store, 2, annotations=annotated(favorite=True))
     young = save(store, 3, 1)
@@ -150,6 +151,7 @@ def test_rebuild(store: Store) -> None:
 # -- backup and restore --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_backup_and_restore_into_a_new_place(store: Store, tmp_path: Path) -> None:
     operation_id, vault = save(store, 1), str(tmp_path / "backups")
     Trash(store).put(save(store, 2))
@@ -170,6 +172,7 @@ def test_backup_and_restore_into_a_new_place(store: Store, tmp_path: Path) -> No
     assert store.get_operation_metadata(operation_id)["prompt"] == "new"
 
 
+@pytest.mark.long
 def test_backup_finds_damage_and_refuses_what_makes_no_sense(store: Store, tmp_path: Path) -> None:
     save(store, 1)
     vault = tmp_path / "backups"

@@ -48,6 +48,7 @@ def ids(text: str) -> list[str]:
 # -- what it finds -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_for_people(store: Store) -> None:
     done = run("search", "mer")
     lines = done.stdout.splitlines()
@@ -77,6 +78,7 @@ def test_for_programs(store: Store) -> None:
     assert json.loads(run("search", "--json", "nowhere").stdout)["operations"] == []
 
 
+@pytest.mark.long
 def test_orders_and_limits(store: Store) -> None:
     for order, expected in (("newest", [LAST, LATER, ID]), ("oldest", [ID, LATER, LAST]), ("cost", [ID, LAST, LATER])):
         assert ids(run("search", "--order", order).stdout) == expected
@@ -92,6 +94,7 @@ def test_orders_and_limits(store: Store) -> None:
     assert done.stdout == "" and printable(done.stderr)
 
 
+@pytest.mark.long
 def test_a_limit_of_more_than_a_page(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     for number in range(1_205):
         plant(store, f"20251001{number:06}_abc123de.json", json.dumps({"operationId": f"20251001{number:06}_abc123de"}).encode())

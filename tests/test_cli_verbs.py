@@ -62,6 +62,7 @@ JOURNEY: list[tuple[list[str], int, set[str]]] = [
 PROCESSES = {"rebuild", "repair", "import", "cleanup", "compress", "backup", "nope"}
 
 
+@pytest.mark.long
 def test_every_verb_tells_programs_one_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The whole journey with `--json` on one data folder."""
 
@@ -170,6 +171,7 @@ LINES = [
 ]
 
 
+@pytest.mark.long
 def test_bash_completes_verbs_options_ids_and_searches(library: Path, tmp_path: Path) -> None:
     """One shell, from another folder, as a person has set it up; each line as if Tab were pressed at its end."""
     asked = [
@@ -185,6 +187,7 @@ def test_bash_completes_verbs_options_ids_and_searches(library: Path, tmp_path: 
     assert {line: set(found.split()) for (line, _), found in zip(LINES, told, strict=True)} == dict(LINES)
 
 
+@pytest.mark.long
 def test_fish_completes_the_same(program: Callable[[str], str], library: Path, tmp_path: Path) -> None:
     asked = "\n".join(f"complete -C {shlex.quote(line)} | cut -f1 | string join ' '; echo" for line, _ in LINES)
     script = f"{sys.executable} -m opstore completion fish | source; cd {tmp_path}\n{asked}\nopstore --version"

@@ -104,6 +104,7 @@ def test_what_shows_through_counts_as_a_difference() -> None:
     assert difference(clear, Image.new("RGBA", (20, 20), (0, 0, 0, 0)), "whole")[0].changed == 0.0  # both show nothing
 
 
+@pytest.mark.long
 def test_large_pictures_are_compared_within_the_cap() -> None:
     first = Image.effect_noise((2400, 1600), 60).convert("RGB")
     figures, _ = difference(first, first.copy(), "whole")

@@ -151,6 +151,7 @@ def test_a_thousand_operations_of_every_kind_read_the_same_packed_and_come_back_
     assert list((store.root / "packed").iterdir()) == []
 
 
+@pytest.mark.long
 def test_the_index_reads_nothing_again_when_a_month_is_packed_and_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,6 +301,7 @@ def test_unpacking_begins_only_where_there_is_room(tmp_path: Path, monkeypatch: 
     assert state(store) == {}
 
 
+@pytest.mark.long
 def test_many_operations_are_unpacked_with_few_open_files(tmp_path: Path) -> None:
     store = made(tmp_path)
     for number in range(500):
@@ -314,6 +316,7 @@ def test_many_operations_are_unpacked_with_few_open_files(tmp_path: Path) -> Non
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.long
 def test_what_is_unpacked_together_waits_for_the_disk_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = made(tmp_path)
     ids = [save(store, number) for number in range(30)]

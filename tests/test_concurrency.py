@@ -94,6 +94,7 @@ def ended_watch(watcher: subprocess.Popen[str]) -> Any:
     return json.loads(said)
 
 
+@pytest.mark.long
 def test_eight_save_the_same_and_all_succeed(tmp_path: Path) -> None:
     data = tmp_path / "data"  # not there yet: they make the folders at the same moment as well
     saved = together([command("save_same", data, "20") for _ in LETTERS])
@@ -103,6 +104,7 @@ def test_eight_save_the_same_and_all_succeed(tmp_path: Path) -> None:
     assert store.verify(deep=True) == []
 
 
+@pytest.mark.long
 def test_eight_save_one_input_and_one_wins(tmp_path: Path) -> None:
     data = tmp_path / "data"
     saved = together([command("save_inputs", data, letter, "25") for letter in LETTERS])
@@ -117,6 +119,7 @@ def test_eight_save_one_input_and_one_wins(tmp_path: Path) -> None:
         assert opstore.Store(data).read_file(name) == winner["inputImages"][0]
 
 
+@pytest.mark.long
 def test_four_rewrite_one_operation_and_no_change_is_lost(tmp_path: Path) -> None:
     data = tmp_path / "data"
     store = opstore.Store(data)

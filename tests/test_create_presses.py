@@ -60,6 +60,7 @@ def kinds(app: App) -> list[str]:
 # -- run again -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_run_again_is_done_once_though_another_result_has_taken_its_place(app: App) -> None:
     app.store.save(ID, {"operationType": "text_to_image", "prompt": "a sea"}, outputs=[PNG])
     at = opened()
@@ -84,6 +85,7 @@ def test_a_double_click_on_run_again_pays_once(app: App) -> None:
 # -- which workflow --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_what_costs_something_and_has_not_been_shown_is_asked_about_in_true_words(app: App, paid: None) -> None:
     at = opened()
     at.text_area(key="prompt").set_value("a red barn")
@@ -126,6 +128,7 @@ def test_words_and_a_press_at_once_make_what_the_words_say_and_nobody_chose(app:
 # -- words that are being written ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_what_is_understood_is_of_the_words_that_stand_there(app: App) -> None:
     at = opened()
     at.file_uploader(key="upload-0").upload("photo.png", PNG, "image/png")
@@ -136,6 +139,7 @@ def test_what_is_understood_is_of_the_words_that_stand_there(app: App) -> None:
     assert texts(at)[0] == "black and white"
 
 
+@pytest.mark.long
 def test_a_draft_that_is_over_does_not_come_back_with_the_text_it_was_over(app: App) -> None:
     at = opened()
     at.text_area(key="prompt").set_value("a red barn")

@@ -277,6 +277,7 @@ def side_by_side(data: Path, program: str, *arguments: tuple[str, ...]) -> list[
     return answers
 
 
+@pytest.mark.long
 def test_four_processes_and_two_threads_lose_no_tag(store: Store, curation: Curation) -> None:
     failed: list[object] = []
 
@@ -431,6 +432,7 @@ def test_a_file_of_searches_that_cannot_be_ours_is_left_alone(store: Store, cura
     assert not (tmp_path / "elsewhere").exists()
 
 
+@pytest.mark.long
 def test_two_processes_save_searches_and_none_is_lost(store: Store, curation: Curation) -> None:
     assert side_by_side(store.root, "collect", *((letter, "12") for letter in "ab")) == [[], []]
     assert curation.searches() == {f"{letter}{n}": f"tag:{letter}{n}" for letter in "ab" for n in range(12)}

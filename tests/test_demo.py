@@ -115,6 +115,7 @@ def test_its_people_have_voted_between_two_models(demo: Store) -> None:
     assert fill(demo).made == 0 and len(reviews.rows()) == len(votes)
 
 
+@pytest.mark.long
 def test_a_second_run_changes_nothing_and_an_interrupted_one_is_completed(demo: Store) -> None:
     before = tree(demo.operations.path)
     assert fill(demo, seed=99, sessions=40).made == 0, "the folder's own mark decides, not what is asked for later"
@@ -151,6 +152,7 @@ def test_a_folder_with_anything_else_in_it_is_refused_and_left_as_it_is(tmp_path
         assert tree(folder) == before
 
 
+@pytest.mark.long
 def test_the_command(tmp_path: Path, demo: Store, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--data", str(demo.root), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

@@ -150,6 +150,7 @@ def giving_of(at: AppTest) -> Gathered:
     return found
 
 
+@pytest.mark.long
 def test_what_was_begun_comes_back_in_a_new_session_of_its_tab_only(photo: object) -> None:
     at = page()
     assert callable(photo)
@@ -166,6 +167,7 @@ def test_what_was_begun_comes_back_in_a_new_session_of_its_tab_only(photo: objec
         assert prompt(other).value in ("", None) and not giving_of(other).kept
 
 
+@pytest.mark.long
 def test_an_uploaded_picture_is_still_given_when_the_person_comes_back_from_another_page(photo: object) -> None:
     at = page()
     assert callable(photo)

@@ -238,6 +238,7 @@ def test_on_a_phone(shop: Server, windows: Windows) -> None:
         page.screenshot(path=SHOTS / "export-phone.png")
 
 
+@pytest.mark.long
 def test_a_download_that_is_broken_off_leaves_nothing(shop: Server) -> None:
     folder = shop.data / "cache" / "exports"
     for name in ("zip", "xlsx&thumbnails=1"):

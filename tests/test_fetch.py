@@ -134,6 +134,7 @@ def test_exactly_the_cap_is_accepted(server: HostileServer) -> None:
 # --- too slow
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "answer",
     [
@@ -170,6 +171,7 @@ def test_deadline_covers_the_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
     answered.set()
 
 
+@pytest.mark.long
 def test_deadline_is_one_for_all_hops(server: HostileServer) -> None:
     def answer(connected: socket.socket) -> None:
         time.sleep(0.6)

@@ -327,6 +327,7 @@ def test_next_hop_is_looked_up_and_checked_anew(
     assert at_public_address == [("8.8.8.8", 443)]
 
 
+@pytest.mark.long
 def test_deadline_holds_within_tls(
     tls_server: HostileServer, at_public_address: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

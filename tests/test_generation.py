@@ -244,6 +244,7 @@ def test_one_bad_value_of_a_sweep_queues_nothing(app: App, making: Generation) -
     assert outcome.error is not None and app.service.count_jobs() == 0
 
 
+@pytest.mark.long
 def test_a_batch_is_seen_in_order_while_it_runs_and_when_it_is_done(app: App, making: Generation) -> None:
     outcome = making.execute(SmartRequest("a sea", axes=(Axis("aspectRatio", ("1:1", "16:9", "9:16")),), variants=1))
     assert outcome.batch_id

@@ -283,6 +283,7 @@ def test_the_command_tells_what_came(app: App, standin: StandIn, monkeypatch: py
     assert run("import", "replicate", "--days", "0").returncode == 2
 
 
+@pytest.mark.long
 def test_the_page_says_first_what_would_come_in(app: App, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     on_the_web(app, standin)
     on_the_web(app, standin, plan={"run": 1e6})

@@ -310,6 +310,7 @@ def test_answers_leave_at_once_whatever_the_listening_socket_was_made_as() -> No
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
+@pytest.mark.long
 def test_listeners_that_go_away_are_let_go_and_an_end_is_not_held_up(tmp_path: Path) -> None:
     own = Server(tmp_path / "own" / "data")
     own.start()
@@ -332,6 +333,7 @@ def test_listeners_that_go_away_are_let_go_and_an_end_is_not_held_up(tmp_path: P
         own.stop()
 
 
+@pytest.mark.long
 def test_whoever_stops_reading_does_not_hold_the_end_up(tmp_path: Path) -> None:
     own = Server(tmp_path / "own" / "data")
     store = App(Settings(data=own.data, provider="local")).store

@@ -316,6 +316,7 @@ def test_what_is_no_source_is_refused(store: Store, tmp_path: Path) -> None:
 # -- the command ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_command(store: Store, source: Path, photo: Callable[..., bytes]) -> None:
     write(source, original() | {"cat.jpg": photo("chelsea"), "page\x1b.png": b"<html>"})
     dry = run("import", str(source), "--dry-run")

@@ -191,6 +191,7 @@ def test_ids_of_one_second_are_spread(ids: list[str], size: int) -> None:
     assert numbers == sorted(set(numbers)) and start <= numbers[0] and numbers[-1] < start + size
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_a_second_may_have_more_operations_than_numbers(tmp_path: Path, shuffle: bool) -> None:
     store, chance = Store(tmp_path), random.Random(5)
@@ -215,6 +216,7 @@ def test_a_second_may_have_more_operations_than_numbers(tmp_path: Path, shuffle:
     assert [row.id for row in all_rows(index, "chat", size=50)] == ids[1::2][::-1]
 
 
+@pytest.mark.long
 @given(st.lists(DIGITS, unique=True, max_size=30), st.lists(DIGITS, unique=True, max_size=10))
 def test_what_was_known_is_taken_once_or_left(ids: list[str], others: list[str]) -> None:
     known = Known((name, number) for number, name in enumerate(sorted(ids)))

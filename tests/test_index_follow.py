@@ -93,6 +93,7 @@ def test_what_others_do_is_found_within_seconds(store: Store, index: Index, monk
     soon(lambda: ids(index) == [ID])
 
 
+@pytest.mark.long
 def test_a_file_that_is_written_slowly_is_read_again(store: Store, index: Index) -> None:
     whole = json.dumps({"operationId": ID, "prompt": "chat"}).encode()
     path = store.operations.path / f"{ID}.json"
@@ -186,6 +187,7 @@ def test_the_index_deleted_under_a_running_app_comes_back(tmp_path: Path, leavin
     assert ids(Index(store)) == expected
 
 
+@pytest.mark.long
 def test_the_whole_cache_folder_deleted_comes_back(store: Store, index: Index) -> None:
     plant(store, {"operationId": ID, "prompt": "chat"})
     soon(lambda: ids(index) == [ID])
@@ -222,6 +224,7 @@ def test_processes_that_read_are_a_help_and_no_more(tmp_path: Path, monkeypatch:
     assert index.progress().ready
 
 
+@pytest.mark.long
 def test_a_build_that_was_cut_off_is_used_and_made_up_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = folder_of(tmp_path, 300, 5)
     ids = [ID, "20251399000000_abcdef", "00000000000000_00000000"]  # two of them with an impossible time

@@ -51,6 +51,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Index, l
         index.stop()
 
 
+@pytest.mark.long
 def test_every_search_finds_what_a_look_at_every_row_finds(library: tuple[Index, list[Row]]) -> None:
     index, rows = library
     queries = Queries(random.Random(12))
@@ -61,6 +62,7 @@ def test_every_search_finds_what_a_look_at_every_row_finds(library: tuple[Index,
         assert sorted(map(int, filter(None, index.numbers(text).split(",")))) == sorted(index.places(wanted).values()), text
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("order", ["newest", "oldest", "rating", "cost", "elapsed"])
 def test_every_order_is_paged_as_sorted(library: tuple[Index, list[Row]], order: str) -> None:
     index, rows = library

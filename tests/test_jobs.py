@@ -80,6 +80,7 @@ def is_stopped(pid: int | None) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "step",
     ["after the request", "before running", "after running", "before fetching", "after the download", "before the sidecar"],
@@ -102,6 +103,7 @@ def test_a_server_stopped_beyond_its_lease_is_taken_over_and_writes_nothing_more
     assert not app.store.pending.has(f"{operation_id}.json")
 
 
+@pytest.mark.long
 def test_a_record_that_a_stopped_process_keeps_locked_holds_up_no_other(standin: StandIn, app: App) -> None:
     held, free = ask(app), ask(app)
     with app.store.pending.locked(held):
@@ -345,6 +347,7 @@ def test_a_lost_request_waits_for_a_twin_that_is_still_being_sent(standin: Stand
     assert ids[0] == held[0] and ids[1] != held[0] and standin.accepted == 2
 
 
+@pytest.mark.long
 def test_two_lost_twins_of_which_one_was_accepted_are_both_unknown(
     standin: StandIn, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -399,6 +402,7 @@ def test_other_bytes_that_a_killed_attempt_left_stop_nothing(standin: StandIn, a
     assert len(operation.outputs) == 1 and standin.accepted == (1 if kind == "text_to_image" else 2)
 
 
+@pytest.mark.long
 def test_a_model_that_left_the_table_meanwhile_costs_its_price_but_not_the_result(standin: StandIn, app: App) -> None:
     standin.set(run=1.0)
     app.runner.start()

@@ -189,6 +189,7 @@ def test_cancel_while_queued_makes_nothing(new_app: Open, photo: Photo) -> None:
     assert not app.store.verify(deep=True)
 
 
+@pytest.mark.long
 def test_cancel_while_running_stops_between_two_frames(new_app: Open) -> None:
     app = new_app()
     app.start()
@@ -391,6 +392,7 @@ def test_where_a_sidecar_stands_the_record_just_goes(new_app: Open) -> None:
     assert path.read_bytes() == before and app.store.operations.names() == [path.name]
 
 
+@pytest.mark.long
 def test_a_vanished_input_ends_in_a_state_that_a_person_can_see(new_app: Open, photo: Photo) -> None:
     app = new_app()
     operation_id = app.service.create(NewOperation("image_edit_single", "sepia", (photo(size=(64, 48)),)))
@@ -428,6 +430,7 @@ def test_a_disk_that_is_full_at_the_end_loses_nothing(new_app: Open, photo: Phot
     assert not app.store.verify(deep=True)
 
 
+@pytest.mark.long
 def test_a_fault_that_nobody_foresaw_rests_the_job_and_stops_nobody(new_app: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     app = new_app()
 

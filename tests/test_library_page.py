@@ -82,6 +82,7 @@ def test_the_address_decides_and_every_control_follows(app: App) -> None:
     assert "order=oldest" in given(at)["source"] and given(at)["source"].startswith("/api/search?q=sea+type")
 
 
+@pytest.mark.long
 def test_a_filter_changes_the_text_and_the_address(app: App) -> None:
     at = page(q="sea")
     sound(control(at, "multiselect", "filter-type").set_value(["text_to_video", "text_to_image"]).run())
@@ -109,6 +110,7 @@ def test_a_filter_that_was_taken_away_does_not_come_back_with_what_a_browser_sti
     assert address(at) == {"q": "hill"}
 
 
+@pytest.mark.long
 def test_what_was_typed_before_can_be_typed_again_after_another_page(app: App) -> None:
     at = page(q="sea")
     sound(control(at, "text_input", "search").set_value("hill").run())
@@ -120,6 +122,7 @@ def test_what_was_typed_before_can_be_typed_again_after_another_page(app: App) -
     assert address(at)["q"] == "hill"
 
 
+@pytest.mark.long
 def test_a_bundle_that_was_asked_for_is_told_to_the_browser_until_another_one_is(app: App) -> None:
     at = page(operation=ID)
     sound(at.button(key=f"share-bundle-drawer-{ID}").click().run())
@@ -145,6 +148,7 @@ def test_a_mistake_is_pointed_at_and_the_last_good_search_stays(app: App, text: 
     assert given(at)["source"].startswith("/api/search?q=film&")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "query",
     [{"q": "(((("}, {"order": "junk"}, {"group": "junk"}, {"view": "junk"}, {"q": "date:>2030", "group": "batch"},
@@ -155,6 +159,7 @@ def test_an_address_of_any_kind_opens(app: App, query: dict[str, str]) -> None:
     sound(page(**query).run())
 
 
+@pytest.mark.long
 def test_whoever_comes_back_from_another_page_finds_the_last_search(app: App) -> None:
     at = page(q="film", order="oldest")
     sound(at.switch_page("../../pages/create.py").run())
@@ -352,6 +357,7 @@ def test_an_act_with_a_value_of_junk_harms_nothing(app: App, kind: str, value: A
 # -- trash, progress, texts ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_trash_view_shows_what_is_in_it_and_until_when(app: App) -> None:
     assert "The trash is empty" in "\n".join(element.proto.body for element in page(view="trash").get("html"))
     app.service.curation.put_in_trash([ID])
@@ -371,6 +377,7 @@ def test_an_index_that_is_being_made_says_how_far_it_is() -> None:
     found.stop()
 
 
+@pytest.mark.long
 def test_the_drawer_leads_to_the_neighbours_of_the_search(app: App) -> None:
     at = page(operation=ID)
     assert [item.disabled for item in at.button if item.key and item.key.startswith("neighbour-")] == [False, True]

@@ -38,6 +38,7 @@ def photos(photo: Photo) -> list[bytes]:
     return [photo("chelsea", "jpg", (300, 200)), photo("china", "jpg", (320, 214)), photo("astronaut", "jpg", (200, 200))]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "prompt", "count"), TYPES, ids=[t[0] for t in TYPES])
 def test_the_same_request_is_the_same_bytes(kind: str, prompt: str, count: int, photos: list[bytes]) -> None:
     one, two, other = (made(kind, prompt, *photos[:count], seed=seed, **SHORT) for seed in (7, 7, 8))

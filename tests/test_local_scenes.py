@@ -20,6 +20,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parameters, "PICTURE_SIDE", 512)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize(("english", "french"), list(zip(PLACES, LIEUX, strict=True)))
 def test_every_scene_is_painted_from_both_languages(english: str, french: str) -> None:
@@ -36,6 +37,7 @@ def test_scenes_differ_from_each_other() -> None:
     assert all(far(one, two) > 8 for one, two in itertools.combinations(shown, 2))
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("small")
 def test_time_of_day_is_seen() -> None:
     day, dusk, night = (pixels(made("text_to_image", f"a meadow, {when}", seed=3)).mean() for when in ("day", "dusk", "night"))
@@ -77,6 +79,7 @@ def test_prompt_and_seed_decide() -> None:
     assert len(seeds) == 4 and one not in seeds
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("ratio", "size"),
     [("1:1", (1024, 1024)), ("9:16", (576, 1024)), ("3:2", (1024, 682)), ("3:4", (768, 1024)), (None, (1024, 576))],
@@ -94,6 +97,7 @@ EVERYTHING = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("prompt", EVERYTHING)
 @pytest.mark.parametrize("ratio", ["16:9", "9:16"])
 def test_any_mixture_is_painted(prompt: str, ratio: str) -> None:

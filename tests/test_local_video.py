@@ -121,6 +121,7 @@ def test_zoom_in_ends_closer_and_zoom_out_is_its_reverse(stills: tuple[bytes, by
     assert far(inward[0], inward[-1]) > 15
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "prompt", ["a calm sea", "starry night over a city", "snow falling on a forest", "blue abstract", "space", "rain"]
 )

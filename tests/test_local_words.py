@@ -307,6 +307,7 @@ def test_scene_words(prompt: str, places: tuple[str, ...], time: str, weather: s
     assert (brief.places, brief.time, set(brief.weather)) == (places, time, weather)
 
 
+@pytest.mark.long
 def test_no_prompt_takes_long_to_read() -> None:
     start = time.process_time()
     for hostile in ("ne " * 5000, "'" * 5000, "rotate " * 2000, "write '" * 900, "a, " * 4000, "put image 1 " * 900, "«" * 5000):

@@ -194,6 +194,7 @@ def test_a_repair_completes_no_move_that_was_taken_back_meanwhile(store: Store, 
     assert not waiting and place(store) == "operations"
 
 
+@pytest.mark.long
 def test_what_is_packed_while_a_damaged_pack_is_set_aside_is_not_set_aside_with_it(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

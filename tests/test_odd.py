@@ -96,6 +96,7 @@ def test_a_failure_without_a_word_beside_another_says_nothing_and_breaks_nothing
     assert [mark[2] for mark in made.figure["data"][0]["customdata"]] == ["–", "NSFW content detected"]
 
 
+@pytest.mark.long
 def test_figures_as_json_and_report_in_both_languages(app: App) -> None:
     for query in ("", "status:failed", "type:text_to_image -harbour", "date:2025-06"):
         found = usage(app.service.analytics, query, now=datetime.now(UTC))
@@ -126,6 +127,7 @@ def got(app: App) -> Iterator[Get]:
         yield ask
 
 
+@pytest.mark.long
 def test_http_answers_for_each_oddity(got: Get, sampled: Sampled) -> None:
     found = oddities()
     for oddity in sampled(found, 60):
@@ -222,6 +224,7 @@ def test_every_command_ends_as_it_says_it_does_and_prints_nothing_that_moves_a_t
     step("repair", "--apply")
 
 
+@pytest.mark.long
 def test_a_name_of_blanks_is_no_choice_and_no_example_is_broken(app: App) -> None:
     facets = app.service.index.facets()
     assert any(not name.strip() for name in facets["model"]), "there is one"

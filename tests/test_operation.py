@@ -48,6 +48,7 @@ nearly = st.lists(
 # -- the codec -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @given(st.dictionaries(text, json_values, max_size=6))
 def test_any_json_object_comes_back_equal_and_in_order(value: dict[str, Any]) -> None:
     sidecar = value | {"operationId": ID}

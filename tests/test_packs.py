@@ -233,6 +233,7 @@ def test_what_is_removed_for_good_leaves_no_trace_in_the_pack(tmp_path: Path) ->
     assert secret not in path.read_bytes() and old(1).encode() not in path.read_bytes()
 
 
+@pytest.mark.long
 def test_what_was_written_into_operations_is_in_no_dictionary(tmp_path: Path) -> None:
     store, words = made(tmp_path), random.Random(3)
     wanted = "xylophagous zeppelin quandary"
@@ -281,6 +282,7 @@ def test_a_pack_that_is_unpacked_between_a_look_and_its_opening_is_no_fault(
     assert found.packs.pack(month()) is None and len(found.names()) == 4, "of the one that is loose"
 
 
+@pytest.mark.long
 def test_readers_never_miss_an_operation_that_is_packed_or_unpacked_meanwhile(tmp_path: Path) -> None:
     store = made(tmp_path)
     ids = [save(store, number, outputs=[PNG]) for number in range(1, 6)]

@@ -107,6 +107,7 @@ def until_done(app: App) -> list[Operation]:
 # -- nothing there yet ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_create_page_of_an_empty_folder_has_something_to_start_with(app: App) -> None:
     at = create()
     assert "Your results appear here" in html(at)
@@ -120,6 +121,7 @@ def test_the_library_of_an_empty_folder_says_so(app: App) -> None:
     assert "The library is empty" in html(at)
 
 
+@pytest.mark.long
 def test_every_page_speaks_french(app: App) -> None:
     at = create(language="fr")
     assert any("Que voulez" in area.label or area.label != "What do you want to make?" for area in at.text_area)
@@ -169,6 +171,7 @@ def test_a_double_click_on_run_again_makes_one(app: App, store: Store) -> None:
     assert len(app.service.jobs()) == 2, "who presses once more later wants another one"
 
 
+@pytest.mark.long
 def test_what_a_person_chose_stays_though_the_words_agreed_with_it_meanwhile(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     at = create()
     for text in ("waves", "a video of waves", "waves at night"):
@@ -221,6 +224,7 @@ def test_more_pictures_than_any_workflow_takes(app: App) -> None:
     assert "more images than any workflow takes" in html(at)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("count", range(6))
 def test_every_workflow_can_be_looked_at(app: App, count: int) -> None:
     at = create()
@@ -237,6 +241,7 @@ def test_every_workflow_can_be_looked_at(app: App, count: int) -> None:
 # -- the settings --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_settings_that_changed_or_were_damaged_since_they_were_shown_are_not_saved_over(app: App) -> None:
     app.service.change_preferences(daily_budget=5.0)
     at, file = create(), app.store.root / "settings.json"
@@ -409,6 +414,7 @@ def evil(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "changes", [{}, {"error": None, "success": True, "operationType": "text_to_image"}], ids=["failed", "stored"]
 )
@@ -426,6 +432,7 @@ def test_a_prompt_under_way_is_only_ever_a_text(app: App) -> None:
     literal(library())
 
 
+@pytest.mark.long
 def test_names_of_uploaded_files_and_typed_prompts_are_only_ever_texts(app: App) -> None:
     at = create()
     at.file_uploader(key="upload-0").upload(f"{EVIL.replace('/', '')}.png", PNG, "image/png")

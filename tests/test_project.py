@@ -56,6 +56,7 @@ def imported(*patterns: str) -> set[str]:
     return found - sys.stdlib_module_names - {"opstore", "tests", "bench"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("patterns", [("opstore/**/*.py", "pages/*.py", "*.py"), ("tests/**/*.py", "bench/*.py")])
 def test_what_is_imported_is_declared_and_not_only_there_by_chance(patterns: tuple[str, ...]) -> None:
     declared = named(PROJECT["project"]["dependencies"])

@@ -63,6 +63,7 @@ def test_the_newest_of_each_period_stays(keep: Keep, staying: set[str]) -> None:
     assert keep.chosen(ALL) == staying and keep.chosen([]) == set()
 
 
+@pytest.mark.long
 def test_what_others_need_stays_and_the_bytes_are_told_before(store: Store, vault: LocalVault) -> None:
     third, second, first = vault.snapshots()
     vault.add({"0" * 64: b"of a backup that was cut short"})
@@ -102,6 +103,7 @@ def test_by_the_settings_after_a_backup_and_by_default_never(store: Store, vault
     assert done and len(done.gone) == 2 and len(vault.snapshots()) == 1
 
 
+@pytest.mark.long
 def test_the_command(store: Store, vault: LocalVault) -> None:
     line = ["backup", str(vault.path), "--data", str(store.root)]
     names = vault.snapshots()

@@ -236,6 +236,7 @@ def test_what_replicate_forgot_or_changed_is_not_made_up(store: Store, standin: 
 # -- the command ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_command_plans_first(store: Store) -> None:
     assert run("repair").stdout == "No problems.\n"
     planted(store, f"{old(2)}.json", b"{")

@@ -102,6 +102,7 @@ def everything_said(error: BaseException) -> str:
     return "".join(traceback.format_exception(error)) + repr(error) + repr(details) + str(error)
 
 
+@pytest.mark.long
 def test_the_token_is_seen_by_nobody(
     standin: StandIn, replicate: Replicate, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:

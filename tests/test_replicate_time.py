@@ -99,6 +99,7 @@ def test_no_request_waits_longer_than_its_timeout(standin: StandIn, replicate: R
     assert 0.35 < time.monotonic() - began < LONG
 
 
+@pytest.mark.long
 def test_an_answer_that_drips_is_cut_off() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         stop, began = threading.Event(), time.monotonic()

@@ -189,6 +189,7 @@ def test_what_is_not_known_is_a_dash() -> None:
 # -- command line and HTTP -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_stats_for_people_and_programs(odd: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stats", "--data", str(odd.root)]) == 0
     out = capsys.readouterr().out

@@ -204,6 +204,7 @@ def test_who_won_against_strong_rivals_stands_above_who_won_against_weak_ones() 
     assert found["x"].wins == found["y"].wins and found["x"].rate > found["y"].rate + 0.2
 
 
+@pytest.mark.long
 @settings(max_examples=12, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from("abcd"), st.sampled_from(["left", "right", None])), max_size=12)

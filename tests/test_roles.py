@@ -124,6 +124,7 @@ OPEN = {"/api/openapi.json", "/api/docs"}
 FILLED = {"operation_id": ID, "id": ID, "name": f"{ID}_out.png", "subject": f"{ID}_out.png", "format": "csv", "rest": "x"}
 
 
+@pytest.mark.long
 def test_no_http_answer_is_given_past_the_table(app: App) -> None:
     """Whoever has no role at all is let in here: every answer must still refuse, or it uses more than `guard.acting` gives."""
     served = TestClient(Starlette(routes=Api(lambda: app, lambda request: NOBODY).routes()), raise_server_exceptions=False)
@@ -235,6 +236,7 @@ def test_what_is_allowed_is_done_and_known_by_whom(app: App) -> None:
     assert creator.service.job(made) and creator.generation.service.jobs()[0].id == made
 
 
+@pytest.mark.long
 def test_who_asked_for_an_operation_is_recorded_as_far_as_the_book_says(app: App) -> None:
     ada = Person("Ada", frozenset({"creator"}), "ada@example.org", "Ada")
     made = app.service.acting_as(ada).create(REQUEST)

@@ -147,6 +147,7 @@ def test_what_cannot_be_run_is_refused_and_the_folder_is_as_it_was(app: App, ser
     assert tree(tmp_path, times=True) == before and service.jobs() == []
 
 
+@pytest.mark.long
 def test_exactly_10_mb_are_accepted(app: App, service: Service) -> None:
     data = PNG + b"\0" * (MAX_INPUT_BYTES - len(PNG))
     assert pending(app, service.create(NewOperation(EDIT, "sepia", (data,)))).operation["inputCount"] == 1
@@ -334,6 +335,7 @@ STATES: Mapping[str, Mapping[str, Any]] = {
 KINDS = (*OPERATION_TYPES, "img_to_img")
 
 
+@pytest.mark.long
 @settings(max_examples=25, deadline=None)
 @given(
     made=st.lists(st.tuples(st.sampled_from(KINDS), st.sampled_from(sorted(STATES))), max_size=14),

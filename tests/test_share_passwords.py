@@ -85,6 +85,7 @@ def test_of_a_hundred_tries_at_once_few_are_looked_at(app: App) -> None:
     assert sorted(set(ends)) == ["PasswordWrong", "TooManyTries"] and ends.count("PasswordWrong") == FREE
 
 
+@pytest.mark.long
 def test_a_stranger_who_guesses_makes_nobody_else_wait_and_many_strangers_nobody_who_was_in(app: App, clock: Clock) -> None:
     token, was_in, other = made(app, password=PASSWORD)[1], visitor(app), visitor(app, host="198.51.100.7")
     assert enter(was_in, token).status_code == 303

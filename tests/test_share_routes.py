@@ -214,6 +214,7 @@ def test_another_operation_or_file_is_not_behind_the_link(app: App, client: Test
     assert answer.status_code == 404 and "image" not in answer.headers["content-type"]
 
 
+@pytest.mark.long
 def test_hostile_keys_and_tokens_are_nothing(app: App, client: TestClient) -> None:
     token = made(app)[1]
     for name in (name for name in HOSTILE_NAMES if isinstance(name, str) and len(name) < 2_000 and name not in ("", ".", "..")):

@@ -114,6 +114,7 @@ def test_nonsense_is_no_analysis(answer: str) -> None:
         model.read(answer, 1, rules.analyze(PROMPT, 1))
 
 
+@pytest.mark.long
 def test_nonsense_leaves_the_choice_to_the_rules_and_is_told(app: App, standin: StandIn) -> None:
     known = rules.analyze(PROMPT, 1)
     for answer in (WRONG["one that the images rule out"], None, [1, 2, 3], "x" * 30_000, {"a": "b"}):

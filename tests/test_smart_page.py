@@ -86,6 +86,7 @@ def request(app: App) -> Any:
     return operation
 
 
+@pytest.mark.long
 def test_the_models_proposal_is_taken_with_its_prompts_for_the_steps(app: App) -> None:
     model = Model(json.dumps(CHAIN))
     at = page(app, model)

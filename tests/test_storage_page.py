@@ -88,6 +88,7 @@ def test_an_empty_folder(app: App) -> None:
     assert "0 operations" in shown(at) and "The trash is empty." in shown(at)
 
 
+@pytest.mark.long
 def test_a_press_while_the_folder_is_measured_by_itself_is_done(app: App) -> None:
     at, measured = page(app), threading.Event()
 
@@ -123,6 +124,7 @@ def test_it_says_what_would_go_then_moves_it(app: App) -> None:
     assert len(app.store.list_operations()) == 1
 
 
+@pytest.mark.long
 def test_problems_are_shown_then_mended(app: App) -> None:
     save(app.store, 1)
     plant(app.store, "20251103143029_abc123df.json", b"{")
@@ -200,6 +202,7 @@ def test_a_backup_that_cannot_be_is_told_and_not_remembered(app: App) -> None:
     assert "outside the data folder" in shown(sound(at)) and app.service.preferences().backup_target == ""
 
 
+@pytest.mark.long
 def test_the_policy_is_set_and_taken_back(app: App) -> None:
     at = page(app)
 

@@ -251,6 +251,7 @@ def test_odd_descriptions_break_nothing(entry: dict[str, Any], store: Store) -> 
         assert {problem.name for problem in store.verify(deep=True)} == {BETWEEN}, "nobody names the intermediate now"
 
 
+@pytest.mark.long
 def test_many_damages_at_once_are_all_found(store: Store) -> None:
     wanted: list[Problem] = []
     for number in range(40):

@@ -54,6 +54,8 @@ class Opened:
     #: The switch of the operation that is open, and the button that leads to the next one.
     favorite: str = ""
     onward: str = ""
+    #: For how many runs a browser is to keep what is large.
+    kept_runs: int = 0
 
 
 @contextmanager
@@ -71,6 +73,7 @@ def opened(server: Server, page: str = "", query: str = "") -> Iterator[Opened]:
             if said.delta.new_element.button.id.endswith("-neighbour-right"):
                 found.onward, found.part = said.delta.new_element.button.id, said.delta.fragment_id
             found.session = found.session or said.new_session.initialize.session_id
+            found.kept_runs = said.new_session.config.max_cached_message_age or found.kept_runs
             found.page = said.navigation.page_script_hash or found.page
             component = said.delta.new_element.bidi_component
             if "-keys-" in component.id:
@@ -259,6 +262,12 @@ def test_a_control_begins_with_what_it_was_set_to_in_whatever_run_it_is_seen_fir
                 elif EARLIER in element.feedback.id:
                     stood.append(element.feedback.default + 1)
             assert stood == [4, True, ["a", "b"], "theirs"]
+
+
+def test_a_browser_keeps_what_is_large_for_longer_than_any_request_waits(server: Server) -> None:
+    """A request that had waited for two runs named what the browser had let go: the page was dead ("Cached ForwardMsg MISS")."""
+    with opened(server, "library") as page:
+        assert page.kept_runs >= 100
 
 
 def test_an_answer_outlives_the_page_it_was_asked_in_and_is_sent_once() -> None:

@@ -292,22 +292,45 @@ def test_keys_pressed_once_the_drawer_is_on_the_screen_are_heard_once_each(few: 
             assert (found["rating"], found["favorite"]) == (rating, not was), number
 
 
-def test_a_key_after_going_on_is_meant_for_the_neighbour(few: Server, windows: Windows) -> None:
+@pytest.mark.parametrize("slower", [1, 6])
+def test_what_is_pressed_after_going_on_is_meant_for_the_neighbour(few: Server, windows: Windows, slower: int) -> None:
+    """However many steps are on their way: each key is done once, where it was meant, in its turn."""
     with windows.visit(few) as visitor:
-        page = visitor.open(f"/library?operation={name_of(33)}")
-        expect(page.locator(f'[data-listens="{name_of(33)}"]')).to_have_count(1)
-        onward = visitor.dialog.get_by_role("button", name="Next")
-        expect(onward).to_be_enabled()  # once the index knows the neighbours
-        for number, rating in ((32, 3), (31, 4)):
-            was = judged(few, number + 1).get("rating")
-            if number == 32:
-                page.keyboard.press("ArrowRight")
-            else:
-                onward.click()
+        page = visitor.open(f"/library?operation={name_of(43)}")
+        drawer = visitor.dialog
+        expect(drawer.get_by_role("button", name="Next")).to_be_enabled()  # once the index knows the neighbours
+        page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": slower})
+        at, before = 43, {number: judged(few, number).get("rating") for number in range(30, 44)}
+        for ways, rating in ((("right",), 3), (("next",), 4), (("right", "right"), 5), (("right", "left", "next"), 2)):
+            for way in ways:
+                at += {"right": -1, "left": 1, "next": -1}[way]
+                if way == "next":
+                    drawer.get_by_role("button", name="Next").click()
+                else:
+                    page.keyboard.press({"right": "ArrowRight", "left": "ArrowLeft"}[way])
             page.keyboard.press(str(rating))
-            expect(page.locator(f'[data-listens="{name_of(number)}"]')).to_have_count(1)
-            eventually(page, lambda: judged(few, number).get("rating"), rating)  # noqa: B023 # called at once
-            assert judged(few, number + 1).get("rating") == was, "of the one that was left, nothing"
+            before[at] = rating
+            eventually(page, lambda: {number: judged(few, number).get("rating") for number in range(30, 44)}, before)
+            expect(page.locator(f'[data-listens="{name_of(at)}"]')).to_have_count(1)
+            visitor.settle()
+        for key in ("ArrowRight", "ArrowRight", "Delete"):
+            page.keyboard.press(key)
+        expect(drawer).to_have_count(0)
+        eventually(page, lambda: (few.data / "operations" / f"{name_of(at - 2)}.json").exists(), False)
+        assert all((few.data / "operations" / f"{name_of(number)}.json").exists() for number in (at, at - 1, at - 3))
+        page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 1})
+
+
+def test_a_step_and_escape_close_the_drawer_and_lead_to_what_it_showed_last(few: Server, windows: Windows) -> None:
+    with windows.visit(few) as visitor:
+        page = visitor.open(f"/library?operation={name_of(29)}")
+        expect(visitor.dialog.get_by_role("button", name="Next")).to_be_enabled()
+        for key in ("ArrowRight", "Escape"):
+            page.keyboard.press(key)
+        expect(visitor.dialog).to_have_count(0)
+        visitor.settle()
+        expect(visitor.dialog).to_have_count(0)
+        eventually(page, lambda: current(page), name_of(28))
 
 
 #: Write into the note and press a switch before a pause could tell the page what was written.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from opstore.errors import OpstoreError
 from opstore.operation import Operation
@@ -28,11 +29,12 @@ def drawer(service: Service, operation_id: str, query: str = "", order: str = "n
     @st.dialog(_("Operation"), width=WIDTH, position="right", on_dismiss=close)
     def show_it() -> None:
         with st.container(key="opened"):
+            shown = st.query_params.get("operation") or operation_id  # the drawer goes on by itself, without the page
             try:
-                operation = service.operation(operation_id)
+                operation = service.operation(shown)
             except OpstoreError as error:
                 parts.show_error(error)
-                if service.job(operation_id):
+                if service.job(shown):
                     parts.note(_("It is still under way; this link will show it when it is done."))
                 return
             _strip(service, operation, query, order, mark)
@@ -54,11 +56,19 @@ def _strip(service: Service, operation: Operation, query: str, order: str, mark:
         for label, key, target in ((_("Previous"), "left", before), (_("Next"), "right", after)):
             if parts.button(label, shortcut=key, disabled=target is None, key=f"neighbour-{key}") and target:
                 st.query_params["operation"] = target
-                st.rerun()
+                _draw_anew()
         if operation.outputs:
             zoom(key="zoom", compare=bool(operation.inputs))
         share.button(service, [operation.id], "operation", f"drawer-{operation.id}")
         curate.trash(service, operation)
+
+
+def _draw_anew() -> None:
+    """Run the drawer anew; the page with it only where it is being run, for a page that is drawn closes the drawer meanwhile."""
+    try:
+        st.rerun(scope="fragment")
+    except StreamlitAPIException:
+        st.rerun()
 
 
 def show(service: Service, operation: Operation) -> None:

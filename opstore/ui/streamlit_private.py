@@ -19,6 +19,10 @@ What a page sets a control to, Streamlit sends once, beside the default that the
 runs at once draws the second alone: the control stands with its default, and hands that in as what a person wants. Here a control
 begins with what it was set to.
 
+What is large a browser keeps for two runs, and is sent its name alone. A request that waited named what the browser had let go
+meanwhile, and the page was dead. It is kept for more runs than a request ever waits for (also in .streamlit/config.toml, for
+sessions that begin before this is imported).
+
 Where a run begins, Streamlit also throws away what it has not sent yet, its answers with it: a browser that asked where to put a
 file would wait for ever, and show nothing of it. Here it is answered.
 
@@ -92,6 +96,8 @@ _KNOWN: dict[tuple[type | ModuleType, str], tuple[str, ...]] = {
 #: What is said to a browser once, and that no later run says again: where a file goes and a download lies, that the server is
 #: there, where to sign in.
 _SAID_ONCE = frozenset({"file_urls_response", "backend_operation_response", "heartbeat_ack", "auth_redirect"})
+#: Runs for which a browser keeps what is large: 20 MB where as many searches are looked at.
+_KEPT_RUNS = 500
 _originals: dict[tuple[type | ModuleType, str], Callable[..., Any]] = {}
 _guard = threading.Lock()
 
@@ -138,6 +144,7 @@ def install(unheard: _Unheard) -> None:
         _originals.update(read)
         if config.get_option("runner.fastReruns"):
             config.set_option("runner.fastReruns", False)
+        config.set_option("global.maxCachedMessageAge", _KEPT_RUNS)
         _replace(ScriptRunner, "_maybe_handle_execution_control_request", _look_for_newer)
         _replace(ScriptRunner, "_set_execing_flag", _run)
         _replace(ScriptRequests, "request_rerun", _ask)

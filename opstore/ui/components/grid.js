@@ -4,18 +4,36 @@
 const POLL = 2500, AGAIN = 3000, PATIENCE = 120000, REST = 150, SETTLED = 1500, MOST = 10000;
 const grids = new WeakMap();
 
-/* What is pressed in the drawer before it listens, or listens for the neighbour of what is `left` (components/keys.py), waits for it
-   here; a drawer that does not come gets nothing. */
-const opening = id => { if (window.opstoreListens !== id) window.opstoreEarly = { id, keys: [], until: Date.now() + PATIENCE }; };
+/* What is pressed in the drawer before it listens (components/keys.py), or while the neighbour of what is `left` is on its way, waits
+   for it here, each in its turn; a drawer that does not come gets nothing. */
+const opening = id => { if (window.opstoreListens !== id) window.opstoreEarly = { id, keys: [], since: Date.now() }; };
+const JUDGES = /^([0-5ft]|delete)$/i, MOVES = /^(arrow(left|right)|escape)$/i, COMING = 3000;
 
 function early(event) {
-  const waiting = window.opstoreEarly, held = event.altKey || event.ctrlKey || event.metaKey || event.repeat;
-  if (!waiting || held || Date.now() > waiting.until || !document.querySelector('[role="dialog"]') || typing(event)) return;
-  const listens = window.opstoreListens ?? null, comes = waiting.left ? [null, waiting.left].includes(listens) : listens !== waiting.id;
-  if (!comes || !/^([0-5ft]|delete)$/i.test(event.key)) return;
-  waiting.keys.push(event.key);
+  const waiting = window.opstoreEarly, key = event.type === "click" ? neighbourOf(event) : event.key;
+  if (!waiting || !key || !(waiting.left || document.querySelector('[role="dialog"]')) || !comes(waiting)) return;
+  if (event.altKey || event.ctrlKey || event.metaKey || writing(event)) return;
+  if (!JUDGES.test(key) && !(waiting.left && MOVES.test(key))) return;
+  if (!event.repeat) waiting.keys.push(key);
   event.preventDefault(); event.stopImmediatePropagation();
+  // The drawer closes when the key comes up.
+  if (key === "Escape") window.addEventListener("keyup", risen => risen.stopImmediatePropagation(), { capture: true, once: true });
 }
+
+function comes(waiting) {
+  const here = window.opstoreListens ?? null, passed = Date.now() - waiting.since;
+  if (!waiting.left) return here !== waiting.id && passed < PATIENCE;
+  const rests = document.querySelector('[data-test-script-state="notRunning"]');  // nothing is on its way any more
+  if (passed < COMING || !rests) return here === null || here === waiting.left;
+  window.opstoreEarly = null;
+  return false;
+}
+
+/* The arrow that a person's click on “Previous” or “Next” stands for; a program's own click is none. */
+const neighbourOf = event => event.isTrusted && { left: "ArrowLeft", right: "ArrowRight" }[
+  /st-key-neighbour-(left|right)/.exec(event.composedPath().find(item => /st-key-neighbour-/.test(item.className))?.className)?.[1]];
+
+const writing = event => typing(event) && !["checkbox", "radio", "button"].includes(event.composedPath()[0].type);
 
 class Grid {
   constructor(parent, data) {
@@ -43,7 +61,7 @@ class Grid {
     list.onkeydown = event => this.key(event);
     touches(this);
     document.addEventListener("keydown", event => this.keyAnywhere(event), on);
-    window.addEventListener("keydown", early, { ...on, capture: true });  // before the drawer, which lets no key rise out of it
+    for (const type of ["keydown", "click"]) window.addEventListener(type, early, { ...on, capture: true });  // before the drawer
     const shown = new URLSearchParams(location.search).get("operation");
     if (shown) opening(shown);
     document.addEventListener("visibilitychange", () => this.poll(), on);
@@ -134,7 +152,7 @@ class Grid {
     if (data.outcome && data.outcome.id === this.sent?.id) { if (data.outcome.busy) this.wait(data.outcome.busy); else this.settle(data.outcome); }
     // Done, and another since: what came of it was told to a grid that is gone.
     else if (this.sent && data.outcome?.done.includes(this.sent.id)) this.settle({});
-    if (was.open && !data.open) setTimeout(() => this.returnTo(was.open), 50);
+    if (was.open && !data.open) setTimeout(() => this.returnTo(window.opstoreSeen ?? was.open), 50);  // where the drawer was last
     if (was !== data) this.poll();  // something on the page was changed, perhaps: look
     this.flush();
   }

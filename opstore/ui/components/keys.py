@@ -17,17 +17,30 @@ KINDS = ("rate", "favorite", "trash")
 
 _HTML = "<span hidden></span>"
 _JS = """
-const listening = new WeakMap(), watching = new WeakMap(), observing = new WeakMap(), WATCH = 3000, COMING = 30000;
+const listening = new WeakMap(), watching = new WeakMap(), observing = new WeakMap(), WATCH = 3000;
 let current = null;  // the place of the drawer that listens
 
-/* Who goes on to the neighbour means that one by the next key: it waits (grid.js) until that one listens. */
+/* Who goes on to the neighbour means that one by what is pressed next: it waits (grid.js) until that one listens. */
 const NEIGHBOUR = { ArrowLeft: ".st-key-neighbour-left button", ArrowRight: ".st-key-neighbour-right button" };
 
 function going(event, id) {
   const is = item => Object.values(NEIGHBOUR).some(where => item.matches?.(where));
   const clicked = event.type === "click" && event.composedPath().find(is);
   const button = clicked || document.querySelector(NEIGHBOUR[event.key] ?? "nobody");
-  if (button && !button.disabled) window.opstoreEarly = { id: null, left: id, keys: [], until: Date.now() + COMING };
+  if (button && !button.disabled && !window.opstoreEarly?.left) goOn(id, []);
+}
+
+const goOn = (id, keys) => { window.opstoreEarly = { left: id, keys, since: Date.now() }; };
+
+/* Do what was pressed early, in its order: what follows another step waits for that one's drawer. */
+function catchUp(keys, id, asked) {
+  for (let key = keys.shift(); key; key = keys.shift()) {
+    const button = key in NEIGHBOUR && document.querySelector(NEIGHBOUR[key]);
+    if (button && !button.disabled) { goOn(id, keys); button.click(); return; }
+    if (key === "Escape") { document.querySelector('[role="dialog"] button[aria-label="Close"]')?.click(); return; }
+    asked(key.toLowerCase());
+    if (key === "Delete") return;  // and the drawer with it
+  }
 }
 
 /* A box to write in, and a window of ours over the drawer, have their keys for themselves. */
@@ -117,12 +130,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
   listening.set(parentElement, hear);
   for (const type of ["keydown", "click"]) document.addEventListener(type, hear, true);
   current = parentElement;
-  parentElement.querySelector("span").dataset.listens = window.opstoreListens = data.id;
+  parentElement.querySelector("span").dataset.listens = window.opstoreListens = window.opstoreSeen = data.id;
   const early = window.opstoreEarly;
-  if (early && (early.id === data.id || (early.left && early.left !== data.id))) {  // pressed before it listened (also grid.js)
-    const keys = Date.now() > early.until ? [] : early.keys;
+  if (early && (early.id === data.id || (early.left && early.left !== data.id))) {
     window.opstoreEarly = null;
-    for (const key of keys) asked(key.toLowerCase());
+    catchUp(early.keys, data.id, asked);
   }
   document.addEventListener("focusin", follow);  // once, however often it is said
   observing.get(parentElement)?.disconnect();

@@ -325,6 +325,7 @@ def test_a_step_and_escape_close_the_drawer_and_lead_to_what_it_showed_last(few:
     with windows.visit(few) as visitor:
         page = visitor.open(f"/library?operation={name_of(29)}")
         expect(visitor.dialog.get_by_role("button", name="Next")).to_be_enabled()
+        expect(tile(page, 28)).to_be_attached()  # the grid has its rows, and knows where that one stands
         for key in ("ArrowRight", "Escape"):
             page.keyboard.press(key)
         expect(visitor.dialog).to_have_count(0)

@@ -54,6 +54,8 @@ class Opened:
     #: The switch of the operation that is open, and the button that leads to the next one.
     favorite: str = ""
     onward: str = ""
+    #: The days between which what is found was made.
+    days: str = ""
     #: For how many runs a browser is to keep what is large.
     kept_runs: int = 0
 
@@ -68,6 +70,7 @@ def opened(server: Server, page: str = "", query: str = "") -> Iterator[Opened]:
         asked.rerun_script.page_name, asked.rerun_script.query_string = page, query
         line.send(asked.SerializeToString())
         while (said := heard(line)).WhichOneof("type") != "script_finished":
+            found.days = said.delta.new_element.date_input.id or found.days
             if "-favorite-" in said.delta.new_element.checkbox.id:
                 found.favorite = said.delta.new_element.checkbox.id
             if said.delta.new_element.button.id.endswith("-neighbour-right"):
@@ -262,6 +265,21 @@ def test_a_control_begins_with_what_it_was_set_to_in_whatever_run_it_is_seen_fir
                 elif EARLIER in element.feedback.id:
                     stood.append(element.feedback.default + 1)
             assert stood == [4, True, ["a", "b"], "theirs"]
+
+
+def test_days_that_were_taken_away_do_not_come_back_with_what_the_browser_still_shows(server: Server) -> None:
+    with opened(server, "library", "q=date:2025-09") as page:
+        assert page.days
+        ask(page, "", back=True)
+        assert shown(page.line) == ""
+        late = BackMsg()
+        late.rerun_script.page_script_hash = page.page
+        widget = late.rerun_script.widget_states.widgets.add()
+        widget.id = page.days
+        widget.string_array_value.data.extend(["2025/09/01", "2025/09/30"])
+        page.line.send(late.SerializeToString())
+        while (said := heard(page.line)).WhichOneof("type") != "script_finished":
+            assert said.WhichOneof("type") != "page_info_changed", said.page_info_changed.query_string
 
 
 def test_a_browser_keeps_what_is_large_for_longer_than_any_request_waits(server: Server) -> None:

@@ -296,7 +296,8 @@ def filters(found: View, facets: Mapping[str, Mapping[str, int]]) -> None:
     # A key of its own for every span in the text: one of which only the first day is chosen yet is left alone.
     key = f"filter-date-{values(found.query, 'date')}"
     shape: Any = _("YYYY/MM/DD")  # how days are typed: these letters in another order
-    st.date_input(_("Made between"), _days(found.query), *span, key=key, on_change=_dated, args=(key,), format=shape)
+    drawn = _days(found.query)
+    st.date_input(_("Made between"), drawn, *span, key=key, on_change=_dated, args=(key, drawn), format=shape)
     st.toggle(_("Favorites only"), **controls.heard("filter-favorite", lambda only: _ask("favorite", ["yes"] if only else [])))
     if (found.query or found.mark) and parts.button(_("Show everything"), key="show-everything", width="stretch"):
         go(q=None, mark=None)
@@ -347,10 +348,10 @@ def _ask(field: str, wanted: Sequence[str]) -> None:
     go(q=with_values(st.session_state.get("good-search", ""), field, wanted), operation=None)
 
 
-def _dated(key: str) -> None:
+def _dated(key: str, drawn: list[Any]) -> None:
     span = st.session_state[key]
-    if len(span) == 1:
-        return  # the second day is still to come
+    if len(span) == 1 or list(span) == drawn:
+        return  # the second day is still to come; or a browser still shows what has gone, and tells what it was drawn with
     _ask("date", [str(span[0]) if span[0] == span[1] else f"{span[0]}..{span[1]}"] if span else [])
 
 

@@ -107,6 +107,10 @@ OPERATION_TYPES: Mapping[str, OperationType] = MappingProxyType(
         )
     }
 )
+#: Those that a provider makes in one step: `workflows` splits the others.
+STEP_TYPES = tuple(name for name in OPERATION_TYPES if name != "edit_then_video")
+#: More images than this no type takes.
+MOST_IMAGES = max(row.maximum for row in OPERATION_TYPES.values())
 
 
 def fallback_extension(operation_type: str) -> str:

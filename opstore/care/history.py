@@ -22,7 +22,7 @@ from opstore.jobs.ending import clean, cost_of, step_record
 from opstore.jobs.lookup import LOOK_BACK
 from opstore.jobs.results import is_whole
 from opstore.names import sidecar_name
-from opstore.operation import OPERATION_TYPES, parse_time, timestamp
+from opstore.operation import OPERATION_TYPES, STEP_TYPES, parse_time, timestamp
 from opstore.providers.models import Model, ModelTable
 from opstore.providers.replicate.search import MARGIN
 from opstore.store import MAX_INPUT_BYTES, MAX_INPUTS, Store
@@ -245,7 +245,7 @@ def _elapsed(made: Prediction, created: datetime) -> float | None:
 
 def _type_of(model: Model | None, result: str, images: int | None) -> str:
     """Return the one type that fits: what the model makes, the kind of the result, and how many images were given."""
-    types = model.types if model else tuple(name for name in OPERATION_TYPES if name != "edit_then_video")
+    types = model.types if model else STEP_TYPES
     rows = [OPERATION_TYPES[name] for name in types if name in OPERATION_TYPES]
     fitting = [
         row.name for row in rows if result in ("both", row.result) and (images is None or row.minimum <= images <= row.maximum)

@@ -14,14 +14,13 @@ from functools import cache
 from typing import Any, TypeVar
 
 from opstore.errors import InvalidRequest, shown
-from opstore.operation import OPERATION_TYPES
+from opstore.operation import OPERATION_TYPES, STEP_TYPES
 from opstore.providers.models import Model
 from opstore.providers.parameters import KINDS, Inputs, Parameter, Rule
 from opstore.providers.prices import UNITS, Price, Variant
 
 #: `owner/name`, or with the 64 hex digits of a version: it becomes part of an address, so nothing else gets through.
 NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,99}/[A-Za-z0-9][A-Za-z0-9._-]{0,99}(:[0-9a-f]{64})?\Z")
-STEP_TYPES = tuple(name for name in OPERATION_TYPES if name != "edit_then_video")
 
 #: Nothing real comes near: what ships has 12 kB, and 10 MB of TOML take seconds to parse.
 MAX_BYTES = 1_000_000

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from opstore.operation import OPERATION_TYPES
 from opstore.providers import Report, StepRequest
 from opstore.providers.local.abilities import abilities, describe
 from opstore.providers.local.arrangements import Arrangement, arrangement_of, needs_model
@@ -26,16 +27,6 @@ from opstore.providers.local.scenes import compose_scene
 from opstore.providers.local.video import encoded
 from opstore.providers.local.vocabulary import Edit, parse, parse_folded
 from opstore.providers.local.words import Language, compose, fold, language_of
-
-#: How many pictures each type takes, at least and at most.
-COUNTS: dict[str, tuple[int, int]] = {
-    "text_to_image": (0, 0),
-    "image_edit_single": (1, 1),
-    "image_edit_multiple": (2, 5),
-    "text_to_video": (0, 0),
-    "image_to_video_single": (1, 1),
-    "image_to_video_transition": (2, 2),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +69,10 @@ class Work:
 def make(request: StepRequest, report: Report) -> Made:
     """Return what a request asks for, or raise a refusal in the prompt's language."""
     language = language_of(request.prompt)
-    if request.operation_type not in COUNTS:
+    if request.operation_type not in _STEPS:
         raise refusal("unknown_type", language, value=request.operation_type)
-    least, most = COUNTS[request.operation_type]
+    row = OPERATION_TYPES[request.operation_type]
+    least, most = row.minimum, row.maximum
     given = len(request.inputs)
     if not least <= given <= most:
         raise refusal("count", language, wanted=least if least == most else f"{least}–{most}", given=given)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from opstore.operation import MOST_IMAGES
 from opstore.ui import presses
 
 _HTML = "<span hidden></span>"
@@ -20,7 +21,9 @@ _CSS = """
 :host { display: none; }
 span { display: none; }
 """
-_JS = """
+_JS = (
+    f"const MOST = {MOST_IMAGES + 1};"
+    + """
 const listeners = new WeakMap();
 const REFUSED = '[data-testid="stFileChip"][aria-invalid="true"]';
 const told = new WeakMap();
@@ -31,7 +34,7 @@ export default function ({ parentElement, setStateValue, setTriggerValue }) {
   const listen = async event => {
     if (event.defaultPrevented || event.target.closest?.('[data-testid="stFileUploader"]')) return;
     // One more than any workflow takes: none is lost unsaid.
-    const files = [...(event.clipboardData?.files ?? [])].filter(file => file.type.startsWith("image/")).slice(0, 6);
+    const files = [...(event.clipboardData?.files ?? [])].filter(file => file.type.startsWith("image/")).slice(0, MOST);
     if (!files.length) return;
     event.preventDefault();
     const pictures = await Promise.all(files.map(file => new Promise(done => {
@@ -67,6 +70,7 @@ export default function ({ parentElement, setStateValue, setTriggerValue }) {
   };
 }
 """
+)
 
 _mount = st.components.v2.component("opstore_paste", html=_HTML, css=_CSS, js=_JS)
 

@@ -25,6 +25,8 @@ class Step:
 
     `sender` is the runner that set out to send the call and has not yet told how that ended: while it lives, nobody else sends.
     `sent` is when the first request left of which it is not sure that nobody accepted it, `doubts` how many such were given up.
+    `chosen_id` is the prediction's id where it is chosen here, before the call; `fetch_by` until when its results can be fetched,
+    where the provider tells.
     """
 
     operation_type: str
@@ -47,6 +49,13 @@ class Step:
     cost: Mapping[str, Any] | None = None
     estimate: Mapping[str, Any] | None = None
     error: str | None = None
+    chosen_id: str | None = None
+    fetch_by: str | None = None
+
+    @property
+    def ids(self) -> set[str]:
+        """Return the ids by which its prediction is known here: none before a provider has given one."""
+        return {name for name in (self.prediction_id, self.chosen_id) if name}
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ class HistoryImport:
             unsure = min((_left(step, provider) for step in unknown), default=None)  # by the clock that the answer has told
             self._report(number, None, said("importing"))
             name = past.prediction.id
-            if name is None or name in known or past.model in LANGUAGE_MODELS:  # questions about prompts make no operation
+            if name is None or name in known or past.models[0] in LANGUAGE_MODELS:  # questions about prompts make no operation
                 self._same += name in known
                 continue
             try:
@@ -87,8 +87,8 @@ class HistoryImport:
         """Return the predictions that operations here name, and the steps under way that may have one and do not know it."""
         # Records before sidecars: one that ends meanwhile is then seen in either.
         jobs = JobFolder(self._store.pending, self._store.cache / "progress").all()
-        known = {step.prediction_id for job in jobs for step in job.steps if step.prediction_id}
-        unknown = [job.step for job in jobs if (job.step.creating_at or job.step.doubts) and not job.step.prediction_id]
+        known = {name for job in jobs for step in job.steps for name in step.ids}
+        unknown = [job.step for job in jobs if (job.step.creating_at or job.step.doubts) and not job.step.ids]
         oldest = f"{since - LOOK_BACK:%Y%m%d%H%M%S}"
         for sidecar in self._store.iterate():
             if sidecar["operationId"] < oldest:
@@ -102,15 +102,14 @@ class HistoryImport:
 
     def _take(self, name: str, past: Past, unsure: datetime | None) -> None:
         made, created = past.prediction, parse_time(past.prediction.created_at)
-        known = self._table.by_name
-        model = known.get(past.model) or known.get(f"{past.model}:{made.raw.get('version')}")
+        model = next((self._table.by_name[name] for name in past.models if name in self._table.by_name), None)
         if not made.ended:
             raise _Left(reason=said("it is not done yet; import again later"))
         if created is None:
             raise _Left(reason=said("it does not say when it was made"))
         if unsure and created >= unsure - MARGIN:
             raise _Left(reason=said("it may belong to an operation under way here; import again later"))
-        if model is None and past.removed:
+        if model is None and past.prediction.expired:
             raise _Left(reason=said("nothing is known of it any more"))
         if model is None and made.status == "succeeded" and not made.outputs:
             raise _Left(reason=said("its result is no picture or video"))
@@ -137,7 +136,7 @@ class HistoryImport:
         if not made.outputs:
             gone = said("Replicate had removed the result before it was imported; it keeps those of its API for an hour.")
             lost = said("Replicate says that it succeeded, and names no result.")
-            return [], "expired" if past.removed else "failed", gone if past.removed else lost
+            return [], "expired" if past.prediction.expired else "failed", gone if past.prediction.expired else lost
         found: list[bytes] = []
         for output in made.outputs:
             try:
@@ -181,11 +180,11 @@ class HistoryImport:
         made = past.prediction
         kind = media.sniff(outputs[0]) if outputs else None
         result = kind.kind if kind else model.output if model else "both"
-        operation_type = _type_of(model, result, None if past.removed else images)
+        operation_type = _type_of(model, result, None if past.prediction.expired else images)
         asked = past.input.get(model.prompt_field if model else "prompt")
         prompt = clean(asked, _MAX_PROMPT) or "" if isinstance(asked, str) else ""
         parameters = _parameters(past, model)
-        step = Step(operation_type, prompt, "replicate", model.name if model else past.model, parameters)
+        step = Step(operation_type, prompt, "replicate", model.name if model else past.models[0], parameters)
         cost = cost_of(self._table, step, made)
         record = step_record(step) | {
             "predictionId": made.id,

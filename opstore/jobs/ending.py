@@ -136,6 +136,8 @@ def total_cost(costs: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | No
 
 def cost_of(table: ModelTable, step: Step, prediction: Prediction) -> dict[str, Any] | None:
     """Return what a run cost, or None where that is not known: its model may have left the table, or changed, meanwhile."""
+    if prediction.cost is not None:
+        return prediction.cost.record()
     try:
         cost = table.get(step.model).cost(step.operation_type, step.parameters, prediction)
     except InvalidInput:

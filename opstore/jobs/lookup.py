@@ -36,8 +36,8 @@ class Lookup:
         known, _ = self._others(step, since)
         while True:
             search = provider.find(request, since, known, ago)
-            if search.found is None:
-                return search
+            if search.found is None or (request.chosen_id and search.found.id == request.chosen_id):
+                return search  # an id that was chosen here is nobody else's
             # Another operation may have noted its id, or have begun to send, while the list was read.
             known, twin = self._others(step, since)
             if search.found.id not in known:
@@ -47,7 +47,7 @@ class Lookup:
         """Return the ids that belong to others, and whether another that asked for the same does not know its own."""
         # Records before sidecars: one that ends meanwhile is then seen in either.
         underway = [job for job in self._folder.all() if job.operation_id != self._operation_id]
-        ids = {step.prediction_id for job in underway for step in job.steps if step.prediction_id}
+        ids = {name for job in underway for step in job.steps for name in step.ids}
         twin = any(job.state == "creating" and _alike(job, step) for job in underway)
         for steps in self._sidecars(since):
             for ended in steps:
@@ -73,7 +73,7 @@ class Lookup:
 
 
 def _alike(job: Job, step: Step) -> bool:
-    return job.step.prediction_id is None and _asked(job.step) == _asked(step)
+    return not job.step.ids and _asked(job.step) == _asked(step)
 
 
 def _asked(step: Step) -> tuple[object, ...]:

@@ -99,7 +99,9 @@ class Machine:
                 return
             with self._around.admit(self._job):
                 now, sent = self._now(), self._job.step.sent or clocks.mark()
-                self._update(lambda job: replace(job.with_step(creating_at=now, sent=sent, sender=self._owner), state="creating"))
+                request = replace(request, chosen_id=request.chosen_id or provider.id_for(request))
+                sending = {"creating_at": now, "sent": sent, "sender": self._owner, "chosen_id": request.chosen_id}
+                self._update(lambda job: replace(job.with_step(**sending), state="creating"))
         except ProviderError as error:
             self._again(error)
         except (BudgetReached, FileMissing, UnsafeFile) as error:  # the latter: somebody took an input away or replaced it
@@ -278,6 +280,7 @@ class Machine:
             "web_url": ending.clean(prediction.web_url) or step.web_url,
             "cost": ending.cost_of(self._around.table, step, prediction),
             "error": ending.clean(prediction.error),
+            "fetch_by": ending.clean(prediction.fetch_by),
         }
         if prediction.status != "succeeded":
             self._update(lambda job: job.with_step(**changes))
@@ -285,7 +288,7 @@ class Machine:
             return
         if not prediction.outputs:
             self._update(lambda job: job.with_step(**changes))
-            gone = bool(prediction.raw.get("data_removed"))
+            gone = prediction.expired
             self._end("expired" if gone else "failed", self._linked(ending.GONE if gone else ending.NOTHING))
             return
         ready = [output for output in prediction.outputs if isinstance(output, bytes)]
@@ -344,7 +347,7 @@ class Machine:
             prediction = self._provider().status(self._job.step.prediction_id or "")
         except ProviderError as error:
             return error.details.get("kind") == "missing" or is_over(self._job.step, provider, trying)
-        return bool(prediction.raw.get("data_removed"))
+        return prediction.expired
 
     def _deliver(self, outputs: list[bytes]) -> None:
         if self._is_last():
@@ -372,7 +375,7 @@ class Machine:
     # -- the end ---------------------------------------------------------------------------------------------------------
 
     def _end_unknown(self) -> None:
-        self._update(lambda job: job.with_step(status="unknown"))
+        self._update(lambda job: job.with_step(status="unknown", prediction_id=job.step.chosen_id))
         self._end("unknown", ending.UNKNOWN)
 
     def _end_unsent(self, reason: str) -> None:
@@ -401,7 +404,9 @@ class Machine:
         previous = job.steps[job.current - 1].output_file if job.current else None
         names = [previous] if previous else list(job.operation.get("inputFiles", ()))
         inputs = tuple(self._around.store.read_file(name) if reading else b"" for name in names)
-        return StepRequest(job.operation_id, step.operation_type, step.prompt, step.parameters, inputs, step.model)
+        return StepRequest(
+            job.operation_id, step.operation_type, step.prompt, step.parameters, inputs, step.model, step.chosen_id
+        )
 
     def _is_last(self) -> bool:
         return self._job.current + 1 == len(self._job.steps)

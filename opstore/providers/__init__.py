@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from opstore.providers.prices import Cost
+
 Status = Literal["starting", "processing", "succeeded", "failed", "canceled", "aborted"]
 
 #: Called by a provider that computes in this process: (share done from 0.0 to 1.0, what is being done).
@@ -23,7 +25,7 @@ class StepRequest:
 
     `operation_type` is a type of one step (never `edit_then_video`, which `workflows` splits). `parameters` carry opstore's own
     names (`aspectRatio`, `outputFormat`, `outputQuality`, `seed`, `duration` in seconds, `framesPerSecond`, `resolution`, …);
-    `inputs` are whole files, in order.
+    `inputs` are whole files, in order. `chosen_id` is what the provider's `id_for` gave, already written down.
     """
 
     operation_id: str
@@ -32,6 +34,7 @@ class StepRequest:
     parameters: Mapping[str, Any]
     inputs: tuple[bytes, ...]
     model: str
+    chosen_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,9 @@ class Prediction:
 
     `outputs` holds whole files, or addresses (https or data URIs) that are still to be fetched. `predict_seconds` is the time
     that is billed. `error` is a sentence for a person, `error_kind` the word under which such ends are counted. Times are
-    ISO 8601 in UTC as the provider wrote them. `raw` is the provider's own record, for the sidecar.
+    ISO 8601 in UTC as the provider wrote them. `cost` is what the provider itself says that it charges, `expired` that it has
+    deleted the outputs, `fetch_by` until when they can be fetched, where it tells. `raw` is its own record, which nothing above
+    the seam reads.
     """
 
     status: Status
@@ -56,6 +61,9 @@ class Prediction:
     web_url: str | None = None
     raw: Mapping[str, Any] = field(default_factory=dict)
     error_kind: str | None = None
+    cost: Cost | None = None
+    expired: bool = False
+    fetch_by: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -65,12 +73,14 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A prediction in an account's history, and what it was asked: fields by the provider's names, images as addresses."""
+    """A prediction in an account's history, and what it was asked: fields by the provider's names, images as addresses.
+
+    `models` are the names by which a table may know its model, the general one first.
+    """
 
     prediction: Prediction
-    model: str
+    models: tuple[str, ...]
     input: Mapping[str, Any]
-    removed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +102,12 @@ class Provider(Protocol):
     def settle_seconds(self) -> float:
         """Return how long after a request has ended its absence from `find` means nothing yet."""
 
+    def id_for(self, request: StepRequest) -> str | None:
+        """Return the id that the prediction of `request` shall have, None where the provider gives it.
+
+        It is written before the request leaves, and comes with it as `chosen_id`: a request sent again is then the same one.
+        """
+
     def now(self) -> datetime | None:
         """Return the time by the provider's own clock as its answers have told it, None before the first that did."""
 
@@ -108,7 +124,7 @@ class Provider(Protocol):
         """Look for the prediction of a request that left at `since` and whose answer never came; `exclude` are others' ids.
 
         `since` is by this machine's wall clock, which may be wrong or set meanwhile; `ago` are the seconds since then by its
-        steady clock, None where that was in another boot.
+        steady clock, None where that was in another boot. A request with a `chosen_id` is looked up by that alone.
         """
 
     def poll_delay(self, seconds: float) -> float:

@@ -72,6 +72,10 @@ class LocalEngine:
         """Refuse: a local step is stopped by its report, not by an id."""
         raise ProviderRefused(reason="A step of the local engine has ended when it is created; there is nothing to cancel.")
 
+    def id_for(self, request: StepRequest) -> str | None:
+        """Return None: a local step has no id."""
+        return None
+
     def now(self) -> datetime:
         """Return the time by this machine's clock."""
         return clocks.now()

@@ -153,6 +153,10 @@ class Replicate:
         checked = _checked_id(prediction_id)
         return self._one(checked, self._ask(lambda client: client.predictions.cancel(checked)))
 
+    def id_for(self, request: StepRequest) -> str | None:
+        """Return None: Replicate gives the ids, and takes none of ours."""
+        return None
+
     def now(self) -> datetime | None:
         """Return the time by Replicate's own clock, None before its first answer that told it."""
         return self._clock.now()

@@ -39,14 +39,15 @@ def prediction(record: Mapping[str, Any]) -> Prediction:
         started_at=_text(record.get("started_at")) or None,
         completed_at=_text(record.get("completed_at")) or None,
         web_url=_text(urls.get("web")) or None,
+        expired=bool(record.get("data_removed")),
         raw=slim(record),
     )
 
 
 def past(record: Mapping[str, Any]) -> Past:
     """Return what `record` says of a prediction that this program need not have made."""
-    removed = record.get("data_removed") is True
-    return Past(prediction(record), _text(record.get("model")), _mapping(record.get("input")), removed)
+    model = _text(record.get("model"))
+    return Past(prediction(record), (model, f"{model}:{_text(record.get('version'))}"), _mapping(record.get("input")))
 
 
 def _outputs(value: Any) -> Iterator[str]:

@@ -21,6 +21,7 @@ from opstore.operation import parse_time
 from opstore.providers import Prediction
 from opstore.service import NewOperation
 from tests.replicate_standin import StandInProcess
+from tests.standin.client import set_up
 
 JOBS, AT_ONCE = 200, 20
 START, RUN = 0.5, 3.0
@@ -40,7 +41,7 @@ def run() -> Iterable[Table]:
 def measured(folder: Path, standin: StandInProcess, jobs: int = JOBS, at_once: int = AT_ONCE) -> Table:
     """Queue the jobs, let the app do them, and lay out what was seen."""
     policy = FetchPolicy(hosts=(), origins=(standin.delivery_url,))
-    app = App(Settings(data=folder / "data", token=standin.token, base_url=standin.url, policy=policy))
+    app = App(Settings(data=folder / "data", environment=set_up(standin.token, standin.url), policy=policy))
     app.service.change_preferences(parallel=at_once)
     seen, stored = watch(app)
     ids = [app.service.create(NewOperation("text_to_image", f"a calm sea, number {n}")) for n in range(jobs)]

@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from opstore.care import Care
     from opstore.generation import Generation
     from opstore.jobs import Runner
-    from opstore.providers import Provider
+    from opstore.providers import Asker, Provider
     from opstore.providers.models import ModelTable
-    from opstore.providers.replicate.language import Asker
     from opstore.roles import Person
     from opstore.service import Service
     from opstore.shares import Shares
@@ -40,7 +39,6 @@ DAY_SECONDS = 24 * 3600.0
 STOP_SECONDS = 4.0
 #: Operations that the first two screens of the library show.
 FIRST = 50
-PROVIDERS = ("local", "replicate")
 #: A hundred a second for a minute: a person who scrolls through a library as fast as it goes asks for fewer.
 API_RATE = "6000/minute"
 
@@ -51,10 +49,11 @@ class Settings:
 
     data: Path = Path("data")
     provider: str = ""
-    policy: FetchPolicy = field(default_factory=FetchPolicy)
+    #: From where results are fetched; None: from every host that a provider has registered.
+    policy: FetchPolicy | None = None
     port: int = 8501
-    token: str | None = field(default=None, repr=False)
-    base_url: str | None = None
+    #: The variables of the environment that are not empty: providers find their own among them.
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     api_token: str | None = field(default=None, repr=False)
     share_url: str | None = None
     roles: Path | None = None
@@ -71,21 +70,28 @@ class Settings:
         if env.get("OPSTORE_INDEX"):
             raise InvalidSetting(name="OPSTORE_INDEX", reason=said("this version has no other index yet; leave it empty"))
         provider = env.get("OPSTORE_PROVIDER", "").strip().lower()
-        if provider not in ("", *PROVIDERS):
-            reason = said("use {names}, or leave it empty", names=" or ".join(PROVIDERS))
-            raise InvalidSetting(name="OPSTORE_PROVIDER", reason=reason)
+        if provider:
+            _check_provider(provider)
+        policy = FetchPolicy.parse(env.get("OPSTORE_DELIVERY_HOSTS", ""))
         return cls(
             data=Path(where),
             provider=provider,
-            policy=FetchPolicy.parse(env.get("OPSTORE_DELIVERY_HOSTS", "")),
+            policy=None if policy == FetchPolicy() else policy,
             port=_port(env.get("PORT") or "8501"),
-            token=env.get("REPLICATE_API_TOKEN") or None,
-            base_url=env.get("REPLICATE_BASE_URL") or None,
+            environment={name: value for name, value in env.items() if value},
             api_token=env.get("OPSTORE_API_TOKEN") or None,
             share_url=_origin(env.get("OPSTORE_SHARE_URL") or ""),
             roles=Path(env["OPSTORE_ROLES"]) if env.get("OPSTORE_ROLES") else None,
             api_rate=_rate(env.get("OPSTORE_API_RATE") or API_RATE),
         )
+
+
+def _check_provider(name: str) -> None:
+    from opstore.providers import registry
+
+    if name not in registry.names():
+        reason = said("use {names}, or leave it empty", names=" or ".join(registry.names()))
+        raise InvalidSetting(name="OPSTORE_PROVIDER", reason=reason)
 
 
 def _port(text: str) -> int:
@@ -179,6 +185,7 @@ class App:
         from opstore.lineage import Lineage
         from opstore.once import Once
         from opstore.preferences import PreferenceFile
+        from opstore.providers import registry
         from opstore.reviews import Reviews
         from opstore.service import Service
         from opstore.shares import Shares
@@ -201,7 +208,7 @@ class App:
             folder=jobs,
             providers=self._providers,
             table=table,
-            policy=settings.policy,
+            policy=settings.policy or FetchPolicy(registry.hosts()),
             stop=threading.Event(),
             admit=self._budget.admitted,
         )
@@ -246,17 +253,19 @@ class App:
         return Acting(self.settings, self.service.acting_as(person), view(self.generation, person, "generation"))
 
     def provider(self) -> str:
-        """Return who makes things: the environment's choice, else the settings page's, else Replicate where a token is set."""
+        """Return who makes things: the environment's choice, else the settings page's, else the first provider that is set up."""
+        from opstore.providers import registry
+
         chosen = self.settings.provider or self._preferences.load().provider
-        return chosen or ("replicate" if self.settings.token else "local")
+        return chosen or registry.chosen(self.settings.environment).name
 
     def _asker(self) -> Asker | None:
         """Return the language model that the settings name, None where it is off or cannot be reached."""
-        from opstore.providers.replicate import Replicate
-        from opstore.providers.replicate.language import LANGUAGE_MODELS, Asker
+        from opstore.providers import registry
 
-        model, replicate = LANGUAGE_MODELS.get(self._preferences.load().analyzer), self._providers.get("replicate")
-        return Asker(replicate, model) if model and isinstance(replicate, Replicate) else None
+        model = self._preferences.load().analyzer
+        known = (item for item in registry.registered() if item.name in self._providers)
+        return next((asker for item in known if (asker := item.asker(self._providers[item.name], model))), None)
 
     def start(self) -> None:
         """Begin to work in the background."""
@@ -332,11 +341,7 @@ def _table(data: Path) -> ModelTable:
 
 
 def _providers(settings: Settings, table: ModelTable) -> dict[str, Provider]:
-    from opstore.providers.local import LocalEngine
+    from opstore.providers import registry
 
-    found: dict[str, Provider] = {"local": LocalEngine()}
-    if settings.token:
-        from opstore.providers.replicate import Replicate
-
-        found["replicate"] = Replicate(settings.token, settings.base_url, table=table)
-    return found
+    known = (item for item in registry.registered() if item.is_set_up(settings.environment))
+    return {item.name: item.open(settings.environment, table) for item in known}

@@ -71,7 +71,7 @@ class FetchPolicy:
     `max_bytes` counts decoded bytes; `deadline_seconds` covers everything from the look-up of the name to the last byte.
     """
 
-    hosts: tuple[str, ...] = ("replicate.delivery", "*.replicate.delivery")
+    hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     max_bytes: int = 512 * MEBIBYTE
     deadline_seconds: float = 300.0
@@ -86,10 +86,8 @@ class FetchPolicy:
 
     @classmethod
     def parse(cls, text: str) -> FetchPolicy:
-        """Return the policy that the setting describes: hosts, `*.` hosts and origins, comma separated; empty means default."""
+        """Return the policy that the setting describes: hosts, `*.` hosts and origins, comma separated; if it is empty, none."""
         entries = [entry.strip().lower() for entry in text.split(",") if entry.strip()]
-        if not entries:
-            return DEFAULT_POLICY
         return cls(
             hosts=tuple(entry for entry in entries if "://" not in entry),
             origins=tuple(entry for entry in entries if "://" in entry),
@@ -131,12 +129,11 @@ class _Address:
         return shown(f"{self.host_header}{'/...' if len(parts) > 2 else ''}/{parts[-1]}")
 
 
-def fetch(url: str, policy: FetchPolicy | None = None) -> bytes:
+def fetch(url: str, policy: FetchPolicy) -> bytes:
     """Return the bytes behind an https address or in a data URI; whatever goes wrong is a FetchError.
 
     FetchUnavailable and FetchTimeout may pass by themselves; all others stay. Safe to call from several threads.
     """
-    policy = policy or DEFAULT_POLICY
     if not isinstance(url, str):
         raise FetchRefused(reason=said("it is {value}, not a text", value=shown(url)))
     if url[:5].lower() == "data:":
@@ -493,7 +490,3 @@ def _http_exception() -> type[Exception]:
     from http.client import HTTPException  # not at the top: it costs the light import 20 ms
 
     return HTTPException
-
-
-#: What is allowed where nothing is set.
-DEFAULT_POLICY = FetchPolicy()

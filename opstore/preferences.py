@@ -51,8 +51,8 @@ class Preferences:
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6):
                 raise InvalidSetting(name=name, reason=said("it must be an amount from 0, or empty for no limit"))
-        if self.provider not in ("", "local", "replicate"):
-            raise InvalidSetting(name="provider", reason=said("it must be local, replicate or empty"))
+        if self.provider != "":
+            self._check_provider()
         days = self.retention_days
         if days is not None and (isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= 100_000):
             raise InvalidSetting(name="retention_days", reason=said("it must be a number of days from 1, or empty for never"))
@@ -65,6 +65,12 @@ class Preferences:
             isinstance(text, str) for pair in self.models.items() for text in pair
         ):
             raise InvalidSetting(name="models", reason=said("it must name a model for each type of operation"))
+
+    def _check_provider(self) -> None:
+        from opstore.providers import registry  # only where one was chosen: commands that list load this module too
+
+        if self.provider not in registry.names():
+            raise InvalidSetting(name="provider", reason=said("it must be {names} or empty", names=", ".join(registry.names())))
 
     def _check_backups(self) -> None:
         if not isinstance(self.backup_target, str) or len(self.backup_target) > 1_000 or not self.backup_target.isprintable():

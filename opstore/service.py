@@ -45,6 +45,7 @@ from opstore.once import Once
 from opstore.operation import MAX_SIDECAR_BYTES, Operation, parse_time, timestamp
 from opstore.preferences import PreferenceFile, Preferences
 from opstore.provenance import Copy, Provenance
+from opstore.providers import registry
 from opstore.providers.models import Cost, Model, ModelTable
 from opstore.reviews import Reviews
 from opstore.roles import LOCAL, Person, acting, view
@@ -133,7 +134,7 @@ class Service:
         once: Once,
         drafts: Drafts,
         provider: Callable[[], str],
-        available: Collection[str] = ("local", "replicate"),
+        available: Collection[str],
         wake: Callable[[], None] = lambda: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -336,7 +337,7 @@ class Service:
             progress=self._jobs.progress(job.operation_id),
             cancel=job.cancel,
             inputs=tuple(name for name in named if parse_name(name)) if isinstance(named, list) else (),
-            local=job.step.provider == "local",
+            local=registry.computes_here(job.step.provider),
             parameters=parameters if isinstance(parameters, Mapping) else {},
             batch_id=batch if isinstance(batch, str) else None,
             batch_index=place if isinstance(place, int) else 0,
@@ -456,7 +457,7 @@ class Service:
         return self._budget.spending()
 
     def provider(self) -> str:
-        """Return who makes things now: `local` or `replicate`."""
+        """Return the name of the provider that makes things now."""
         return self._provider()
 
 

@@ -84,7 +84,10 @@ class Store:
         policy: FetchPolicy | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Speak of the data folder at `root`, made on the first write; results are fetched under `policy`."""
+        """Speak of the data folder at `root`, made on the first write; results are fetched under `policy`.
+
+        Without one they may come from the hosts of every provider that is known.
+        """
         self.root = _folder(root)
         #: The operations, loose or packed.
         self.operations = Library(self.root)
@@ -92,7 +95,7 @@ class Store:
         self.cache = self.root / "cache"
         #: Called with the id of each operation written, after it is durable. A listener must not raise.
         self.listeners: list[Callable[[str], None]] = []
-        self._policy = policy or FetchPolicy()
+        self._policy = policy
         self._clock = clock
 
     # -- writing ---------------------------------------------------------------------------------------------------------
@@ -155,7 +158,7 @@ class Store:
         if url is None or outputs or (not _is_data_uri(url) and self._repeated(given, files)):
             return self.save(operation_id, metadata, inputs=inputs, outputs=outputs)
         try:
-            outputs = [fetch(str(url), self._policy)]
+            outputs = [self._fetched(str(url))]
         except FetchError as error:
             metadata |= {"error": metadata.get("error") or str(error), "success": False, "status": "failed"}
         return self.save(operation_id, metadata, inputs=inputs, outputs=outputs)
@@ -257,6 +260,11 @@ class Store:
         return verify.verify(self.operations, self.pending, deep=deep)
 
     # -- inside ----------------------------------------------------------------------------------------------------------
+
+    def _fetched(self, address: str) -> bytes:
+        from opstore.providers import registry  # only who fetches needs to know from where
+
+        return fetch(address, self._policy or FetchPolicy(registry.hosts()))
 
     def _create(self, operation_id: str, stages: Sequence[Mapping[str, bytes]]) -> Path:
         with storage_errors():

@@ -14,7 +14,7 @@ from opstore.errors import InvalidRequest, said
 from opstore.operation import OPERATION_TYPES, OperationType, plain
 from opstore.providers.models import Model, ModelTable
 
-#: Replicate's models take seeds of 32 bits at least; 31 are safe where one reads them as signed.
+#: Models take seeds of 32 bits at least; 31 are safe where one reads them as signed.
 SEED_BITS = 31
 #: Longest prompt that is accepted: ten pages, and more than any listed model reads.
 MAX_PROMPT = 20_000

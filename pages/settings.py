@@ -4,7 +4,7 @@ import streamlit as st
 
 from opstore.errors import OpstoreError, SettingsChanged
 from opstore.operation import OPERATION_TYPES
-from opstore.providers.replicate.language import LANGUAGE_MODELS
+from opstore.providers import registry
 from opstore.roles import LOCAL
 from opstore.ui import export, parts, share, signin, words
 from opstore.ui.state import opened
@@ -31,16 +31,12 @@ if damage:
     parts.show_error(damage)
     parts.note(_("What can still be read of it is below; saving writes a new file, and keeps the damaged one beside it."))
 st.subheader(_("Provider"))
-if app.settings.token:
-    parts.note(_("A Replicate token is set. It is read from the environment, and is never shown, stored or logged."))
-else:
-    parts.note(
-        _(
-            "No Replicate token is set. Start opstore with the variable REPLICATE_API_TOKEN to use its models; "
-            "the token itself is never shown, stored or logged."
-        )
-    )
-names = {"": _("Replicate where a token is set, else the local engine"), "local": _("Local engine"), "replicate": "Replicate"}
+parts.tokens(app.settings.environment)
+first = registry.elsewhere()[0].title
+names = {
+    "": _("{provider} where a token is set, else the local engine").format(provider=first),
+    **{name: words.provider_name(name) for name in registry.names()},
+}
 if app.settings.provider:
     parts.note(_("OPSTORE_PROVIDER decides: {name}").format(name=names[app.settings.provider]))
 
@@ -66,7 +62,7 @@ with st.form("settings", border=False):
     st.subheader(_("Default models"))
     models: dict[str, str] = {}
     for kind in OPERATION_TYPES:
-        found = service.table.models("replicate", kind)
+        found = [model for item in registry.elsewhere() for model in service.table.models(item.name, kind)]
         if len(found) < 2:
             continue
         ids = [model.name for model in found]
@@ -76,13 +72,13 @@ with st.form("settings", border=False):
         if name != ids[0]:
             models[kind] = name
     st.subheader(_("Analysis of prompts"))
-    titles = {"": _("Rules: offline and free"), **{name: model.title for name, model in LANGUAGE_MODELS.items()}}
+    titles = {"": _("Rules: offline and free"), **registry.language_models()}
     analyzer = st.selectbox(
         _("Who else may be asked"),
         list(titles),
         index=list(titles).index(chosen.analyzer) if chosen.analyzer in titles else 0,
         format_func=titles.__getitem__,
-        disabled=not app.settings.token,
+        disabled=not registry.language_models(app.settings.environment),
         help=_("Asked by a click on Create, up to half a cent a question. It also offers better wordings."),
     )
     if parts.submit(_("Save"), type="primary", disabled=not mine, key="settings-save"):

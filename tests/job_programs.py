@@ -50,6 +50,7 @@ from opstore.providers.replicate.transport import Guard, Timeouts, certificates,
 from opstore.service import NewOperation
 from opstore.smart.analysis import StepPrompts
 from tests.replicate_standin import Controls
+from tests.standin.client import set_up
 from tests.standin.samples import sample
 
 LOADED = (
@@ -113,7 +114,7 @@ class Place:
     def app(self, **around: Any) -> App:
         """Return an app over the folder, not started."""
         policy = FetchPolicy(hosts=(), origins=(self.delivery,), max_bytes=self.max_bytes, deadline_seconds=self.fetch_seconds)
-        app = App(Settings(data=self.data, token=self.token, base_url=self.url, policy=policy))
+        app = App(Settings(data=self.data, environment=set_up(self.token, self.url), policy=policy))
         known = app.runner._around
         provider = self.poll(
             self.token,

@@ -23,6 +23,7 @@ from opstore.api import Api, middleware
 from opstore.api.guard import Shaped
 from opstore.app import App, Settings
 from tests.samples import GIF, HOSTILE_IDS, HOSTILE_NAMES, ID, JPG, LATER, MP4, PNG, WEBP, plant
+from tests.standin.client import set_up
 
 HERE = "http://127.0.0.1:8501"
 HTML = b"<!doctype html><html><script>alert(1)</script></html>"
@@ -486,7 +487,7 @@ def test_elsewhere_the_token_opens(app: App, token: str) -> None:
 
 
 def test_no_answer_holds_the_token(app: App) -> None:
-    app.settings = replace(app.settings, api_token="very-secret", token="r8_secret")
+    app.settings = replace(app.settings, api_token="very-secret", environment=set_up("r8_secret"))
     assert "secret" not in repr(app.settings)
     caller = client_of(app, "10.0.0.5")
     for path in ("/api/history", "/api/nope"):

@@ -147,7 +147,7 @@ def test_what_fails_while_a_caller_waits_is_an_error(working: tuple[App, TestCli
 
 
 def test_the_budget_holds_here_too(app: App, client: TestClient) -> None:
-    app = App(Settings(data=app.settings.data, provider="replicate", token="r8_x"))
+    app = App(Settings(data=app.settings.data, provider="replicate", environment={"REPLICATE_API_TOKEN": "r8_x"}))
     app.service.change_preferences(daily_budget=0.0)
     with client_of(app) as client:
         before = stored(app)

@@ -32,7 +32,7 @@ TOKEN = "r8_" + "x" * 37
 def test_the_defaults_are_the_documented_ones() -> None:
     settings = Settings.from_env({})
     assert (settings.data, settings.provider, settings.port) == (Path("data"), "", 8501)
-    assert settings.token is settings.base_url is settings.api_token is None
+    assert settings.environment == {} and settings.api_token is None
     assert settings == Settings.from_env({"OPSTORE_DATA": "", "OPSTORE_INDEX": "", "PORT": "", "REPLICATE_API_TOKEN": ""})
 
 
@@ -49,7 +49,9 @@ def test_every_variable_is_read() -> None:
         }
     )
     assert (settings.data, settings.provider, settings.port) == (Path("/srv/data"), "local", 8600)
-    assert (settings.token, settings.base_url, settings.api_token) == (TOKEN, "http://127.0.0.1:9000", "secret")
+    assert settings.environment["REPLICATE_API_TOKEN"] == TOKEN
+    assert settings.environment["REPLICATE_BASE_URL"] == "http://127.0.0.1:9000"
+    assert settings.api_token == "secret"
     assert settings.policy != Settings.from_env({}).policy
     assert Settings.from_env({"OPSTORE_DATA": "/srv/data"}, data="here").data == Path("here")
     assert TOKEN not in repr(settings) and "secret" not in repr(settings)
@@ -154,7 +156,7 @@ def test_without_a_token_only_the_local_engine_is_set_up(tmp_path: Path) -> None
     def makers(**options: Any) -> set[str]:
         return set(App(Settings(data=tmp_path / "data", **options)).runner._around.providers)
 
-    assert makers() == {"local"} and makers(token=TOKEN) == {"local", "replicate"}
+    assert makers() == {"local"} and makers(environment={"REPLICATE_API_TOKEN": TOKEN}) == {"local", "replicate"}
 
 
 @pytest.mark.parametrize("path", NEEDED)

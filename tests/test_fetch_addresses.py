@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from opstore.app import App, Settings
 from opstore.errors import (
     FetchError,
     FetchRefused,
@@ -19,8 +20,12 @@ from opstore.errors import (
     FetchUnavailable,
     InvalidSetting,
 )
-from opstore.fetch import DEFAULT_POLICY, FetchPolicy, fetch, is_public
+from opstore.fetch import FetchPolicy, fetch, is_public
+from opstore.providers import registry
 from tests.hostile_server import BODY, SECRET, HostileServer, drip, http, redirect, refused
+
+#: What is allowed where nothing is set.
+USUAL = FetchPolicy(registry.hosts())
 
 
 @pytest.fixture
@@ -161,7 +166,7 @@ def test_hostile_addresses_are_refused_before_anything_happens(
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     with pytest.raises(FetchRefused):
-        fetch(url)
+        fetch(url, USUAL)
 
 
 @pytest.mark.parametrize(
@@ -176,14 +181,14 @@ def test_hostile_addresses_are_refused_before_anything_happens(
 )
 def test_refusals_say_why(url: str, words: str) -> None:
     with pytest.raises(FetchRefused, match=words) as caught:
-        fetch(url)
+        fetch(url, USUAL)
     assert SECRET not in str(caught.value) and "pass@" not in str(caught.value)
 
 
 @pytest.mark.parametrize("value", [None, 7, b"https://replicate.delivery/x", ["https://replicate.delivery/x"]])
 def test_what_is_no_text_is_refused(value: Any) -> None:
     with pytest.raises(FetchRefused):
-        fetch(value)
+        fetch(value, USUAL)
 
 
 class Resolver:
@@ -218,7 +223,7 @@ def test_allowed_host_at_a_private_address_is_refused(
     resolver = Resolver(ip)
     monkeypatch.setattr(socket, "getaddrinfo", resolver)
     with pytest.raises(FetchRefused, match="public address"):
-        fetch("https://replicate.delivery/x")
+        fetch("https://replicate.delivery/x", USUAL)
     assert resolver.names == ["replicate.delivery"]
 
 
@@ -238,7 +243,7 @@ def test_unknown_host_may_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(FetchUnavailable, match="cannot be found"):
-        fetch("https://replicate.delivery/x")
+        fetch("https://replicate.delivery/x", USUAL)
 
 
 # --- TLS
@@ -311,7 +316,7 @@ def test_name_is_looked_up_once_and_the_checked_address_is_used(
 ) -> None:
     resolver = Resolver("8.8.8.8", "127.0.0.1")  # what a rebinding name server answers: public first, then loopback
     monkeypatch.setattr(socket, "getaddrinfo", resolver)
-    assert fetch("https://Replicate.Delivery/a/out.png") == BODY
+    assert fetch("https://Replicate.Delivery/a/out.png", USUAL) == BODY
     assert resolver.names == ["replicate.delivery"]
     assert at_public_address == [("8.8.8.8", 443)]
     assert "Host: replicate.delivery\r\n" in tls_server.requests[0]
@@ -323,7 +328,7 @@ def test_next_hop_is_looked_up_and_checked_anew(
     monkeypatch.setattr(socket, "getaddrinfo", Resolver("8.8.8.8", "127.0.0.1"))
     tls_server.answers["/a"] = redirect("https://pbxt.replicate.delivery/a/out.png")
     with pytest.raises(FetchRefused, match="public address"):
-        fetch("https://replicate.delivery/a")
+        fetch("https://replicate.delivery/a", USUAL)
     assert at_public_address == [("8.8.8.8", 443)]
 
 
@@ -335,7 +340,7 @@ def test_deadline_holds_within_tls(
     tls_server.answers["/slow"] = drip(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x")
     start = time.monotonic()
     with pytest.raises(FetchTimeout):
-        fetch("https://replicate.delivery/slow", FetchPolicy(deadline_seconds=1))
+        fetch("https://replicate.delivery/slow", FetchPolicy(USUAL.hosts, deadline_seconds=1))
     assert time.monotonic() - start < 20
 
 
@@ -359,8 +364,9 @@ def test_setting_in_its_parts() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "  ", ",, ,"])
-def test_empty_setting_is_the_default(text: str) -> None:
-    assert FetchPolicy.parse(text) is DEFAULT_POLICY
+def test_empty_setting_is_the_default(text: str, tmp_path: Path) -> None:
+    assert Settings.from_env({"OPSTORE_DELIVERY_HOSTS": text}).policy is None
+    assert App(Settings(tmp_path / "data")).runner._around.policy == USUAL
 
 
 def test_wildcard_does_not_stand_for_the_name_itself() -> None:

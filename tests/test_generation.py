@@ -18,6 +18,7 @@ from opstore.jobs import JobFolder
 from opstore.operation import Operation
 from opstore.smart.analysis import StepPrompts
 from tests.samples import ID, JPG, MP4, PNG, WEBP, plant, sidecar_file
+from tests.standin.client import set_up
 
 PATIENCE = 30.0
 
@@ -31,7 +32,7 @@ def app(tmp_path: Path) -> App:
 @pytest.fixture
 def paid(tmp_path: Path) -> App:
     """An app with a provider that costs money, and that does not run."""
-    return App(Settings(data=tmp_path / "data", token="r8_standin", base_url="http://127.0.0.1:9"))
+    return App(Settings(data=tmp_path / "data", environment=set_up("r8_standin", "http://127.0.0.1:9")))
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from opstore.ui.state import running
 from tests.job_programs import until
 from tests.replicate_standin import StandIn
 from tests.samples import tree
-from tests.standin.client import CANARY, VERSION
+from tests.standin.client import CANARY, VERSION, set_up
 from tests.standin.samples import sample
 from tests.test_cli import run
 from tests.test_storage_page import page, press, shown
@@ -46,8 +46,7 @@ def standin() -> Iterator[StandIn]:
 def app(standin: StandIn, tmp_path: Path) -> Iterator[App]:
     settings = Settings(
         data=tmp_path / "data",
-        token=standin.token,
-        base_url=standin.url,
+        environment=set_up(standin.token, standin.url),
         policy=FetchPolicy.parse(standin.delivery_url),
     )
     app = App(settings)
@@ -64,7 +63,7 @@ def on_the_web(app: App, standin: StandIn, model: str = IMAGE, plan: Mapping[str
 
 
 def imported(app: App, **options: Any) -> Imported:
-    return app.service.care.take_history(**options)
+    return app.service.care.take_history("replicate", **({"days": 14} | options))
 
 
 def of(app: App, done: Imported) -> dict[str, dict[str, Any]]:
@@ -202,13 +201,13 @@ def test_pages_of_the_list_are_followed_and_older_ones_are_not(app: App, standin
     # The stand-in's clock is three days ahead: of its last day are those of "three days from now".
     provider = app._providers["replicate"]
     assert isinstance(provider, Replicate)
-    work = HistoryImport(app.store, Trash(app.store), provider.table, app.settings.policy)
+    work = HistoryImport(app.store, Trash(app.store), provider.table, app.runner._around.policy)
     assert len(work.run(provider, datetime.now(UTC) + timedelta(days=2)).operations) == 5
 
 
 def test_without_a_token_or_with_odd_days_it_says_so(app: App, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="REPLICATE_API_TOKEN"):
-        App(Settings(data=tmp_path / "other")).service.care.take_history()
+        App(Settings(data=tmp_path / "other")).service.care.take_history("replicate", 14)
     for days in (0, -1, 366, True, 1.5):
         with pytest.raises(InvalidInput, match="days"):
             imported(app, days=days)
@@ -228,6 +227,8 @@ def test_a_list_that_breaks_off_is_an_error_and_what_came_stays(app: App, standi
 
 class Told:
     """A provider whose list holds just these records."""
+
+    name = "replicate"
 
     def __init__(self, *records: Mapping[str, Any]) -> None:
         self.records = records
@@ -293,9 +294,9 @@ def test_the_page_says_first_what_would_come_in(app: App, standin: StandIn, monk
     shown_by = running()
     try:
         at = page(shown_by)
-        press(shown_by, at, "history-True")
+        press(shown_by, at, "history-replicate-True")
         assert "1 operation would come in; 0 were there already; 1 predictions left." in shown(at)
-        press(shown_by, at, "history-False")
+        press(shown_by, at, "history-replicate-False")
         assert "1 operation came in, 0 of them without a result" in shown(at)
         assert len(shown_by.store.list_operations()) == 1
     finally:

@@ -51,6 +51,7 @@ from tests.samples import (
     tree,
     unstorable,
 )
+from tests.standin.client import set_up
 
 EDIT = "image_edit_single"
 
@@ -181,7 +182,7 @@ def test_a_preferred_model_of_another_provider_stops_nobody(app: App, service: S
 
 
 def test_a_preferred_model_is_used_and_the_request_s_own_goes_before_it(tmp_path: Path) -> None:
-    service = App(Settings(data=tmp_path / "data", token="r8_" + "x" * 37)).service
+    service = App(Settings(data=tmp_path / "data", environment=set_up())).service
     assert service.provider() == "replicate"
     service.change_preferences(models={"text_to_image": "bytedance/seedream-4"})
     assert service.plan(NewOperation("text_to_image", "x"))[0].model.name == "bytedance/seedream-4"
@@ -417,13 +418,13 @@ def test_media_of_a_hostile_name_are_refused(service: Service, name: str) -> Non
 def test_estimates_are_free_here_and_cost_elsewhere(tmp_path: Path, service: Service) -> None:
     local = service.estimate(service.plan(NewOperation("edit_then_video", "x", (PNG,))))
     assert [cost and (cost.amount, cost.estimated) for cost in local] == [(0, False), (0, False)]
-    paid = App(Settings(data=tmp_path / "paid", token="r8_" + "x" * 37)).service
+    paid = App(Settings(data=tmp_path / "paid", environment=set_up())).service
     costs = paid.estimate(paid.plan(NewOperation("text_to_image", "x")))
     assert costs[0] and costs[0].amount and costs[0].estimated
 
 
 def test_who_makes_things_follows_the_environment_then_the_settings_then_the_token(tmp_path: Path) -> None:
-    token = "r8_" + "x" * 37
+    token: dict[str, Any] = {"environment": set_up()}
 
     def who(chosen: Callable[[Service], object] = lambda service: None, **options: Any) -> str:
         with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
@@ -432,6 +433,6 @@ def test_who_makes_things_follows_the_environment_then_the_settings_then_the_tok
             return service.provider()
 
     assert who() == "local"
-    assert who(token=token) == "replicate"
-    assert who(lambda service: service.change_preferences(provider="local"), token=token) == "local"
-    assert who(lambda service: service.change_preferences(provider="replicate"), provider="local", token=token) == "local"
+    assert who(**token) == "replicate"
+    assert who(lambda service: service.change_preferences(provider="local"), **token) == "local"
+    assert who(lambda service: service.change_preferences(provider="replicate"), provider="local", **token) == "local"

@@ -19,6 +19,7 @@ from opstore.providers.replicate.language import LANGUAGE_MODELS, Asker
 from opstore.smart import model, rules
 from tests.replicate_standin import StandIn
 from tests.samples import PNG
+from tests.standin.client import set_up
 from tests.standin.world import SCHEMAS, World
 from tests.standin.world import Settings as WorldSettings
 
@@ -40,7 +41,7 @@ def standin() -> Iterator[StandIn]:
 @pytest.fixture
 def app(standin: StandIn, tmp_path: Path) -> Iterator[App]:
     policy = FetchPolicy.parse(standin.delivery_url)
-    opened = App(Settings(data=tmp_path / "data", token=standin.world.settings.token, base_url=standin.url, policy=policy))
+    opened = App(Settings(data=tmp_path / "data", environment=set_up(standin.world.settings.token, standin.url), policy=policy))
     opened.service.change_preferences(analyzer="google/gemini-2.5-flash")
     yield opened
     opened.stop()
@@ -146,7 +147,7 @@ def test_a_model_that_fails_or_is_too_slow_leaves_the_choice_to_the_rules(app: A
     standin.plan(status="failed", error="out of memory")
     assert app.generation.analyze(PROMPT, [PNG]).fallback
     slow = app._asker()
-    assert slow is not None
+    assert isinstance(slow, Asker)
     standin.plan(text=["late"], run=60.0)
     with pytest.raises(ProviderUnavailable, match="in time"):
         replace(slow, seconds=0.3).ask("choose", "a sea")

@@ -365,7 +365,7 @@ def test_a_sentence_for_later_is_an_ordinary_text_everywhere_else() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [*ending.ENDINGS.values(), ending.SILENT, ending.GONE, ending.NOTHING, ending.UNKNOWN, "Canceled."],
+    [*ending.ENDINGS.values(), ending.SILENT, ending.gone("replicate"), ending.NOTHING, ending.UNKNOWN, "Canceled."],
 )
 def test_how_an_operation_ended_is_read_in_both_languages(speak: Callable[[str], None], text: str) -> None:
     stored = str.__str__(text)

@@ -17,7 +17,7 @@ from opstore.care.cleanup import Cleaned, Cleanup, Plan, Rule
 from opstore.care.compression import Compressed, Compression
 from opstore.care.desk import Desk
 from opstore.care.elsewhere import Libraries
-from opstore.care.history import KEPT_DAYS, HistoryImport, since_of
+from opstore.care.history import HistoryImport, since_of
 from opstore.care.importing import Import, Imported
 from opstore.care.pruning import Keep, Pruned, prune
 from opstore.care.remote import RemoteVault, is_remote
@@ -28,12 +28,12 @@ from opstore.care.sources import source_of
 from opstore.care.survey import Fact, Survey, survey
 from opstore.care.vault import LocalVault
 from opstore.errors import InvalidInput, said
-from opstore.fetch import DEFAULT_POLICY, FetchPolicy
+from opstore.fetch import FetchPolicy
 from opstore.files import Folder, digest
 from opstore.index import Index
 from opstore.leaps import Leaps
 from opstore.preferences import Preferences
-from opstore.providers import Provider
+from opstore.providers import Account, Provider, registry
 from opstore.store import Store
 from opstore.trash import Trash
 
@@ -71,10 +71,11 @@ class Care:
         preferences: Callable[[], Preferences],
         *,
         providers: Callable[[], Mapping[str, Provider]] = dict,
-        policy: FetchPolicy = DEFAULT_POLICY,
+        policy: FetchPolicy | None = None,
         clock: Callable[[], datetime] = clocks.now,
     ) -> None:
         """Take care of `store`; nothing happens before it is asked for. `preferences` raises SettingsDamaged."""
+        policy = policy or FetchPolicy(registry.hosts())
         self.store = store
         self.index = index
         self.trash = trash
@@ -150,11 +151,11 @@ class Care:
         found = Libraries(source_of(source), self.store.cache / "import")
         return Import(self.store, found, report, dry=dry).run()
 
-    def take_history(self, days: int = KEPT_DAYS, report: Report = quiet, *, dry: bool = False) -> Imported:
-        """Import what the account at Replicate made in the last days; raise InvalidInput without a token, else ProviderError."""
-        from opstore.providers.replicate import Replicate
-
-        since, provider = since_of(days), self._providers().get("replicate")
-        if not isinstance(provider, Replicate):
-            raise InvalidInput(reason=said("no Replicate token is set; start with the variable REPLICATE_API_TOKEN"))
+    def take_history(self, name: str, days: int, report: Report = quiet, *, dry: bool = False) -> Imported:
+        """Import what the account at a provider made in the last days; raise InvalidInput without a token, else ProviderError."""
+        since, provider = since_of(days), self._providers().get(name)
+        if not isinstance(provider, Account):
+            variable = registered.token if (registered := registry.find(name)) else ""
+            told = {"provider": registry.title(name), "variable": variable}
+            raise InvalidInput(reason=said("no {provider} token is set; start with the variable {variable}", **told))
         return HistoryImport(self.store, self.trash, provider.table, self._policy, report, dry=dry).run(provider, since)

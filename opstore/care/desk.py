@@ -144,11 +144,11 @@ class Desk:
 
         self.acts.start("import", work)
 
-    def take_history(self, days: int, *, dry: bool) -> None:
-        """Import what the account at Replicate made in the last days, or say what would come in."""
+    def take_history(self, name: str, days: int, *, dry: bool) -> None:
+        """Import what the account at a provider made in the last days, or say what would come in."""
 
         def work(report: Report) -> Mapping[str, Any]:
-            done = self._care.take_history(days, report, dry=dry)
+            done = self._care.take_history(name, days, report, dry=dry)
             counts = {"operations": len(done.operations), "same": done.same, "left": len(done.left), "without": done.without}
             return counts | {"dry": dry, "rows": list(done.left.items())[:_SHOWN]}
 

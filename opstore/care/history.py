@@ -1,4 +1,4 @@
-"""Import of an account's own history at Replicate: what was made on its web site, or by other programs, becomes operations here.
+"""Import of an account's own history at a provider: what was made on its web site, or by other programs, becomes operations here.
 
 Nothing is ever asked to be made. A prediction that an operation here names, also one in the trash or under way, is passed over;
 the others get ids that follow from their own, so that importing twice, or from two processes at once, makes nothing twice.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opstore import clocks, media
 from opstore.care.importing import Imported
@@ -17,23 +17,19 @@ from opstore.errors import FetchError, FetchTimeout, FetchUnavailable, InvalidIn
 from opstore.fetch import FetchPolicy, fetch
 from opstore.files import digest, is_passing
 from opstore.job import Step
-from opstore.jobs import JobFolder
+from opstore.jobs import JobFolder, ending
 from opstore.jobs.ending import clean, cost_of, step_record
 from opstore.jobs.lookup import LOOK_BACK
 from opstore.jobs.results import is_whole
 from opstore.names import sidecar_name
 from opstore.operation import OPERATION_TYPES, STEP_TYPES, parse_time, timestamp
+from opstore.providers import MARGIN, Account, Past, Prediction, registry
 from opstore.providers.models import Model, ModelTable
-from opstore.providers.replicate.search import MARGIN
 from opstore.store import MAX_INPUT_BYTES, MAX_INPUTS, Store
 from opstore.trash import Trash
 
-if TYPE_CHECKING:
-    from opstore.providers import Past, Prediction
-    from opstore.providers.replicate import Replicate
-
-#: What is made on Replicate's web site is kept there for so many days, its API's results for an hour.
-KEPT_DAYS, MOST_DAYS = 14, 365
+#: Nobody keeps results for longer.
+MOST_DAYS = 365
 #: Longer texts among the fields of a request are no settings.
 _MAX_TEXT, _MAX_PROMPT = 2_000, 100_000
 
@@ -63,20 +59,19 @@ class HistoryImport:
         self._without = 0
         self._left: dict[str, str] = {}
 
-    def run(self, provider: Replicate, since: datetime) -> Imported:
+    def run(self, provider: Account, since: datetime) -> Imported:
         """Import every prediction made at or after `since`; raise ProviderError where the list cannot be had."""
-        from opstore.providers.replicate.language import LANGUAGE_MODELS
-
+        questions = registry.language_models()
         known, unknown = self._known(since)
         for number, past in enumerate(provider.history(since)):
             unsure = min((_left(step, provider) for step in unknown), default=None)  # by the clock that the answer has told
             self._report(number, None, said("importing"))
             name = past.prediction.id
-            if name is None or name in known or past.models[0] in LANGUAGE_MODELS:  # questions about prompts make no operation
+            if name is None or name in known or past.models[0] in questions:  # questions about prompts make no operation
                 self._same += name in known
                 continue
             try:
-                self._take(name, past, unsure)
+                self._take(name, past, unsure, provider.name)
             except OpstoreError as error:
                 if is_passing(error):
                     raise
@@ -100,7 +95,7 @@ class HistoryImport:
 
     # -- one prediction --------------------------------------------------------------------------------------------------
 
-    def _take(self, name: str, past: Past, unsure: datetime | None) -> None:
+    def _take(self, name: str, past: Past, unsure: datetime | None, provider: str) -> None:
         made, created = past.prediction, parse_time(past.prediction.created_at)
         model = next((self._table.by_name[name] for name in past.models if name in self._table.by_name), None)
         if not made.ended:
@@ -115,10 +110,10 @@ class HistoryImport:
             raise _Left(reason=said("its result is no picture or video"))
         operation_id = f"{created:%Y%m%d%H%M%S}_{digest(name.encode())[:8]}"
         if not self._dry:
-            outputs, status, error = self._outputs(past)
+            outputs, status, error = self._outputs(past, provider)
             inputs, missing = self._inputs(past, model)
-            about = self._metadata(past, model, created, status, error, outputs, len(inputs) + missing)
-            about["imported"] = {"from": "replicate", "predictionId": name, "inputsMissing": missing}
+            about = self._metadata(past, provider, model, created, status, error, outputs, len(inputs) + missing)
+            about["imported"] = {"from": provider, "predictionId": name, "inputsMissing": missing}
             with self._store.operations.held([operation_id]):
                 sidecar = sidecar_name(operation_id)
                 if self._store.operations.has(sidecar) or self._trash.folder.has(sidecar):  # another import was faster
@@ -128,15 +123,19 @@ class HistoryImport:
             self._without += not outputs
         self._new.append(operation_id)
 
-    def _outputs(self, past: Past) -> tuple[list[bytes], str, str | None]:
+    def _outputs(self, past: Past, provider: str) -> tuple[list[bytes], str, str | None]:
         """Return the results, how the operation ended, and why without them; raise _Left for what a later import may get."""
         made = past.prediction
         if made.status != "succeeded":
             return [], made.status, clean(made.error)
         if not made.outputs:
-            gone = said("Replicate had removed the result before it was imported; it keeps those of its API for an hour.")
-            lost = said("Replicate says that it succeeded, and names no result.")
-            return [], "expired" if past.prediction.expired else "failed", gone if past.prediction.expired else lost
+            if made.expired:
+                return [], "expired", _gone(provider)
+            return (
+                [],
+                "failed",
+                said("{provider} says that it succeeded, and names no result.", provider=registry.title(provider)),
+            )
         found: list[bytes] = []
         for output in made.outputs:
             try:
@@ -170,6 +169,7 @@ class HistoryImport:
     def _metadata(
         self,
         past: Past,
+        provider: str,
         model: Model | None,
         created: datetime,
         status: str,
@@ -184,7 +184,7 @@ class HistoryImport:
         asked = past.input.get(model.prompt_field if model else "prompt")
         prompt = clean(asked, _MAX_PROMPT) or "" if isinstance(asked, str) else ""
         parameters = _parameters(past, model)
-        step = Step(operation_type, prompt, "replicate", model.name if model else past.models[0], parameters)
+        step = Step(operation_type, prompt, provider, model.name if model else past.models[0], parameters)
         cost = cost_of(self._table, step, made)
         record = step_record(step) | {
             "predictionId": made.id,
@@ -203,7 +203,7 @@ class HistoryImport:
             "operationType": operation_type,
             "prompt": prompt,
             "parameters": parameters,
-            "provider": "replicate",
+            "provider": provider,
             "model": step.model,
             "status": status,
             "success": status == "stored",
@@ -217,7 +217,12 @@ class _Left(InvalidInput):
     """A prediction that is not taken in: {reason}"""
 
 
-def _left(step: Step, provider: Replicate) -> datetime:
+def _gone(provider: str) -> str:
+    registered = registry.find(provider)
+    return registered.history.gone if registered and registered.history else ending.gone(provider)
+
+
+def _left(step: Step, provider: Account) -> datetime:
     """Return when the request of a step left, by the provider's clock where that is known."""
     since = step.sent.moment if step.sent else parse_time(step.creating_at) or clocks.now()
     return provider.there(since, step.sent.ago() if step.sent else None) or since

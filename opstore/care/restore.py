@@ -34,6 +34,7 @@ from opstore.job import Job
 from opstore.jobs import ending
 from opstore.names import parse_name, sidecar_name
 from opstore.operation import Operation, decode
+from opstore.providers import registry
 from opstore.store import PRIVATE_FOLDERS, Store
 
 _CHUNK = 200
@@ -312,4 +313,4 @@ def _job(data: bytes | None) -> Job | None:
 def _may_pay(job: Job) -> bool:
     """Say whether going on with a job could create something that is paid for, perhaps for the second time."""
     rest = job.steps[job.current :] if job.state in ("queued", "creating") else job.steps[job.current + 1 :]
-    return any(step.provider != "local" for step in rest)
+    return not all(registry.is_free(step.provider) for step in rest)

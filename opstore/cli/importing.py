@@ -9,27 +9,29 @@ from typing import Any
 from opstore.cli.care import care_for
 from opstore.cli.common import count, meter, print_json, printable, verb
 
-#: The source that is no path; a folder of that name is `./replicate`.
-PROVIDER = "replicate"
-
 
 def add(verbs: Any) -> None:
     """Add this command to the parser."""
     what = "take in another opstore's folder, pictures made elsewhere, or an account's history (docs/care.md)"
     importing = verb(verbs, "import", _import, what)
-    source = "a folder or a zip archive; it is only read. Or the word replicate: what the account of the token has made"
+    source = "a folder or a zip archive; it is only read. Or the name of a provider: what the account of its token has made"
     importing.add_argument("source", metavar="SOURCE", help=source)
-    kept = "of replicate, from the last DAYS (default 14, as long as its web site keeps results)"
-    importing.add_argument("--days", type=count, default=14, metavar="DAYS", help=kept)
+    kept = "of a provider, from the last DAYS (default: as long as its web site keeps results)"
+    importing.add_argument("--days", type=count, metavar="DAYS", help=kept)
     importing.add_argument("--dry-run", action="store_true", help="only say what would come in")
 
 
 def _import(options: argparse.Namespace) -> int:
+    from opstore.providers import registry
+
     care = care_for(options)
-    history = options.source == PROVIDER
+    # A word that is no path; a folder of that name is ./name.
+    history = provider.history if (provider := registry.find(options.source)) else None
     with meter(options) as report:
         if history:
-            done = care.take_history(options.days, report, dry=options.dry_run)
+            done = care.take_history(
+                options.source, history.days if options.days is None else options.days, report, dry=options.dry_run
+            )
         else:
             done = care.take_in(options.source, report, dry=options.dry_run)
     if options.json:

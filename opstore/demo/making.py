@@ -17,7 +17,7 @@ from opstore.demo.plan import Planned, Session
 from opstore.errors import InvalidInput, OperationNotFound, ProviderError
 from opstore.names import input_name, output_name, sidecar_name
 from opstore.operation import Operation, encode, timestamp
-from opstore.providers import StepRequest
+from opstore.providers import StepRequest, registry
 from opstore.providers.local import LocalEngine
 from opstore.providers.models import ModelTable
 from opstore.store import Store
@@ -140,13 +140,12 @@ class _Maker:
         }
 
     def _price(self, item: Planned, status: str) -> dict[str, Any] | None:
-        """Return what Replicate's default models would have cost by the list, marked as nothing that was paid; or nothing."""
+        """Return what a provider's default models would have cost by the list, marked as nothing that was paid; or nothing."""
         if not item.priced or status not in ("stored", "failed"):
             return None
         try:
-            steps = plan(
-                item.type, item.prompt, {}, len(item.uploads) + len(item.parents), provider="replicate", table=self._table
-            )
+            images = len(item.uploads) + len(item.parents)
+            steps = plan(item.type, item.prompt, {}, images, provider=registry.elsewhere()[0].name, table=self._table)
         except InvalidInput:
             return None
         costs = [step.model.estimate(step.operation_type, step.parameters) for step in steps]

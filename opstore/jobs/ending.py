@@ -12,7 +12,7 @@ from opstore.errors import InvalidInput, OperationExists, said
 from opstore.job import Job, Step
 from opstore.names import EXTENSIONS, MAX_NUMBER, output_name, sidecar_name
 from opstore.operation import fallback_extension, parse_time, timestamp
-from opstore.providers import Prediction
+from opstore.providers import Prediction, registry
 from opstore.providers.models import ModelTable
 from opstore.store import Store
 
@@ -28,7 +28,6 @@ ENDINGS = {
     "aborted": said("The provider gave up before it began; that is not billed."),
 }
 SILENT = said("The provider gave no reason.")
-GONE = said("The provider has deleted the result: it keeps results for one hour.")
 NOTHING = said("The provider says success and gave no result.")
 BROKEN = {"image": said("what arrived is not a whole image."), "video": said("what arrived is not a whole video.")}
 IN_VAIN = said("The provider accepted the request at none of many attempts; nothing was billed. Try again later.")
@@ -143,6 +142,12 @@ def cost_of(table: ModelTable, step: Step, prediction: Prediction) -> dict[str, 
     except InvalidInput:
         return None
     return cost.record() if cost else None
+
+
+def gone(provider: str) -> str:
+    """Return why a result cannot be had that its provider had."""
+    kept = registry.span(registry.keeps(provider))
+    return said("The provider has deleted the result: it keeps results for {span}.", span=kept)
 
 
 def clean(text: str | None, limit: int = _MAX_URL) -> str | None:

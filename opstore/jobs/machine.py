@@ -36,7 +36,7 @@ from opstore.fetch import fetch
 from opstore.job import Job
 from opstore.jobs import ending
 from opstore.jobs.lookup import Lookup
-from opstore.jobs.patience import RETENTION, is_lost, is_over, settling
+from opstore.jobs.patience import SOUGHT, is_lost, is_over, kept_for, settling
 from opstore.jobs.record import Progress
 from opstore.jobs.results import is_whole
 from opstore.jobs.surroundings import LeaseLost, Stopping, Surroundings
@@ -154,7 +154,7 @@ class Machine:
                 search = self._search(provider)
             except ProviderError as error:
                 self._note(said("looking for the prediction: {reason}", reason=str(error)))
-                if waited > RETENTION.total_seconds():
+                if waited > SOUGHT.total_seconds():
                     self._end_unknown()
                     return
                 self._pause(min(5.0 + waited / 10, self._around.pauses.longest))
@@ -164,7 +164,7 @@ class Machine:
                 return
             if (sending := self._may_be_sent(provider)) is not False:
                 # Its sender was stopped, say, and may go on at any moment: as long as it lives nobody else creates.
-                if waited > (settling(provider, whole=True) if sending is None else RETENTION.total_seconds()):
+                if waited > (settling(provider, whole=True) if sending is None else SOUGHT.total_seconds()):
                     self._end_unknown()
                     return
                 silent_since = None
@@ -288,8 +288,8 @@ class Machine:
             return
         if not prediction.outputs:
             self._update(lambda job: job.with_step(**changes))
-            gone = prediction.expired
-            self._end("expired" if gone else "failed", self._linked(ending.GONE if gone else ending.NOTHING))
+            reason = ending.gone(step.provider) if prediction.expired else ending.NOTHING
+            self._end("expired" if prediction.expired else "failed", self._linked(reason))
             return
         ready = [output for output in prediction.outputs if isinstance(output, bytes)]
         if ready:  # computed here: delivered from memory, and simply computed again after a crash
@@ -314,7 +314,7 @@ class Machine:
             self._deliver(got)
             return
         over, reason = self._is_gone(clocks.steady() - began), str(problem)
-        late = said("{reason} The provider keeps results for one hour.", reason=reason)
+        late = said("{reason} The provider keeps results for {span}.", reason=reason, span=kept_for(self._job.step))
         self._end("expired" if over else "failed", self._linked(late if over else reason), got)
 
     def _download(self, url: str) -> bytes:
@@ -341,13 +341,13 @@ class Machine:
             self._pause(self._around.pauses.after(attempt))
 
     def _is_gone(self, trying: float) -> bool:
-        """Ask whether a result that cannot be had was deleted; its age counts only where the provider is silent."""
-        provider = self._around.providers.get(self._job.step.provider)
+        """Ask whether a result that cannot be had was deleted; its age counts by its provider's word, or if that is silent."""
+        step, provider = self._job.step, self._around.providers.get(self._job.step.provider)
         try:
-            prediction = self._provider().status(self._job.step.prediction_id or "")
+            prediction = self._provider().status(step.prediction_id or "")
         except ProviderError as error:
-            return error.details.get("kind") == "missing" or is_over(self._job.step, provider, trying)
-        return prediction.expired
+            return error.details.get("kind") == "missing" or is_over(step, provider, trying)
+        return prediction.expired or (step.fetch_by is not None and is_over(step, provider, trying))
 
     def _deliver(self, outputs: list[bytes]) -> None:
         if self._is_last():

@@ -5,16 +5,19 @@ Somebody may set the wall clock at any moment, and it may have been wrong all th
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 
-from opstore.job import Step
+from opstore.errors import Said
+from opstore.job import Job, Step
 from opstore.operation import parse_time
-from opstore.providers import Provider
+from opstore.providers import Provider, registry
 
-#: Replicate deletes outputs of API predictions one hour after they are made.
-RETENTION = timedelta(hours=1)
-#: A prediction that nobody could ask for this long after it was sent is over, and its result deleted: 30 minutes it may run.
-LOST = timedelta(hours=2)
+#: A request whose answer never came is looked for so long; then a person decides.
+SOUGHT = timedelta(hours=1)
+#: No prediction runs longer, twice what providers allow: one that nobody could ask for meanwhile is over, and its result deleted
+#: once the time has passed for which the provider keeps it.
+RUNS = timedelta(hours=1)
 #: However long ago it was sent, it is asked for in vain so long before it is given up: a machine that wakes has no network yet.
 ASKED = timedelta(minutes=10)
 #: A request whose body may have arrived whole was probably accepted: its absence from the list counts so many times later, since
@@ -33,10 +36,35 @@ def is_lost(step: Step, provider: Provider, failing: float) -> bool:
         return False
     sent, passed, begun = step.sent.ago() if step.sent else None, provider.now(), parse_time(step.started_at)
     known = [failing, sent or 0.0, (passed - begun).total_seconds() if passed and begun else 0.0]
-    return max(known) > LOST.total_seconds()
+    return max(known) > (RUNS + registry.keeps(step.provider)).total_seconds()
 
 
 def is_over(step: Step, provider: Provider | None, trying: float) -> bool:
-    """Say whether the provider keeps a result no longer, which was tried for in vain since `trying` seconds."""
-    now, completed = provider.now() if provider else None, parse_time(step.completed_at)
-    return trying > RETENTION.total_seconds() or bool(now and completed and now - completed > RETENTION)
+    """Say whether the provider keeps a result no longer, which was tried for in vain since `trying` seconds.
+
+    What the provider itself has said of this result counts before what it does in general.
+    """
+    now, told, kept = provider.now() if provider else None, parse_time(step.fetch_by), registry.keeps(step.provider)
+    if now and told:
+        return now > told
+    completed = parse_time(step.completed_at)
+    return trying > kept.total_seconds() or bool(now and completed and now - completed > kept)
+
+
+def kept_for(step: Step) -> Said:
+    """Return in words for how long the provider of a step keeps results."""
+    return registry.span(registry.keeps(step.provider))
+
+
+def due(job: Job) -> float:
+    """Return by when a job's result should be fetched, in seconds since the epoch; infinite while nobody has accepted it.
+
+    It only puts jobs in order, so stamps of any clock will do.
+    """
+    step = job.step
+    sent = step.sent.wall if step.sent and job.state != "queued" else None
+    if told := parse_time(step.fetch_by):
+        return told.timestamp()
+    begun = parse_time(step.completed_at) or parse_time(step.started_at)
+    since = begun.timestamp() if begun else sent
+    return math.inf if since is None else since + registry.keeps(step.provider).total_seconds()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import secrets
 import socket
@@ -22,6 +23,7 @@ from opstore import clocks
 from opstore.errors import OperationNotFound, OpstoreError, said
 from opstore.job import Job, Lease
 from opstore.jobs.machine import LeaseLost, Machine, Stopping, Surroundings
+from opstore.jobs.patience import due
 from opstore.jobs.signs import Signs
 
 log = logging.getLogger("opstore.jobs")
@@ -52,6 +54,7 @@ class Runner:
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._active: dict[str, threading.Thread] = {}
         self._resting: dict[str, float] = {}
+        self._due: dict[str, float] = {}  # of the jobs that wait here: their records are read once
         self._seen: dict[str, tuple[Lease, float]] = {}
         self._guard = threading.Lock()
         self._wake = threading.Event()
@@ -105,14 +108,29 @@ class Runner:
                 with contextlib.suppress(OperationNotFound, ValueError):  # just ended, or damaged
                     self._around.folder.update(operation_id, lambda job, owner=owner: job.without(owner))  # type: ignore[misc] # mypy infers no default
             self._signs.forget(owner)
+            self._due.clear()  # what it did since is in the records
 
     def _take_jobs(self) -> None:
-        for operation_id in self._around.folder.ids():
+        now = time.monotonic()
+        waiting = [name for name in self._around.folder.ids() if name not in self._active and self._resting.get(name, 0.0) < now]
+        for operation_id in self._in_order(waiting):
             if len(self._active) >= max(1, self._parallel()):
                 return
-            free = operation_id not in self._active and self._resting.get(operation_id, 0.0) < time.monotonic()
-            if free and not self._is_held(operation_id):
+            if not self._is_held(operation_id):
                 self._take(operation_id)
+
+    def _in_order(self, waiting: list[str]) -> list[str]:
+        """Return first the jobs whose results must be fetched, by when they are deleted, then those still to be sent, by age."""
+        if len(self._active) >= max(1, self._parallel()):
+            return []
+        self._due = {name: self._due[name] if name in self._due else self._due_of(name) for name in waiting}
+        return sorted(waiting, key=lambda name: (self._due[name], name))
+
+    def _due_of(self, operation_id: str) -> float:
+        try:
+            return due(self._around.folder.get(operation_id))
+        except (OpstoreError, ValueError):
+            return math.inf  # just ended, or damaged
 
     def _is_held(self, operation_id: str) -> bool:
         """Say whether a record is being written: this thread serves all jobs, and must not wait for one."""
@@ -127,6 +145,7 @@ class Runner:
         try:
             job = self._around.folder.update(operation_id, claim)
         except (LeaseLost, OpstoreError, ValueError):
+            self._due.pop(operation_id, None)  # where it is somebody else's its record goes on
             return  # somebody else's, just ended, or damaged: verify() lists the last
         self._seen.pop(operation_id, None)
         thread = threading.Thread(target=self._work, args=(job,), name=f"opstore-job-{operation_id}", daemon=True)

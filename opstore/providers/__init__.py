@@ -5,18 +5,26 @@ A provider never sees the store: it is handed bytes and gives back bytes or addr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Literal, Protocol
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from opstore.providers.prices import Cost
+
+if TYPE_CHECKING:
+    from opstore.providers.models import ModelTable
 
 Status = Literal["starting", "processing", "succeeded", "failed", "canceled", "aborted"]
 
 #: Called by a provider that computes in this process: (share done from 0.0 to 1.0, what is being done).
 #: It may raise `opstore.errors.Canceled`, which the provider lets through.
 Report = Callable[[float, str], None]
+
+
+#: How much earlier than a request left its prediction is looked for: stamps of several machines differ, and looking further back
+#: costs nothing, since predictions that belong to other operations are left out by their ids.
+MARGIN = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,3 +140,36 @@ class Provider(Protocol):
 
     def close(self) -> None:
         """Give back connections and the like; called once, at the end."""
+
+
+@runtime_checkable
+class Account(Provider, Protocol):
+    """A provider that can tell what its account has made, by us or by others."""
+
+    @property
+    def table(self) -> ModelTable:
+        """Return the models that are known here."""
+
+    def there(self, since: datetime, ago: float | None = None) -> datetime | None:
+        """Return by the provider's clock the moment that this machine's had as `since`, `ago` seconds ago; None if nobody can."""
+
+    def history(self, since: datetime) -> Iterator[Past]:
+        """Yield what was made at or after `since`, newest first."""
+
+
+class Asker(Protocol):
+    """Who can be asked: a language model of a provider."""
+
+    @property
+    def name(self) -> str:
+        """Return the model's name, as records keep it."""
+
+    @property
+    def title(self) -> str:
+        """Return the model's name as people read it."""
+
+    def cost(self) -> Cost:
+        """Return what one question costs at most."""
+
+    def ask(self, instruction: str, question: str, pictures: Sequence[bytes] = ()) -> str:
+        """Return the answer's text; raise an OpstoreError where there is none."""

@@ -7,7 +7,6 @@ which and why. What ships is read by the same code, and a test holds that it has
 from __future__ import annotations
 
 import math
-import re
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -15,12 +14,10 @@ from typing import Any, TypeVar
 
 from opstore.errors import InvalidRequest, shown
 from opstore.operation import OPERATION_TYPES, STEP_TYPES
+from opstore.providers import registry
 from opstore.providers.models import Model
 from opstore.providers.parameters import KINDS, Inputs, Parameter, Rule
 from opstore.providers.prices import UNITS, Price, Variant
-
-#: `owner/name`, or with the 64 hex digits of a version: it becomes part of an address, so nothing else gets through.
-NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,99}/[A-Za-z0-9][A-Za-z0-9._-]{0,99}(:[0-9a-f]{64})?\Z")
 
 #: Nothing real comes near: what ships has 12 kB, and 10 MB of TOML take seconds to parse.
 MAX_BYTES = 1_000_000
@@ -33,10 +30,10 @@ class _Wrong(ValueError):
     """What is wrong with an entry, as the end of a sentence."""
 
 
-def read(user_text: str, shipped_text: str) -> tuple[dict[str, Model], list[str]]:
-    """Return the models of both texts by name, and what is wrong with the user's."""
-    entries, shipped = _shipped(shipped_text)
-    models = dict(shipped)
+def read(user_text: str, shipped: Mapping[str, str]) -> tuple[dict[str, Model], list[str]]:
+    """Return the models of the user's text and of each provider's by name, and what is wrong with the user's."""
+    entries, known = _shipped(tuple(shipped.items()))
+    models = dict(known)
     user, problems = _parse(user_text)
     for name, entry in user.items():
         try:
@@ -50,9 +47,10 @@ def read(user_text: str, shipped_text: str) -> tuple[dict[str, Model], list[str]
 
 
 @cache
-def _shipped(text: str) -> tuple[dict[str, dict[str, Any]], dict[str, Model]]:
+def _shipped(texts: tuple[tuple[str, str], ...]) -> tuple[dict[str, dict[str, Any]], dict[str, Model]]:
     """Return the entries of what ships, and their models: read once (15 ms), and changed by nobody."""
-    entries: dict[str, dict[str, Any]] = tomllib.loads(text)
+    tables = [(provider, tomllib.loads(text)) for provider, text in texts]
+    entries = {name: {**entry, "provider": provider} for provider, table in tables for name, entry in table.items()}
     return entries, {name: _model(name, entry) for name, entry in entries.items()}
 
 
@@ -78,18 +76,22 @@ def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, 
 
 
 def _model(name: str, entry: Mapping[str, Any]) -> Model:
-    if not NAME.match(name):
-        raise _Wrong("a name looks like owner/name or owner/name:version (64 hex digits)")
+    provider = _text(entry.get("provider", registry.elsewhere()[0].name), "provider")
+    registered = registry.find(provider)
+    grammar = registered.model_names if registered else registry.OWNER_AND_NAME
+    if not grammar.pattern.match(name):
+        raise _Wrong(grammar.told)
     _known(entry, "title provider types output parameters inputs price note default_for rules fixed prompt_field", "the model")
     types = _types(entry.get("types"), "types")
     if not types:
         raise _Wrong("types must list at least one operation type")
     inputs = _inputs(entry.get("inputs", {}))
-    _reachable(types, inputs, str(entry.get("provider", "replicate")))
+    if not registry.computes_here(provider):  # which is handed the bytes instead
+        _reachable(types, inputs)
     return Model(
         name=name,
         title=_text(entry.get("title", name), "title"),
-        provider=_text(entry.get("provider", "replicate"), "provider"),
+        provider=provider,
         types=types,
         output=_output(types, entry.get("output")),
         parameters=tuple(_parameters(_table(entry.get("parameters", {}), "parameters"))),
@@ -111,13 +113,13 @@ def _output(types: tuple[str, ...], given: object) -> Any:
     return output
 
 
-def _reachable(types: tuple[str, ...], inputs: Inputs, provider: str) -> None:
-    """Raise unless every type's input images have a field to go to; the local engine is handed the bytes instead."""
+def _reachable(types: tuple[str, ...], inputs: Inputs) -> None:
+    """Raise unless every type's input images have a field to go to."""
     for name in types:
         row = OPERATION_TYPES[name]
-        if row.minimum and provider != "local" and not inputs.field:
+        if row.minimum and not inputs.field:
             raise _Wrong(f"{name} needs inputs.field, where its images go")
-        if name == "image_to_video_transition" and provider != "local" and not inputs.last_field:
+        if name == "image_to_video_transition" and not inputs.last_field:
             raise _Wrong(f"{name} needs inputs.last_field, where its last frame goes")
         if name == "image_edit_multiple" and inputs.maximum < 2:
             raise _Wrong(f"{name} needs inputs.many = true and inputs.maximum of at least 2")

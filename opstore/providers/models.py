@@ -1,8 +1,8 @@
 """What each model takes and what it costs, as data: only what a model's own schema names ever reaches its provider.
 
 A person speaks opstore's names (`aspectRatio`, `duration` in seconds); a `Model` checks them, turns them into the provider's
-fields, and counts the money. The table ships in `models.toml` beside this module; a `models.toml` in the data folder adds models
-and mends prices (`docs/models.md`).
+fields, and counts the money. What ships stands in each provider's own `models.toml`; a `models.toml` in the data folder adds
+models and mends prices (`docs/models.md`).
 """
 
 from __future__ import annotations
@@ -10,13 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.resources import files
 from typing import Any, Literal
 
 from opstore.errors import InvalidRequest, said, shown
 from opstore.operation import OPERATION_TYPES
-from opstore.providers import Prediction, StepRequest
+from opstore.providers import Prediction, StepRequest, registry
 from opstore.providers.parameters import Inputs, Parameter, Rule, encodable
 from opstore.providers.prices import Cost, Price, Variant
 
@@ -202,7 +200,7 @@ class ModelTable:
         """Return the table that ships, with a user's own `models.toml` laid over it; a bad entry is a problem, never an error."""
         from opstore.providers.model_file import read
 
-        by_name, problems = read(user_text or "", _shipped_text())
+        by_name, problems = read(user_text or "", registry.models_that_ship())
         return cls(by_name, tuple(problems))
 
     def get(self, name: str) -> Model:
@@ -225,8 +223,3 @@ class ModelTable:
             provider, wanted = shown(provider), shown(operation_type)
             raise InvalidRequest(reason=said("{provider} has no model for {type}.", provider=provider, type=wanted))
         return found[0]
-
-
-@cache
-def _shipped_text() -> str:
-    return (files("opstore.providers") / "models.toml").read_text(encoding="utf-8")

@@ -1,6 +1,6 @@
 """What a run costs: a list price with its date, and the cost that follows from it; what is not known stays unknown, never zero.
 
-A provider that names no price in its answers (Replicate does not) leaves only this: the list price, read on a day, times what
+A provider that names no price in its answers leaves only this: the list price, read on a day, times what
 was made. So every cost here carries its sentence, and says that it is an estimate.
 """
 

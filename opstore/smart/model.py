@@ -10,10 +10,10 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from opstore.errors import OpstoreError, said
-from opstore.providers.models import Cost
+from opstore.providers import Asker
 from opstore.smart import rules
 from opstore.smart.analysis import Language, StepPrompts, WorkflowAnalysis
 from opstore.workflows import MAX_PROMPT, fitting
@@ -43,24 +43,6 @@ _IMPROVE = """You improve prompts for an image and video generator. The prompt i
 person's intent, subject and language ({language}); add what helps a generator (composition, light, lens, mood; for a video the
 motion), and remove nothing that was asked for. At most 80 words. It will be used for: {workflow}. Answer with the improved prompt
 alone, without quotation marks or comments."""
-
-
-class Asker(Protocol):
-    """Who can be asked: a language model of a provider."""
-
-    @property
-    def name(self) -> str:
-        """Return the model's name, as records keep it."""
-
-    @property
-    def title(self) -> str:
-        """Return the model's name as people read it."""
-
-    def cost(self) -> Cost:
-        """Return what one question costs at most."""
-
-    def ask(self, instruction: str, question: str, pictures: Sequence[bytes] = ()) -> str:
-        """Return the answer's text; raise an OpstoreError where there is none."""
 
 
 class Nonsense(ValueError):

@@ -7,7 +7,9 @@ from typing import Any
 
 import streamlit as st
 
-from opstore.care.history import KEPT_DAYS, MOST_DAYS
+from opstore.care.history import MOST_DAYS
+from opstore.providers import registry
+from opstore.providers.registry import History, Registration
 from opstore.service import Service
 from opstore.ui import parts, words
 from opstore.ui.state import opened
@@ -30,22 +32,27 @@ def importing(service: Service, busy: bool) -> None:
 
 
 def _history(service: Service, busy: bool) -> None:
-    """Take in what the account of the token has made elsewhere."""
-    if not opened().settings.token:
-        st.caption(_("With a Replicate token, what was made on its web site in the last 14 days can be imported here."))
-        return
-    st.caption(
-        _("What was made with your Replicate account elsewhere: its web site keeps results for 14 days, its API for an hour.")
-    )
-    desk = service.care.desk
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        days = int(st.number_input(_("Days"), 1, MOST_DAYS, KEPT_DAYS, key="history-days", width=140))
-        for dry, label in ((True, _("See what would come in")), (False, _("Import from Replicate"))):
-            if parts.button(label, disabled=busy, key=f"history-{dry}"):
-                begin(lambda dry=dry: desk.take_history(days, dry=dry))  # type: ignore[misc] # mypy infers no default
+    """Take in what the accounts of the tokens have made elsewhere."""
+    desk, settings = service.care.desk, opened().settings.environment
+    for item in registry.registered():
+        if item.history and item.is_set_up(settings):
+            _account(service, item, item.history, busy)
+        elif item.history:
+            text = _("With a {provider} token, what was made on its web site in the last {days} days can be imported here.")
+            st.caption(text.format(provider=item.title, days=item.history.days))
     last = desk.last("history")
     outcome(last, _history_told)
     left(last, _("Prediction"))
+
+
+def _account(service: Service, item: Registration, kept: History, busy: bool) -> None:
+    desk = service.care.desk
+    st.caption(_(kept.told))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        days = int(st.number_input(_("Days"), 1, MOST_DAYS, kept.days, key=f"history-{item.name}-days", width=140))
+        for dry, label in ((True, _("See what would come in")), (False, _("Import from {provider}").format(provider=item.title))):
+            if parts.button(label, disabled=busy, key=f"history-{item.name}-{dry}"):
+                begin(lambda dry=dry: desk.take_history(item.name, days, dry=dry))  # type: ignore[misc] # mypy infers no default
 
 
 def _taken_in(result: Mapping[str, Any]) -> str:

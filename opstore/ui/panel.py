@@ -36,7 +36,7 @@ def bar(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
             st.fragment(_count, run_every=BUSY if running else IDLE)(service, running, page.url_path == "library")
         if service.person != LOCAL:
             signin.sign_out(service.person, "bar", app.settings)
-        st.caption(_("Local engine") if service.provider() == "local" else "Replicate", width="content")
+        st.caption(words.provider_name(service.provider()), width="content")
         clicks()
 
 

@@ -14,6 +14,7 @@ from opstore.comparing.texts import word_changes
 from opstore.errors import OpstoreError
 from opstore.media import MediaType
 from opstore.operation import Operation
+from opstore.providers import registry
 from opstore.providers.models import Model, ModelTable
 from opstore.service import Service
 from opstore.ui import controls, presses, words
@@ -271,6 +272,19 @@ def models(table: ModelTable) -> None:
     for problem in table.problems:
         note(problem, bad=True)
     st.caption(_("Add a model or mend a price in the file models.toml of the data folder; docs/models.md says how."))
+
+
+def tokens(settings: Mapping[str, str]) -> None:
+    """Say of each provider that needs a token whether it is there, and nothing else of it."""
+    for item in registry.elsewhere():
+        if item.is_set_up(settings):
+            text = _("A {provider} token is set. It is read from the environment, and is never shown, stored or logged.")
+        else:
+            text = _(
+                "No {provider} token is set. Start opstore with the variable {variable} to use its models; "
+                "the token itself is never shown, stored or logged."
+            )
+        note(text.format(provider=item.title, variable=item.token))
 
 
 def spent(spending: Spending) -> None:

@@ -19,6 +19,7 @@ from babel.numbers import get_decimal_symbol
 
 from opstore import translations
 from opstore.errors import OpstoreError, Said
+from opstore.providers import registry
 from opstore.spoken import Spoken
 from opstore.spoken import local as spoken_local
 from opstore.translations import LANGUAGES
@@ -67,6 +68,11 @@ def choose() -> None:
 def _(text: str) -> str:
     """Return `text` in the viewer's language."""
     return translations.translated(text, language())
+
+
+def provider_name(name: str) -> str:
+    """Return what people call a provider."""
+    return _(registry.title(name))
 
 
 def ngettext(one: str, many: str, count: int) -> str:

@@ -26,6 +26,11 @@ TABLE = ModelTable.load(
 )
 
 
+def set_up(token: str = CANARY, url: str = "") -> dict[str, str]:
+    """Return the settings of an app that has a token."""
+    return {"REPLICATE_API_TOKEN": token, **({"REPLICATE_BASE_URL": url} if url else {})}
+
+
 def request(
     kind: str = "text_to_image",
     model: str = "qwen/qwen-image",

@@ -1,7 +1,7 @@
 """The local engine: every operation type made in this process with Pillow, numpy and PyAV, without any AI model.
 
 Same request, same bytes. What goes wrong is a failed prediction with a sentence for the person, never a library's exception.
-This module loads nothing heavy; what paints and encodes is imported inside `create`.
+This module loads nothing at all before it is asked: whoever only lists what there is imports it too.
 """
 
 from __future__ import annotations
@@ -9,31 +9,39 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from opstore import clocks
 from opstore.errors import ProviderError, ProviderRefused
 from opstore.providers import Prediction, Report, Search, StepRequest
-from opstore.providers.local import scene_words
-from opstore.providers.local.abilities import abilities, describe
-from opstore.providers.local.vocabulary import parse
-from opstore.providers.local.words import Language, language_of
+
+if TYPE_CHECKING:
+    from opstore.providers.local.words import Language
 
 __all__ = ["LocalEngine", "capabilities", "understood", "unheard"]
 
 
 def capabilities(language: Language = "en", operation_type: str | None = None) -> list[str]:
     """Return what the local engine can do, in words, for one operation type or for all."""
+    from opstore.providers.local.abilities import abilities
+
     return abilities(language, operation_type)
 
 
 def understood(prompt: str) -> list[str]:
     """Return in words, in the prompt's language and order, the edits that `prompt` asks for; empty where it names none."""
+    from opstore.providers.local.abilities import describe
+    from opstore.providers.local.vocabulary import parse
+    from opstore.providers.local.words import language_of
+
     language = language_of(prompt)
     return [describe(edit, language) for edit in parse(prompt)]
 
 
 def unheard(prompt: str) -> list[str]:
     """Return the words of a prompt that ask for things nobody here can paint; what a picture is composed of are the others."""
+    from opstore.providers.local import scene_words
+
     return scene_words.unheard(prompt)
 
 
@@ -112,5 +120,6 @@ def _attempt(request: StepRequest, report: Report) -> tuple[tuple[bytes, ...], s
 
 def _sentence(key: str, request: StepRequest, **details: object) -> str:
     from opstore.providers.local.phrases import refusal
+    from opstore.providers.local.words import language_of
 
     return str(refusal(key, language_of(request.prompt), **details))

@@ -29,12 +29,12 @@ from opstore.errors import (
     RateLimited,
     UnsupportedMedia,
 )
-from opstore.providers import Past, Prediction, Report, Search, StepRequest
+from opstore.providers import MARGIN, Past, Prediction, Report, Search, StepRequest
 from opstore.providers.models import Model, ModelTable
 from opstore.providers.replicate.far_clock import FarClock
 from opstore.providers.replicate.pace import Polled, RateLimiter, poll_delay
 from opstore.providers.replicate.records import past, prediction
-from opstore.providers.replicate.search import MARGIN, is_recent, search
+from opstore.providers.replicate.search import is_recent, search
 
 if TYPE_CHECKING:
     import httpx

@@ -7,17 +7,13 @@ What cannot be told apart, or no longer be read, is never taken for absent.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from opstore.operation import parse_time
 from opstore.providers import Search
 from opstore.providers.models import Model
 from opstore.providers.replicate.records import prediction
-
-#: How much earlier than a request left its prediction is looked for: stamps of several machines differ, and looking further back
-#: costs nothing, since predictions that belong to other operations are left out by their ids.
-MARGIN = timedelta(minutes=15)
 
 
 def search(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from opstore.providers import registry
 from opstore.ui import words
 from opstore.ui.words import _
 
@@ -15,7 +16,8 @@ def note(kind: str, text: str) -> None:
     """Say what the local engine is, what it understood of an edit, or not of a scene, and where its abilities are listed."""
     from opstore.providers.local import capabilities, understood, unheard
 
-    st.caption(_("Local engine: classical image processing, no AI model. Add a Replicate token for real models."))
+    about = _("Local engine: classical image processing, no AI model. Add a {provider} token for real models.")
+    st.caption(about.format(provider=registry.elsewhere()[0].title))
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="understood"):
         if kind in ("image_edit_single", "image_edit_multiple", "edit_then_video"):
             st.caption(_("Understood:"), width="content")

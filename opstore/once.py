@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from opstore import clocks
-from opstore.errors import FileMissing, InvalidInput, OpstoreError, said
+from opstore.errors import FileMissing, InvalidInput, KeyReused, OpstoreError, said
 from opstore.files import Folder, digest
 from opstore.leaps import Leaps
 from opstore.names import generate_operation_id, is_operation_id, sidecar_name
@@ -104,9 +104,3 @@ class Once:
             if since is not None and since < oldest:
                 with contextlib.suppress(OpstoreError):
                     self._folder.remove(name.removesuffix(".json"), [name])
-
-
-class KeyReused(InvalidInput):
-    """This idempotency key was used for another request. Choose a new key for each new request."""
-
-    status = 422

@@ -222,6 +222,7 @@ LIGHT = {
     "opstore", "opstore.app", "opstore.cli", "opstore.errors", "opstore.fetch", "opstore.files", "opstore.media", "opstore.names",
     "opstore.operation", "opstore.store", "opstore.trash", "opstore.verify", "opstore.job", "opstore.saving", "opstore.disk",
     "opstore.packs", "opstore.packs.copies", "opstore.packs.library", "opstore.preferences",
+    "opstore.errors.root", "opstore.errors.sentence", "opstore.errors.failure",
     # Short ones of the standard library alone, which media, the trash and what is removed for good ask.
     "opstore.heif", "opstore.clocks", "opstore.leaps", "opstore.serving", "opstore.spent",
 }  # fmt: skip

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import pickle
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from string import Formatter
 from typing import Any
 
@@ -26,6 +28,8 @@ from opstore.errors import (
     shown,
 )
 
+ROOT = Path(errors.__file__).parent.parent
+
 
 def below(kind: type[OpstoreError]) -> Iterator[type[OpstoreError]]:
     yield kind
@@ -33,7 +37,7 @@ def below(kind: type[OpstoreError]) -> Iterator[type[OpstoreError]]:
         yield from below(child)
 
 
-KINDS = [kind for kind in below(OpstoreError) if kind.__module__ == "opstore.errors"]
+KINDS = [kind for kind in below(OpstoreError) if kind.__module__.startswith("opstore.")]
 SAMPLES: dict[str, Any] = {"count": 11, "index": 3, "limit": 10, "megabytes": "10.5", "seconds": 5}
 
 
@@ -59,12 +63,12 @@ def test_each_error_has_a_sentence_that_its_details_fill(kind: type[OpstoreError
     assert "{" not in text
     for value in error.details.values():
         assert str(value) in text
-    assert text.endswith((".", "!")) or kind.template().endswith("{reason}"), "a sentence ends"
+    assert text.endswith((".", "!")) or kind.template().endswith(("{reason}", "{known}")), "a sentence ends"
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_each_error_has_a_fitting_status_and_exit_code(kind: type[OpstoreError]) -> None:
-    assert kind.status in (400, 401, 402, 403, 404, 409, 410, 412, 413, 415, 422, 429, 500, 502, 503, 507)
+    assert kind.status in (400, 401, 402, 403, 404, 405, 408, 409, 410, 412, 413, 415, 422, 429, 500, 502, 503, 507)
     assert kind.exit_code == (2 if issubclass(kind, InvalidInput) else 1)
     assert (kind.status < 500) or not issubclass(kind, InvalidInput), "what was asked cannot be our fault"
 
@@ -84,6 +88,13 @@ def test_a_reason_that_can_be_translated_stays_so_across_borders() -> None:
     error = DamagedOperation(operation_id="20251103143022_abc123de", reason=reason)
     again = pickle.loads(pickle.dumps(error)).details["reason"]  # noqa: S301 # its own bytes
     assert (again, again.template, again.details) == (reason, reason.template, {"place": "x", "value": "nan"})
+
+
+def test_every_error_of_the_program_stands_in_the_one_tree() -> None:
+    for path in sorted(ROOT.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            bases = {getattr(base, "id", "") for base in node.bases} if isinstance(node, ast.ClassDef) else set()
+            assert path.parent.name == "errors" or not bases & {kind.__name__ for kind in KINDS}, f"{path}: {ast.dump(node)}"
 
 
 def test_no_two_errors_say_the_same() -> None:

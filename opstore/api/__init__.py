@@ -19,13 +19,14 @@ from opstore.api.compare import Compare
 from opstore.api.connections import brake_logs, end_soon, guard_connections
 from opstore.api.events import Events
 from opstore.api.export import Exporting
-from opstore.api.guard import READING, Guard, Identify, NotAdmitted, SecurityHeaders, error_answer, middleware, no_sign_in
+from opstore.api.guard import READING, Guard, Identify, SecurityHeaders, error_answer, middleware, no_sign_in
 from opstore.api.look import Look
 from opstore.api.make import Making
 from opstore.api.openapi import Describing
 from opstore.api.share import ShareRoutes
 from opstore.api.sockets import send_at_once
 from opstore.api.table import Answer, Call
+from opstore.errors import NotAdmitted
 
 if TYPE_CHECKING:
     from opstore.app import Acting, App

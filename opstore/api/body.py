@@ -19,7 +19,18 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
-from opstore.errors import InputTooLarge, InvalidInput, OpstoreError, TooManyInputs, said, shown
+from opstore.errors import (
+    BodyTooLarge,
+    BodyTooSlow,
+    InputTooLarge,
+    TooManyBodies,
+    TooManyInputs,
+    UnknownField,
+    WrongBody,
+    WrongType,
+    said,
+    shown,
+)
 from opstore.store import MAX_INPUT_BYTES
 
 #: A field that is text: a prompt has at most 20,000 characters, of four bytes each at most.
@@ -237,35 +248,3 @@ class _Parts:
 
     def _end(self) -> None:
         self._ended = True
-
-
-class WrongBody(InvalidInput):
-    """The body of this request cannot be read: {reason}"""
-
-
-class UnknownField(InvalidInput):
-    """This form has no field {name}. It takes {known}."""
-
-
-class WrongType(InvalidInput):
-    """The body of this request must be {wanted}; its Content-Type says something else."""
-
-    status = 415
-
-
-class BodyTooLarge(InvalidInput):
-    """The body of this request is larger than {limit} MB. Send fewer or smaller images."""
-
-    status = 413
-
-
-class BodyTooSlow(InvalidInput):
-    """The body of this request did not come in time. Try again over a faster connection."""
-
-    status = 408
-
-
-class TooManyBodies(OpstoreError):
-    """Too many requests with images are coming in at this moment. Try again in a few seconds."""
-
-    status = 503

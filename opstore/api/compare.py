@@ -17,7 +17,7 @@ from opstore.api.look import file_answer, unless_known
 from opstore.api.table import SUBJECT, TEXT, Call, Parameter, Told, done
 from opstore.comparing.align import FITS, Fit
 from opstore.comparing.subjects import Subject
-from opstore.errors import InvalidRequest, said
+from opstore.errors import InvalidFit, said
 
 if TYPE_CHECKING:
     from opstore.app import Acting
@@ -88,9 +88,3 @@ def _asked(request: Request) -> tuple[Subject, Subject, Fit | None]:
     if fit:
         raise InvalidFit(reason=said("fit must be one of {choices}", choices=FITS))
     return first, second, None
-
-
-class InvalidFit(InvalidRequest):
-    """These pictures cannot be laid on each other: {reason}"""
-
-    status = 400

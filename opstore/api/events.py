@@ -28,7 +28,7 @@ from starlette.responses import Response, StreamingResponse
 
 from opstore.api.shapes import job_record
 from opstore.api.table import TEXT, Call, Parameter, Told
-from opstore.errors import OpstoreError
+from opstore.errors import OpstoreError, TooManyListeners
 from opstore.operation import parse_time
 
 if TYPE_CHECKING:
@@ -207,9 +207,3 @@ _ID = re.compile(r"([0-9a-f]{8})-([0-9]{1,15})-([0-9]{1,14})", re.ASCII)
 def _differs(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> bool:
     """Say whether a job is another than it was; the time that has gone by is no event."""
     return before is None or {**before, "seconds": 0} != {**now, "seconds": 0}
-
-
-class TooManyListeners(OpstoreError):
-    """Too many programs listen for events at this moment. Close some, or ask /api/jobs."""
-
-    status = 503

@@ -22,9 +22,18 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from opstore.api import rates
-from opstore.api.rates import Rates, TooManyWrong, caller_at, caller_with
+from opstore.api.rates import Rates, caller_at, caller_with
 from opstore.api.table import Answer
-from opstore.errors import ForeignOrigin, InvalidQuery, InvalidRequest, OpstoreError, said, shown
+from opstore.errors import (
+    ForeignOrigin,
+    InvalidQuery,
+    MethodNotAllowed,
+    NotAdmitted,
+    OpstoreError,
+    TooManyWrong,
+    said,
+    shown,
+)
 from opstore.roles import LOCAL, PROGRAM, Person
 
 if TYPE_CHECKING:
@@ -191,18 +200,6 @@ def _is_loopback(host: str) -> bool:
 
 
 FAULT = said("Something went wrong here. The server's log has the details.")
-
-
-class NotAdmitted(OpstoreError):
-    """This interface answers on this machine only; from elsewhere it wants a bearer token (OPSTORE_API_TOKEN)."""
-
-    status = 401
-
-
-class MethodNotAllowed(InvalidRequest):
-    """This address does not answer {method}."""
-
-    status = 405
 
 
 class SecurityHeaders:

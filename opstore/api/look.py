@@ -21,7 +21,7 @@ from opstore.api.shapes import ERROR, FILES, HEALTH, JOB, LIMIT, NUMBER, PAGE, S
 from opstore.api.table import FILE_NAME, FLAG, OPERATION_ID, SHOWN, Call, Parameter, Told, by_id, done, flag, listed
 from opstore.cards import TILES, cards
 from opstore.curation import version_of
-from opstore.errors import FileMissing, InvalidRequest, OperationNotFound, UnsafeFile
+from opstore.errors import FileMissing, InvalidLimit, OperationNotFound, UnsafeFile
 from opstore.index import MAX_PAGE
 from opstore.names import is_operation_id, parse_name
 from opstore.operation import Operation
@@ -268,9 +268,3 @@ def _limit(text: str | None, default: int = 50) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= _MAX_LIMIT:
         return int(text)
     raise InvalidLimit
-
-
-class InvalidLimit(InvalidRequest):
-    """limit must be a whole number from 0 to 10000."""
-
-    status = 400

@@ -16,7 +16,7 @@ from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from opstore.errors import OpstoreError
+from opstore.errors import TooManyRequests, TooManyWrong
 
 #: Wrong tokens that are told so at once, from one address and from all together: what names an address (`X-Forwarded-For`, where
 #: a proxy passes it on) can be made up at will.
@@ -71,13 +71,3 @@ def caller_at(address: str) -> str:
 def caller_with(token: str) -> str:
     """Return who calls with a token: not the token itself, which must lie in no dump of memory more than need be."""
     return hashlib.sha256(token.encode()).hexdigest()[:16]
-
-
-class TooManyRequests(OpstoreError):
-    """Too many requests. Wait {seconds} seconds, then go on."""
-
-    status = 429
-
-
-class TooManyWrong(TooManyRequests):
-    """Too many wrong tokens. Wait {seconds} seconds; the right one is taken at any time."""

@@ -16,11 +16,20 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from opstore.api.body import pieces
-from opstore.api.guard import FAULT, SHARED, Guard, MethodNotAllowed
+from opstore.api.guard import FAULT, SHARED, Guard
 from opstore.api.look import file_answer, thumbnail_file, unless_known
 from opstore.api.rates import caller_at
 from opstore.api.table import Answer
-from opstore.errors import InvalidInput, OpstoreError, PasswordWanted, PasswordWrong, ShareError, ShareNotFound, TooManyTries
+from opstore.errors import (
+    InvalidInput,
+    MethodNotAllowed,
+    OpstoreError,
+    PasswordWanted,
+    PasswordWrong,
+    ShareError,
+    ShareNotFound,
+    TooManyTries,
+)
 from opstore.shares import Share, Shares, page
 from opstore.shares.keys import KNOWN_SECONDS
 from opstore.translations import translated

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
-from opstore.errors import InvalidRequest, said, shown
+from opstore.errors import InvalidRequest, RepeatedParameter, UnknownParameter, said, shown
 
 #: A plain function runs in a thread; one that waits (for a body, for an end) is awaited and holds no thread meanwhile.
 Answer = Callable[[Request], Response | Awaitable[Response]]
@@ -83,18 +83,6 @@ class Call:
                 raise UnknownParameter(name=shown(name), known=", ".join(known) or "-")
             if given.count(name) > 1:
                 raise RepeatedParameter(name=name)
-
-
-class UnknownParameter(InvalidRequest):
-    """There is no parameter {name} at this address. It takes: {known}"""
-
-    status = 400
-
-
-class RepeatedParameter(InvalidRequest):
-    """The parameter {name} is given twice."""
-
-    status = 400
 
 
 def flag(request: Request, name: str) -> bool:

@@ -99,15 +99,15 @@ class HistoryImport:
         made, created = past.prediction, parse_time(past.prediction.created_at)
         model = next((self._table.by_name[name] for name in past.models if name in self._table.by_name), None)
         if not made.ended:
-            raise _Left(reason=said("it is not done yet; import again later"))
+            raise InvalidInput(reason=said("it is not done yet; import again later"))
         if created is None:
-            raise _Left(reason=said("it does not say when it was made"))
+            raise InvalidInput(reason=said("it does not say when it was made"))
         if unsure and created >= unsure - MARGIN:
-            raise _Left(reason=said("it may belong to an operation under way here; import again later"))
+            raise InvalidInput(reason=said("it may belong to an operation under way here; import again later"))
         if model is None and past.prediction.expired:
-            raise _Left(reason=said("nothing is known of it any more"))
+            raise InvalidInput(reason=said("nothing is known of it any more"))
         if model is None and made.status == "succeeded" and not made.outputs:
-            raise _Left(reason=said("its result is no picture or video"))
+            raise InvalidInput(reason=said("its result is no picture or video"))
         operation_id = f"{created:%Y%m%d%H%M%S}_{digest(name.encode())[:8]}"
         if not self._dry:
             outputs, status, error = self._outputs(past, provider)
@@ -124,7 +124,7 @@ class HistoryImport:
         self._new.append(operation_id)
 
     def _outputs(self, past: Past, provider: str) -> tuple[list[bytes], str, str | None]:
-        """Return the results, how the operation ended, and why without them; raise _Left for what a later import may get."""
+        """Return the results, how the operation ended, and why; raise InvalidInput for what may come later."""
         made = past.prediction
         if made.status != "succeeded":
             return [], made.status, clean(made.error)
@@ -141,14 +141,14 @@ class HistoryImport:
             try:
                 data = output if isinstance(output, bytes) else fetch(output, self._policy)
             except (FetchUnavailable, FetchTimeout) as error:
-                raise _Left(reason=str(error)) from None
+                raise InvalidInput(reason=str(error)) from None
             except FetchError as error:
                 return [], "expired", str(error)
             kind = media.sniff(data)
             if kind is None:
-                raise _Left(reason=said("its result is no picture or video"))
+                raise InvalidInput(reason=said("its result is no picture or video"))
             if not is_whole(data, kind.kind):
-                raise _Left(reason=said("its result came cut short; import again later"))
+                raise InvalidInput(reason=said("its result came cut short; import again later"))
             found.append(data)
         return found, "stored", None
 
@@ -211,10 +211,6 @@ class HistoryImport:
             "steps": [record],
             "cost": cost,
         }
-
-
-class _Left(InvalidInput):
-    """A prediction that is not taken in: {reason}"""
 
 
 def _gone(provider: str) -> str:

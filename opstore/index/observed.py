@@ -6,7 +6,8 @@ import json
 
 import msgspec
 
-from opstore.errors import OpstoreError, Said, said_again
+from opstore.errors import OpstoreError, Said
+from opstore.errors.sentence import said_again
 from opstore.index.table import Entry
 
 #: The stamp of a file that must be looked at again.

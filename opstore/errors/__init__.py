@@ -12,7 +12,18 @@ OpstoreError
 │   ├── EmptyFile
 │   ├── UnsupportedMedia
 │   ├── InvalidRequest
+│   │   ├── MethodNotAllowed
+│   │   ├── UnknownParameter
+│   │   ├── RepeatedParameter
+│   │   ├── InvalidLimit
+│   │   └── InvalidFit
 │   ├── NotADemo
+│   ├── KeyReused                an idempotency key, for another request
+│   ├── WrongBody
+│   ├── UnknownField
+│   ├── WrongType
+│   ├── BodyTooLarge
+│   ├── BodyTooSlow
 │   ├── InvalidQuery             with the place of the mistake: `position`, `length`
 │   └── BudgetReached
 │       └── BudgetReachedUnpriced
@@ -39,6 +50,11 @@ OpstoreError
 │   └── NoRole                   nor anything else
 ├── ForeignOrigin                another site asked in somebody's name
 ├── SignInBroken                 nobody can be let in
+├── NotAdmitted                  a program from elsewhere, without the token
+├── TooManyRequests              and the same later is no mistake
+│   └── TooManyWrong
+├── TooManyBodies
+├── TooManyListeners
 ├── ShareError                   a link that was handed on opens nothing
 │   ├── ShareNotFound
 │   ├── ShareExpired
@@ -61,58 +77,10 @@ command line's.
 
 from __future__ import annotations
 
-import inspect
-from typing import Any, ClassVar
+from opstore.errors.root import OpstoreError
+from opstore.errors.sentence import Said, said, shown
 
-
-class Said(str):
-    """A sentence that keeps its template and details, so that a page can say it in the viewer's language."""
-
-    __slots__ = ("details", "template")
-
-    template: str
-    details: dict[str, Any]
-
-
-def said(template: str, **details: Any) -> Said:
-    """Return `template` filled in with `details`, a tuple as a list in words: an English text that can still be translated."""
-    return said_again(template, details)
-
-
-def said_again(template: str, details: dict[str, Any]) -> Said:
-    """Return what `said` returned, from a template and details that were kept."""
-    listed = {name: ", ".join(map(str, value)) if isinstance(value, tuple) else value for name, value in details.items()}
-    text = Said(template.format(**listed))
-    text.template, text.details = template, details
-    return text
-
-
-class OpstoreError(Exception):
-    """Something went wrong: {reason}"""
-
-    status: ClassVar[int] = 500
-    exit_code: ClassVar[int] = 1
-
-    def __init__(self, **details: Any) -> None:
-        """Keep what happened; `details` fill the docstring's fields and stay readable as `details`."""
-        self.details: dict[str, Any] = details
-        super().__init__(self.template().format(**details))
-
-    @classmethod
-    def template(cls) -> str:
-        """Return the sentence before its fields are filled in: the key under which it is translated."""
-        return " ".join(inspect.cleandoc(cls.__doc__ or "").split())
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Let an error cross a process border with its details."""
-        return _restore, (type(self), self.details, str(self))
-
-
-def _restore(kind: type[OpstoreError], details: dict[str, Any], message: str) -> OpstoreError:
-    error = kind.__new__(kind)
-    error.details = details
-    error.args = (message,)
-    return error
+__all__ = ["OpstoreError", "Said", "said", "shown"]
 
 
 class InvalidInput(OpstoreError):
@@ -138,13 +106,6 @@ class InvalidFileName(InvalidInput):
     def __init__(self, value: object) -> None:
         """`value` is what was given; it is shown shortened and escaped, whatever it is."""
         super().__init__(value=shown(value))
-
-
-def shown(value: object, limit: int = 60) -> str:
-    """Return `value` as something that is safe in a message: escaped, ASCII, at most `limit` characters."""
-    # Cut before it is escaped: somebody may have given a whole file as a name.
-    text = ascii(value[: limit + 1]) if isinstance(value, str) else f"a {type(value).__name__}"
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 class InvalidMetadata(InvalidInput):
@@ -183,12 +144,74 @@ class InvalidRequest(InvalidInput):
     status = 422
 
 
+class MethodNotAllowed(InvalidRequest):
+    """This address does not answer {method}."""
+
+    status = 405
+
+
+class UnknownParameter(InvalidRequest):
+    """There is no parameter {name} at this address. It takes: {known}"""
+
+    status = 400
+
+
+class RepeatedParameter(InvalidRequest):
+    """The parameter {name} is given twice."""
+
+    status = 400
+
+
+class InvalidLimit(InvalidRequest):
+    """limit must be a whole number from 0 to 10000."""
+
+    status = 400
+
+
+class InvalidFit(InvalidRequest):
+    """These pictures cannot be laid on each other: {reason}"""
+
+    status = 400
+
+
 class InvalidQuery(InvalidInput):
     """This search cannot be run: {reason}"""
 
 
 class NotADemo(InvalidInput):
     """The folder {folder} holds something that is not a demo's: {what}. Nothing was written. Name another folder with --data."""
+
+
+class KeyReused(InvalidInput):
+    """This idempotency key was used for another request. Choose a new key for each new request."""
+
+    status = 422
+
+
+class WrongBody(InvalidInput):
+    """The body of this request cannot be read: {reason}"""
+
+
+class UnknownField(InvalidInput):
+    """This form has no field {name}. It takes {known}."""
+
+
+class WrongType(InvalidInput):
+    """The body of this request must be {wanted}; its Content-Type says something else."""
+
+    status = 415
+
+
+class BodyTooLarge(InvalidInput):
+    """The body of this request is larger than {limit} MB. Send fewer or smaller images."""
+
+    status = 413
+
+
+class BodyTooSlow(InvalidInput):
+    """The body of this request did not come in time. Try again over a faster connection."""
+
+    status = 408
 
 
 class BudgetReached(InvalidInput):
@@ -337,6 +360,34 @@ class ForeignOrigin(OpstoreError):
 
 class SignInBroken(OpstoreError):
     """Sign-in is not set up completely here, so nobody is let in: {reason}"""
+
+    status = 503
+
+
+class NotAdmitted(OpstoreError):
+    """This interface answers on this machine only; from elsewhere it wants a bearer token (OPSTORE_API_TOKEN)."""
+
+    status = 401
+
+
+class TooManyRequests(OpstoreError):
+    """Too many requests. Wait {seconds} seconds, then go on."""
+
+    status = 429
+
+
+class TooManyWrong(TooManyRequests):
+    """Too many wrong tokens. Wait {seconds} seconds; the right one is taken at any time."""
+
+
+class TooManyBodies(OpstoreError):
+    """Too many requests with images are coming in at this moment. Try again in a few seconds."""
+
+    status = 503
+
+
+class TooManyListeners(OpstoreError):
+    """Too many programs listen for events at this moment. Close some, or ask /api/jobs."""
 
     status = 503
 

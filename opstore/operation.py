@@ -54,8 +54,6 @@ ADDED = (
 
 #: A sidecar of 500 steps and 10 kB of prompt has 0.3 MB; more than this is not a sidecar.
 MAX_SIDECAR_BYTES = 4 * 1024 * 1024
-#: Why a sidecar that is whole, but another operation's, is refused.
-OTHERS = said("it names another operation than its file name does")
 #: Python's own JSON parser gives up at about 1,000 levels with RecursionError; nothing real is deeper than a dozen.
 MAX_DEPTH = 100
 #: Seeds have at most 64 bits, wherever pictures are made.
@@ -204,10 +202,13 @@ def encode(sidecar: Mapping[str, Any]) -> bytes:
 
 
 def decode(data: bytes, operation_id: str) -> dict[str, Any]:
-    """Return the sidecar of `operation_id` from its bytes; raise DamagedOperation for anything that is not whole and its own."""
+    """Return the sidecar of `operation_id` from its bytes; raise DamagedOperation for anything that is not whole and its own.
+
+    Its detail `problem` is the kind under which `verify` lists it: `mismatch` where it is whole, and another operation's.
+    """
 
     def damaged(reason: str) -> DamagedOperation:
-        return DamagedOperation(operation_id=operation_id, reason=reason)
+        return DamagedOperation(operation_id=operation_id, reason=reason, problem="unparsable")
 
     if len(data) > MAX_SIDECAR_BYTES:
         raise damaged(said("it is too large"))
@@ -223,7 +224,8 @@ def decode(data: bytes, operation_id: str) -> dict[str, Any]:
     if not isinstance(sidecar, dict):
         raise damaged(said("it is not a JSON object"))
     if sidecar.get("operationId") != operation_id:
-        raise damaged(OTHERS)
+        reason = said("it names another operation than its file name does")
+        raise DamagedOperation(operation_id=operation_id, reason=reason, problem="mismatch")
     return sidecar
 
 

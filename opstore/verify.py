@@ -143,8 +143,7 @@ def _operation_problems(operations: Folder, operation_id: str, present: set[str]
         yield Problem("unsafe", name, operation_id, said("not a plain file"))
         return
     except DamagedOperation as error:
-        reason = error.details["reason"]
-        yield Problem("mismatch" if reason == operation.OTHERS else "unparsable", name, operation_id, reason)
+        yield Problem(error.details["problem"], name, operation_id, error.details["reason"])
         return
     view = operation.Operation.of(sidecar)
     named = {*view.inputs, *view.outputs, *view.intermediates}

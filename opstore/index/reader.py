@@ -18,7 +18,7 @@ from opstore.errors import DamagedOperation, DamagedPack, StorageError, UnsafeFi
 from opstore.files import is_passing, storage_errors
 from opstore.index.observed import UNSETTLED, Broken, Observed, broken
 from opstore.index.table import read_entry
-from opstore.operation import MAX_SIDECAR_BYTES, OTHERS
+from opstore.operation import MAX_SIDECAR_BYTES
 from opstore.packs import FOLDER, Packs
 
 #: A file younger than this may be written again within one tick of its clock: its stamp says nothing yet.
@@ -157,8 +157,7 @@ class Reader:
 
 def unreadable(error: DamagedOperation) -> Broken:
     """Return the problem of a sidecar that cannot be read."""
-    kind = "mismatch" if error.details["reason"] == OTHERS else "unparsable"
-    return broken(error.details["operation_id"], kind, error)
+    return broken(error.details["operation_id"], error.details["problem"], error)
 
 
 def _stamp(size: int, modified: int) -> int:

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from opstore.errors import DamagedOperation, InvalidMetadata, InvalidRequest, said, shown
+from opstore.errors.failure import error_of
 from opstore.names import check_operation_id, own_name, time_of
 
 SCHEMA = "opstore/1"
@@ -351,7 +352,7 @@ class Operation:
             type=_string(sidecar.get("operationType")) or "unknown",
             prompt=_string(sidecar.get("prompt")) or "",
             status=_status(sidecar, bool(outputs)),
-            error=_string(sidecar.get("error")),
+            error=error_of(sidecar),
             provider=_string(sidecar.get("provider")),
             model=model_of(sidecar),
             inputs=_own(_list(sidecar.get("inputFiles")), operation_id),

@@ -30,6 +30,7 @@ from opstore.errors import (
     UnsafeFile,
     said,
 )
+from opstore.errors.failure import KEYS, recorded
 from opstore.fetch import FetchPolicy, fetch
 from opstore.files import Folder, digest, is_passing, storage_errors
 from opstore.names import (
@@ -160,7 +161,9 @@ class Store:
         try:
             outputs = [self._fetched(str(url))]
         except FetchError as error:
-            metadata |= {"error": metadata.get("error") or str(error), "success": False, "status": "failed"}
+            if not metadata.get("error"):
+                metadata |= recorded(error.sentence, "failed", error.failure)
+            metadata |= {"success": False, "status": "failed"}
         return self.save(operation_id, metadata, inputs=inputs, outputs=outputs)
 
     def save(
@@ -390,7 +393,7 @@ def _says(existing: Mapping[str, Any], given: Mapping[str, Any], files: Mapping[
     roles = [entry.get("role") for entry in _entries(existing)]
     # Whether a result could be fetched is the first attempt's outcome; the names of stored files come from their bytes.
     fetched = given.get("resultUrl") is not None and not any(check_name(name).role == "output" for name in files)
-    decided = {"error", "success", "status"} if fetched else set()
+    decided = {*KEYS, "success", "status"} if fetched else set()
     decided |= {"inputFiles", "inputCount"} if "input" in roles else set()
     decided |= {"outputFile"} if "output" in roles or "intermediate" in roles else set()
     decided |= {"files"} if roles else set()

@@ -14,7 +14,7 @@ import pandas as pd
 
 from opstore.analytics import COLUMNS
 from opstore.errors import DamagedOperation
-from opstore.index.errorkind import error_kind
+from opstore.errors.old import error_kind
 from opstore.names import is_operation_id
 from opstore.operation import Operation, decode
 

@@ -19,8 +19,8 @@ from opstore.demo.making import DRAFT, MODEL
 from opstore.demo.plan import Planned, planned
 from opstore.demo.voting import TITLE
 from opstore.errors import NotADemo
+from opstore.errors.old import error_kind
 from opstore.index import Index
-from opstore.index.errorkind import error_kind
 from opstore.names import sidecar_name
 from opstore.operation import OPERATION_TYPES, SPECIFIED
 from opstore.reviews import Reviews

@@ -20,8 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opstore.errors import CreateUncertain, DamagedOperation, InvalidQuery, InvalidRequest
+from opstore.errors.failure import KINDS
+from opstore.errors.old import error_kind
 from opstore.index import ORDERS, Count, Index, Row
-from opstore.index.errorkind import KINDS, error_kind
 from opstore.index.known import Known
 from opstore.index.order import WIDTH, id_of, moment_of, second_of, short_key, spread, wanted
 from opstore.index.table import Entry, entry_of, read_entry, sidecar_of

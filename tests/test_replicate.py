@@ -217,15 +217,15 @@ def test_the_token_travels_encrypted_or_not_at_all(address: str) -> None:
 @pytest.mark.parametrize(
     ("fault", "kind", "said"),
     [
-        ({"kind": "status", "status": 401}, "token", "Set REPLICATE_API_TOKEN"),
-        ({"kind": "status", "status": 403}, "token", "Use a token"),
-        ({"kind": "status", "status": 402}, "credit", "Add some at"),
-        ({"kind": "status", "status": 404}, "missing", "Check its name"),
-        ({"kind": "status", "status": 413}, "size", "smaller images"),
-        ({"kind": "status", "status": 422}, "input", "Check the parameters"),
-        ({"kind": "status", "status": 418}, "refused", "HTTP 418"),
-        ({"kind": "html", "status": 404}, "missing", "Check its name"),
-        ({"kind": "list", "status": 400}, "refused", "HTTP 400"),
+        ({"kind": "status", "status": 401}, "access", "Set REPLICATE_API_TOKEN"),
+        ({"kind": "status", "status": 403}, "access", "Use a token"),
+        ({"kind": "status", "status": 402}, "payment", "Add some at"),
+        ({"kind": "status", "status": 404}, "not found", "Check its name"),
+        ({"kind": "status", "status": 413}, "invalid input", "smaller images"),
+        ({"kind": "status", "status": 422}, "invalid input", "Check the parameters"),
+        ({"kind": "status", "status": 418}, "other", "HTTP 418"),
+        ({"kind": "html", "status": 404}, "not found", "Check its name"),
+        ({"kind": "list", "status": 400}, "other", "HTTP 400"),
     ],
 )
 def test_a_refused_create_says_what_to_do(
@@ -234,7 +234,7 @@ def test_a_refused_create_says_what_to_do(
     standin.fault(on="create", **fault)
     with pytest.raises(ProviderRefused, match=said) as caught:
         replicate.create(request(), silent)
-    assert caught.value.details["kind"] == kind
+    assert caught.value.failure == kind
     assert standin.accepted == 0
 
 

@@ -75,7 +75,7 @@ def test_an_answer_about_another_prediction_is_not_believed(replicate: Replicate
 def test_what_replicate_no_longer_knows_is_refused(replicate: Replicate) -> None:
     with pytest.raises(ProviderRefused) as caught:
         replicate.status("nothing0nothing0nothing0")
-    assert caught.value.details["kind"] == "missing"
+    assert caught.value.failure == "not found"
 
 
 # -- time -----------------------------------------------------------------------------------------------------------------

@@ -165,7 +165,6 @@ def test_the_finder_finds() -> None:
 #: Where reasons may be plain texts.
 _WORDED_ELSEWHERE = {
     "opstore/providers/local/": "the local engine answers in the prompt's language, from its own table of phrases",
-    "opstore/providers/replicate/": "its sentences are stored as they are",
 }
 
 

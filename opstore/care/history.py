@@ -14,6 +14,7 @@ from opstore import clocks, media
 from opstore.care.importing import Imported
 from opstore.care.report import Report, quiet
 from opstore.errors import FetchError, FetchTimeout, FetchUnavailable, InvalidInput, OpstoreError, said
+from opstore.errors.failure import recorded
 from opstore.fetch import FetchPolicy, fetch
 from opstore.files import digest, is_passing
 from opstore.job import Step
@@ -141,9 +142,9 @@ class HistoryImport:
             try:
                 data = output if isinstance(output, bytes) else fetch(output, self._policy)
             except (FetchUnavailable, FetchTimeout) as error:
-                raise InvalidInput(reason=str(error)) from None
+                raise InvalidInput(reason=error.sentence) from None
             except FetchError as error:
-                return [], "expired", str(error)
+                return [], "expired", error.sentence
             kind = media.sniff(data)
             if kind is None:
                 raise InvalidInput(reason=said("its result is no picture or video"))
@@ -207,10 +208,9 @@ class HistoryImport:
             "model": step.model,
             "status": status,
             "success": status == "stored",
-            "error": error,
             "steps": [record],
             "cost": cost,
-        }
+        } | recorded(error, status, made.error_kind or "not understood")
 
 
 def _gone(provider: str) -> str:

@@ -72,7 +72,7 @@ OpstoreError
 
 The docstring of a class is a template: its fields are the keyword arguments that the class was raised with. A page translates
 the template, then fills it in; nothing else in the program words an error twice. `status` is the HTTP answer, `exit_code` the
-command line's.
+command line's, `kind` what an operation is counted under that ends for it (`failure.KINDS`).
 """
 
 from __future__ import annotations
@@ -88,6 +88,7 @@ class InvalidInput(OpstoreError):
 
     status = 400
     exit_code = 2
+    kind = "invalid input"
 
 
 class InvalidOperationId(InvalidInput):
@@ -220,6 +221,7 @@ class BudgetReached(InvalidInput):
     """
 
     status = 402
+    kind = "payment"
 
 
 class BudgetReachedUnpriced(BudgetReached):
@@ -234,6 +236,7 @@ class SettingsDamaged(OpstoreError):
     """
 
     status = 503
+    kind = "payment"
 
 
 class SpendingUnknown(OpstoreError):
@@ -242,6 +245,7 @@ class SpendingUnknown(OpstoreError):
     """
 
     status = 503
+    kind = "payment"
 
 
 class SettingsChanged(OpstoreError):
@@ -264,6 +268,7 @@ class OperationNotFound(OpstoreError):
     """There is no operation {operation_id} here. It may have been deleted, or the link belongs to another store."""
 
     status = 404
+    kind = "not found"
 
 
 class FileMissing(OperationNotFound):
@@ -292,6 +297,7 @@ class StorageError(OpstoreError):
     """The storage did not do it: {reason}. Nothing was half saved."""
 
     status = 507
+    kind = "storage"
 
 
 class UnsafeFile(StorageError):
@@ -308,26 +314,33 @@ class DamagedOperation(OpstoreError):
     """The sidecar of {operation_id} cannot be read: {reason}. The file is left as it is; `verify` lists it."""
 
     status = 422
+    kind = "storage"
 
 
 class FetchError(OpstoreError):
     """The result could not be downloaded: {reason}"""
 
     status = 502
+    kind = "network"
 
 
 class FetchRefused(FetchError):
     """The result's address is not allowed: {reason}"""
 
     status = 400
+    kind = "not understood"
 
 
 class FetchTooLarge(FetchError):
     """The result is larger than {limit} MB, so the download was stopped."""
 
+    kind = "not understood"
+
 
 class FetchTimeout(FetchError):
     """The result did not arrive within {seconds} seconds."""
+
+    kind = "timeout"
 
 
 class FetchUnavailable(FetchError):
@@ -340,12 +353,14 @@ class SignInWanted(OpstoreError):
     """Sign in first."""
 
     status = 401
+    kind = "access"
 
 
 class NotAllowed(OpstoreError):
     """Your role does not allow this. It takes: {roles}."""
 
     status = 403
+    kind = "access"
 
 
 class NoRole(NotAllowed):
@@ -436,6 +451,7 @@ class ProviderError(OpstoreError):
     """The provider could not make it: {reason}"""
 
     status = 502
+    kind = "crash"
 
 
 class ProviderRefused(ProviderError):
@@ -448,19 +464,24 @@ class ProviderUnavailable(ProviderError):
     """The provider cannot be reached: {reason}"""
 
     status = 503
+    kind = "network"
 
 
 class RateLimited(ProviderError):
     """The provider asks to wait {seconds} seconds before the next request."""
 
     status = 429
+    kind = "rate limit"
 
 
 class CreateUncertain(ProviderError):
     """Whether the provider accepted the request is not known: {reason}. It may have been billed."""
+
+    kind = "uncertain"
 
 
 class Canceled(ProviderError):
     """The operation was canceled."""
 
     status = 409
+    kind = "canceled"

@@ -23,6 +23,7 @@ from opstore.errors import (
     StorageError,
     said,
 )
+from opstore.errors.failure import recorded
 from opstore.generation.remix import Remix, remix
 from opstore.generation.request import Axis, Outcome, SmartRequest
 from opstore.generation.variants import MAX_BATCH, MAX_VARIANTS, MODEL_AXIS, differing, varied
@@ -93,7 +94,7 @@ class Generation:
         try:
             self.service.afford([asker.cost()])
         except _MONEY as error:
-            return replace(self.propose(prompt, images), fallback=said("the rules decided: {reason}", reason=str(error)))
+            return replace(self.propose(prompt, images), fallback=said("the rules decided: {reason}", reason=error.sentence))
         return model.analyze(asker, prompt, [media.thumbnail(image, LOOK_SIZE) for image in images])
 
     def improve(self, prompt: str, workflow: str) -> tuple[str, Mapping[str, Any]]:
@@ -190,7 +191,7 @@ class Generation:
             "parameters": _storable(request.stored_parameters(workflow)),
             "inputCount": len(request.images),
             "workflowAnalysis": _storable(analysis.record()) or None if analysis else None,
-            "error": clean(str(error)),
+            **recorded(clean(error.sentence), "failed", error.failure),
             "success": False,
             "cost": dict(UNSENT),
             "parents": list(request.parents),

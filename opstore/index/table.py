@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 
 from opstore.errors import DamagedOperation
+from opstore.errors.old import error_kind
 from opstore.index.contents import codes_of
-from opstore.index.errorkind import error_kind
 from opstore.index.order import moment_of
 from opstore.names import EXTENSIONS, FileName, is_operation_id, own_name, parse_name
 from opstore.operation import MAX_DEPTH, MAX_SIDECAR_BYTES, decode, model_of, pixels_of, seed_of

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from typing import Literal
 
 from opstore.errors import said, shown
-from opstore.index.errorkind import KINDS
+from opstore.errors.failure import KINDS
 from opstore.operation import MAX_SEED, STATUSES
 
 FieldKind = Literal["name", "id", "number", "flag", "date", "seed", "size"]

@@ -8,7 +8,9 @@ from typing import Any
 
 from opstore import media
 from opstore.clocks import seconds_since
-from opstore.errors import InvalidInput, OperationExists, said
+from opstore.errors import InvalidInput, OperationExists, Said, said
+from opstore.errors.failure import recorded
+from opstore.errors.sentence import with_texts
 from opstore.job import Job, Step
 from opstore.names import EXTENSIONS, MAX_NUMBER, output_name, sidecar_name
 from opstore.operation import fallback_extension, parse_time, timestamp
@@ -22,7 +24,7 @@ _MAX_URL = 8_192
 UNSENT: Mapping[str, Any] = {"amount": 0.0, "currency": "USD", "basis": "nothing was sent", "estimated": False}
 
 #: Refusals that say nothing of the prediction: somebody may set another token, or add credit.
-MENDABLE = ("token", "credit", "host", "refused")
+MENDABLE = ("access", "payment", "other")
 ENDINGS = {
     "canceled": said("Canceled at the provider; the time it ran is billed."),
     "aborted": said("The provider gave up before it began; that is not billed."),
@@ -37,9 +39,11 @@ UNKNOWN = said(
 )
 
 
-def sidecar(job: Job, status: str, error: str | None, outputs: Sequence[bytes], now: datetime) -> dict[str, Any]:
-    """Return the metadata of an operation that ends as `status` with these results."""
-    known = dict(job.operation)
+def sidecar(
+    job: Job, status: str, error: str | None, outputs: Sequence[bytes], now: datetime, kind: str | None = None
+) -> dict[str, Any]:
+    """Return the metadata of an operation that ends as `status` with these results, failed for a reason of this kind."""
+    known = dict(job.operation) | recorded(error, status, kind)
     created = parse_time(job.created_at) or now
     seed = job.steps[0].parameters.get("seed")
     parameters = dict(known.get("parameters", {}))
@@ -50,7 +54,6 @@ def sidecar(job: Job, status: str, error: str | None, outputs: Sequence[bytes], 
         "parameters": parameters,
         "status": status,
         "success": status == "stored",
-        "error": error,
         "resultUrl": next((url for url in job.step.urls if not url.startswith("data:") and len(url) <= _MAX_URL), None),
         "provider": job.step.provider,
         "model": job.step.model,
@@ -152,4 +155,6 @@ def gone(provider: str) -> str:
 
 def clean(text: str | None, limit: int = _MAX_URL) -> str | None:
     """Return what a provider said as text that every file can hold: half a surrogate pair would stop the record for ever."""
+    if isinstance(text, Said):
+        return with_texts(text, lambda part: clean(part, limit) or "")
     return None if text is None else text[:limit].encode("utf-8", "replace").decode()

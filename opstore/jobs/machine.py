@@ -105,7 +105,7 @@ class Machine:
         except ProviderError as error:
             self._again(error)
         except (BudgetReached, FileMissing, UnsafeFile) as error:  # the latter: somebody took an input away or replaced it
-            self._end_unsent(str(error))
+            self._end_unsent(error.sentence, error.failure)
         else:
             self._send(provider, request)
 
@@ -114,7 +114,7 @@ class Machine:
         try:
             prediction = provider.create(request, self._sending)
         except CreateUncertain as error:
-            self._whole = error.details.get("kind") != "unfinished"
+            self._whole = not error.details.get("unfinished")
             self._told(lambda job: job.with_step(sender=None))  # it stays in `creating`: looked up next
             self._note(str(error))
         except (RateLimited, ProviderUnavailable) as error:
@@ -124,7 +124,7 @@ class Machine:
             if not isinstance(why, Canceled):  # the mark in the record is met again in `queued`
                 raise
         except (ProviderError, InvalidInput) as error:
-            self._end_unsent(str(error))
+            self._end_unsent(error.sentence, error.failure)
         else:
             self._accept(prediction)
 
@@ -132,7 +132,7 @@ class Machine:
         """Go back to `queued`: the provider has surely not accepted, so the same request may be sent once more."""
         limited = isinstance(error, RateLimited)  # it asks to come again, however often: that is no failure
         if not limited and self._job.attempts >= CREATE_ATTEMPTS:
-            self._end_unknown() if self._job.step.doubts else self._end_unsent(str(error))
+            self._end_unknown() if self._job.step.doubts else self._end_unsent(error.sentence, error.failure)
             return
         self._told(lambda job: replace(_unsent(job), attempts=job.attempts + (not limited)))
         self._note(str(error))
@@ -205,7 +205,7 @@ class Machine:
         if not search.complete:
             self._end_unknown()
         elif self._job.attempts >= CREATE_ATTEMPTS or self._job.step.doubts >= DOUBTS:
-            self._end_unsent(ending.IN_VAIN)
+            self._end_unsent(ending.IN_VAIN, ProviderUnavailable.kind)
         else:
             self._update(lambda job: replace(_unsent(job.with_step(doubts=job.step.doubts + 1)), attempts=job.attempts + 1))
 
@@ -238,11 +238,11 @@ class Machine:
                 prediction = provider.status(prediction_id)
             except ProviderError as error:
                 now = clocks.steady()
-                missing_since = (missing_since or now) if error.details.get("kind") == "missing" else None
+                missing_since = (missing_since or now) if error.failure == "not found" else None
                 failing_since = failing_since or now
                 gone = missing_since is not None and now - missing_since >= settling(provider, whole=True)
                 if gone or is_lost(self._job.step, provider, now - failing_since):
-                    self._end("expired", self._linked(str(error)))
+                    self._end("expired", self._linked(error.sentence))
                     return
                 misses += 1
                 self._note(said("waiting for the provider: {reason}", reason=str(error)))
@@ -263,7 +263,7 @@ class Machine:
         except (ProviderUnavailable, RateLimited):
             raise
         except ProviderError as error:
-            if error.details.get("kind") in ending.MENDABLE:
+            if error.failure in ending.MENDABLE:
                 raise
             self._note(str(error))
         return True
@@ -284,12 +284,13 @@ class Machine:
         }
         if prediction.status != "succeeded":
             self._update(lambda job: job.with_step(**changes))
-            self._end(prediction.status, changes["error"] or ending.ENDINGS.get(prediction.status, ending.SILENT))
+            told = changes["error"] or ending.ENDINGS.get(prediction.status, ending.SILENT)
+            self._end(prediction.status, told, kind=prediction.error_kind)
             return
         if not prediction.outputs:
             self._update(lambda job: job.with_step(**changes))
             reason = ending.gone(step.provider) if prediction.expired else ending.NOTHING
-            self._end("expired" if prediction.expired else "failed", self._linked(reason))
+            self._end("expired" if prediction.expired else "failed", self._linked(reason), kind="not understood")
             return
         ready = [output for output in prediction.outputs if isinstance(output, bytes)]
         if ready:  # computed here: delivered from memory, and simply computed again after a crash
@@ -313,9 +314,9 @@ class Machine:
         if problem is None:
             self._deliver(got)
             return
-        over, reason = self._is_gone(clocks.steady() - began), str(problem)
+        over, reason = self._is_gone(clocks.steady() - began), problem.sentence
         late = said("{reason} The provider keeps results for {span}.", reason=reason, span=kept_for(self._job.step))
-        self._end("expired" if over else "failed", self._linked(late if over else reason), got)
+        self._end("expired" if over else "failed", self._linked(late if over else reason), got, problem.failure)
 
     def _download(self, url: str) -> bytes:
         """Return a whole result; what may pass by itself is waited for as long as the provider keeps it, since it is paid for."""
@@ -346,7 +347,7 @@ class Machine:
         try:
             prediction = self._provider().status(step.prediction_id or "")
         except ProviderError as error:
-            return error.details.get("kind") == "missing" or is_over(step, provider, trying)
+            return error.failure == "not found" or is_over(step, provider, trying)
         return prediction.expired or (step.fetch_by is not None and is_over(step, provider, trying))
 
     def _deliver(self, outputs: list[bytes]) -> None:
@@ -378,14 +379,14 @@ class Machine:
         self._update(lambda job: job.with_step(status="unknown", prediction_id=job.step.chosen_id))
         self._end("unknown", ending.UNKNOWN)
 
-    def _end_unsent(self, reason: str) -> None:
+    def _end_unsent(self, reason: str, kind: str) -> None:
         """End as failed where nothing was accepted, so nothing is paid."""
         self._told(lambda job: _unsent(job).with_step(status="failed", error=reason))
-        self._end("failed", reason)
+        self._end("failed", reason, kind=kind)
 
-    def _end(self, status: str, error: str | None, outputs: Sequence[bytes] = ()) -> None:
+    def _end(self, status: str, error: str | None, outputs: Sequence[bytes] = (), kind: str | None = None) -> None:
         self._look()  # a worker that was stopped for longer than its lease must not write any more
-        metadata = ending.sidecar(self._job, status, error, outputs, self._around.clock())
+        metadata = ending.sidecar(self._job, status, error, outputs, self._around.clock(), kind)
         ending.save(self._around.store, self._job, metadata, outputs)
         self._around.folder.remove(self._job.operation_id)
         log.info("%s: %s", self._job.operation_id, status)

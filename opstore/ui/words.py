@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
-import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -18,7 +17,7 @@ from babel.dates import format_datetime, format_timedelta
 from babel.numbers import get_decimal_symbol
 
 from opstore import translations
-from opstore.errors import OpstoreError, Said
+from opstore.errors import OpstoreError, Said, old
 from opstore.providers import registry
 from opstore.spoken import Spoken
 from opstore.spoken import local as spoken_local
@@ -26,14 +25,9 @@ from opstore.translations import LANGUAGES
 
 #: The cookie that keeps a language that was chosen, over reloads, tabs and deep links.
 COOKIE = "opstore-language"
-#: Stored sentences longer than this are a foreign program's: shown as they are.
-LONGEST = 2_000
-#: A template must say this much itself to be recognised in a stored sentence: "{host} is empty" would fit too many.
-_TELLING = 12
 _DECIMAL = re.compile(r"-?[0-9]+\.[0-9]+")
-#: Details that are names: of fields, files, formats, or what to type.
-LITERAL = ("name", "names", "key", "meant", "better")
-_ADDRESS = re.compile(r"https?://\S+")
+#: Details that are names (of fields, files, formats, or what to type) or somebody else's words.
+LITERAL = ("name", "names", "key", "meant", "better", "quoted")
 
 
 def language() -> str:
@@ -86,46 +80,21 @@ def told(error: OpstoreError) -> str:
 
 
 def stored(text: str) -> str:
-    """Return a sentence that was stored in English (an error, a progress note) in the viewer's language.
+    """Return a sentence that was stored (an error, a progress note) in the viewer's language.
 
-    It is recognised whole, or as a template of the catalogue that is filled in; what nobody here wrote is shown as it is.
+    It is said from its parts; where only its English text was stored it is recognised by a text of the catalogue, and what nobody
+    here wrote is shown as it is.
     """
-    if len(text) > LONGEST or text.isspace():
-        return text
-    for template in () if _(text) != text else _templates(language()):
-        details = _read(template, text)
-        if details is not None:
-            return _filled(template, details)
-    return _(text)
+    if isinstance(text, Said):
+        return _filled(text.template, text.details)
+    told = text if text.isspace() else _(text)
+    found = old.read(text, _templates(language())) if told == text else None
+    return told if found is None else _filled(*found)
 
 
 @functools.cache
 def _templates(language: str) -> tuple[str, ...]:
-    """Return the templates that can be told from a stored sentence, those that say most first."""
-    ids = [message.id for message in translations.written(language) or () if isinstance(message.id, str) and "{" in message.id]
-    weights = {template: sum(len(literal.replace(" ", "")) for literal, _field in _pieces(template)) for template in ids}
-    found = [template for template in ids if weights[template] >= _TELLING or "{url}" in template]
-    return tuple(sorted(found, key=lambda template: -weights[template]))
-
-
-def _pieces(template: str) -> Iterator[tuple[str, str | None]]:
-    return ((literal, field) for literal, field, _spec, _conversion in string.Formatter().parse(template))
-
-
-def _read(template: str, text: str) -> dict[str, str] | None:
-    """Return the details with which `template` gives `text`, None where it cannot; each goes to the next word that fits."""
-    details: dict[str, str] = {}
-    at, field = 0, None
-    for literal, following in [*_pieces(template), ("", None)]:
-        if field is None:
-            end = at if text.startswith(literal, at) else -1
-        else:
-            end = text.find(literal, at) if literal or following else len(text)
-        if end < 0 or (field is not None and details.setdefault(field, text[at:end]) != text[at:end]):
-            return None
-        at, field = end + len(literal), following
-    whole = at == len(text) and ("url" not in details or _ADDRESS.fullmatch(details["url"]))
-    return details if whole else None
+    return old.telling(message.id for message in translations.written(language) or () if isinstance(message.id, str))
 
 
 def _filled(template: str, details: Mapping[str, Any]) -> str:
@@ -137,7 +106,7 @@ def _spoken(name: str, value: Any) -> Any:
     if isinstance(value, tuple):
         return ", ".join(str(_spoken(name, item)) for item in value)
     if isinstance(value, Said):
-        return _filled(value.template, value.details)
+        return stored(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return number(value, 3)
     if not isinstance(value, str) or name in LITERAL:

@@ -47,7 +47,7 @@ class Kiln:
         self.heard(request)
         self.asked[wanted] += 1
         if breaks == "before":
-            raise CreateUncertain(reason="the connection broke", kind="unfinished")
+            raise CreateUncertain(reason="the connection broke", unfinished=True)
         if wanted not in self.accepted:
             self.accepted.append(wanted)
         if breaks:
@@ -56,7 +56,7 @@ class Kiln:
 
     def status(self, prediction_id: str) -> Prediction:
         if prediction_id not in self.accepted:
-            raise ProviderRefused(reason="it is not known", kind="missing")
+            raise ProviderRefused(reason="it is not known", kind="not found")
         return replace(self.result, id=prediction_id)
 
     def cancel(self, prediction_id: str) -> Prediction:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from opstore import clocks
-from opstore.errors import ProviderError, ProviderRefused
+from opstore.errors import ProviderError, ProviderRefused, said
 from opstore.providers import Prediction, Report, Search, StepRequest
 
 if TYPE_CHECKING:
@@ -59,12 +59,13 @@ class LocalEngine:
     def create(self, request: StepRequest, report: Report) -> Prediction:
         """Make what is asked; `report` hears of every edit and frame, and may raise `Canceled`, which goes through."""
         created, start = _now(), time.perf_counter()
-        outputs, error, log = _attempt(request, report)
+        outputs, refused, log = _attempt(request, report)
         return Prediction(
-            status="failed" if error else "succeeded",
+            status="failed" if refused else "succeeded",
             outputs=outputs,
-            error=error,
-            progress=None if error else 1.0,
+            error=refused.sentence if refused else None,
+            error_kind=refused.failure if refused else None,
+            progress=None if refused else 1.0,
             logs=log,
             predict_seconds=round(time.perf_counter() - start, 3),
             created_at=created,
@@ -74,11 +75,13 @@ class LocalEngine:
 
     def status(self, prediction_id: str) -> Prediction:
         """Refuse: a local step has no life after `create`."""
-        raise ProviderRefused(reason="A step of the local engine has ended when it is created; there is nothing to ask for.")
+        raise ProviderRefused(
+            reason=said("A step of the local engine has ended when it is created; there is nothing to ask for.")
+        )
 
     def cancel(self, prediction_id: str) -> Prediction:
         """Refuse: a local step is stopped by its report, not by an id."""
-        raise ProviderRefused(reason="A step of the local engine has ended when it is created; there is nothing to cancel.")
+        raise ProviderRefused(reason=said("A step of the local engine has ended when it is created; there is nothing to cancel."))
 
     def id_for(self, request: StepRequest) -> str | None:
         """Return None: a local step has no id."""
@@ -100,26 +103,26 @@ class LocalEngine:
         return 1.0
 
 
-def _attempt(request: StepRequest, report: Report) -> tuple[tuple[bytes, ...], str | None, str]:
-    """Return outputs, error and log; only `ProviderError`s other than a refusal (`Canceled`) go through."""
+def _attempt(request: StepRequest, report: Report) -> tuple[tuple[bytes, ...], ProviderRefused | None, str]:
+    """Return outputs, why there are none, and log; only `ProviderError`s other than a refusal (`Canceled`) go through."""
     from opstore.providers.local.steps import make  # Pillow, numpy and PyAV: half a second that listing must not pay.
 
     try:
         made = make(request, report)
     except ProviderRefused as refused:
-        return (), str(refused), ""
+        return (), refused, ""
     except (ProviderError, KeyboardInterrupt):
         raise
     except MemoryError:
-        return (), _sentence("memory", request), ""
+        return (), _refused("memory", request), ""
     except (ArithmeticError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
         # What Pillow, numpy and PyAV raise on data that they cannot handle.
-        return (), _sentence("failed", request, reason=f"{type(error).__name__}: {error}"[:200]), ""
+        return (), _refused("failed", request, reason=f"{type(error).__name__}: {error}"[:200]), ""
     return (made.data,), None, made.log
 
 
-def _sentence(key: str, request: StepRequest, **details: object) -> str:
+def _refused(key: str, request: StepRequest, **details: object) -> ProviderRefused:
     from opstore.providers.local.phrases import refusal
     from opstore.providers.local.words import language_of
 
-    return str(refusal(key, language_of(request.prompt), **details))
+    return refusal(key, language_of(request.prompt), **details)

@@ -66,8 +66,16 @@ _PHRASES: dict[str, tuple[str, str]] = {
         "La mémoire ne suffit pas. Demandez une taille plus petite ou une vidéo plus courte.",
     ),
 }
+#: The kind of failure that each is; all others say that something was asked that cannot be done.
+_KINDS = {
+    "unknown_type": "needs a model",
+    "nothing_understood": "needs a model",
+    "needs_model": "needs a model",
+    "failed": "crash",
+    "memory": "memory",
+}
 
 
 def refusal(key: str, language: Language, **details: object) -> ProviderRefused:
     """Return the error to raise for `key`, worded in `language`."""
-    return ProviderRefused(reason=_PHRASES[key][language == "fr"].format(**details))
+    return ProviderRefused(reason=_PHRASES[key][language == "fr"].format(**details), kind=_KINDS.get(key, "invalid input"))

@@ -28,6 +28,7 @@ from opstore.errors import (
     ProviderUnavailable,
     RateLimited,
     UnsupportedMedia,
+    said,
 )
 from opstore.providers import MARGIN, Past, Prediction, Report, Search, StepRequest
 from opstore.providers.models import Model, ModelTable
@@ -119,7 +120,7 @@ class Replicate:
         model = self._checked(request)
         addresses = [self._address(data, index, report) for index, data in enumerate(request.inputs, 1)]
         arguments = model.arguments(request, addresses)
-        report(0.0, "sending the request")
+        report(0.0, said("sending the request"))
         return self.submit(model.name, arguments, self._deadline)
 
     def submit(self, model: str, arguments: Mapping[str, Any], cancel_after: str) -> Prediction:
@@ -133,7 +134,7 @@ class Replicate:
 
         record = self._ask(send, creating=True, headers={"Cancel-After": cancel_after})
         if not isinstance(record, dict) or not isinstance(record.get("id"), str) or not _ID.match(record["id"]):
-            raise CreateUncertain(reason="Replicate's answer names no prediction", kind="answer")
+            raise CreateUncertain(reason=said("Replicate's answer names no prediction"))
         return prediction(record)
 
     def status(self, prediction_id: str) -> Prediction:
@@ -203,12 +204,12 @@ class Replicate:
         try:
             model = self.table.get(request.model)
             if model.provider != self.name:
-                raise InvalidRequest(reason=f"{model.title} is not a model of Replicate.")
+                raise InvalidRequest(reason=said("{model} is not a model of Replicate.", model=model.title))
             if model.takes_seed and request.parameters.get("seed") is None:
-                raise InvalidRequest(reason="the seed is missing; every run carries one, so that it can be recognised.")
+                raise InvalidRequest(reason=said("the seed is missing; every run carries one, so that it can be recognised."))
             model.arguments(request, [""] * len(request.inputs))
         except InvalidInput as error:
-            raise ProviderRefused(reason=str(error), kind="input") from None
+            raise ProviderRefused(reason=error.sentence, kind="invalid input") from None
         return model
 
     def _address(self, data: bytes, index: int, report: Report) -> str:
@@ -219,23 +220,26 @@ class Replicate:
         try:
             data = for_model(data, index)
         except UnsupportedMedia as error:
-            raise ProviderRefused(reason=str(error), kind="input") from None
+            raise ProviderRefused(reason=error.sentence, kind="invalid input") from None
         media = sniff(data)
         kind, extension = (media.name, media.extension) if media else ("application/octet-stream", "bin")
         if len(data) <= DATA_URI_BYTES:
             return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
-        report(0.0, f"uploading image {index}")
+        report(0.0, said("uploading image {index}", index=index))
         name = f"input-{index}.{extension}"
         record = self._ask(lambda client: client.files.create(io.BytesIO(data), filename=name, content_type=kind))
         urls = record.get("urls") if isinstance(record, dict) else None
         address = urls.get("get") if isinstance(urls, dict) else None
         if not isinstance(address, str):
-            raise ProviderUnavailable(reason="the upload's answer has no address. Try again in a minute.", kind="answer")
+            raise ProviderUnavailable(
+                reason=said("the upload's answer has no address. Try again in a minute."), kind="not understood"
+            )
         return address
 
     def _one(self, prediction_id: str, record: Any) -> Prediction:
         if not isinstance(record, dict) or record.get("id") != prediction_id:
-            raise ProviderUnavailable(reason="the answer is not the prediction asked for. It will be asked again.", kind="answer")
+            reason = said("the answer is not the prediction asked for. It will be asked again.")
+            raise ProviderUnavailable(reason=reason, kind="not understood")
         return prediction(record)
 
     def _records(self, since: datetime) -> Iterator[Mapping[str, Any]]:
@@ -252,12 +256,14 @@ class Replicate:
             cursor = page.get("next")
             if not isinstance(cursor, str) or not cursor:
                 return
-        raise ProviderUnavailable(reason=f"the account has more than {_MAX_PAGES * 100} recent predictions.", kind="answer")
+        reason = said("the account has more than {count} recent predictions.", count=_MAX_PAGES * 100)
+        raise ProviderUnavailable(reason=reason, kind="not understood")
 
     def _page(self, cursor: str) -> dict[str, Any]:
         page = self._ask(lambda client: client.predictions.list(cursor))
         if not isinstance(page, dict) or not isinstance(page.get("results"), list):
-            raise ProviderUnavailable(reason="the list of predictions cannot be read. It will be asked again.", kind="answer")
+            reason = said("the list of predictions cannot be read. It will be asked again.")
+            raise ProviderUnavailable(reason=reason, kind="not understood")
         return page
 
     # -- one exchange ----------------------------------------------------------------------------------------------------
@@ -328,20 +334,20 @@ def _network(error: httpx.HTTPError, creating: bool, host: str) -> OpstoreError:
 
     unsent = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.LocalProtocolError)
     if isinstance(error, unsent):
-        return ProviderUnavailable(reason=f"no connection to {host}. Check the network and try again.", kind="network")
+        return ProviderUnavailable(reason=said("no connection to {host}. Check the network and try again.", host=host))
     late = isinstance(error, httpx.TimeoutException)
-    what = "no answer came in time" if late else "the connection broke before the answer"
+    what = said("no answer came in time") if late else said("the connection broke before the answer")
     if creating:
         # Of a body that did not leave whole a server can hardly make a prediction.
-        unfinished = isinstance(error, httpx.WriteError | httpx.WriteTimeout)
-        return CreateUncertain(reason=what, kind="unfinished" if unfinished else "timeout" if late else "network")
-    return ProviderUnavailable(reason=f"{what}. Try again in a minute.", kind="timeout" if late else "network")
+        return CreateUncertain(reason=what, unfinished=isinstance(error, httpx.WriteError | httpx.WriteTimeout))
+    reason = said("{reason}. Try again in a minute.", reason=what)
+    return ProviderUnavailable(reason=reason, kind="timeout" if late else "network")
 
 
 def _unread(creating: bool) -> OpstoreError:
     if creating:
-        return CreateUncertain(reason="Replicate's answer cannot be read", kind="answer")
-    return ProviderUnavailable(reason="its answer cannot be read. Try again in a minute.", kind="answer")
+        return CreateUncertain(reason=said("Replicate's answer cannot be read"))
+    return ProviderUnavailable(reason=said("its answer cannot be read. Try again in a minute."), kind="not understood")
 
 
 def _in_utc(moment: datetime) -> str:
@@ -353,7 +359,7 @@ def _checked_token(token: str) -> str:
     """Return the token without surrounding space; one that no header can carry is refused here, where it is not quoted."""
     plain = token.strip() if isinstance(token, str) else ""
     if not plain or not plain.isascii() or not plain.isprintable() or " " in plain:
-        reason = "it is empty or has characters that no token has. Copy it again from replicate.com/account/api-tokens."
+        reason = said("it is empty or has characters that no token has. Copy it again from replicate.com/account/api-tokens.")
         raise InvalidSetting(name="REPLICATE_API_TOKEN", reason=reason)
     return plain
 
@@ -363,11 +369,11 @@ def _checked_base_url(base_url: str) -> str:
     parts = urlsplit(base_url)
     loopback = parts.hostname in ("127.0.0.1", "::1", "localhost")
     if not parts.hostname or parts.username or not (parts.scheme == "https" or (parts.scheme == "http" and loopback)):
-        raise InvalidSetting(name="REPLICATE_BASE_URL", reason="it must be an https address, without a user name.")
+        raise InvalidSetting(name="REPLICATE_BASE_URL", reason=said("it must be an https address, without a user name."))
     return base_url.rstrip("/")
 
 
 def _checked_id(prediction_id: str) -> str:
     if isinstance(prediction_id, str) and _ID.match(prediction_id):
         return prediction_id
-    raise ProviderRefused(reason="This is not the id of a prediction.", kind="missing")
+    raise ProviderRefused(reason=said("This is not the id of a prediction."), kind="not found")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from opstore.errors import ProviderError, ProviderRefused, ProviderUnavailable
+from opstore.errors import ProviderError, ProviderRefused, ProviderUnavailable, said
 from opstore.providers.prices import Cost
 from opstore.providers.replicate import Replicate
 
@@ -104,14 +104,15 @@ class Asker:
         try:
             while not prediction.ended:
                 if self.clock() >= end:
-                    raise ProviderUnavailable(reason="the language model did not answer in time.", kind="timeout")
+                    raise ProviderUnavailable(reason=said("the language model did not answer in time."), kind="timeout")
                 self.sleep(POLL_SECONDS)
                 prediction = self.replicate.status(prediction.id or "")
         except ProviderError:
             self._cancel(prediction.id or "")
             raise
         if prediction.status != "succeeded":
-            raise ProviderRefused(reason=prediction.error or "the language model gave no answer.", kind="failed")
+            told = prediction.error or said("the language model gave no answer.")
+            raise ProviderRefused(reason=told, kind=prediction.error_kind or ProviderRefused.kind)
         return _text(prediction.raw.get("output"))
 
     def _cancel(self, prediction_id: str) -> None:
@@ -133,5 +134,5 @@ def _text(output: object) -> str:
     pieces = output if isinstance(output, list) else [output]
     text = "".join(piece for piece in pieces if isinstance(piece, str))
     if not text.strip() or len(text) > MAX_ANSWER:
-        raise ProviderRefused(reason="the language model's answer cannot be used.", kind="answer")
+        raise ProviderRefused(reason=said("the language model's answer cannot be used."), kind="not understood")
     return text

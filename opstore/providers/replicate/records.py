@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
+from opstore.errors import Said, said
 from opstore.providers import Past, Prediction, Status
 
 _STATUSES: tuple[str, ...] = get_args(Status)
@@ -97,53 +98,65 @@ def _progress(logs: str) -> float | None:
 
 # -- why it failed -------------------------------------------------------------------------------------------------------
 
-#: What a failed prediction's text contains, the kind it is counted under, and the sentence: what happened and what to do.
-_FAILURES: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
+#: What a failed prediction's text contains, the kind of failure that it is, and the sentence: what happened and what to do.
+_FAILURES: tuple[tuple[re.Pattern[str], str, Said], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), kind, sentence)
     for pattern, kind, sentence in (
         (
             r"nsfw|flagged as sensitive|E005|safety (?:filter|checker|system)|content (?:policy|moderation)|moderation",
-            "sensitive",
-            "The model's safety filter refused this prompt or image. Say it differently or use another image; "
-            "the same request will be refused again.",
+            "nsfw",
+            said(
+                "The model's safety filter refused this prompt or image. Say it differently or use another image; "
+                "the same request will be refused again."
+            ),
         ),
         (
             r"prediction interrupted|code: PA\b|E8367|E8765|E98\d\d|E9243|E6716|unexpected error handling prediction",
             "interrupted",
-            "Replicate interrupted the run. Try it again as it is.",
+            said("Replicate interrupted the run. Try it again as it is."),
         ),
         (
             r"high demand|E003|E004|temporarily unavailable|overloaded|rate limit|too many requests",
-            "busy",
-            "The model is overloaded at the moment. Try again in a few minutes, or take another model.",
+            "rate limit",
+            said("The model is overloaded at the moment. Try again in a few minutes, or take another model."),
         ),
         (
             r"out of memory|E1001",
             "memory",
-            "The model ran out of memory. Choose a lower resolution, a shorter clip or smaller input images.",
+            said("The model ran out of memory. Choose a lower resolution, a shorter clip or smaller input images."),
         ),
-        (r"timed? ?out|deadline", "timeout", "The run took longer than is allowed. Try again, with a shorter or smaller result."),
+        (
+            r"timed? ?out|deadline",
+            "timeout",
+            said("The run took longer than is allowed. Try again, with a shorter or smaller result."),
+        ),
         (
             r"E006|invalid input|input validation|cannot identify image|unsupported (?:image|file)|must be (?:one of|a valid)",
-            "input",
-            "The model could not use this input. Check the images and the parameters.",
+            "invalid input",
+            said("The model could not use this input. Check the images and the parameters."),
         ),
     )
 )
+_CRASHED = said("The model failed. Try again, or take another model.")
+_SILENT = said("The model failed. Try again, or take another model. (Replicate gave no reason)")
 
 
-def explain(status: str, error: Any) -> tuple[str | None, str | None]:
+def explain(status: str, error: Any) -> tuple[str | None, Said | None]:
     """Return the kind and the sentence for how a prediction ended; (None, None) where nothing is wrong."""
     if status == "aborted":
-        return "aborted", "Replicate gave up before the model started, so it was not billed. Try again later."
+        return "aborted", said("Replicate gave up before the model started, so it was not billed. Try again later.")
     if status == "canceled":
-        return "canceled", "The run was canceled at Replicate. What had run by then may have been billed."
+        return "canceled", said("The run was canceled at Replicate. What had run by then may have been billed.")
     if status != "failed":
         return None, None
     text = error if isinstance(error, str) else json.dumps(error, ensure_ascii=False, default=str) if error else ""
     text = " ".join(text.split())[:_MAX_TEXT]
     for pattern, kind, sentence in _FAILURES:
         if pattern.search(text):
-            return kind, f"{sentence} (Replicate: {text})"
-    said = f"Replicate: {text}" if text else "Replicate gave no reason"
-    return "failed", f"The model failed. Try again, or take another model. ({said})"
+            return kind, quoting(sentence, text)
+    return "crash", quoting(_CRASHED, text) if text else _SILENT
+
+
+def quoting(sentence: Said, text: str) -> Said:
+    """Return a sentence of ours with what Replicate itself said."""
+    return said("{sentence} (Replicate: {quoted})", sentence=sentence, quoted=text)

@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from opstore.errors import CreateUncertain, ProviderError, ProviderRefused, ProviderUnavailable, RateLimited
+from opstore.errors import CreateUncertain, ProviderError, ProviderRefused, ProviderUnavailable, RateLimited, Said, said
 from opstore.providers.replicate.far_clock import date_of
 from opstore.providers.replicate.pace import MAX_RETRY_AFTER
+from opstore.providers.replicate.records import quoting
 
 #: Where a throttled answer does not say for how long.
 _USUAL_WAIT = 10.0
@@ -31,19 +31,19 @@ class Answered(Exception):
         self.status, self.headers, self.body = status, headers, body
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    kind: str
-    sentence: str
-
-
-_RULES: Mapping[int, _Rule] = {
-    401: _Rule("token", "Replicate does not accept the API token. Set REPLICATE_API_TOKEN to a valid one and restart."),
-    402: _Rule("credit", "The Replicate account has no credit left. Add some at replicate.com/account/billing and try again."),
-    403: _Rule("token", "The API token may not do this at Replicate. Use a token of the account that owns it."),
-    404: _Rule("missing", "Replicate does not know this model or prediction. Check its name in models.toml, or take another."),
-    413: _Rule("size", "The input is too large for Replicate. Use smaller images."),
-    422: _Rule("input", "Replicate refused the input"),
+#: Answers that say themselves what is wrong: the kind of failure, and what to do.
+_RULES: Mapping[int, tuple[str, Said]] = {
+    401: ("access", said("Replicate does not accept the API token. Set REPLICATE_API_TOKEN to a valid one and restart.")),
+    402: (
+        "payment",
+        said("The Replicate account has no credit left. Add some at replicate.com/account/billing and try again."),
+    ),
+    403: ("access", said("The API token may not do this at Replicate. Use a token of the account that owns it.")),
+    404: (
+        "not found",
+        said("Replicate does not know this model or prediction. Check its name in models.toml, or take another."),
+    ),
+    413: ("invalid input", said("The input is too large for Replicate. Use smaller images.")),
 }
 
 
@@ -53,20 +53,17 @@ def refusal(answer: Answered, *, creating: bool, now: datetime | None = None) ->
     if answer.status == 429:
         return RateLimited(seconds=_wait(answer.headers, document, date_of(answer.headers) or now or datetime.now(UTC)))
     if answer.status >= 500 or answer.status == 408:
-        reason = f"Replicate answered with a fault of its own (HTTP {answer.status})"
+        reason = said("Replicate answered with a fault of its own (HTTP {status})", status=str(answer.status))
         if creating:
-            return CreateUncertain(reason=reason, kind="server")
-        return ProviderUnavailable(reason=f"{reason}. Try again in a minute.", kind="server")
+            return CreateUncertain(reason=reason)
+        return ProviderUnavailable(reason=said("{reason}. Try again in a minute.", reason=reason))
     if answer.status == 422:
-        return ProviderRefused(reason=_invalid(document), kind="input", fields=[name for name, _ in _fields(document)])
-    rule = _RULES.get(answer.status)
-    if rule:
-        return ProviderRefused(reason=rule.sentence + _said(document), kind=rule.kind)
+        return ProviderRefused(reason=_invalid(document), kind="invalid input", fields=[name for name, _ in _fields(document)])
     if answer.status < 400:
-        return ProviderUnavailable(
-            reason="it redirects elsewhere, which is not followed. Check REPLICATE_BASE_URL.", kind="server"
-        )
-    return ProviderRefused(reason=f"Replicate refused the request (HTTP {answer.status}).{_said(document)}", kind="refused")
+        return ProviderUnavailable(reason=said("it redirects elsewhere, which is not followed. Check REPLICATE_BASE_URL."))
+    refused = said("Replicate refused the request (HTTP {status}).", status=str(answer.status))
+    kind, sentence = _RULES.get(answer.status, ("other", refused))
+    return ProviderRefused(reason=_quoting(sentence, document), kind=kind)
 
 
 def _document(body: bytes) -> Mapping[str, Any]:
@@ -77,9 +74,10 @@ def _document(body: bytes) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _said(document: Mapping[str, Any]) -> str:
+def _quoting(sentence: Said, document: Mapping[str, Any]) -> Said:
+    """Return a sentence with what Replicate itself says, where it says anything."""
     detail = document.get("detail")
-    return f" (Replicate: {_short(detail)})" if isinstance(detail, str) and detail.strip() else ""
+    return quoting(sentence, _short(detail)) if isinstance(detail, str) and detail.strip() else sentence
 
 
 def _short(text: str) -> str:
@@ -96,12 +94,13 @@ def _fields(document: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _invalid(document: Mapping[str, Any]) -> str:
+def _invalid(document: Mapping[str, Any]) -> Said:
     """Return the sentence of a 422: each bad field by name, with what Replicate says of it."""
     listed = "; ".join(f"{_short(name)}: {_short(text)}" if text else _short(name) for name, text in _fields(document))
     if listed:
-        return f"Replicate refused these inputs: {listed}. Change them and try again."
-    return f"Replicate refused the input.{_said(document)} Check the parameters, and the model's name and version."
+        return said("Replicate refused these inputs: {quoted}. Change them and try again.", quoted=listed)
+    refused = _quoting(said("Replicate refused the input."), document)
+    return said("{refused} Check the parameters, and the model's name and version.", refused=refused)
 
 
 def _wait(headers: Mapping[str, str], document: Mapping[str, Any], now: datetime) -> int:

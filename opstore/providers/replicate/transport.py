@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from opstore.errors import ProviderRefused
+from opstore.errors import ProviderRefused, said
 from opstore.providers.replicate.far_clock import FarClock
 from opstore.providers.replicate.pace import Lane, RateLimiter
 from opstore.providers.replicate.refusals import Answered
@@ -71,7 +71,7 @@ class Guard(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request`; raise Answered for an answer other than 2xx, and httpx's errors where none came."""
         if _origin(request.url) != self._origin:
-            raise ProviderRefused(reason="an answer pointed to another host. The token was not sent there.", kind="host")
+            raise ProviderRefused(reason=said("an answer pointed to another host. The token was not sent there."), kind="access")
         self._limiter.acquire(lane_of(request))
         request.extensions = {**request.extensions, "timeout": self._timeouts.extension(_is_upload(request))}
         deadline = self._clock() + self._timeouts.answer + (self._timeouts.upload_each if _is_upload(request) else 0)

@@ -1,9 +1,14 @@
-"""Sorts error texts, ours and other people's, into some kinds that can be counted; pure, and total: any text has a kind."""
+"""Reads sidecars that say how they failed in a sentence only, of earlier releases and of other programs: its kind, its parts.
+
+Pure, and total: any text has a kind, and one that nobody here wrote has no parts.
+"""
 
 from __future__ import annotations
 
 import functools
 import re
+import string
+from collections.abc import Iterable, Iterator, Sequence
 
 #: What an error text contains, and its kind; the first that fits counts, so the narrow come before the wide.
 _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
@@ -62,10 +67,14 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("canceled", r"cancell?ed|aborted|stopped by"),
     )
 )
-#: Every kind there is.
-KINDS = (*(kind for kind, _ in _KINDS), "aborted", "other")
-#: More of a text than this tells nothing new: what went wrong stands at its beginning.
+#: More of a text than this tells nothing new: what went wrong stands at its beginning. No sentence of ours is as long.
 _MAX_TEXT = 2_000
+#: A template must say this much itself to be recognised in a sentence: "{host} is empty" would fit too many.
+_TELLING = 12
+_ADDRESS = re.compile(r"https?://\S+")
+
+
+# -- the kind ------------------------------------------------------------------------------------------------------------
 
 
 def error_kind(error: str | None, status: str) -> str | None:
@@ -83,3 +92,47 @@ def error_kind(error: str | None, status: str) -> str | None:
 @functools.lru_cache(maxsize=1_000)  # 170 µs each; a service that is down says the same a thousand times
 def _kind_of(text: str) -> str:
     return next((kind for kind, pattern in _KINDS if pattern.search(text)), "other")
+
+
+# -- the parts -----------------------------------------------------------------------------------------------------------
+
+
+def telling(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return the templates among `texts` that can be told from a sentence, those that say most first."""
+    weights = {text: sum(len(literal.replace(" ", "")) for literal, _field in _pieces(text)) for text in texts if "{" in text}
+    found = [template for template, weight in weights.items() if weight >= _TELLING or "{url}" in template]
+    return tuple(sorted(found, key=lambda template: -weights[template]))
+
+
+def read(text: str, templates: Sequence[str]) -> tuple[str, dict[str, str]] | None:
+    """Return the first of `templates` that gives `text`, and the details with which it does."""
+    if len(text) > _MAX_TEXT or text.isspace():
+        return None
+    for template in templates:
+        details = _details(template, text)
+        if details is not None:
+            return template, details
+    return None
+
+
+def _pieces(template: str) -> Iterator[tuple[str, str | None]]:
+    return ((literal, field) for literal, field, _spec, _conversion in string.Formatter().parse(template))
+
+
+def _details(template: str, text: str) -> dict[str, str] | None:
+    """Return the details with which `template` gives `text`, None where it cannot; each goes to the next word that fits."""
+    details: dict[str, str] = {}
+    at, field = 0, None
+    pieces = [*_pieces(template)]
+    for number, (literal, following) in enumerate(pieces if pieces[-1][1] is None else [*pieces, ("", None)], 1):
+        if field is None:
+            end = at if text.startswith(literal, at) else -1
+        elif number < len(pieces) or following:
+            end = text.find(literal, at)
+        else:  # what is last stands at the end, whatever brackets somebody's words hold before it
+            end = len(text) - len(literal) if text.endswith(literal) and len(text) - len(literal) >= at else -1
+        if end < 0 or (field is not None and details.setdefault(field, text[at:end]) != text[at:end]):
+            return None
+        at, field = end + len(literal), following
+    whole = at == len(text) and ("url" not in details or _ADDRESS.fullmatch(details["url"]))
+    return details if whole else None

@@ -13,11 +13,12 @@ import pytest
 from opstore import errors, translations
 from opstore.analytics import load_frame
 from opstore.app import App
-from opstore.errors import FetchUnavailable, OpstoreError, ProviderRefused, Said, said
+from opstore.errors import FetchUnavailable, OpstoreError, ProviderRefused, Said, StorageError, said
 from opstore.errors.failure import KINDS, error_of, recorded
 from opstore.errors.old import _KINDS, error_kind
 from opstore.errors.sentence import parts, sentence_of
-from opstore.jobs import ending
+from opstore.jobs import JobFolder, ending
+from opstore.jobs.record import Progress
 from opstore.providers.local.phrases import _PHRASES, refusal
 from opstore.providers.replicate.records import explain
 from opstore.providers.replicate.refusals import Answered
@@ -81,6 +82,15 @@ def test_a_provider_that_lets_nobody_in_is_access_refused(standin: StandIn, app:
     operation = ended(app, ask(app))
     assert operation.sidecar["errorKind"] == "access" and operation.sidecar["cost"]["amount"] == 0
     assert french(str(operation.error)).startswith("Replicate refuse le jeton d’API.")
+
+
+def test_what_a_job_waits_for_is_told_from_its_parts(app: App, french: Callable[[str], str]) -> None:
+    jobs = JobFolder(app.store.pending, app.store.cache / "progress")
+    for note in (said("fetching result {number} of {count}", number=1, count=2), "half done"):
+        jobs.report("20251103143022_abc123de", Progress(0.5, note))
+        found = jobs.progress("20251103143022_abc123de")
+        assert found == Progress(0.5, note) and type(found.note) is type(note)
+    assert french(said("waiting: {reason}", reason=StorageError(reason=said("it is not JSON")).sentence)).startswith("en attente")
 
 
 # -- one vocabulary -------------------------------------------------------------------------------------------------------

@@ -84,7 +84,7 @@ class Machine:
                 states[self._job.state]()
             except StorageError as error:
                 # Nothing that was paid for is given up because a disk is full: wait, say so, go on.
-                self._note(said("waiting: {reason}", reason=str(error)))
+                self._note(said("waiting: {reason}", reason=error.sentence))
                 self._pause(self._around.pauses.after(2))
 
     # -- queued: to be sent ----------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ class Machine:
         except CreateUncertain as error:
             self._whole = not error.details.get("unfinished")
             self._told(lambda job: job.with_step(sender=None))  # it stays in `creating`: looked up next
-            self._note(str(error))
+            self._note(error.sentence)
         except (RateLimited, ProviderUnavailable) as error:
             self._again(error)
         except (Canceled, Stopping, LeaseLost) as why:  # raised by ourselves, before the request left
@@ -135,7 +135,7 @@ class Machine:
             self._end_unknown() if self._job.step.doubts else self._end_unsent(error.sentence, error.failure)
             return
         self._told(lambda job: replace(_unsent(job), attempts=job.attempts + (not limited)))
-        self._note(str(error))
+        self._note(error.sentence)
         self._wait(float(error.details["seconds"]) if limited else self._around.pauses.after(self._job.attempts))
 
     # -- creating: sent, or about to be ----------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ class Machine:
                 provider = self._provider()
                 search = self._search(provider)
             except ProviderError as error:
-                self._note(said("looking for the prediction: {reason}", reason=str(error)))
+                self._note(said("looking for the prediction: {reason}", reason=error.sentence))
                 if waited > SOUGHT.total_seconds():
                     self._end_unknown()
                     return
@@ -245,7 +245,7 @@ class Machine:
                     self._end("expired", self._linked(error.sentence))
                     return
                 misses += 1
-                self._note(said("waiting for the provider: {reason}", reason=str(error)))
+                self._note(said("waiting for the provider: {reason}", reason=error.sentence))
                 limited = isinstance(error, RateLimited)
                 self._wait(float(error.details["seconds"]) if limited else self._around.pauses.after(misses - 1), asked)
                 continue
@@ -265,7 +265,7 @@ class Machine:
         except ProviderError as error:
             if error.failure in ending.MENDABLE:
                 raise
-            self._note(str(error))
+            self._note(error.sentence)
         return True
 
     # -- fetching: succeeded ---------------------------------------------------------------------------------------------
@@ -337,7 +337,7 @@ class Machine:
             trying = clocks.steady() - began
             if is_over(self._job.step, self._around.providers.get(self._job.step.provider), trying) and self._is_gone(trying):
                 raise problem
-            self._note(said("{reason} Trying again.", reason=str(problem)))
+            self._note(said("{reason} Trying again.", reason=problem.sentence))
             self._look()
             self._pause(self._around.pauses.after(attempt))
 

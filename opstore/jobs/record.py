@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from opstore.errors import FileMissing, OperationBusy, OperationNotFound, OpstoreError
+from opstore.errors import FileMissing, OperationBusy, OperationNotFound, OpstoreError, Said
+from opstore.errors.sentence import parts, sentence_of
 from opstore.files import Folder, digest
 from opstore.job import Job
 from opstore.names import parse_name, sidecar_name
@@ -98,14 +99,16 @@ class JobFolder:
         temp = path.with_suffix(".tmp")
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            temp.write_text(json.dumps([progress.share, progress.note, progress.logs[-LOG_TAIL:]]))
+            note = parts(progress.note) if isinstance(progress.note, Said) else progress.note
+            temp.write_text(json.dumps([progress.share, note, progress.logs[-LOG_TAIL:]]))
             os.replace(temp, path)
 
     def progress(self, operation_id: str) -> Progress:
         """Return how far a job is, as far as is known."""
         try:
             share, note, logs = json.loads(self._progress_file(operation_id).read_text())
-            return Progress(share if isinstance(share, int | float) else None, str(note), str(logs))
+            told = note if isinstance(note, str) else sentence_of(note) or ""
+            return Progress(share if isinstance(share, int | float) else None, told, str(logs))
         except (OSError, ValueError, TypeError):
             return Progress()
 

@@ -192,7 +192,7 @@ class Runner:
         self._resting[operation_id] = time.monotonic() + REST_SECONDS
         if isinstance(error, OpstoreError):
             seen = self._around.folder.progress(operation_id)
-            self._around.folder.report(operation_id, replace(seen, note=said("waiting: {reason}", reason=str(error))))
+            self._around.folder.report(operation_id, replace(seen, note=said("waiting: {reason}", reason=error.sentence)))
 
     def _release(self, operation_id: str) -> None:
         def free(job: Job) -> Job:

@@ -14,13 +14,15 @@ from hypothesis import strategies as st
 
 import opstore
 from opstore.analytics import COLUMNS, holder, load_frame, reading
+from opstore.analytics.columns import NAMES
 from opstore.analytics.frame import frame_of
 from opstore.analytics.holder import Holder
 from opstore.analytics.reading import table_of
-from opstore.analytics.rows import prompt_key, row_of, words_of
+from opstore.analytics.rows import row_of
 from opstore.analytics.snapshot import Snapshot, load
 from opstore.errors import StorageError
 from opstore.index import Index
+from opstore.index.prompts import prompt_key, words_of
 from opstore.index.table import sidecar_of
 from opstore.operation import encode
 from opstore.store import Store
@@ -47,7 +49,7 @@ def folder(root: Path, count: int = 60, seed: int = 1) -> Store:
 @settings(max_examples=some(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(SIDECARS)
 def test_a_row_is_what_the_sidecar_says(sidecar: dict[str, Any]) -> None:
-    found = row_of(sidecar_of(encode(sidecar), ID), ID)._asdict()
+    found = dict(zip(NAMES, row_of(sidecar_of(encode(sidecar), ID), ID), strict=False))
     wanted = row(sidecar)
     assert {name: list(found[name]) if isinstance(found[name], tuple) else found[name] for name in wanted} == wanted
 

@@ -15,10 +15,10 @@ import pytest
 from opstore.analytics import figures, topics
 from opstore.analytics.behind import asked_by
 from opstore.analytics.chart import Chart, Search
-from opstore.analytics.rows import prompt_key
 from opstore.analytics.selection import Selection
 from opstore.analytics.voice import Voice
 from opstore.app import App, Settings
+from opstore.index.prompts import prompt_key
 from tests.frame_samples import ids, usual
 from tests.index_samples import plant
 

@@ -138,10 +138,10 @@ def test_csv_reads_back_in_pandas(odd: Exports) -> None:
     frame = pd.read_csv(io.BytesIO(data), parse_dates=["timestamp"], keep_default_na=False, na_values=[""], dtype={"prompt": str})
     rows = rows_of(odd._store)
     for name in ("cost", "elapsed_seconds", "rating", "input_count", "confidence"):
-        wanted = [getattr(row, name) for row in rows]
+        wanted = [row[NAMES.index(name)] for row in rows]
         assert [None if pd.isna(value) else value for value in frame[name]] == wanted, name
-    assert list(frame["operation_id"]) == [row.operation_id for row in rows]
-    assert [json.loads(value) for value in frame["tags"]] == [list(row.tags) for row in rows]
+    assert list(frame["operation_id"]) == [row[0] for row in rows]
+    assert [json.loads(value) for value in frame["tags"]] == [list(row[NAMES.index("tags")]) for row in rows]
 
 
 # -- Excel ---------------------------------------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ def test_excel_goes_on_in_another_sheet(odd: Exports, monkeypatch: pytest.Monkey
     found = sheets(data)
     assert list(found) == ["Operations", "Operations 2", "About"]
     ids = [row[0].value for name in list(found)[:2] for row in found[name].iter_rows(min_row=2)]
-    assert len(ids) == export.written and ids == [row.operation_id for row in rows_of(odd._store)]
+    assert len(ids) == export.written and ids == [row[0] for row in rows_of(odd._store)]
     assert found["Operations"].max_row == 101 and found["Operations 2"].freeze_panes == "B2"
 
 
@@ -237,7 +237,7 @@ def test_parquet_has_the_types_and_the_values(odd: Exports, monkeypatch: pytest.
     }
     rows = rows_of(odd._store)
     for name in NAMES:
-        wanted = [list(value) if isinstance(value := getattr(row, name), tuple) else value for row in rows]
+        wanted = [list(value) if isinstance(value := row[NAMES.index(name)], tuple) else value for row in rows]
         assert [list(v) if BY_KIND[name] == "texts" else None if pd.isna(v) else v for v in frame[name]] == wanted, name
 
 

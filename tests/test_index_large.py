@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from opstore.index import Count, Index, Row, beginnings
 from opstore.index.beginnings import Beginnings, long_beginning
 from opstore.index.marks import bucket, span
-from opstore.index.terms import spelt
+from opstore.index.prompts import spelt
 from tests.examples import some
 from tests.index_samples import TODAY, Queries, all_rows, clock, folder_of, plant, rows_of
 from tests.search_oracle import matching, ordered

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from opstore.analytics.columns import FIELDS
 from opstore.analytics.numbers import Tally
-from opstore.analytics.selection import FIELDS, Selection
+from opstore.analytics.selection import Selection
 from opstore.analytics.voice import Voice
 from opstore.errors import InvalidQuery
 from opstore.index.language import excluded, narrowed, parse, with_values

@@ -14,8 +14,8 @@ import pandas as pd
 from opstore.analytics.behind import parameter_sets
 from opstore.analytics.numbers import SHOWN, Tally, by_period, main_cost, optional, wilson
 from opstore.analytics.ranking import win_rates
-from opstore.analytics.rows import prompt_key
 from opstore.analytics.selection import TENTHS, Base, Bools, Numbered, Selection, Whole
+from opstore.index.prompts import prompt_key
 
 #: Words that say nothing of a prompt, French and English, folded.
 _SMALL = """

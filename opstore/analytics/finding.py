@@ -13,13 +13,14 @@ from functools import reduce
 
 import numpy as np
 
-from opstore.analytics.selection import FIELDS, Base, Bools, Numbers, Whole
+from opstore.analytics.columns import FIELDS
+from opstore.analytics.selection import Base, Bools, Numbers, Whole
 from opstore.index import order
-from opstore.index.compile import UNITS, whole
-from opstore.index.terms import And, Field, Node, Not, Or, Query, Span, Text, days, matches, render
+from opstore.index.compile import whole
+from opstore.index.terms import UNITS, And, Field, Node, Not, Or, Query, Span, Text, days, matches, render
 
 #: Fields whose column holds just what the index has.
-NAMES = {field: column for column, field in FIELDS.items()} | {"status": "status"}
+NAMES = {field: column for column, field in FIELDS.items()}
 NUMBERS = {"rating": "rating", "cost": "cost", "elapsed": "elapsed_seconds"}
 
 

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from opstore.analytics.rows import fold, words_of
+from opstore.analytics.columns import FIELDS
 from opstore.index import order
+from opstore.index.prompts import fold_word, words_of
 from opstore.index.terms import fold_name
 
 Bools = npt.NDArray[np.bool_]
@@ -30,8 +31,6 @@ _T = TypeVar("_T")
 #: Zones differ from UTC by quarters of an hour.
 QUARTER = 900
 _NEVER = np.iinfo(np.int64).min
-#: The columns whose names a search asks for, and its field.
-FIELDS = {"operation_type": "type", "model": "model", "provider": "provider", "error_kind": "error"}
 _EPOCH = int(order.EPOCH.timestamp())
 #: Confidences are counted in tenths.
 TENTHS = 10
@@ -174,7 +173,7 @@ class Base:
                 found = words_of(prompt) if isinstance(prompt, str) else ()
                 numbers += [known.setdefault(word, len(known)) for _, word in found]
                 offsets.append(len(numbers))
-            return np.array(offsets, np.int64), np.array(numbers, np.int64), list(known), [fold(word) for word in known]
+            return np.array(offsets, np.int64), np.array(numbers, np.int64), list(known), [fold_word(word) for word in known]
 
         return self.once("words", make)
 

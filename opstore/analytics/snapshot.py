@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from opstore.analytics.columns import COLUMNS
 from opstore.analytics.reading import SCHEMA as READ
-from opstore.analytics.rows import fold
+from opstore.index.prompts import fold_word
 
 #: Raise this when the same columns come to hold something else.
 _CONTENT = 3
@@ -105,7 +105,9 @@ class Snapshot:
             lists if name == "words" else at if name == "at" else _coded(read[name], SCHEMA.field(name).type)
             for name in SCHEMA.names
         ]
-        added = pa.table([pa.array(fresh, pa.large_string()), pa.array(map(fold, fresh), pa.large_string())], schema=VOCABULARY)
+        added = pa.table(
+            [pa.array(fresh, pa.large_string()), pa.array(map(fold_word, fresh), pa.large_string())], schema=VOCABULARY
+        )
         vocabulary = pa.concat_tables([self.vocabulary, added]).combine_chunks()
         return vocabulary, pa.table(columns, schema=SCHEMA)
 

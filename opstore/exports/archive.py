@@ -110,14 +110,14 @@ def _members(work: Work, archive: zipfile.ZipFile, sink: Sink, table: Path) -> I
             lines.add(csv_line(row))
             if lines.full():
                 kept.write(lines.taken())
-            yield from _operation(work, archive, sink, (sidecar, data), row.timestamp)
+            yield from _operation(work, archive, sink, (sidecar, data))
         kept.write(lines.taken())
         size = kept.tell()
         kept.seek(0)
         yield from _copied(archive, sink, _info("metadata.csv", None, packed=True), xmp.pieces(kept, ()), size)
 
 
-def _operation(work: Work, archive: zipfile.ZipFile, sink: Sink, stored: Stored, moment: datetime | None) -> Iterator[bytes]:
+def _operation(work: Work, archive: zipfile.ZipFile, sink: Sink, stored: Stored) -> Iterator[bytes]:
     sidecar, data = stored
     operation = Operation.of(sidecar)
     provenance = None if work.originals else Provenance(work.store)
@@ -133,11 +133,13 @@ def _operation(work: Work, archive: zipfile.ZipFile, sink: Sink, stored: Stored,
             splices = provenance.splices(operation, name, file) if provenance else []
             size = xmp.size(file, splices)
             content = hashlib.sha256()
-            yield from _copied(archive, sink, _info(f"operations/{name}", moment), xmp.pieces(file, splices), size, content)
+            yield from _copied(
+                archive, sink, _info(f"operations/{name}", operation.moment), xmp.pieces(file, splices), size, content
+            )
             if splices:
                 changed[name] = size, content.hexdigest()
     written = encode(_with_bytes(sidecar, changed)) if changed else data
-    archive.writestr(_info(f"operations/{sidecar_name(operation.id)}", moment, packed=True), written)
+    archive.writestr(_info(f"operations/{sidecar_name(operation.id)}", operation.moment, packed=True), written)
     if sink.full():
         yield sink.taken()
 

@@ -19,6 +19,7 @@ from opstore.errors import StorageError, said
 from opstore.index import blocks, changes, contents, meant
 from opstore.index.changes import Changes
 from opstore.index.compile import Plan, compiled
+from opstore.index.fields import SEARCHES
 from opstore.index.follow import Follower, Progress
 from opstore.index.language import parse
 from opstore.index.marks import parent_word
@@ -242,10 +243,9 @@ class Index:
 
     def facets(self) -> Mapping[str, dict[str, int]]:
         """Return the types, statuses, models, tags and so on that are in use, each with its count, most used first."""
-        fields = ("type", "status", "model", "provider", "tag", "error", "rating", "inputs", "favorite")
 
         def ask() -> dict[str, dict[str, int]]:
-            found: dict[str, dict[str, int]] = {name: {} for name in fields}
+            found: dict[str, dict[str, int]] = {name: {} for name, search in SEARCHES.items() if search.is_facet}
             with self._database.reading() as connection:
                 for name, text, n in connection.execute("SELECT field, text, n FROM word WHERE n > 0 ORDER BY n DESC, text"):
                     if name in found:

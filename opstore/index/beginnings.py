@@ -13,7 +13,8 @@ import unicodedata
 from collections import Counter
 
 from opstore.index.marks import plain
-from opstore.index.terms import parted, spelt
+from opstore.index.prompts import spelt
+from opstore.index.terms import parted
 
 #: Letters in the index of beginnings.
 SHORT = 2

@@ -16,6 +16,7 @@ from fractions import Fraction
 
 from opstore.index import order
 from opstore.index.beginnings import SHORT, long_beginning
+from opstore.index.fields import SEARCHES, TABLE
 from opstore.index.marks import (
     batch_word,
     bucket,
@@ -29,16 +30,14 @@ from opstore.index.marks import (
 )
 from opstore.index.rows import boundary, find, seed_value
 from opstore.index.sqlite import Connection
-from opstore.index.table import MILLION, THOUSAND
-from opstore.index.terms import FIELDS, And, Field, Node, Not, Or, Phrase, Query, Span, Text, Word, days, matches
+from opstore.index.terms import FIELDS, UNITS, And, Field, Node, Not, Or, Phrase, Query, Span, Text, Word, days, matches
 
-#: Numbers that are kept as whole multiples of a unit and compared in their column.
-UNITS = {"cost": MILLION, "elapsed": THOUSAND, "confidence": MILLION}
-#: Numbers of which there are few: each is a word.
-_FEW = ("rating", "inputs")
-#: Flags that say whether another field has anything.
-_HAVING = {"rated": "rating", "tagged": "tag"}
-_COLUMNS = ("type", "status", "model", "provider", "error", "size")
+#: The columns of fields that are compared there: numbers in their units, and names by their numbers.
+_COLUMNS = {
+    field.search.name: field.name
+    for field in TABLE
+    if field.search and field.kept and (field.kept.unit > 1 or field.kept.form == "name")
+}
 _FIRST, _LAST = -(2**62), 2**62
 _NO_ROW = f'"{batch_word("")}"'
 
@@ -279,7 +278,7 @@ class _Compiler:
         wanted = {value.text for value in node.values if isinstance(value, Text)}
         if len(wanted) == 2:
             return _EVERYTHING
-        yes = _any(number for number, _ in self.names(_HAVING.get(node.name, node.name)))
+        yes = _any(number for number, _ in self.names(SEARCHES[node.name].having or node.name))
         if "yes" in wanted:
             return _Cover(yes) if yes else _NOTHING
         return _Cover(f"({self.everything()}) NOT ({yes})") if yes else _EVERYTHING
@@ -319,7 +318,7 @@ class _Compiler:
         if isinstance(node, Field) and node.name in UNITS:
             return self.compared(node)
         if isinstance(node, Field) and node.name in _COLUMNS:
-            return Check(f"ifnull(op.{node.name} IN ({', '.join(map(str, self.numbers(node)))}), 0)")
+            return Check(f"ifnull(op.{_COLUMNS[node.name]} IN ({', '.join(map(str, self.numbers(node)))}), 0)")
         if isinstance(node, Field) and node.name == "seed" and (seeds := _seeds(node)) is not None:
             return Check(f"ifnull(op.seed IN ({', '.join(str(seed_value(seed)) for seed in seeds)}), 0)")
         ranges = self.ranges(node) if isinstance(node, Field) else None
@@ -339,7 +338,7 @@ class _Compiler:
         for value in node.values:
             if isinstance(value, Span):
                 low, high = whole(value, UNITS[node.name])
-                parts.append(f"op.{node.name} BETWEEN ? AND ?")
+                parts.append(f"op.{_COLUMNS[node.name]} BETWEEN ? AND ?")
                 values += [_FIRST if low is None else low, _LAST if high is None else high]
         return Check(f"ifnull(({' OR '.join(parts)}), 0)", tuple(values))
 

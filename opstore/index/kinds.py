@@ -5,11 +5,15 @@ Some 18,000 of 100,000 operations differ in it. The numbers are those of one fil
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
 
-from opstore.index.marks import bucket, marks_of, names_of, size_name
-from opstore.index.table import Entry
+from opstore.index.marks import bucket, marks_of, names_of, size_name, word_field
+from opstore.index.rows import NAMED
+from opstore.index.schema import Mark
+from opstore.index.table import KEPT, Entry
 
 Numbers = Mapping[tuple[str, str], int]
 
@@ -21,20 +25,13 @@ _REMEMBERED = 20_000
 class Kind:
     """The numbers of an operation's names, and what is made of them: marked words, columns of its row.
 
-    `pairs` are those of a coarse cost or time with a type or model; `tags` are numbers with spaces between.
+    `pairs` are those of a coarse cost or time with a type or model; `numbers` those of `rows.NAMED`, several with spaces between.
     """
 
     words: tuple[int, ...]
     marks: str
     pairs: tuple[tuple[int, int], ...]
-    type: int
-    status: int
-    model: int | None
-    provider: int | None
-    tags: str | None
-    currency: int | None
-    error: int | None
-    size: int | None
+    numbers: tuple[int | str | None, ...]
 
 
 class Kinds:
@@ -47,14 +44,11 @@ class Kinds:
 
     def of(self, entry: Entry) -> Kind:
         """Return the kind of an entry; raise KeyError where one of its names has no number yet."""
-        cost, elapsed, confidence = entry.cost, entry.elapsed, entry.confidence
         key = (
-            *(entry.type, entry.status, entry.model, entry.provider, entry.inputs, entry.error, entry.tags, entry.rating),
-            *(entry.favorite, entry.overridden, entry.currency, bool(entry.note)),
-            *(entry.seed is None, entry.size),
-            None if cost is None else bucket(cost),
-            None if elapsed is None else bucket(elapsed),
-            None if confidence is None else bucket(confidence),
+            *_same(entry),
+            *[bool(value) for value in _there(entry)],
+            *[value is None for value in _missing(entry)],
+            *[None if value is None else bucket(value) for value in _coarse(entry)],
         )
         found = self._known.get(key)
         if found is None:
@@ -66,26 +60,31 @@ class Kinds:
 
 
 def _kind_of(entry: Entry, numbers: Numbers) -> Kind:
-    def number(field: str, name: str | None) -> int | None:
-        return numbers[field, name] if name else None
-
     words = tuple(numbers[name] for name in names_of(entry))
-    return Kind(
-        words=words,
-        marks=marks_of(words),
-        pairs=_pairs_of(entry, numbers),
-        type=numbers["type", entry.type],
-        status=numbers["status", entry.status],
-        model=number("model", entry.model),
-        provider=number("provider", entry.provider),
-        tags=" ".join(str(numbers["tag", tag]) for tag in entry.tags) or None,
-        currency=number("currency", entry.currency),
-        error=number("error", entry.error),
-        size=number("size", entry.size),
-    )
+    named = tuple(_number(name, getattr(entry, name), numbers) for name in NAMED)
+    return Kind(words, marks_of(words), _pairs_of(entry, numbers), named)
+
+
+def _number(field: str, value: str | tuple[str, ...] | None, numbers: Numbers) -> int | str | None:
+    """Return the number of a field's name, or those of its names; None where it has none."""
+    if not value:
+        return None
+    word = word_field(field)
+    return numbers[word, value] if isinstance(value, str) else " ".join(str(numbers[word, name]) for name in value)
 
 
 def _pairs_of(entry: Entry, numbers: Numbers) -> tuple[tuple[int, int], ...]:
     values = (("cost", entry.cost), ("elapsed", entry.elapsed))
     names = [numbers["type", entry.type], *([numbers["model", entry.model]] if entry.model else ())]
     return tuple((numbers[field, size_name(value)], name) for field, value in values if value is not None for name in names)
+
+
+def _getter(*marks: Mark) -> Callable[[Entry], tuple[Any, ...]]:
+    """Return what returns the values of the fields that are marked so, also of one as a tuple."""
+    names = [name for name, kept in KEPT.items() if kept.mark in marks]
+    return attrgetter(*names) if len(names) > 1 else lambda entry: tuple(getattr(entry, name) for name in names)
+
+
+#: What makes a kind: values that are marked or numbered as they are, others only by whether they are there, or by coarse size.
+_same = attrgetter(*dict.fromkeys([*NAMED, *(name for name, kept in KEPT.items() if kept.mark == "count")]))
+_there, _missing, _coarse = _getter("yes"), _getter("none"), _getter("coarse")

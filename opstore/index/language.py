@@ -19,8 +19,8 @@ from opstore.index.terms import (
     CALLED,
     FIELDS,
     QUOTES,
+    UNITS,
     VALUE_END,
-    WITH_DECIMALS,
     And,
     Field,
     Node,
@@ -229,7 +229,7 @@ class _Parser:
     def no_decimals(self, name: str, start: int) -> None:
         """Fail where a comma begins the decimals of a bound: `>0,1` would ask for what is above 0, or 1, which is above 0."""
         bound, decimals = _BOUND.fullmatch(self.text, start, self.at), _DECIMALS.match(self.text, self.at)
-        if name in WITH_DECIMALS and bound and decimals:
+        if name in UNITS and bound and decimals:
             low, other = int(bound["number"]), int(decimals[1])
             if low == 0 or (other >= low if ">" in bound[0] else other <= low):
                 better = f"{name}:{bound[0]}.{decimals[1]}"

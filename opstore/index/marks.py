@@ -12,9 +12,13 @@ import math
 import re
 from collections.abc import Iterable
 from hashlib import blake2b
+from typing import Any
 
-from opstore.index.table import Entry
-from opstore.index.terms import fold, parted, spelt
+from opstore.index.fields import BY_NAME
+from opstore.index.prompts import spelt
+from opstore.index.schema import Mark
+from opstore.index.table import KEPT, Entry
+from opstore.index.terms import fold, parted
 from opstore.names import is_operation_id
 
 #: Characters for private use count as letters and are taken out of prompts and searches, so that no prompt can pretend to be a
@@ -97,24 +101,31 @@ def note_words(note: str) -> list[str]:
     return [f"{_MARK}n{word}" for word in _WORD.findall(fold(parted(note)))]
 
 
+def word_field(name: str) -> str:
+    """Return the field under which the names of a kept field stand in `word`: as a search calls it."""
+    search = BY_NAME[name].search
+    return search.name if search else name
+
+
+def _texts(mark: Mark, value: Any) -> Iterable[str]:
+    """Return the names that say what a value is."""
+    if mark == "names":
+        return tuple(value)
+    if mark == "none":  # rather than that there is one: nearly all have
+        return ("none",) if value is None else ()
+    if value is None or (not value and mark in ("name", "yes")):
+        return ()
+    return ("yes" if mark == "yes" else size_name(value) if mark == "coarse" else str(value),)
+
+
+_MARKED = [(name, word_field(name), kept.mark) for name, kept in KEPT.items() if kept.mark]
+#: Fields of which only the names are numbered.
+UNMARKED = [name for name, kept in KEPT.items() if kept.form == "name" and not kept.mark]
+
+
 def names_of(entry: Entry) -> list[tuple[str, str]]:
     """Return the field and name of everything that is asked for by a number: what `word` holds."""
-    found = [("type", entry.type), ("status", entry.status), ("inputs", str(entry.inputs))]
-    found += [
-        (field, name) for field, name in (("model", entry.model), ("provider", entry.provider), ("error", entry.error)) if name
-    ]
-    if entry.rating is not None:
-        found.append(("rating", str(entry.rating)))
-    flags = (("favorite", entry.favorite), ("overridden", entry.overridden), ("note", entry.note))
-    found += [(field, "yes") for field, said in flags if said]
-    found += [("tag", tag) for tag in entry.tags]
-    if entry.seed is None:  # rather than that there is one: nearly all have
-        found.append(("seed", "none"))
-    if entry.size:
-        found.append(("size", entry.size))
-    sizes = (("cost", entry.cost), ("elapsed", entry.elapsed), ("confidence", entry.confidence))
-    found += [(field, size_name(value)) for field, value in sizes if value is not None]
-    return found
+    return [(field, text) for name, field, mark in _MARKED for text in _texts(mark, getattr(entry, name))]
 
 
 def marks_of(words: Iterable[int]) -> str:

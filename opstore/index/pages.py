@@ -31,7 +31,7 @@ _SAMPLE = 200
 #: In the order of relevance the newest of these are told apart; older ones follow by their time.
 LOOK = 5_000
 _LAST = 10**16
-_SELECT = ", ".join(f"op.{name.strip()}" for name in COLUMNS.split(",")) + ", prompt.text"
+_SELECT = ", ".join(f"op.{name}" for name in COLUMNS) + ", prompt.text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +316,7 @@ class Pages:
         return self._count(Plan(low=plan.low, high=plan.high), FEW) <= FEW
 
 
-_COLUMN_PLACES = {name: [part.strip() for part in COLUMNS.split(",")].index(name) for name in ("cost", "elapsed")}
+_COLUMN_PLACES = {name: COLUMNS.index(name) for name in ("cost", "elapsed")}
 
 
 def _between(column: str, low: int, high: int) -> Check:

@@ -14,9 +14,8 @@ from opstore.index import contents, order
 from opstore.index.kinds import Kind
 from opstore.index.marks import own_marks, text_of
 from opstore.index.observed import Observed
-from opstore.index.rows import entry_of_row, seed_value
-from opstore.index.table import Entry, output_code
-from opstore.names import is_operation_id
+from opstore.index.rows import entry_of_row, values_of
+from opstore.index.table import Entry
 
 
 class Ready(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -96,37 +95,6 @@ def ready(entry: Entry, stamp: int, kind: Kind, at: int | None = None) -> Ready:
     wanted, key = order.place_of(entry.id)
     if at is not None and at != wanted:
         key = order.short_key(entry.id, at)
-    values = (
-        wanted if at is None else at,
-        key,
-        stamp,
-        kind.type,
-        kind.status,
-        kind.model,
-        kind.provider,
-        output_code(entry.output, entry.id),
-        entry.inputs,
-        entry.rating,
-        int(entry.favorite),
-        kind.tags,
-        _as_number(entry.batch) if entry.batch else None,
-        _as_number(" ".join(entry.parents)) if entry.parents else None,
-        entry.elapsed,
-        entry.cost,
-        kind.currency,
-        kind.error,
-        entry.confidence,
-        entry.source,
-        int(entry.overridden),
-        entry.note,
-        None if entry.seed is None else seed_value(entry.seed),
-        kind.size,
-    )
+    values = (wanted if at is None else at, key, stamp, *values_of(entry, kind.numbers))
     keys = contents.keys_of(entry.contents, wanted // order.WIDTH) if entry.contents else ()
     return Ready(values, entry.prompt, text_of(entry.prompt, kind.marks + own_marks(entry)), tuple(keys))
-
-
-def _as_number(name: str) -> int | str:
-    """Return an id as a number: 8 bytes instead of 23; any other name as it is."""
-    number = order.number_of(name) if is_operation_id(name) else None
-    return name if number is None else number

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from opstore.index import order
-from opstore.index.table import Entry, output_of
+from opstore.index.schema import Form
+from opstore.index.sidecar import output_code, output_of
+from opstore.index.table import KEPT, Entry
+from opstore.names import is_operation_id
 from opstore.operation import MAX_SEED
 
-COLUMNS = (
-    "at, key, stamp, type, status, model, provider, output, inputs, rating, favorite, tags, batch, parents, elapsed, cost, "
-    "currency, error, confidence, source, overridden, note, seed, size, prompt"
-)
+#: The columns of `op` in their order; those of the fields are called what the fields are.
+COLUMNS = ("at", "key", "stamp", *KEPT, "prompt")
 
 #: Seeds of 64 bits are kept as SQLite counts, which begins below zero in the middle of them.
 SEEDS = MAX_SEED + 1
@@ -94,31 +96,26 @@ def entry_of_row(row: Any, names: Mapping[int, str]) -> Entry:
 
 def _entry_of_row(row: Any, names: Mapping[int, str]) -> Entry:
     operation_id = order.id_of(row[0], row[1])
-    return Entry(
-        id=operation_id,
-        type=names[row[3]],
-        status=names[row[4]],
-        prompt=row[25],
-        model=None if row[5] is None else names[row[5]],
-        provider=None if row[6] is None else names[row[6]],
-        output=output_of(row[7], operation_id),
-        inputs=row[8],
-        rating=row[9],
-        favorite=bool(row[10]),
-        tags=tuple(sorted(names[int(word)] for word in row[11].split())) if row[11] else (),
-        batch=batch_of(row[12]),
-        parents=_parents(row[13]),
-        elapsed=row[14],
-        cost=row[15],
-        currency=None if row[16] is None else names[row[16]],
-        error=None if row[17] is None else names[row[17]],
-        confidence=row[18],
-        source=row[19],
-        overridden=bool(row[20]),
-        note=row[21],
-        seed=None if row[22] is None else row[22] % SEEDS,
-        size=None if row[23] is None else names[row[23]],
-    )
+    values = list(row[3:-2])
+    for at in _NAMED:
+        if (number := values[at]) is not None:
+            values[at] = names[number]
+    for at, read in _READ:
+        values[at] = read(values[at], operation_id, names)
+    return Entry(operation_id, row[-1], (), *values)
+
+
+def values_of(entry: Entry, numbers: Sequence[object]) -> list[Any]:
+    """Return the values of an entry's columns; `numbers` are those of its names (NAMED), as `kinds` has them."""
+    values = list(_values(entry))
+    for at, number in zip(_NUMBERED, numbers, strict=True):
+        values[at] = number
+    for at, written in _WRITTEN:
+        if value := values[at]:
+            values[at] = written(value, entry.id)
+        elif value == ():
+            values[at] = None
+    return values
 
 
 def batch_of(value: Any) -> str | None:
@@ -126,7 +123,43 @@ def batch_of(value: Any) -> str | None:
     return order.id_of_number(value) if isinstance(value, int) else value
 
 
+def _tags(value: str | None, names: Mapping[int, str]) -> tuple[str, ...]:
+    return tuple(sorted(names[int(word)] for word in value.split())) if value else ()
+
+
 def _parents(value: int | str | None) -> tuple[str, ...]:
     if isinstance(value, int):
         return (order.id_of_number(value),)
     return tuple(value.split()) if value else ()
+
+
+def _as_number(name: str) -> int | str:
+    """Return an id as a number: 8 bytes instead of 23; any other name as it is."""
+    number = order.number_of(name) if is_operation_id(name) else None
+    return name if number is None else number
+
+
+#: What is made of a column's value, of the operation's id and of the numbered names.
+_READS: dict[Form, Callable[[Any, str, Mapping[int, str]], Any]] = {
+    "flag": lambda value, operation_id, names: bool(value),
+    "names": lambda value, operation_id, names: _tags(value, names),
+    "output": lambda value, operation_id, names: output_of(value, operation_id),
+    "batch": lambda value, operation_id, names: batch_of(value),
+    "ids": lambda value, operation_id, names: _parents(value),
+    "seed": lambda value, operation_id, names: None if value is None else value % SEEDS,
+}
+#: What is written for a value that there is, and the operation's id.
+_WRITES: dict[Form, Callable[[Any, str], Any]] = {
+    "output": output_code,
+    "batch": lambda value, operation_id: _as_number(value),
+    "ids": lambda value, operation_id: _as_number(" ".join(value)),
+    "seed": lambda value, operation_id: seed_value(value),
+}
+_FORMS = [kept.form for kept in KEPT.values()]
+_NAMED = [at for at, form in enumerate(_FORMS) if form == "name"]
+_READ = [(at, _READS[form]) for at, form in enumerate(_FORMS) if form in _READS]
+_NUMBERED = [at for at, form in enumerate(_FORMS) if form in ("name", "names")]
+_WRITTEN = [(at, _WRITES[form]) for at, form in enumerate(_FORMS) if form in _WRITES]
+_values = attrgetter(*KEPT)
+#: The fields that stand in their columns as numbers of names.
+NAMED = [name for name, kept in KEPT.items() if kept.form in ("name", "names")]

@@ -21,25 +21,24 @@ from opstore.errors import StorageError, said
 from opstore.files import Folder
 from opstore.index.beginnings import Beginnings
 from opstore.index.kinds import Kinds
+from opstore.index.table import KEPT
 
 _APPLICATION = 0x6F707374  # "opst"
 #: Seconds to wait for another process's transaction: 3.4 s were seen with four processes writing all the time.
 TIMEOUT = 15.0
 
+_FIELDS = ", ".join(f"{name} {kept.column}".rstrip() for name, kept in KEPT.items())
 # Numbers instead of names (`word`), one copy of each prompt, no copy of the JSON. `pair` counts how often a coarse cost or time
 # goes with a type or model: what never does need not be looked for, at 100 ms, in two lists of half a million each. Of the
 # full-text table: `prefix` costs 60 bytes an operation and makes `pl*` 0.4 ms instead of 54 ms at a million; without `columnsize`
 # it cannot rank, which nobody asks of it.
-TABLES = """
+TABLES = f"""
 CREATE TABLE word (id INTEGER PRIMARY KEY, field TEXT NOT NULL, text TEXT NOT NULL, n INTEGER NOT NULL, UNIQUE (field, text));
 CREATE TABLE pair (size INTEGER, name INTEGER, n INTEGER NOT NULL, PRIMARY KEY (size, name)) WITHOUT ROWID;
 CREATE TABLE prompt (id INTEGER PRIMARY KEY, n INTEGER NOT NULL, text TEXT NOT NULL);
 CREATE TABLE prompt_hash (hash INTEGER, id INTEGER, PRIMARY KEY (hash, id)) WITHOUT ROWID;
 CREATE TABLE op (
-  at INTEGER PRIMARY KEY, key NOT NULL, stamp INTEGER NOT NULL, type INTEGER NOT NULL, status INTEGER NOT NULL,
-  prompt INTEGER NOT NULL, model INTEGER, provider INTEGER, output INTEGER, inputs INTEGER NOT NULL, rating INTEGER,
-  favorite INTEGER NOT NULL, tags TEXT, batch, parents, elapsed INTEGER, cost INTEGER, currency INTEGER, error INTEGER,
-  confidence INTEGER, source INTEGER, overridden INTEGER NOT NULL, note TEXT, seed INTEGER, size INTEGER
+  at INTEGER PRIMARY KEY, key NOT NULL, stamp INTEGER NOT NULL, prompt INTEGER NOT NULL, {_FIELDS}
 );
 CREATE TABLE content (key INTEGER PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE block (n INTEGER PRIMARY KEY, is_sorted INTEGER NOT NULL, keys BLOB NOT NULL);

@@ -7,81 +7,19 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Literal
 
 from opstore.errors import said, shown
-from opstore.errors.failure import KINDS
-from opstore.operation import MAX_SEED, STATUSES
+from opstore.index.fields import SEARCHES, TABLE
+from opstore.index.prompts import spelt
+from opstore.index.schema import Values
+from opstore.operation import MAX_SEED
 
-FieldKind = Literal["name", "id", "number", "flag", "date", "seed", "size"]
 #: Every field, and what its values are.
-FIELDS: dict[str, FieldKind] = {
-    "type": "name",
-    "status": "name",
-    "model": "name",
-    "provider": "name",
-    "tag": "name",
-    "rating": "number",
-    "favorite": "flag",
-    "date": "date",
-    "cost": "number",
-    "elapsed": "number",
-    "inputs": "number",
-    "error": "name",
-    "id": "id",
-    "parent": "id",
-    "batch": "name",
-    "images": "id",
-    "confidence": "number",
-    "overridden": "flag",
-    "note": "name",
-    "rated": "flag",
-    "tagged": "flag",
-    "seed": "seed",
-    "size": "size",
-}
-#: Numbers that are not only whole.
-WITH_DECIMALS = ("cost", "elapsed", "confidence")
-#: Fields whose names are all known.
-CLOSED: dict[str, tuple[str, ...]] = {"status": STATUSES, "error": KINDS}
+FIELDS: dict[str, Values] = {name: search.values for name, search in SEARCHES.items()}
+#: Numbers that are not only whole, kept as whole multiples of a unit.
+UNITS = {field.search.name: field.kept.unit for field in TABLE if field.search and field.kept and field.kept.unit > 1}
 #: What people of other searches, or of another language, call a field.
-CALLED = {
-    "state": "status",
-    "statut": "status",
-    "etat": "status",
-    "modele": "model",
-    "fournisseur": "provider",
-    "tags": "tag",
-    "collection": "tag",
-    "etiquette": "tag",
-    "unrated": "rated",
-    "untagged": "tagged",
-    "comment": "note",
-    "commentaire": "note",
-    "stars": "rating",
-    "etoiles": "rating",
-    "fav": "favorite",
-    "favori": "favorite",
-    "favoris": "favorite",
-    "price": "cost",
-    "cout": "cost",
-    "prix": "cost",
-    "time": "elapsed",
-    "seconds": "elapsed",
-    "duration": "elapsed",
-    "duree": "elapsed",
-    "day": "date",
-    "jour": "date",
-    "entrees": "inputs",
-    "erreur": "error",
-    "confiance": "confidence",
-    "lot": "batch",
-    "graine": "seed",
-    "taille": "size",
-    "dimensions": "size",
-    "pixels": "size",
-    "resolution": "size",
-}
+CALLED = {called: name for name, search in SEARCHES.items() for called in search.called}
 #: All of these are quotation marks: keyboards and word processors choose for people.
 QUOTES = '"“”„«»'
 _UNQUOTED = str.maketrans(dict.fromkeys(QUOTES, " "))
@@ -91,8 +29,6 @@ _DATE = re.compile(r"\A(?P<year>[0-9]{4})(?:-(?P<month>[0-9]{2})(?:-(?P<day>[0-9
 _AGO = re.compile(r"\A[0-9]{1,4}d\Z")
 _ID = re.compile(r"\A[0-9]{14}_[0-9a-f]{6,8}\Z")
 _ID_START = re.compile(r"\A(?:[0-9]{4,14}|[0-9]{14}_[0-9a-f]{0,8})\Z")
-_AS_TWO = str.maketrans({"œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE", "ß": "ss"})
-_TWO = re.compile("[œŒæÆß]")
 #: Han, kana and Hangul: written without spaces between words, or with endings that are parts of the word.
 _UNSPACED = re.compile(
     "[\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]"
@@ -107,9 +43,7 @@ _TIMES = re.compile(r"\s*[x×✕✖*]\s*(?=[0-9]|\Z)")
 SHAPES = {"landscape": 1, "portrait": -1, "square": 0}
 _FLAGS = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
 #: Fields of which a star alone asks whether they have anything at all.
-ANY = ("type", "status", "model", "provider", "tag", "error", "note", "seed", "size")
-#: In these, `text-to-image`, `text_to_image` and `Text to image` are one.
-_LOOSE = ("type", "status", "error")
+ANY = [name for name, search in SEARCHES.items() if search.may_be_any]
 
 
 # -- what a search is ----------------------------------------------------------------------------------------------------
@@ -222,7 +156,7 @@ def value_of(name: str, text: str, prefix: bool = False) -> Text | Span:
 
 def _name(name: str, value: Text) -> Text:
     """Return a name; where all there are, are known, one that is none of them is a mistake."""
-    names = CLOSED.get(name, ())
+    names = SEARCHES[name].names
     if names and not any(matches(name, value, known) for known in names):
         found, details = nearest(value.text, names), {"name": name, "value": shown(value.text)}
         if found:
@@ -361,11 +295,6 @@ def days(span: Span, today: date) -> tuple[date | None, date | None]:
 # -- folding -------------------------------------------------------------------------------------------------------------
 
 
-def spelt(text: str) -> str:
-    """Return `text` with the letters that are two written as two: `coeur` finds “cœur”, and the other way round."""
-    return text if text.isascii() or not _TWO.search(text) else text.translate(_AS_TWO)
-
-
 def parted(text: str) -> str:
     """Return `text` with each letter of a script without spaces as a word of its own: 夕日 is found within 海辺の夕日.
 
@@ -388,7 +317,7 @@ def unquoted(text: str) -> str:
 def fold_name(field: str, text: str) -> str:
     """Return a field's value as it is compared; in types, statuses and errors `_`, `-` and a space are one."""
     folded = " ".join(fold(unquoted(text)).split())
-    return re.sub(r"[-_ ]+", " ", folded).strip() if field in _LOOSE else folded
+    return re.sub(r"[-_ ]+", " ", folded).strip() if SEARCHES[field].is_loose else folded
 
 
 def matches(field: str, value: Text, stored: str) -> bool:
@@ -436,7 +365,7 @@ def _listed(node: Field) -> Iterator[str]:
     before = ""
     for value in map(value_text, node.values):
         bound = before.startswith((">", "<")) or ".." in before
-        yield f'"{value}"' if bound and value.isdigit() and node.name in WITH_DECIMALS else value
+        yield f'"{value}"' if bound and value.isdigit() and node.name in UNITS else value
         before = value
 
 

@@ -17,7 +17,7 @@ import msgspec
 
 from opstore.index import blocks, contents, order
 from opstore.index.changes import LISTED, note
-from opstore.index.marks import names_of, own_marks, text_of
+from opstore.index.marks import UNMARKED, names_of, own_marks, text_of
 from opstore.index.observed import UNSETTLED, Broken, Observed
 from opstore.index.ready import Part, Ready, Tally, ready
 from opstore.index.rows import COLUMNS, entry_of_row, find, neighbours
@@ -27,7 +27,8 @@ from opstore.index.table import Entry
 #: Rows that stand in the way of new ones, and strays, up to which it is worth to go around them.
 _FEW = 2_000
 _INSERT_TEXT = "INSERT INTO body (rowid, text) VALUES (?, ?)"
-_INSERT = f"INSERT INTO op ({COLUMNS}) VALUES ({', '.join('?' * (COLUMNS.count(',') + 1))})"
+_INSERT = f"INSERT INTO op ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
+_SELECT = f"SELECT {', '.join(COLUMNS)}, (SELECT text FROM prompt WHERE id = op.prompt) FROM op WHERE at = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +149,9 @@ class Writer:
         """Count an entry, its new names numbered, and make its row ready for the place `at`, or for the one it would like."""
         for field, name in names_of(entry):
             self._word(field, name)
-        if entry.currency:
-            self._word("currency", entry.currency)
+        for field in UNMARKED:
+            if name := getattr(entry, field):
+                self._word(field, name)
         kind = self._db.kinds.of(entry)
         self._tally.count(kind)
         return ready(entry, stamp, kind, at)
@@ -224,9 +226,7 @@ class Writer:
 
     def read(self, at: int) -> Stored:
         """Return a row."""
-        row = self._db.execute(
-            f"SELECT {COLUMNS}, (SELECT text FROM prompt WHERE id = op.prompt) FROM op WHERE at = ?", (at,)
-        ).fetchone()
+        row = self._db.execute(_SELECT, (at,)).fetchone()
         entry = entry_of_row(row, self._names)
         marks = self._db.kinds.of(entry).marks + own_marks(entry)
         return Stored(at, row[2], entry, text_of(entry.prompt, marks))

@@ -437,7 +437,7 @@ def _prompt_row(service: Service, shown: Told, line: dict[str, Any], currency: s
 def _same_prompt(query: str, prompt: str) -> str:
     """Return the address of the library on just the operations that a line counts: a phrase would also find longer prompts."""
     from opstore.analytics.behind import Mark
-    from opstore.analytics.rows import prompt_key
+    from opstore.index.prompts import prompt_key
 
     mark = Mark("prompt", " ".join(prompt.split())[:60], str(prompt_key(prompt)))
     return "/library?" + urlencode({"q": query, "mark": str(mark)}, errors="replace")

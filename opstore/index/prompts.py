@@ -1,0 +1,45 @@
+"""The words of a prompt, as searches and charts compare them: what is found is what is counted; pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from hashlib import blake2b
+
+#: What is kept of a prompt, for the tile and for words; the sidecar has all of it.
+MAX_PROMPT = 10_000
+_AS_TWO = str.maketrans({"œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE", "ß": "ss"})
+_TWO = re.compile("[œŒæÆß]")
+_TOKEN = re.compile(r"[^\W_]+")
+#: Accents on Latin letters: on others they make another letter, for the search too (が, й).
+_MARKS = re.compile(r"(?<=[a-z])[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+")
+
+
+def spelt(text: str) -> str:
+    """Return `text` with the letters that are two written as two: `coeur` finds “cœur”, and the other way round."""
+    return text if text.isascii() or not _TWO.search(text) else text.translate(_AS_TWO)
+
+
+def fold_word(text: str) -> str:
+    """Return `text` as the search compares words: small letters, Latin ones without accents, œ as oe."""
+    if text.isascii():
+        return text.lower()
+    plain = _MARKS.sub("", unicodedata.normalize("NFD", spelt(text).lower()))
+    return unicodedata.normalize("NFC", plain).replace("ς", "σ")
+
+
+def words_of(prompt: str) -> Iterator[tuple[str, str]]:
+    """Yield each word of a prompt once, as it is compared and as it is written (small letters)."""
+    seen = set()
+    for word in _TOKEN.findall(unicodedata.normalize("NFC", prompt).lower()):
+        folded = fold_word(word)
+        if folded not in seen:
+            seen.add(folded)
+            yield folded, word
+
+
+def prompt_key(prompt: str) -> int:
+    """Return a number that prompts share which are the same but for case, accents, width, spaces and punctuation."""
+    folded = " ".join(_TOKEN.findall(fold_word(unicodedata.normalize("NFKC", prompt)))) or prompt.strip()
+    return int.from_bytes(blake2b(folded.encode("utf-8", "replace"), digest_size=8).digest(), signed=True)

@@ -1,0 +1,91 @@
+"""What an entry of the table of fields (`fields`) says: how a field is kept, how it is asked for, which column it is. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from opstore.index.sidecar import ChartReader, Reader
+
+#: What the values of a search are.
+Values = Literal["name", "id", "number", "flag", "date", "seed", "size"]
+#: How a value stands in its column of the index: as it is, as the number of a name or of several, or as `rows` has it.
+Form = Literal["plain", "flag", "name", "names", "output", "batch", "ids", "seed"]
+#: Which marked words say what a value is: its name or names, a few whole numbers, that it is there (`yes`) or is not (`none`),
+#: its coarse size; what has other words, or cannot be asked for by words, has none of these (`marks`).
+Mark = Literal["name", "names", "count", "yes", "none", "coarse"]
+#: How a column of the frame is held.
+Kind = Literal["text", "category", "moment", "flag", "whole", "number", "texts"]
+#: How pandas holds each kind. Text lies in Arrow's memory; what repeats is a category; every kind can be missing.
+DTYPES: dict[Kind, str] = {
+    "text": "str",
+    "category": "category",
+    "moment": "datetime64[us, UTC]",
+    "flag": "boolean",
+    "whole": "Int64",
+    "number": "float64",
+    "texts": "list<item: string>[pyarrow]",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the index keeps of a field: its type in an entry, what reads it, its column, and how it is marked.
+
+    A number with a `unit` is kept as whole multiples of one part in so many, and marked by its coarse size.
+    """
+
+    type: Any
+    read: Reader
+    column: str
+    form: Form = "plain"
+    mark: Mark | None = None
+    unit: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How a field is asked for: its name, what its values are, and what docs/search.md says (an example, what it finds).
+
+    `called` is what people of other searches, or of another language, call it. Of a name: `names` are all there are, where these
+    are known; `is_loose` says that `text-to-image`, `text_to_image` and `Text to image` are one. A star alone asks whether there
+    is anything where there `may_be_any`. A flag may say whether another search, `having`, has anything. `label` is what the
+    filter over its names is called.
+    """
+
+    name: str
+    values: Values
+    examples: tuple[tuple[str, str], ...]
+    called: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    is_loose: bool = False
+    may_be_any: bool = False
+    having: str = ""
+    is_facet: bool = False
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the frame: its name, how it is held, its unit, what it says, and what reads it: else the index's reading."""
+
+    name: str
+    kind: Kind
+    unit: str
+    what: str
+    read: ChartReader | None = None
+
+    @property
+    def dtype(self) -> str:
+        """Return the pandas dtype, as `str(frame[name].dtype)` writes it."""
+        return DTYPES[self.kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field, and what is done with it."""
+
+    name: str
+    kept: Kept | None = None
+    search: Search | None = None
+    column: Column | None = None

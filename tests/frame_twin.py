@@ -18,6 +18,9 @@ from opstore.errors.old import error_kind
 from opstore.names import is_operation_id
 from opstore.operation import Operation, decode
 
+#: Columns that are a name under a key of the sidecar and nothing else, and what a search calls them.
+PLAIN: dict[str, tuple[str, str]] = {"provider": ("provider", "provider"), "batch_id": ("batchId", "batch")}
+
 
 def expected(folder: Path) -> list[dict[str, Any]]:
     """Return the rows of a folder of sidecars, newest first."""
@@ -53,7 +56,6 @@ def row(sidecar: Mapping[str, Any]) -> dict[str, Any]:
         "prompt": text(sidecar.get("prompt")),
         "error": text(sidecar.get("error")),
         "error_kind": kind(sidecar, view.status),
-        "provider": name(sidecar.get("provider")),
         "model": name(sidecar.get("model")),
         "workflow_id": proposed and proposed[:200],
         "confidence": confidence(sidecar, analysis),
@@ -78,8 +80,8 @@ def row(sidecar: Mapping[str, Any]) -> dict[str, Any]:
         "tags": tags(notes.get("tags")),
         "rating": rating if isinstance(rating, int) and not isinstance(rating, bool) and 1 <= rating <= 5 else None,
         "favorite": flag(notes.get("favorite")),
-        "batch_id": name(sidecar.get("batchId")),
         "parents": sorted({item for item in many(sidecar.get("parents")) if is_operation_id(item)})[:100],
+        **{column: name(sidecar.get(key)) for column, (key, _) in PLAIN.items()},
     }
 
 

@@ -109,10 +109,24 @@ TABLE: tuple[Field, ...] = (
         Column("tags", "texts", "", "tags and collections, in the order of the alphabet; an empty list where there are none"),
     ),
     Field(
+        "tagged",
+        search=Search("tagged", "flag", (("tagged:no", "what has no tag"),), called=("untagged",), having="tag"),
+    ),
+    Field(
         "rating",
         Kept(int | None, read.rating_of, "INTEGER", mark="count"),
         Search("rating", "number", (("rating:>=4", "four or five stars"),), called=("stars", "etoiles"), is_facet=True),
         Column("rating", "whole", "1 to 5", "stars"),
+    ),
+    Field(
+        "rated",
+        search=Search(
+            "rated",
+            "flag",
+            (("rated:no", "what has no stars yet; `rated:yes` the others"),),
+            called=("unrated",),
+            having="rating",
+        ),
     ),
     Field(
         "favorite",
@@ -272,20 +286,6 @@ TABLE: tuple[Field, ...] = (
             called=("comment", "commentaire"),
             may_be_any=True,
         ),
-    ),
-    Field(
-        "rated",
-        search=Search(
-            "rated",
-            "flag",
-            (("rated:no", "what has no stars yet; `rated:yes` the others"),),
-            called=("unrated",),
-            having="rating",
-        ),
-    ),
-    Field(
-        "tagged",
-        search=Search("tagged", "flag", (("tagged:no", "what has no tag"),), called=("untagged",), having="tag"),
     ),
     Field(
         "seed",

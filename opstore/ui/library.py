@@ -20,6 +20,7 @@ import streamlit as st
 
 from opstore.errors import InvalidQuery, OpstoreError
 from opstore.index import ORDERS
+from opstore.index.fields import SEARCHES
 from opstore.index.language import can_ask, chips, corrected, parse, values, with_values
 from opstore.index.stacks import STACKS
 from opstore.index.terms import Span, days, fold_name, value_of
@@ -34,7 +35,7 @@ from opstore.ui.words import _
 LOOKS = "grid-looks"
 STYLE = Path(__file__).with_name("library.css")
 #: Filters that are a choice of names.
-NAMES = ("type", "status", "model", "provider", "tag")
+LABELS = {name: search.label for name, search in SEARCHES.items() if search.label}
 FIRST_DAY = date(2000, 1, 1)
 RATINGS = ("", ">=1", ">=2", ">=3", ">=4", "5")
 SPELLINGS: Mapping[str, Callable[[str], str]] = {"type": words.type_name, "status": words.status_name}
@@ -119,7 +120,7 @@ def _remember() -> None:
 
 def _align(found: View) -> None:
     state: dict[str, Any] = {"search": found.text, "order": found.order, "group": found.group}
-    for name in NAMES:
+    for name in LABELS:
         state[f"filter-{name}"] = [_canonical(name, value) for value in values(found.query, name)]
     state["filter-rating"] = next(iter(values(found.query, "rating")), "")
     state["filter-favorite"] = "yes" in values(found.query, "favorite")
@@ -271,17 +272,14 @@ def chip_row(found: View) -> None:
 
 def filters(found: View, facets: Mapping[str, Mapping[str, int]]) -> None:
     """Show the filters over the names in use; each is a part of the search's text and nothing else."""
-    labels = {
-        "type": _("Type"),
-        "status": _("Status"),
-        "model": _("Model"),
-        "provider": _("Provider"),
-        "tag": _("Tag or collection"),
-    }
-    for name in NAMES:
+    drawn = st.session_state.setdefault("drawn-filters", set())
+    for name, label in LABELS.items():
         options = list(dict.fromkeys([*_named(name, facets), *controls.shown(f"filter-{name}")]))
+        if SEARCHES[name].is_rare and not options and name not in drawn:
+            continue
+        drawn.add(name)  # from now on it stays: a control that is not drawn loses what it shows
         st.multiselect(
-            labels[name],
+            _(label),
             options,
             **controls.heard(f"filter-{name}", partial(_ask, name)),
             format_func=SPELLINGS.get(name, str),
@@ -312,7 +310,7 @@ def ways(found: View, facets: Mapping[str, Mapping[str, int]]) -> dict[str, dict
         "filter-rating": {_rating_name(asked): _leading(found, "rating", asked) for asked in RATINGS},
         "filter-favorite": {"": _leading(found, "favorite", "" if "yes" in values(found.query, "favorite") else "yes")},
     }
-    for name in NAMES:
+    for name in LABELS:
         chosen = controls.shown(f"filter-{name}")
         spelling = SPELLINGS.get(name, str)
         leads[f"filter-{name}"] = {

@@ -1,0 +1,87 @@
+"""The one table of fields: what follows from it is there, in search, facets, frame, exports and the documents."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from opstore import Store
+from opstore.analytics import documented, load_frame
+from opstore.analytics.columns import NAMES
+from opstore.analytics.rows import row_of
+from opstore.exports.cells import csv_line
+from opstore.exports.texts import Lines
+from opstore.index import Index
+from opstore.index.fields import SEARCHES, TABLE
+from opstore.index.language import parse
+from opstore.index.table import KEPT, Named
+from opstore.index.terms import CALLED, Field
+from tests.frame_twin import PLAIN
+from tests.index_samples import plant
+
+#: Who has which name: two share one, one has none, one has what is no name.
+SAID = {"20251103143022_abc123d0": "Ada L", "20251103143022_abc123d1": "Ada L", "20251103143022_abc123d2": "bob"}
+OTHERS = {"20251103143022_abc123d3": None, "20251103143022_abc123d4": 5}
+
+
+@pytest.mark.parametrize(("name", "heading", "lines"), documented.TABLES)
+def test_the_documents_have_the_tables(name: str, heading: str, lines: documented.Lines) -> None:
+    page = (documented.DOCS / name).read_text("utf-8")
+    assert documented.written(page, heading, lines()) == page, "run: python -m opstore.analytics.documented"
+
+
+def test_no_two_entries_are_called_the_same() -> None:
+    names = [field.name for field in TABLE]
+    searches = [field.search.name for field in TABLE if field.search]
+    columns = [field.column.name for field in TABLE if field.column]
+    for found in (names, searches, columns, [*CALLED, *SEARCHES]):
+        assert len(set(found)) == len(found)
+    assert sorted(NAMES) == sorted(columns)
+
+
+def test_every_example_asks_for_its_own_field() -> None:
+    for name, search in SEARCHES.items():
+        assert search.examples
+        for example, _what in search.examples:
+            root = parse(example).root
+            assert isinstance(root, Field) and root.name == name
+
+
+def test_what_code_names_is_kept_and_so_is_what_only_the_table_names() -> None:
+    kept = [field.name for field in TABLE if field.kept]
+    assert set(Named.__struct_fields__) - {"id", "prompt", "contents"} <= set(kept) == set(KEPT)
+
+
+@pytest.mark.parametrize("column", PLAIN)
+def test_a_plain_name_is_found_counted_charted_and_exported(column: str, tmp_path: Path) -> None:
+    key, field = PLAIN[column]
+    store, sidecars = Store(tmp_path), {}
+    for operation_id, value in {**SAID, **OTHERS}.items():
+        sidecars[operation_id] = {"operationId": operation_id, "prompt": "x", "success": True, key: value}
+        plant(store, sidecars[operation_id])
+    index = Index(store)
+    index.update()
+    everything, ada, bob = set(sidecars), [name for name, value in SAID.items() if value == "Ada L"], "20251103143022_abc123d2"
+
+    def found(text: str) -> set[str]:
+        return {row.id for row in index.search(text).rows}
+
+    assert found(f'{field}:"ada l"') == set(ada) if field != "batch" else found(f'{field}:"Ada L"') == set(ada)
+    assert found(f"{field}:bob") == {bob} == found(f'{field}:bob -{field}:"Ada L"')
+    assert found(f"-{field}:bob") == everything - {bob}
+    assert found(f'{field}:bob,"Ada L"') == set(SAID)
+    if SEARCHES[field].may_be_any:
+        assert found(f"{field}:*") == set(SAID) and found(f"{field}:ad*") == set(ada)
+    if SEARCHES[field].is_facet:
+        assert index.facets()[field] == {"Ada L": 2, "bob": 1}
+    index.stop()
+    frame = load_frame(store).set_index("operation_id")[column].astype(object)
+    assert {name: value for name, value in frame.items() if isinstance(value, str)} == SAID and frame.isna().sum() == len(OTHERS)
+    lines = Lines()
+    for operation_id in sidecars:
+        lines.add(csv_line(row_of(sidecars[operation_id], operation_id)))
+    rows = list(csv.DictReader(io.StringIO(lines.taken().decode())))
+    assert {row["operation_id"]: row[column] for row in rows if row[column]} == SAID

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from opstore.index.fields import SEARCHES
 from opstore.index.language import parse
 from opstore.index.terms import And, Field, Node, Not, Or, Query, Span, Text, Word, matches, nearest, render
 
 #: Fields whose names are people's own: what is not in use finds nothing, and is no mistake.
-OPEN = ("type", "model", "provider", "tag")
+OPEN = [name for name, search in SEARCHES.items() if search.values == "name" and search.is_facet and not search.names]
 
 
 def meant(text: str, known: Mapping[str, Iterable[str]]) -> str | None:

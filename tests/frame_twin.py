@@ -19,7 +19,11 @@ from opstore.names import is_operation_id
 from opstore.operation import Operation, decode
 
 #: Columns that are a name under a key of the sidecar and nothing else, and what a search calls them.
-PLAIN: dict[str, tuple[str, str]] = {"provider": ("provider", "provider"), "batch_id": ("batchId", "batch")}
+PLAIN: dict[str, tuple[str, str]] = {
+    "provider": ("provider", "provider"),
+    "batch_id": ("batchId", "batch"),
+    "created_by": ("createdBy", "by"),
+}
 
 
 def expected(folder: Path) -> list[dict[str, Any]]:

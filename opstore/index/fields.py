@@ -316,6 +316,26 @@ TABLE: tuple[Field, ...] = (
             may_be_any=True,
         ),
     ),
+    Field(
+        "created_by",
+        Kept(str | None, read.name_at("createdBy"), "INTEGER", "name", "name"),
+        Search(
+            "by",
+            "name",
+            (
+                (
+                    'by:"Ada Lovelace"',
+                    "who asked for it, where people sign in; `by:ada*` whose name begins so, `by:*` any name at all",
+                ),
+            ),
+            called=("creator", "author", "createdby", "createur", "auteur", "par"),
+            may_be_any=True,
+            is_facet=True,
+            label=said("Made by"),
+            is_rare=True,
+        ),
+        Column("created_by", "category", "", "who asked for it, where people sign in"),
+    ),
     Field("output", Kept(str | None, lambda source: source.output, "INTEGER", "output")),
     _charted(
         "success", "flag", "", "the sidecar's own `success`; whether there is a result, `status` says", read.flag_at("success")

@@ -376,3 +376,5 @@ TABLE: tuple[Field, ...] = (
 BY_NAME = {field.name: field for field in TABLE}
 #: What can be asked for, by the name that a search calls it.
 SEARCHES: dict[str, Search] = {field.search.name: field.search for field in TABLE if field.search}
+#: Filters that are a choice of names in use, and what they are called.
+FILTERS = {name: search.label for name, search in SEARCHES.items() if search.label}

@@ -12,9 +12,11 @@ from typing import Any
 
 import streamlit as st
 
+from opstore.index.fields import FILTERS
+
 #: Those that the page sets while a person looks at them.
-_FILTERS = ("type", "status", "model", "provider", "tag", "rating", "favorite", "date")
-_SEEN = ("prompt", "variants", "search", "order", "group", "period", *(f"filter-{name}" for name in _FILTERS))
+_FILTERS = [f"filter-{name}" for name in (*FILTERS, "rating", "favorite", "date")]
+_SEEN = ("prompt", "variants", "search", "order", "group", "period", *_FILTERS)
 
 
 def style() -> str:

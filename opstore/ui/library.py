@@ -20,7 +20,7 @@ import streamlit as st
 
 from opstore.errors import InvalidQuery, OpstoreError
 from opstore.index import ORDERS
-from opstore.index.fields import SEARCHES
+from opstore.index.fields import FILTERS, SEARCHES
 from opstore.index.language import can_ask, chips, corrected, parse, values, with_values
 from opstore.index.stacks import STACKS
 from opstore.index.terms import Span, days, fold_name, value_of
@@ -34,8 +34,6 @@ from opstore.ui.words import _
 #: Set where the grid looks by itself for what the page is told next.
 LOOKS = "grid-looks"
 STYLE = Path(__file__).with_name("library.css")
-#: Filters that are a choice of names.
-LABELS = {name: search.label for name, search in SEARCHES.items() if search.label}
 FIRST_DAY = date(2000, 1, 1)
 RATINGS = ("", ">=1", ">=2", ">=3", ">=4", "5")
 SPELLINGS: Mapping[str, Callable[[str], str]] = {"type": words.type_name, "status": words.status_name}
@@ -120,7 +118,7 @@ def _remember() -> None:
 
 def _align(found: View) -> None:
     state: dict[str, Any] = {"search": found.text, "order": found.order, "group": found.group}
-    for name in LABELS:
+    for name in FILTERS:
         state[f"filter-{name}"] = [_canonical(name, value) for value in values(found.query, name)]
     state["filter-rating"] = next(iter(values(found.query, "rating")), "")
     state["filter-favorite"] = "yes" in values(found.query, "favorite")
@@ -273,7 +271,7 @@ def chip_row(found: View) -> None:
 def filters(found: View, facets: Mapping[str, Mapping[str, int]]) -> None:
     """Show the filters over the names in use; each is a part of the search's text and nothing else."""
     drawn = st.session_state.setdefault("drawn-filters", set())
-    for name, label in LABELS.items():
+    for name, label in FILTERS.items():
         options = list(dict.fromkeys([*_named(name, facets), *controls.shown(f"filter-{name}")]))
         if SEARCHES[name].is_rare and not options and name not in drawn:
             continue
@@ -310,7 +308,7 @@ def ways(found: View, facets: Mapping[str, Mapping[str, int]]) -> dict[str, dict
         "filter-rating": {_rating_name(asked): _leading(found, "rating", asked) for asked in RATINGS},
         "filter-favorite": {"": _leading(found, "favorite", "" if "yes" in values(found.query, "favorite") else "yes")},
     }
-    for name in LABELS:
+    for name in FILTERS:
         chosen = controls.shown(f"filter-{name}")
         spelling = SPELLINGS.get(name, str)
         leads[f"filter-{name}"] = {

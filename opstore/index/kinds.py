@@ -5,14 +5,12 @@ Some 18,000 of 100,000 operations differ in it. The numbers are those of one fil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
 
 from opstore.index.marks import bucket, marks_of, names_of, size_name, word_field
 from opstore.index.rows import NAMED
-from opstore.index.schema import Mark
 from opstore.index.table import KEPT, Entry
 
 Numbers = Mapping[tuple[str, str], int]
@@ -44,12 +42,7 @@ class Kinds:
 
     def of(self, entry: Entry) -> Kind:
         """Return the kind of an entry; raise KeyError where one of its names has no number yet."""
-        key = (
-            *_same(entry),
-            *[bool(value) for value in _there(entry)],
-            *[value is None for value in _missing(entry)],
-            *[None if value is None else bucket(value) for value in _coarse(entry)],
-        )
+        key = (_same(entry), not entry.note, entry.seed is None, *map(_size, _coarse(entry)))
         found = self._known.get(key)
         if found is None:
             found = _kind_of(entry, self._numbers)
@@ -79,12 +72,13 @@ def _pairs_of(entry: Entry, numbers: Numbers) -> tuple[tuple[int, int], ...]:
     return tuple((numbers[field, size_name(value)], name) for field, value in values if value is not None for name in names)
 
 
-def _getter(*marks: Mark) -> Callable[[Entry], tuple[Any, ...]]:
-    """Return what returns the values of the fields that are marked so, also of one as a tuple."""
-    names = [name for name, kept in KEPT.items() if kept.mark in marks]
-    return attrgetter(*names) if len(names) > 1 else lambda entry: tuple(getattr(entry, name) for name in names)
+def _size(value: int | None) -> int | None:
+    return None if value is None else bucket(value)
 
 
-#: What makes a kind: values that are marked or numbered as they are, others only by whether they are there, or by coarse size.
-_same = attrgetter(*dict.fromkeys([*NAMED, *(name for name, kept in KEPT.items() if kept.mark == "count")]))
-_there, _missing, _coarse = _getter("yes"), _getter("none"), _getter("coarse")
+#: What makes a kind: numbers by their coarse size, a note and a seed only by whether they are there, everything else as it is.
+_COARSE = [name for name, kept in KEPT.items() if kept.mark == "coarse"]
+_coarse = attrgetter(*_COARSE)
+_same = attrgetter(
+    *[name for name, kept in KEPT.items() if (kept.mark or name in NAMED) and name not in (*_COARSE, "note", "seed")]
+)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
 from typing import Any
+
+import msgspec
 
 from opstore.index import order
 from opstore.index.schema import Form
@@ -100,15 +101,18 @@ def _entry_of_row(row: Any, names: Mapping[int, str]) -> Entry:
     for at in _NAMED:
         if (number := values[at]) is not None:
             values[at] = names[number]
-    for at, read in _READ:
-        values[at] = read(values[at], operation_id, names)
+    for at in _FLAGS:
+        values[at] = values[at] == 1
+    for at, read, nothing in _READ:
+        value = values[at]
+        values[at] = nothing if value is None else read(value, operation_id, names)
     return Entry(operation_id, row[-1], (), *values)
 
 
 def values_of(entry: Entry, numbers: Sequence[object]) -> list[Any]:
     """Return the values of an entry's columns; `numbers` are those of its names (NAMED), as `kinds` has them."""
-    values = list(_values(entry))
-    for at, number in zip(_NUMBERED, numbers, strict=True):
+    values = list(msgspec.structs.astuple(entry)[-len(KEPT) :])
+    for at, number in zip(_NUMBERED, numbers):  # noqa: B905 # as many, by `kinds`; each row of a million comes here
         values[at] = number
     for at, written in _WRITTEN:
         if value := values[at]:
@@ -139,27 +143,26 @@ def _as_number(name: str) -> int | str:
     return name if number is None else number
 
 
-#: What is made of a column's value, of the operation's id and of the numbered names.
+#: What is made of a column's value where there is one, of the operation's id and of the numbered names.
 _READS: dict[Form, Callable[[Any, str, Mapping[int, str]], Any]] = {
-    "flag": lambda value, operation_id, names: bool(value),
     "names": lambda value, operation_id, names: _tags(value, names),
     "output": lambda value, operation_id, names: output_of(value, operation_id),
     "batch": lambda value, operation_id, names: batch_of(value),
     "ids": lambda value, operation_id, names: _parents(value),
-    "seed": lambda value, operation_id, names: None if value is None else value % SEEDS,
+    "seed": lambda value, operation_id, names: value % SEEDS,
 }
 #: What is written for a value that there is, and the operation's id.
 _WRITES: dict[Form, Callable[[Any, str], Any]] = {
     "output": output_code,
     "batch": lambda value, operation_id: _as_number(value),
-    "ids": lambda value, operation_id: _as_number(" ".join(value)),
+    "ids": lambda value, operation_id: _as_number(value[0] if len(value) == 1 else " ".join(value)),
     "seed": lambda value, operation_id: seed_value(value),
 }
 _FORMS = [kept.form for kept in KEPT.values()]
 _NAMED = [at for at, form in enumerate(_FORMS) if form == "name"]
-_READ = [(at, _READS[form]) for at, form in enumerate(_FORMS) if form in _READS]
+_FLAGS = [at for at, form in enumerate(_FORMS) if form == "flag"]
+_READ = [(at, _READS[form], () if form in ("names", "ids") else None) for at, form in enumerate(_FORMS) if form in _READS]
 _NUMBERED = [at for at, form in enumerate(_FORMS) if form in ("name", "names")]
 _WRITTEN = [(at, _WRITES[form]) for at, form in enumerate(_FORMS) if form in _WRITES]
-_values = attrgetter(*KEPT)
 #: The fields that stand in their columns as numbers of names.
 NAMED = [name for name, kept in KEPT.items() if kept.form in ("name", "names")]

@@ -16,7 +16,7 @@ import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
-from opstore import serving
+from opstore import serving, ui
 from opstore.api import Api, brake_logs, end_soon, guard_connections, middleware, send_at_once
 from opstore.app import Settings
 from opstore.ui import scripts, signin
@@ -49,7 +49,7 @@ SETTINGS = Settings.from_env()
 identify = functools.partial(signin.identify, SETTINGS)
 
 app = st.App(
-    Path(__file__).parent / "opstore" / "ui" / "main.py",
+    Path(ui.__file__).with_name("main.py"),
     lifespan=lifespan,
     routes=[*Api(running, identify).routes(), *scripts.routes()],
     middleware=[*middleware(SETTINGS.share_url, signin.host(), identify), Middleware(Early), Middleware(First)],

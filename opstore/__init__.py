@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 import sys
 
-if sys.argv[:1] == ["-m"] and "opstore" in sys.orig_argv:
-    # `python -m opstore` imports this first: Ctrl-C within the imports ends it without a word, as it ends any other program.
+if (sys.argv[:1] == ["-m"] and "opstore" in sys.orig_argv) or "".join(sys.argv[:1]).endswith("/opstore"):
+    # The command imports this first: Ctrl-C within the imports ends it without a word, as it ends any other program.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from typing import TYPE_CHECKING, Any

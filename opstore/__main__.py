@@ -1,15 +1,20 @@
-"""`python -m opstore`: the command line; Ctrl-C at any moment ends it with 130 and without a traceback."""
+"""`python -m opstore`, and the command `opstore` where it is installed: Ctrl-C at any moment ends it without a traceback."""
 
 import signal
 
 from opstore.cli import main
 
-if __name__ == "__main__":
+
+def run() -> int:
+    """Run one command and return its exit code: 130 after Ctrl-C."""
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        code = main()
+        return main()
     except KeyboardInterrupt:  # at the very beginning or end
-        code = 130
+        return 130
     finally:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # what is left is the interpreter's own: one more ends that without a word
-    raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run())

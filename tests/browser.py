@@ -67,6 +67,8 @@ class Server:
         self.address = f"http://127.0.0.1:{self.port}"
         self._log = data.with_name(f"{data.name}-server.log")
         self._begin = self._fork if forked else self._spawn
+        self.command, self.cwd = [sys.executable, "-m", "opstore", "serve"], ROOT
+        self.start_seconds = START_SECONDS
         self._running = contextlib.ExitStack()
         #: The number of its process while it runs.
         self.pid = 0
@@ -91,8 +93,7 @@ class Server:
     def _spawn(self, environment: dict[str, str]) -> Callable[[float], bool]:
         """Begin a process; return whether it has ended within so many seconds."""
         log = self._running.enter_context(self._log.open("ab"))
-        command = [sys.executable, "-m", "opstore", "serve"]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        process = subprocess.Popen(self.command, cwd=self.cwd, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.pid = process.pid
 
         def ended(seconds: float) -> bool:
@@ -103,7 +104,7 @@ class Server:
         return ended
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + self.start_seconds
         while not (self._answers() and listens(self.pid, self.port)):
             assert not self._ended(0.05), f"the server ended: {self.log()}"
             assert time.monotonic() < deadline, f"the server does not answer: {self.log()}"

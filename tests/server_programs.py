@@ -45,8 +45,8 @@ def serve(environment: str, log: str) -> None:
 
 
 def _go_on(_: str, command: list[str]) -> None:
-    """Run `python -m streamlit …` here."""
-    sys.argv = command[2:]
+    """Run `python -P -m streamlit …` here."""
+    sys.argv = command[command.index("streamlit") :]
     cli.main(prog_name="streamlit")
 
 

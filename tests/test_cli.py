@@ -314,7 +314,7 @@ def test_a_port_that_is_taken_is_said(store: Store) -> None:
         assert "not available" in done.stdout + done.stderr
 
 
-_STRIKE = """
+STRIKE = """
 import importlib.abc, os, signal, sys
 
 class Strike(importlib.abc.MetaPathFinder):
@@ -332,7 +332,7 @@ if os.environ["STRIKE"] == "the end":
 @pytest.mark.parametrize("moment", ["opstore.errors", "opstore.cli.share", "opstore.index", "the end"])
 def test_ctrl_c_ends_the_command_without_a_traceback(tmp_path: Path, moment: str) -> None:
     """Within the imports, the work, and the interpreter's own end."""
-    (tmp_path / "sitecustomize.py").write_text(_STRIKE)
+    (tmp_path / "sitecustomize.py").write_text(STRIKE)
     (tmp_path / "data").mkdir()
     environ = os.environ | {"STRIKE": moment, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     command = [sys.executable, "-m", "opstore", "search", "sea", "--data", str(tmp_path / "data")]

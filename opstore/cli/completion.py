@@ -16,7 +16,6 @@ from typing import Any
 from opstore.cli.common import print_json, store_of, verb
 from opstore.errors import OpstoreError
 
-ROOT = Path(__file__).resolve().parents[2]
 #: How a shell takes the script in, for the help.
 _SHELLS = {
     "bash": 'eval "$(python -m opstore completion bash)"',
@@ -45,16 +44,22 @@ def _completion(options: argparse.Namespace) -> int:
 
 
 def _script(shell: str) -> str:
-    """Return the function `opstore`, which runs this checkout from wherever one is, and what completes it."""
+    """Return what completes the command `opstore`, and a function that is this command where it is run from a checkout."""
     from argcomplete.shell_integration import shellcode
 
-    python, root = shlex.quote(sys.executable), shlex.quote(str(ROOT))
-    if shell == "fish":
-        function = f"function opstore\n    env PYTHONPATH={root} {python} -m opstore $argv\nend\n"
-    else:
-        function = f'opstore() {{\n    PYTHONPATH={root} {python} -m opstore "$@"\n}}\n'
+    from opstore import launcher
+
     begin = "autoload -Uz compinit && compinit\n" if shell == "zsh" else ""
+    function = "" if launcher.INSTALLED else _function(shell, launcher.TOP)
     return begin + function + shellcode(["opstore"], shell=shell)
+
+
+def _function(shell: str, checkout: Path) -> str:
+    """Return the function `opstore`, which runs this checkout from wherever one is."""
+    python, root = shlex.quote(sys.executable), shlex.quote(str(checkout))
+    if shell == "fish":
+        return f"function opstore\n    env PYTHONPATH={root} {python} -m opstore $argv\nend\n"
+    return f'opstore() {{\n    PYTHONPATH={root} {python} -m opstore "$@"\n}}\n'
 
 
 def complete(parser: argparse.ArgumentParser) -> None:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from opstore.cli.common import settings_of, verb
-
-DASHBOARD = Path(__file__).resolve().parents[2] / "dashboard.py"
 
 
 def add(verbs: Any) -> None:
@@ -19,17 +16,11 @@ def add(verbs: Any) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from opstore.launcher import DASHBOARD
+
     settings = settings_of(options)
-    if options.data:
-        os.environ["OPSTORE_DATA"] = str(Path(options.data).resolve())
-    command = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        str(DASHBOARD),
-        f"--server.port={settings.port}",
-    ]
-    os.environ["OPSTORE_DATA"] = str(Path(os.environ.get("OPSTORE_DATA") or settings.data).resolve())
-    os.chdir(DASHBOARD.parent)  # where .streamlit/config.toml is: address, limits, theme
+    os.environ["OPSTORE_DATA"] = str(settings.data.resolve())
+    # Streamlit reads .streamlit/ beside the launcher, and that of the folder which it is started in: secrets stand there. With -P
+    # nothing else in that folder becomes a module.
+    command = [sys.executable, "-P", "-m", "streamlit", "run", str(DASHBOARD), f"--server.port={settings.port}"]
     os.execv(sys.executable, command)

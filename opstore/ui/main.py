@@ -5,13 +5,13 @@ from urllib.parse import unquote, urlsplit
 
 import streamlit as st
 
+from opstore import launcher
 from opstore.ui import panel, parts, presses, signin
 from opstore.ui.components import document
 from opstore.ui.state import drawn, opened, running
 from opstore.ui.studio import acting, giving
 from opstore.ui.words import _
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 ICON = Path(__file__).parent / "static" / "icon.png"
 
 # A local icon, and before the navigation: otherwise the browser asks a font server for one.
@@ -33,15 +33,15 @@ OFFERED = (
     ("settings", _("Settings"), "preferences"),
 )
 PAGES = [
-    st.Page(ROOT / "pages" / f"{name}.py", title=title, url_path=HOME if name == "create" else name, default=name == "create")
+    st.Page(launcher.PAGES / f"{name}.py", title=title, url_path=HOME if name == "create" else name, default=name == "create")
     for name, title, act in OFFERED
     if who.may(act)
 ]
 
 #: Pages that something leads to, and that nobody begins with.
 BESIDES = [
-    st.Page(ROOT / "pages" / "lineage.py", title=_("Family"), url_path="lineage", visibility="hidden"),
-    st.Page(ROOT / "pages" / "review.py", title=_("Blind review"), url_path="review", visibility="hidden"),
+    st.Page(launcher.PAGES / "lineage.py", title=_("Family"), url_path="lineage", visibility="hidden"),
+    st.Page(launcher.PAGES / "review.py", title=_("Blind review"), url_path="review", visibility="hidden"),
 ]
 
 

@@ -12,6 +12,7 @@ import streamlit as st
 from opstore.budget import Spending, rounded_up
 from opstore.comparing.texts import word_changes
 from opstore.errors import OpstoreError
+from opstore.launcher import PAGES
 from opstore.media import MediaType
 from opstore.operation import Operation
 from opstore.providers import registry
@@ -25,9 +26,10 @@ from opstore.ui.words import _
 #: Letters of a thing in the title of a tab, which shows some thirty, and the window list and history more.
 TITLE = 80
 STYLE = Path(__file__).with_name("style.css")
-#: Pages as `st.switch_page` wants them: from the main script's folder.
-CREATE, LIBRARY = "../../pages/create.py", "../../pages/library.py"
-COMPARE, LINEAGE, REVIEW = "../../pages/compare.py", "../../pages/lineage.py", "../../pages/review.py"
+#: Pages that others lead to.
+CREATE, LIBRARY, COMPARE, LINEAGE, REVIEW = (
+    PAGES / f"{name}.py" for name in ("create", "library", "compare", "lineage", "review")
+)
 
 
 def button(label: str, *, key: str, disabled: bool = False, **options: Any) -> bool:

@@ -419,7 +419,7 @@ def trash(service: Service, look: Mapping[str, Any] | None, busy: bool) -> None:
     elif not count:
         parts.note(_("The trash is empty."))
     with st.container(horizontal=True):
-        st.page_link("../../pages/library.py", label=_("Look into the trash"), query_params={"view": "trash"})
+        st.page_link(parts.LIBRARY, label=_("Look into the trash"), query_params={"view": "trash"})
         if count:
             with st.popover(_("Empty the trash"), disabled=busy):
                 st.text(_("This cannot be undone."))

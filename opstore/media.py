@@ -50,7 +50,6 @@ AVIF = MediaType("image/avif", "avif", "image")
 HEIC = MediaType("image/heic", "heic", "image")
 MP4 = MediaType("video/mp4", "mp4", "video")
 WEBM = MediaType("video/webm", "webm", "video")
-MEDIA_TYPES = (JPEG, PNG, WEBP, GIF, AVIF, HEIC, MP4, WEBM)
 
 # The name under which Pillow or FFmpeg knows the one format that it may try.
 _FORMATS = {JPEG: "JPEG", PNG: "PNG", WEBP: "WEBP", GIF: "GIF", AVIF: "AVIF", HEIC: "HEIF", MP4: "mp4", WEBM: "webm"}

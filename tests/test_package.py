@@ -137,7 +137,7 @@ def test_the_command_and_the_module_are_one(programs: Path, empty: Path) -> None
 def test_ctrl_c_ends_the_command_without_a_traceback(programs: Path, empty: Path, moment: str) -> None:
     (empty / "sitecustomize.py").write_text(STRIKE)
     struck = {**os.environ, "STRIKE": moment, "PYTHONPATH": str(empty)}
-    command = [programs / "opstore", "search", "sea", "--data", empty]
+    command = [str(programs / "opstore"), "search", "sea", "--data", str(empty)]
     ended = subprocess.run(command, env=struck, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode in (130, -signal.SIGINT) and ended.stderr == ""
 

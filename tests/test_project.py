@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import packages_distributions
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -45,7 +45,7 @@ def test_the_locks_hold_every_direct_dependency() -> None:
 
 
 def imported(*patterns: str) -> set[str]:
-    """The packages that files name in their imports, wherever in a file; our own and Python's left out."""
+    """The packages that files import, or look into without an import, wherever in a file; our own and Python's left out."""
     found = set()
     for path in (path for pattern in patterns for path in ROOT.glob(pattern)):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
@@ -53,7 +53,15 @@ def imported(*patterns: str) -> set[str]:
                 found |= {name.name.partition(".")[0] for name in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.partition(".")[0])
+            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("find_spec"):
+                found |= {str(name.value) for name in node.args if isinstance(name, ast.Constant)}
     return found - sys.stdlib_module_names - {"opstore", "tests", "bench"}
+
+
+def packages(*patterns: str) -> dict[str, set[str]]:
+    """What files import, each with the names of the packages that it may come from."""
+    providers = packages_distributions()
+    return {module: {name.lower().replace("_", "-") for name in providers.get(module, ())} for module in imported(*patterns)}
 
 
 @pytest.mark.long
@@ -61,9 +69,31 @@ def imported(*patterns: str) -> set[str]:
 def test_what_is_imported_is_declared_and_not_only_there_by_chance(patterns: tuple[str, ...]) -> None:
     declared = named(PROJECT["project"]["dependencies"])
     declared |= named(PROJECT["dependency-groups"]["dev"]) if "tests/**/*.py" in patterns else set()
-    providers = packages_distributions()
-    found = {package: {name.lower().replace("_", "-") for name in providers.get(package, ())} for package in imported(*patterns)}
-    assert found and not {package for package, names in found.items() if not names & declared}
+    found = packages(*patterns)
+    assert found and not {module for module, names in found.items() if not names & declared}
+
+
+#: A dependency as pyproject.toml has it, and the first word of its comment.
+ENTRY = re.compile(r'^    "([a-z0-9-]+)[^"]*",\s+# ([a-z0-9/-]+): ', re.MULTILINE)
+PLACES = dict(ENTRY.findall((ROOT / "pyproject.toml").read_text("utf-8").partition("[dependency-groups]")[0]))
+
+
+@pytest.mark.parametrize("package", sorted(named(PROJECT["project"]["dependencies"])))
+def test_a_dependency_is_imported_where_its_comment_says(package: str) -> None:
+    place = PLACES[package]
+    if place in PLACES:  # another package's, which we ask for the part that needs it
+        assert package in named([wanted.lower() for wanted in requires(place) or ()])
+    else:
+        assert package in set().union(*packages(f"opstore/{place}.py", f"opstore/{place}/**/*.py").values())
+
+
+#: What tests and measurements use in another way than by an import.
+TOOLS = {"hatchling", "httpx2", "mypy", "pandas-stubs", "pytest-xdist", "ruff", "scikit-learn", "types-requests", "uv"}
+
+
+def test_every_other_dependency_of_the_tests_is_imported_by_one() -> None:
+    used = set().union(*packages("tests/**/*.py", "bench/*.py").values())
+    assert named(PROJECT["dependency-groups"]["dev"]) - used == TOOLS
 
 
 def test_the_locks_agree_with_each_other() -> None:

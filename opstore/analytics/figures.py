@@ -86,9 +86,6 @@ def by_type(selection: Selection, search: Search, voice: Voice) -> Chart:
     )
 
 
-UNIT_WORDS = ("hour", "day", "week", "month")
-
-
 def over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
     """Operations over time, stacked by outcome."""
     _ = voice.say

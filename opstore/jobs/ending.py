@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from opstore import media
 from opstore.clocks import seconds_since
 from opstore.errors import InvalidInput, OperationExists, Said, said
 from opstore.errors.failure import recorded
 from opstore.errors.sentence import with_texts
 from opstore.job import Job, Step
 from opstore.names import EXTENSIONS, MAX_NUMBER, output_name, sidecar_name
-from opstore.operation import fallback_extension, parse_time, timestamp
+from opstore.operation import parse_time, timestamp
 from opstore.providers import Prediction, registry
 from opstore.providers.models import ModelTable
+from opstore.saving import output_extension
 from opstore.store import Store
 
 #: A longer address is not fetched, so it helps nobody in a sidecar either.
@@ -88,9 +88,7 @@ def withdraw(store: Store, job: Job) -> None:
 def _steps(job: Job, outputs: Sequence[bytes]) -> list[dict[str, Any]]:
     records = [step_record(step) for step in job.steps[: job.current + 1]]
     if outputs:
-        kind = media.sniff(outputs[0])
-        extension = kind.extension if kind else fallback_extension(job.step.operation_type)
-        records[-1]["outputFile"] = output_name(job.operation_id, 1, extension)
+        records[-1]["outputFile"] = output_name(job.operation_id, 1, output_extension(outputs[0], job.step.operation_type))
     return records
 
 

@@ -314,7 +314,7 @@ def test_a_timer_of_a_page_that_was_left_is_not_followed() -> None:
     followed: list[str] = []
     ask = streamlit_private._ask_for_part(lambda _session, state: followed.append(state.page_script_hash))
     pages = PagesManager("main.py", setup_watcher=False)
-    shown = SimpleNamespace(_pages_manager=pages, session_state={}, has_fragment=lambda _name: True)
+    shown = SimpleNamespace(_pages_manager=pages, id="one", has_fragment=lambda _name: True)
     shown._pages_manager.set_current_page_script_hash("compare")
     for page in ("library", "compare"):
         for timer in (True, False):

@@ -309,8 +309,10 @@ class _Address:
     left: set[str]
 
 
-#: Under which a session remembers its address.
-_ADDRESS = "opstore-address"
+#: Of each session, by its name; the latest ones. Two threads ask: the page's script, and who takes its requests.
+_addresses: dict[str, _Address] = {}
+_MOST_ADDRESSES = 10_000
+_address_guard = threading.Lock()
 
 
 def _change_address(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -320,23 +322,26 @@ def _change_address(original: Callable[..., Any]) -> Callable[..., Any]:
         before = context.query_string if context else ""
         original(parameters)
         if context and context.query_string != before:
-            state = context.session_state._state
-            known = state[_ADDRESS] if _ADDRESS in state else _Address("", set())
-            state[_ADDRESS] = _Address(context.query_string, {*known.left, before} - {context.query_string})
+            with _address_guard:
+                known = _addresses.pop(context.session_id, None)
+                left = {*(known.left if known else ()), before} - {context.query_string}
+                _addresses[context.session_id] = _Address(context.query_string, left)
+                if len(_addresses) > _MOST_ADDRESSES:
+                    del _addresses[next(iter(_addresses))]
 
     return send
 
 
 def _address(session: AppSession, asked: ClientState) -> str:
     """Return the address of a request: the page's own where the browser did not know of it yet when it asked."""
-    state, told = session.session_state, asked.query_string
-    if _ADDRESS not in state:
-        return told
-    known = state[_ADDRESS]
+    told = asked.query_string
     elsewhere = asked.is_history_navigation or _of_another_page(session._pages_manager, asked.page_script_hash)
-    if told in known.left and not elsewhere:
-        return str(known.now)
-    state[_ADDRESS] = _Address(known.now, set())  # the browser knows, or has gone elsewhere by itself
+    with _address_guard:
+        known = _addresses.get(session.id)
+        if known and told in known.left and not elsewhere:
+            return known.now
+        if known:
+            known.left.clear()  # the browser knows, or has gone elsewhere by itself
     return told
 
 

@@ -383,21 +383,31 @@ def _draw(original: Callable[..., Any]) -> Callable[..., Any]:
 def _begin_with_what_was_set(state: SessionState, control: Any) -> None:
     known = dict(state[_SET]) if _SET in state else {}
     if control.set_value:
-        known.pop(control.id, None)
-        state[_SET] = known = dict([*known.items(), (control.id, _default_of(control))][-_MOST_SET:])
-    default = known.get(control.id)
+        others = [item for item in known.items() if item[0] != control.id]
+        state[_SET] = known = dict([*others, (control.id, _default_of(control))][-_MOST_SET:])
+    if control.id not in known:
+        return
+    default = known[control.id]
     if isinstance(default, list):
         control.default[:] = default
-    elif default is not None:
+    elif default is None:
+        control.ClearField("default")
+    else:
         control.default = default
 
 
 def _default_of(control: Any) -> Any:
-    """Return what the default of a control would be that begins with its value: of what is chosen among options, the places."""
+    """Return the default of a control that begins with its value: of what is chosen among options the places; None: nothing."""
     names = control.DESCRIPTOR.fields_by_name
-    if "raw_value" not in names and "raw_values" not in names:
-        return list(control.value) if names["value"].is_repeated else control.value
-    options = [getattr(option, "content", option) for option in control.options]
     if "raw_values" in names:
+        options = [getattr(option, "content", option) for option in control.options]
         return [options.index(value) for value in control.raw_values if value in options]
-    return options.index(control.raw_value) if control.raw_value in options else None
+    if "value" in names and names["value"].is_repeated:
+        return list(control.value)
+    name = "value" if "value" in names else "raw_value"
+    if names[name].has_presence and not control.HasField(name):
+        return None  # no star, no number: what is unset reads as 0
+    value = getattr(control, name)
+    if name == "value":
+        return value
+    return list(control.options).index(value) if value in control.options else None

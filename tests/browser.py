@@ -235,8 +235,8 @@ class Visitor:
         return self.page
 
     def settle(self) -> None:
-        """Wait until the page's script has run."""
-        expect(self.page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_attached(timeout=PATIENCE)
+        """Wait until the page's script has run and all that it drew is there: a kind of control has its code when first met."""
+        self.page.wait_for_function(_SETTLED, timeout=PATIENCE)
 
     @property
     def prompt(self) -> Locator:
@@ -305,6 +305,9 @@ _STANDS = """() => {
   const app = document.querySelector(".stApp"), bar = document.querySelector(".st-key-bar");
   return bar && getComputedStyle(app).getPropertyValue("--ops-ground") && getComputedStyle(bar).position === "fixed";
 }"""
+#: A control whose code is still on its way is a grey bar, while others of the same run stand and can be used already.
+_SETTLED = """() => document.querySelector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+  && !document.querySelector('[data-testid="stSkeleton"]')"""
 #: What a page shows, for people: whether its script runs, the files given, and its words.
 _SHOWN = """() => {
   const chips = [...document.querySelectorAll('[data-testid="stFileChip"]')];

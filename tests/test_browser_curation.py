@@ -292,6 +292,26 @@ def test_keys_pressed_once_the_drawer_is_on_the_screen_are_heard_once_each(few: 
             assert (found["rating"], found["favorite"]) == (rating, not was), number
 
 
+#: Opens an operation as a screen reader's click does, while something on the page goes on and on changing its look.
+UNPOINTED = """tile => {
+  document.body.dispatchEvent(new TransitionEvent("transitionrun", { propertyName: "endless", bubbles: true }));
+  window.losses = 0;
+  document.addEventListener("focusout", event => { losses += event.target.role === "dialog" && !event.relatedTarget; }, true);
+  tile.click();
+}"""
+
+
+def test_the_drawer_holds_the_focus_that_its_dialog_lets_go_of(few: Server, windows: Windows) -> None:
+    """Half a second after it opened, react-aria's dialog lets go of itself, and finds back once no transition is under way."""
+    with windows.visit(few) as visitor:
+        page = library(visitor)
+        tile(page, 44).evaluate(UNPOINTED)
+        page.wait_for_function("losses > 0")
+        page.wait_for_function("document.activeElement.role === 'dialog'")
+        page.keyboard.press("Escape")
+        expect(visitor.dialog).to_have_count(0)
+
+
 @pytest.mark.parametrize("slower", [1, 6])
 def test_what_is_pressed_after_going_on_is_meant_for_the_neighbour(few: Server, windows: Windows, slower: int) -> None:
     """However many steps are on their way: each key is done once, where it was meant, in its turn."""

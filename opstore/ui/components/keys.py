@@ -85,6 +85,20 @@ function follow(event) {
   else if ((pen = event.target.matches(NOTE + " textarea") ? event.target : null)) drawer = pen.closest(".st-key-opened");
 }
 
+/* The drawer has the focus from the beginning, and what loses it to nothing gives it back: Escape and Tab would arrive nowhere.
+   Its dialog (react-aria's) takes the focus only after every transition of the page where a screen reader opened it, and lets go
+   of itself half a second later. */
+function hold(event) {
+  const opened = event.target.closest?.('[role="dialog"]');
+  if (!opened || event.relatedTarget) return;
+  setTimeout(() => { if (document.activeElement === document.body && opened.isConnected) opened.focus({ preventScroll: true }); });
+}
+
+function begin() {
+  const opened = document.querySelector(".st-key-opened")?.closest('[role="dialog"]');
+  if (opened && !opened.contains(document.activeElement)) opened.focus({ preventScroll: true });
+}
+
 /* Look every few seconds whether the operation is still as it is shown; what somebody has written and not left yet stays. */
 function watch(parentElement, data, changed) {
   const before = watching.get(parentElement), ended = new AbortController(), on = { signal: ended.signal, capture: true };
@@ -121,6 +135,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     going(event, data.id);
     if (asked(event.key.toLowerCase())) event.preventDefault();
   };
+  if (!listening.has(parentElement)) begin();
   // On the way down: the drawer lets no key rise out of it.
   for (const type of ["keydown", "click"]) document.removeEventListener(type, listening.get(parentElement), true);
   const hear = event => {
@@ -137,6 +152,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     catchUp(early.keys, data.id, asked);
   }
   document.addEventListener("focusin", follow);  // once, however often it is said
+  document.addEventListener("focusout", hold, true);  // on the way down: the dialog keeps it to itself
   observing.get(parentElement)?.disconnect();
   const observer = new MutationObserver(handOver), opened = document.querySelector(".st-key-opened");
   observing.set(parentElement, observer);

@@ -16,9 +16,10 @@ import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
-from opstore import serving, ui
+from opstore import ui
 from opstore.api import Api, brake_logs, end_soon, guard_connections, middleware, send_at_once
 from opstore.app import Settings
+from opstore.launcher import serving
 from opstore.ui import scripts, signin
 from opstore.ui.early import Early
 from opstore.ui.first import First

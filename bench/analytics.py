@@ -30,8 +30,8 @@ from opstore.analytics.chart import Search
 from opstore.analytics.columns import COLUMNS
 from opstore.analytics.desk import Analytics
 from opstore.analytics.selection import Selection
-from opstore.analytics.voice import Voice
 from opstore.index import Index
+from opstore.language.voice import Voice
 
 ROOT = Path(__file__).resolve().parents[1]
 ZONE = ZoneInfo("Europe/Paris")

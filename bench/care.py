@@ -17,7 +17,7 @@ from opstore import Store
 from opstore.care import Care, Rule, survey
 from opstore.index import Index
 from opstore.preferences import Preferences
-from opstore.trash import Trash
+from opstore.storage.trash import Trash
 
 OPERATIONS = 3_000
 MEDIA_BYTES = 20_000

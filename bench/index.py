@@ -52,7 +52,7 @@ QUERIES = {
 }
 PROGRAM = """
 import sys, time
-from opstore.store import Store
+from opstore.storage.store import Store
 from opstore.index import Index
 start = time.perf_counter()
 index = Index(Store(sys.argv[1]))

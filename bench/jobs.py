@@ -17,9 +17,9 @@ from typing import Any
 from bench import Table, file_system, percentile
 from opstore.app import App, Settings
 from opstore.fetch import FetchPolicy
-from opstore.operation import parse_time
 from opstore.providers import Prediction
 from opstore.service import NewOperation
+from opstore.storage.operation import parse_time
 from tests.replicate_standin import StandInProcess
 from tests.standin.client import set_up
 

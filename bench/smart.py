@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterable, Sequence
 
 from bench import Table, milliseconds, percentile
-from opstore.operation import OPERATION_TYPES
 from opstore.smart import rules
+from opstore.storage.operation import OPERATION_TYPES
 from tests.smart_prompts import Labelled, labelled, right
 
 CELLS = (("train", "fr"), ("train", "en"), ("unseen", "fr"), ("unseen", "en"))

@@ -26,10 +26,10 @@ from opstore.errors import (
     StorageError,
     TooManyInputs,
 )
-from opstore.names import generate_operation_id
-from opstore.operation import OPERATION_TYPES, Operation, OperationType
-from opstore.store import Store
-from opstore.verify import Problem
+from opstore.storage.names import generate_operation_id
+from opstore.storage.operation import OPERATION_TYPES, Operation, OperationType
+from opstore.storage.store import Store
+from opstore.storage.verify import Problem
 
 if TYPE_CHECKING:
     from opstore import analytics as analytics

@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from opstore import clocks
+from opstore.clocks.leaps import EVERY
 from opstore.errors import InvalidSetting, OpstoreError, said
 from opstore.fetch import FetchPolicy
-from opstore.files import Folder
-from opstore.leaps import EVERY
-from opstore.store import Store
+from opstore.storage.files import Folder
+from opstore.storage.store import Store
 
 if TYPE_CHECKING:
+    from opstore.access.roles import Person
     from opstore.care import Care
     from opstore.generation import Generation
     from opstore.jobs import Runner
     from opstore.providers import Asker, Provider
     from opstore.providers.models import ModelTable
-    from opstore.roles import Person
     from opstore.service import Service
     from opstore.shares import Shares
 
@@ -137,7 +137,7 @@ def care_of(settings: Settings, store: Store) -> Care:
     from opstore.care import Care
     from opstore.index import Index
     from opstore.preferences import PreferenceFile
-    from opstore.trash import Trash
+    from opstore.storage.trash import Trash
 
     return Care(
         store,
@@ -171,26 +171,26 @@ class App:
     def __init__(self, settings: Settings) -> None:
         """Open the data folder; nothing works in the background before `start`."""
         from opstore.analytics.desk import Analytics
-        from opstore.branches import Branches
-        from opstore.budget import Budget
         from opstore.care import Care
         from opstore.comparing.kept import Comparisons
+        from opstore.comparing.reviews import Reviews
         from opstore.curation import Curation
-        from opstore.drafts import Drafts
         from opstore.exports import Exports
         from opstore.generation import Generation
         from opstore.index import Index
         from opstore.jobs import JobFolder, Runner
         from opstore.jobs.machine import Surroundings
-        from opstore.lineage import Lineage
-        from opstore.once import Once
+        from opstore.jobs.once import Once
+        from opstore.lineage.branches import Branches
+        from opstore.lineage.families import Lineage
+        from opstore.media.thumbnails import Thumbnails
         from opstore.preferences import PreferenceFile
         from opstore.providers import registry
-        from opstore.reviews import Reviews
         from opstore.service import Service
         from opstore.shares import Shares
-        from opstore.thumbnails import Thumbnails
-        from opstore.trash import Trash
+        from opstore.spending.budget import Budget
+        from opstore.storage.drafts import Drafts
+        from opstore.storage.trash import Trash
 
         self.settings = settings
         self._ended = threading.Event()
@@ -248,7 +248,7 @@ class App:
 
     def acting_as(self, person: Person) -> Acting:
         """Return what `person` may use of this."""
-        from opstore.roles import view
+        from opstore.access.roles import view
 
         return Acting(self.settings, self.service.acting_as(person), view(self.generation, person, "generation"))
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from opstore.errors import InvalidRequest, said
 from opstore.index import Row
-from opstore.operation import timestamp
 from opstore.service import Service, shown_by
+from opstore.storage.operation import timestamp
 
 #: Characters of a prompt on a tile; the whole of it is one click away.
 MAX_CARD_PROMPT = 160

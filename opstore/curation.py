@@ -25,12 +25,12 @@ from opstore.errors import (
     UnsafeFile,
     said,
 )
-from opstore.files import Folder, digest
 from opstore.index import Index
 from opstore.index.language import parse
-from opstore.names import check_operation_id
-from opstore.store import Store
-from opstore.trash import KEPT, Trash, Trashed
+from opstore.storage.files import Folder, digest
+from opstore.storage.names import check_operation_id
+from opstore.storage.store import Store
+from opstore.storage.trash import KEPT, Trash, Trashed
 
 #: Longest tag, and most tags of one operation: beyond that it is a note.
 MAX_TAG, MAX_TAGS, MAX_NOTE = 60, 100, 10_000

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from opstore.errors import FileMissing, InvalidSetting, OperationBusy, OperationExists, OpstoreError, SettingsDamaged, said, shown
-from opstore.files import Folder, digest, is_passing
+from opstore.storage.files import Folder, digest, is_passing
 
 NAME, KEPT_AS = "settings.json", "settings.damaged.json"
 #: More than this is not a file of settings.

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from opstore import media
+from opstore.access.roles import LOCAL, Person, acting, view
 from opstore.analytics.desk import Analytics
-from opstore.branches import Branches
-from opstore.budget import Budget, Spending
 from opstore.care import Care
 from opstore.clocks import mark, seconds_since
+from opstore.clocks.leaps import Leap
 from opstore.comparing.kept import Comparisons
+from opstore.comparing.reviews import Reviews
 from opstore.curation import Curation
-from opstore.drafts import Drafts
 from opstore.errors import (
     DamagedOperation,
     FileMissing,
@@ -37,22 +37,22 @@ from opstore.exports import Exports
 from opstore.index import MAX_PAGE, Index, Row
 from opstore.index.language import with_values
 from opstore.jobs import Job, JobFolder, Progress, Step
-from opstore.leaps import Leap
-from opstore.likeness import for_browser, shown_as
-from opstore.lineage import Lineage
-from opstore.names import check_operation_id, generate_operation_id, is_operation_id, parse_name
-from opstore.once import Once
-from opstore.operation import MAX_SIDECAR_BYTES, Operation, parse_time, timestamp
+from opstore.jobs.once import Once
+from opstore.lineage.branches import Branches
+from opstore.lineage.families import Lineage
+from opstore.media.likeness import for_browser, shown_as
+from opstore.media.provenance import Copy, Provenance
+from opstore.media.thumbnails import Copies, Thumbnails
 from opstore.preferences import PreferenceFile, Preferences
-from opstore.provenance import Copy, Provenance
 from opstore.providers import registry
 from opstore.providers.models import Cost, Model, ModelTable
-from opstore.reviews import Reviews
-from opstore.roles import LOCAL, Person, acting, view
 from opstore.shares import Shares
-from opstore.store import MAX_INPUT_BYTES, MAX_INPUTS, Store
-from opstore.thumbnails import Copies, Thumbnails
-from opstore.verify import Problem
+from opstore.spending.budget import Budget, Spending
+from opstore.storage.drafts import Drafts
+from opstore.storage.names import check_operation_id, generate_operation_id, is_operation_id, parse_name
+from opstore.storage.operation import MAX_SIDECAR_BYTES, Operation, parse_time, timestamp
+from opstore.storage.store import MAX_INPUT_BYTES, MAX_INPUTS, Store
+from opstore.storage.verify import Problem
 from opstore.workflows import StepPlan, plan, step_types
 
 #: A record becomes a sidecar, with a record of each step besides: what is larger than this would not fit into one.
@@ -178,7 +178,7 @@ class Service:
         return LOCAL.may(act)
 
     def acting_as(self, person: Person) -> Service:
-        """Return this service as `person` may use it: the table in `opstore.roles` says what is NotAllowed."""
+        """Return this service as `person` may use it: the table in `opstore.access.roles` says what is NotAllowed."""
         return view(self, person)
 
     # -- making ----------------------------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from opstore.errors import InvalidRequest, said
-from opstore.operation import OPERATION_TYPES, OperationType, plain
 from opstore.providers.models import Model, ModelTable
+from opstore.storage.operation import OPERATION_TYPES, OperationType, plain
 
 #: Models take seeds of 32 bits at least; 31 are safe where one reads them as signed.
 SEED_BITS = 31

@@ -2,10 +2,10 @@
 
 import streamlit as st
 
+from opstore.access.roles import LOCAL
 from opstore.errors import OpstoreError, SettingsChanged
-from opstore.operation import OPERATION_TYPES
 from opstore.providers import registry
-from opstore.roles import LOCAL
+from opstore.storage.operation import OPERATION_TYPES
 from opstore.ui import export, parts, share, signin, words
 from opstore.ui.state import opened
 from opstore.ui.words import _

@@ -14,7 +14,7 @@ from typing import Any
 
 import opstore
 from opstore.care import Keep, Rule
-from opstore.trash import Trash
+from opstore.storage.trash import Trash
 from tests.care_samples import care_of
 from tests.fault_programs import _has_ended, _say, _wait_for_start, operation, outcome
 

@@ -10,9 +10,9 @@ from typing import Any
 from opstore import Store
 from opstore.care import Care
 from opstore.index import Index
-from opstore.operation import timestamp
 from opstore.preferences import Preferences
-from opstore.trash import Trash
+from opstore.storage.operation import timestamp
+from opstore.storage.trash import Trash
 from tests.samples import JPG, PNG
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)

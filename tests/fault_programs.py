@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import opstore
-from opstore.files import digest
+from opstore.storage.files import digest
 
 ID = "20251103143022_abc123de"
 LATER = "20251103143023_abc123df"

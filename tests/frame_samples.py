@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from opstore.operation import encode
+from opstore.storage.operation import encode
 
 ID = "20251103143022_abc123de"
 #: Values that no key expects.

@@ -15,8 +15,8 @@ import pandas as pd
 from opstore.analytics import COLUMNS
 from opstore.errors import DamagedOperation
 from opstore.errors.old import error_kind
-from opstore.names import is_operation_id
-from opstore.operation import Operation, decode
+from opstore.storage.names import is_operation_id
+from opstore.storage.operation import Operation, decode
 
 #: Columns that are a name under a key of the sidecar and nothing else, and what a search calls them.
 PLAIN: dict[str, tuple[str, str]] = {

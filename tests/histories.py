@@ -29,10 +29,10 @@ from typing import Any
 
 from opstore import Store
 from opstore.care.vault import LocalVault
-from opstore.files import Folder, digest
-from opstore.names import parse_name, sidecar_name
-from opstore.operation import decode
-from opstore.trash import Trash
+from opstore.storage.files import Folder, digest
+from opstore.storage.names import parse_name, sidecar_name
+from opstore.storage.operation import decode
+from opstore.storage.trash import Trash
 from tests.care_samples import care_of, old, save
 from tests.fault_tools import nursery
 

@@ -22,8 +22,8 @@ from opstore import OpstoreError, Store
 from opstore.care import Rule
 from opstore.curation import Curation, Edit
 from opstore.index import Index
-from opstore.names import parse_name
-from opstore.trash import Trash
+from opstore.storage.names import parse_name
+from opstore.storage.trash import Trash
 from tests.care_samples import care_of, old
 from tests.fault_programs import _say
 from tests.samples import PNG

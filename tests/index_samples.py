@@ -14,7 +14,7 @@ from opstore.index import Index, Row
 from opstore.index.marks import seed_word
 from opstore.index.reader import Reader
 from opstore.index.table import Entry
-from opstore.store import Store
+from opstore.storage.store import Store
 
 TODAY = date(2025, 11, 3)
 WORDS = (

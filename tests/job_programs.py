@@ -36,19 +36,19 @@ from opstore import clocks
 from opstore.app import App, Settings
 from opstore.errors import BudgetReached
 from opstore.fetch import FetchPolicy, fetch
-from opstore.files import Folder
 from opstore.generation import SmartRequest
 from opstore.jobs import JobFolder, Runner, machine
 from opstore.jobs.machine import Machine, Surroundings
 from opstore.jobs.signs import Signs
 from opstore.jobs.surroundings import Pauses
-from opstore.operation import Operation
 from opstore.providers import local
 from opstore.providers.models import ModelTable
 from opstore.providers.replicate import Replicate
 from opstore.providers.replicate.transport import Guard, Timeouts, certificates, lane_of
 from opstore.service import NewOperation
 from opstore.smart.analysis import StepPrompts
+from opstore.storage.files import Folder
+from opstore.storage.operation import Operation
 from tests.replicate_standin import Controls
 from tests.standin.client import set_up
 from tests.standin.samples import sample

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from opstore.operation import ADDED, SPECIFIED
+from opstore.storage.operation import ADDED, SPECIFIED
 from tests.samples import JPG, MP4, PNG, WEBP, nested
 
 #: What no key expects; a key that is gone stands beside them.

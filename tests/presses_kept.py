@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from opstore.app import App, Settings
 from opstore.care import Keep, Rule
-from opstore.leaps import NAME
+from opstore.clocks.leaps import NAME
 from opstore.shares import Scope
 from tests.pressing import Person, act, folder_of
 

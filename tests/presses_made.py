@@ -415,8 +415,8 @@ def a_branch_that_stands_still(person: Person) -> None:
 
 def _broken(person: Person, stone: Stone) -> str:
     """Begin a branch that stands still from its beginning."""
-    from opstore.branches import Branch, Step
-    from opstore.names import generate_operation_id, input_name
+    from opstore.lineage.branches import Branch, Step
+    from opstore.storage.names import generate_operation_id, input_name
 
     made = Branch(generate_operation_id(), "", (Step(stone.id, ("",)),), "The disk was full.")
     made = Branch(made.id, input_name(made.id, 1, "jpg"), made.steps, made.error)

@@ -18,11 +18,11 @@ from typing import Any
 
 from playwright.sync_api import Download, Locator, Page, expect
 
-from opstore import translations
 from opstore.app import App
 from opstore.errors import OpstoreError
-from opstore.names import generate_operation_id
+from opstore.language import translations
 from opstore.service import Service
+from opstore.storage.names import generate_operation_id
 from tests.browser import PATIENCE, Visitor
 
 #: What a press changes, by what it changes, and by how much; and acts of the care of a folder, which are counted as they end.

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from opstore import Store
-from opstore.files import digest
-from opstore.job import Job, Step
+from opstore.storage.files import digest
+from opstore.storage.job import Job, Step
 
 DATA = Path(__file__).parent / "data"
 #: The id that the documents use, a later one, and one of the specification's own examples, with 6 hex digits.

@@ -24,8 +24,8 @@ from opstore.errors import StorageError
 from opstore.index import Index
 from opstore.index.prompts import prompt_key, words_of
 from opstore.index.table import sidecar_of
-from opstore.operation import encode
-from opstore.store import Store
+from opstore.storage.operation import encode
+from opstore.storage.store import Store
 from tests.examples import some
 from tests.frame_samples import ID, SIDECARS, ids, usual
 from tests.frame_twin import expected, plain, row

@@ -16,10 +16,10 @@ from streamlit.testing.v1 import AppTest
 from opstore.analytics import figures, topics
 from opstore.analytics.chart import TYPES, Search
 from opstore.analytics.selection import Selection
-from opstore.analytics.voice import Voice
 from opstore.app import App
-from opstore.operation import OPERATION_TYPES
-from opstore.spoken import top_of_scale
+from opstore.language.spoken import top_of_scale
+from opstore.language.voice import Voice
+from opstore.storage.operation import OPERATION_TYPES
 from opstore.ui.analytics import csv_of, sent
 from opstore.ui.state import running
 from tests.frame_samples import ids, usual

@@ -16,10 +16,10 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from opstore import once
 from opstore.api import Api, body
 from opstore.app import App, Settings
 from opstore.errors import ProviderRefused
+from opstore.jobs import once
 from opstore.providers.local import LocalEngine
 from opstore.service import NewOperation
 from tests.loops import run

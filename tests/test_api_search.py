@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from opstore.app import App, Settings
 from opstore.cards import MAX_CARD_PROMPT
 from opstore.curation import Edit
-from opstore.operation import Operation
+from opstore.storage.operation import Operation
 from tests.samples import ID, JPG, LATER, MP4, PNG, SHORT, plant
 from tests.test_api import client as client
 from tests.test_api import client_of, refused

@@ -19,10 +19,10 @@ from opstore import Store
 from opstore.care import Care, Keep
 from opstore.care.vault import LocalVault, Snapshot, is_safe, listing, read_listing
 from opstore.errors import InvalidInput, StorageError
-from opstore.files import Folder, digest
 from opstore.jobs import Job, JobFolder, Step
-from opstore.names import parse_name
-from opstore.trash import Trash
+from opstore.storage.files import Folder, digest
+from opstore.storage.names import parse_name
+from opstore.storage.trash import Trash
 from tests.care_samples import care_of, made, old, save
 from tests.fault_tools import ROOT
 from tests.samples import GIF, MP4, PNG, WEBP, plant, tree

@@ -18,7 +18,7 @@ import pytest
 from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
 from opstore import Store
-from opstore.provenance import declared
+from opstore.media.provenance import declared
 from opstore.service import NewOperation
 from tests.browser import PATIENCE, Server, Visitor, Windows, box
 from tests.browser_library import eventually

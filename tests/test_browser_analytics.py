@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from opstore.store import Store
+from opstore.storage.store import Store
 from tests.browser import Server, Theme, Visitor, Windows
 from tests.browser_library import EVIL
 from tests.frame_samples import ids, usual

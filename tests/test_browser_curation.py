@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import WebSocket, expect
 
 from opstore import Store
-from opstore.trash import Trash
+from opstore.storage.trash import Trash
 from opstore.ui.components.grid import _JS
 from tests.browser import Server, Windows
 from tests.browser_library import COUNT, chosen, current, eventually, judged, library, name_of, tile

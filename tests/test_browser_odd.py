@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 from opstore.app import App, Settings
 from opstore.errors import OpstoreError
 from opstore.shares.record import Scope
-from opstore.trash import Trash
+from opstore.storage.trash import Trash
 from tests.browser import Server, Visitor, Windows
 from tests.conftest import Sampled
 from tests.odd_samples import lay, oddities

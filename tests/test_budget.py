@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 
 from opstore.app import App
-from opstore.budget import Budget, rounded_up
 from opstore.errors import BudgetReached, SettingsDamaged, SpendingUnknown, StorageError
-from opstore.files import Folder
 from opstore.generation import SmartRequest
 from opstore.jobs import runner
-from opstore.operation import timestamp
 from opstore.providers.models import Cost
 from opstore.service import NewOperation
-from opstore.spent import NAME as SPENT
-from opstore.spent import spent_on
-from opstore.trash import Trash
+from opstore.spending.budget import Budget, rounded_up
+from opstore.spending.spent import NAME as SPENT
+from opstore.spending.spent import spent_on
+from opstore.storage.files import Folder
+from opstore.storage.operation import timestamp
+from opstore.storage.trash import Trash
 from tests.job_programs import CANARY, WARM, Place, admit_when_told, ask, ended, finish, folder, start, until
 from tests.replicate_standin import StandIn
 

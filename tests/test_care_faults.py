@@ -15,7 +15,7 @@ import pytest
 from opstore import Store
 from opstore.care import Keep, Rule
 from opstore.care.vault import LocalVault
-from opstore.trash import Trash
+from opstore.storage.trash import Trash
 from tests.care_samples import annotated, care_of, old, save
 from tests.fault_tools import CHANGES, Fault, faults, killed, system, two_at_a_time
 from tests.samples import PNG

@@ -18,7 +18,7 @@ from opstore.curation import Edit
 from opstore.errors import InvalidInput, InvalidQuery
 from opstore.preferences import Preferences
 from opstore.shares import Scope, Share, record
-from opstore.trash import Trash
+from opstore.storage.trash import Trash
 from tests.care_samples import NOW, annotated, care_of, made, old, save
 from tests.examples import some
 from tests.samples import GIF, MP4, PNG, plant, tree

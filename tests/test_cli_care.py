@@ -15,7 +15,7 @@ import pytest
 from opstore import Store
 from opstore.cli import main
 from opstore.index import Index
-from opstore.trash import Trash
+from opstore.storage.trash import Trash
 from tests.care_samples import annotated, made, save
 from tests.samples import plant, tree
 from tests.test_cli import ROOT, printable, run

@@ -17,7 +17,7 @@ from opstore import Store
 from opstore.cli import main
 from opstore.curation import Curation, Edit
 from opstore.index import Index
-from opstore.trash import Trash
+from opstore.storage.trash import Trash
 from tests.fault_programs import NOBODY
 from tests.fault_tools import mounted, need_mounts, system
 from tests.samples import ID, LATER, PNG, SHORT, plant, tree

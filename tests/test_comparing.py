@@ -24,7 +24,7 @@ from opstore.comparing.pixels import MAX_COMPARED, Figures, difference
 from opstore.comparing.subjects import Subject, main_part, pairs
 from opstore.comparing.texts import MAX_WORDS, differing, word_changes
 from opstore.errors import FileMissing, InvalidFileName, UnsupportedMedia
-from opstore.operation import Operation
+from opstore.storage.operation import Operation
 from tests.examples import some
 from tests.media_samples import encoded, video
 from tests.samples import HOSTILE_NAMES, ID, LATER

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from opstore import Store, disk
+from opstore import Store
 from opstore.analytics import load_frame
 from opstore.app import App, Settings
 from opstore.care import Rule
@@ -26,12 +26,13 @@ from opstore.errors import InvalidInput, StorageError
 from opstore.exports import Exports, write
 from opstore.index import Index
 from opstore.index.reader import Reader
-from opstore.lineage import Lineage
-from opstore.operation import OPERATION_TYPES, encode, timestamp
-from opstore.packs.pack import Pack
+from opstore.lineage.families import Lineage
+from opstore.media.thumbnails import Thumbnails
 from opstore.shares import Scope, Shares
-from opstore.thumbnails import Thumbnails
-from opstore.trash import Trash
+from opstore.storage import disk
+from opstore.storage.operation import OPERATION_TYPES, encode, timestamp
+from opstore.storage.packs.pack import Pack
+from opstore.storage.trash import Trash
 from tests.care_samples import NOW, annotated, care_of, made, old, save
 from tests.media_samples import SAMPLES, encoded, photo, picture
 from tests.samples import plant

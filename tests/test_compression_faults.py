@@ -17,7 +17,7 @@ import pytest
 
 from opstore import Store
 from opstore.care import Compressed
-from opstore.trash import Trash
+from opstore.storage.trash import Trash
 from tests.care_samples import care_of, old
 from tests.conftest import Sampled
 from tests.fault_tools import CHANGES, Cut, Fault, blank_image, cuts, faults, killed, mounted, system, two_at_a_time

@@ -13,12 +13,12 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from opstore import serving
 from opstore.api import connections
 from opstore.app import App, Settings
 from opstore.cli import main
+from opstore.launcher import serving
 from opstore.shares import Scope, Shares
-from opstore.store import Store
+from opstore.storage.store import Store
 from tests import loops
 from tests.samples import ID, PNG
 from tests.share_samples import CHEAP

@@ -36,7 +36,7 @@ from opstore.errors import (
     UnsafeFile,
 )
 from opstore.index import Index
-from opstore.trash import Trash
+from opstore.storage.trash import Trash
 from tests.fault_tools import ROOT
 from tests.samples import EDIT, HOSTILE_IDS, ID, LATER, PNG, SHORT, plant, tree
 

@@ -14,6 +14,7 @@ import pytest
 
 from opstore import Operation, Store
 from opstore.cli import main
+from opstore.comparing.reviews import Reviews
 from opstore.demo import MARK, fill
 from opstore.demo.making import DRAFT, MODEL
 from opstore.demo.plan import Planned, planned
@@ -21,9 +22,8 @@ from opstore.demo.voting import TITLE
 from opstore.errors import NotADemo
 from opstore.errors.old import error_kind
 from opstore.index import Index
-from opstore.names import sidecar_name
-from opstore.operation import OPERATION_TYPES, SPECIFIED
-from opstore.reviews import Reviews
+from opstore.storage.names import sidecar_name
+from opstore.storage.operation import OPERATION_TYPES, SPECIFIED
 from tests.samples import ID, PNG, tree
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from opstore import Store, drafts
-from opstore.drafts import Drafts
+from opstore import Store
 from opstore.errors import InvalidInput
+from opstore.storage import drafts
+from opstore.storage.drafts import Drafts
 from opstore.ui.state import running
 from opstore.ui.studio.giving import Gathered
 from tests.media_samples import SAMPLES

@@ -25,7 +25,7 @@ from opstore.errors import InvalidOperationId, InvalidQuery, InvalidRequest, Sto
 from opstore.exports import FORMATS, Export, Exports, excel, pour, work, write
 from opstore.exports.cells import csv_line, guarded
 from opstore.index import Index
-from opstore.operation import SPECIFIED
+from opstore.storage.operation import SPECIFIED
 from tests import index_samples
 from tests.samples import EDIT, ID, JPG, LATER, MOMENT, PNG, WEBP, plant
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from opstore import errors, translations
+from opstore import errors
 from opstore.analytics import load_frame
 from opstore.app import App
 from opstore.errors import FetchUnavailable, OpstoreError, ProviderRefused, Said, StorageError, said
@@ -19,11 +19,12 @@ from opstore.errors.old import _KINDS, error_kind
 from opstore.errors.sentence import parts, sentence_of
 from opstore.jobs import JobFolder, ending
 from opstore.jobs.record import Progress
+from opstore.language import translations
 from opstore.providers.local.phrases import _PHRASES, refusal
 from opstore.providers.replicate.records import explain
 from opstore.providers.replicate.refusals import Answered
 from opstore.providers.replicate.refusals import refusal as answer
-from opstore.store import Store
+from opstore.storage.store import Store
 from opstore.ui import words
 from tests.job_programs import CANARY, Place, ask, ended
 from tests.replicate_standin import StandIn

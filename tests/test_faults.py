@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 import opstore
-from opstore.names import parse_name
+from opstore.storage.names import parse_name
 from tests.fault_programs import ID, LATER, operation
 from tests.fault_tools import (
     CHANGES,

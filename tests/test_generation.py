@@ -15,8 +15,8 @@ from opstore.errors import BudgetReached, InvalidRequest, OpstoreError, Spending
 from opstore.generation import MAX_BATCH, Axis, Generation, Outcome, SmartRequest
 from opstore.generation.variants import differing
 from opstore.jobs import JobFolder
-from opstore.operation import Operation
 from opstore.smart.analysis import StepPrompts
+from opstore.storage.operation import Operation
 from tests.samples import ID, JPG, MP4, PNG, WEBP, plant, sidecar_file
 from tests.standin.client import set_up
 

@@ -22,7 +22,7 @@ from opstore.providers.models import ModelTable
 from opstore.providers.replicate import Replicate
 from opstore.providers.replicate.records import past
 from opstore.service import NewOperation
-from opstore.trash import Trash
+from opstore.storage.trash import Trash
 from opstore.ui.state import running
 from tests.job_programs import until
 from tests.replicate_standin import StandIn

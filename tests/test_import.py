@@ -21,8 +21,8 @@ from opstore.care import Imported, embedded
 from opstore.care import importing as importing_module
 from opstore.care import sources as sources_module
 from opstore.errors import InvalidInput
-from opstore.files import digest
-from opstore.trash import Trash
+from opstore.storage.files import digest
+from opstore.storage.trash import Trash
 from tests.care_samples import care_of, made, old, save
 from tests.samples import GIF, JPG, MP4, PNG, tree
 from tests.test_cli import run

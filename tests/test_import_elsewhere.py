@@ -13,7 +13,7 @@ import pytest
 from opstore import Store
 from opstore.care import Imported
 from opstore.care.vault import LocalVault
-from opstore.trash import Trash
+from opstore.storage.trash import Trash
 from tests.care_samples import care_of, made, old, save
 from tests.samples import PNG, tree
 from tests.test_backup import add_job, job

@@ -26,10 +26,10 @@ from opstore.index import ORDERS, Count, Index, Row
 from opstore.index.known import Known
 from opstore.index.order import WIDTH, id_of, moment_of, second_of, short_key, spread, wanted
 from opstore.index.table import Entry, entry_of, read_entry, sidecar_of
-from opstore.names import time_of
-from opstore.operation import Operation, decode, encode, seed_of
 from opstore.providers.local.phrases import _PHRASES
-from opstore.store import Store
+from opstore.storage.names import time_of
+from opstore.storage.operation import Operation, decode, encode, seed_of
+from opstore.storage.store import Store
 from tests.examples import some
 from tests.index_samples import IDS, TODAY, Queries, all_rows, clock, folder_of, plant, random_sidecar, rows_of, settle
 from tests.search_oracle import matching, ordered
@@ -489,7 +489,7 @@ def test_an_index_is_read_by_a_fresh_process(tmp_path: Path) -> None:
     Index(store).update()
     code = """
 import sys
-from opstore.store import Store
+from opstore.storage.store import Store
 from opstore.index import Index
 print(Index(Store(sys.argv[1])).search("chat").total)
 """

@@ -25,7 +25,7 @@ from opstore.index import Index, follow, parallel, sqlite, writer
 from opstore.index.reader import Reader
 from opstore.index.ready import Part
 from opstore.index.watch import Watch
-from opstore.store import Store
+from opstore.storage.store import Store
 from tests.index_samples import all_rows, folder_of, plant, random_sidecar, rows_of, settle
 from tests.search_oracle import ordered
 
@@ -295,7 +295,7 @@ def test_a_folder_that_nobody_tells_of_is_followed_all_the_same(store: Store, mo
 PROGRAM = """
 import random, sys, time
 from opstore.index import Index
-from opstore.store import Store
+from opstore.storage.store import Store
 from tests.index_samples import random_sidecar
 work, root, seed = sys.argv[1], sys.argv[2], int(sys.argv[3])
 store = Store(root)

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from opstore.errors import OpstoreError
 from opstore.index import Index, Row
-from opstore.store import Store
+from opstore.storage.store import Store
 from tests.examples import some
 from tests.index_samples import IDS, ODD_IDS, TODAY, Queries, all_rows, clock, plant, random_sidecar, rows_of
 from tests.search_oracle import matching, ordered

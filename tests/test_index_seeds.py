@@ -9,8 +9,8 @@ import pytest
 from opstore.index import Index
 from opstore.index.marks import seed_word
 from opstore.index.table import entry_of
-from opstore.operation import pixels_of, seed_of
-from opstore.store import Store
+from opstore.storage.operation import pixels_of, seed_of
+from opstore.storage.store import Store
 from tests.index_samples import SHARED, all_rows, clock, plant
 
 ID = "20251103143022_abc123de"

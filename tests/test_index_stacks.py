@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from opstore.errors import InvalidRequest
 from opstore.index import STACKS, Index
-from opstore.store import Store
+from opstore.storage.store import Store
 from tests.examples import some
 from tests.index_samples import plant
 

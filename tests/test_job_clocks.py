@@ -19,10 +19,10 @@ import pytest
 
 from opstore import clocks
 from opstore.errors import RateLimited
-from opstore.job import Lease
 from opstore.jobs.machine import Machine
 from opstore.providers.replicate.far_clock import FarClock, date_of
 from opstore.providers.replicate.refusals import Answered, refusal
+from opstore.storage.job import Lease
 from tests.conftest import Sampled
 from tests.job_programs import CANARY, TYPES, Place, ask, end_all, ended, finish, folder, serve, start, until
 from tests.replicate_standin import StandIn

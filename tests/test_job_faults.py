@@ -15,7 +15,7 @@ import pytest
 from opstore.app import App
 from opstore.jobs import machine
 from opstore.jobs.results import is_whole
-from opstore.operation import Operation
+from opstore.storage.operation import Operation
 from tests.job_programs import CANARY, Place, ask, ended, folder, secrets_in, until
 from tests.replicate_standin import StandIn
 from tests.standin.samples import sample

@@ -16,13 +16,13 @@ import pytest
 
 from opstore.app import App
 from opstore.errors import OperationNotFound, StorageError
-from opstore.files import Folder
 from opstore.jobs import machine
 from opstore.jobs.lookup import Lookup
 from opstore.jobs.signs import Signs
-from opstore.operation import timestamp
 from opstore.providers import Prediction, Report, StepRequest
 from opstore.providers.replicate import Replicate
+from opstore.storage.files import Folder
+from opstore.storage.operation import timestamp
 from tests.job_programs import CANARY, PATIENCE, Place, ask, end_all, ended, finish, folder, serve, start, until
 from tests.replicate_standin import StandIn
 from tests.standin.samples import sample

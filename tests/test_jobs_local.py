@@ -19,12 +19,12 @@ import pytest
 from opstore import Store, media
 from opstore.app import App, Settings
 from opstore.errors import StorageError
-from opstore.job import Lease
 from opstore.jobs import Job, machine, runner
-from opstore.operation import OPERATION_TYPES, Operation, parse_time
 from opstore.providers import Prediction, Report, StepRequest
 from opstore.providers.local import LocalEngine
 from opstore.service import NewOperation
+from opstore.storage.job import Lease
+from opstore.storage.operation import OPERATION_TYPES, Operation, parse_time
 from tests.job_programs import ended, folder, until
 from tests.samples import PNG
 

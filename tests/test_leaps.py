@@ -13,19 +13,19 @@ from typing import Any
 import pytest
 
 from opstore import Store, clocks
+from opstore.access.signouts import SignOuts
 from opstore.app import App, Settings
-from opstore.budget import Budget
 from opstore.clocks import Mark
+from opstore.clocks.leaps import AWAY, HELD, LEAP, NAME, Leaps
 from opstore.errors import ClockLeapt, ShareExpired
-from opstore.files import Folder
 from opstore.jobs import JobFolder
-from opstore.leaps import AWAY, HELD, LEAP, NAME, Leaps
-from opstore.once import Once, Request
-from opstore.operation import timestamp
+from opstore.jobs.once import Once, Request
 from opstore.preferences import Preferences
 from opstore.shares import Scope, Shown
-from opstore.signouts import SignOuts
-from opstore.trash import KEPT, Trash
+from opstore.spending.budget import Budget
+from opstore.storage.files import Folder
+from opstore.storage.operation import timestamp
+from opstore.storage.trash import KEPT, Trash
 from tests.care_samples import care_of
 from tests.samples import EDIT, ID, SHORT
 from tests.test_api import client_of

@@ -23,7 +23,7 @@ import sys, threading, time
 from pathlib import Path
 from opstore import Store, disk
 from opstore.exports.work import Work
-from opstore.files import Folder
+from opstore.storage.files import Folder
 
 store = Store(Path(sys.argv[1]))
 store.initialize_storage()

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from opstore import DamagedOperation, Operation, OperationExists, OperationNotFound, Problem, Store, media
 from opstore.errors import UnsafeFile
-from opstore.operation import SPECIFIED, encode
+from opstore.storage.operation import SPECIFIED, encode
 from tests.samples import ID, JPG, LATER, MP4, PNG, SHORT, WEBP, fixed_store, nested, plant, sidecar_file, tree
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageCms, ImageStat
 
-from opstore import heif, likeness, media
+from opstore import media
 from opstore.errors import InvalidRequest, UnsupportedMedia
-from opstore.media import AVIF, HEIC, JPEG, PNG, WEBP
+from opstore.media import AVIF, HEIC, JPEG, PNG, WEBP, heif, likeness
 from opstore.providers.local.pictures import open_picture
 from opstore.providers.replicate import Replicate
 from opstore.shares.clean import cleaned
-from opstore.store import Store
+from opstore.storage.store import Store
 from tests.media_samples import SAMPLES, encoded, heic, opened, picture
 
 ID = "20251103143022_abc123de"

@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from opstore.access.roles import Person
 from opstore.app import App, Settings
-from opstore.branches import Branches, plan
 from opstore.errors import InvalidRequest, OperationNotFound, OpstoreError, UnsupportedMedia
 from opstore.index.contents import code_of, keys_from, keys_of, seconds_of
 from opstore.index.order import second_of
-from opstore.lineage import Family, Link, layout
-from opstore.operation import Operation
-from opstore.roles import Person
+from opstore.lineage.branches import Branches, plan
+from opstore.lineage.families import Family, Link, layout
 from opstore.service import NewOperation
+from opstore.storage.operation import Operation
 from tests.media_samples import encoded
 
 

@@ -20,12 +20,12 @@ from opstore.care.backup import Backup
 from opstore.care.repair import Repair
 from opstore.care.vault import LocalVault
 from opstore.errors import DamagedPack, FileMissing, OperationNotFound
-from opstore.files import Folder
-from opstore.names import sidecar_name
-from opstore.packs import Library
-from opstore.packs.pack import Pack
-from opstore.thumbnails import Thumbnails
-from opstore.trash import Trash
+from opstore.media.thumbnails import Thumbnails
+from opstore.storage.files import Folder
+from opstore.storage.names import sidecar_name
+from opstore.storage.packs import Library
+from opstore.storage.packs.pack import Pack
+from opstore.storage.trash import Trash
 from tests.care_samples import care_of, made, old, save
 
 ID = old(1)

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opstore.errors import InvalidRequest
-from opstore.operation import OPERATION_TYPES, STEP_TYPES
 from opstore.providers import Prediction, StepRequest
 from opstore.providers.models import Model, ModelTable, Parameter, Price
+from opstore.storage.operation import OPERATION_TYPES, STEP_TYPES
 from tests.examples import some
 from tests.standin.world import SCHEMAS, Refused, Settings, World
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opstore import InvalidFileName, InvalidOperationId, names
+from opstore import InvalidFileName, InvalidOperationId
+from opstore.storage import names
 from tests.samples import HOSTILE_IDS, HOSTILE_NAMES, ID, SHORT, Sly
 
 ids = st.from_regex(re.compile(r"[0-9]{14}_[0-9a-f]{6,8}"), fullmatch=True)

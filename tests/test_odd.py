@@ -23,11 +23,11 @@ import pytest
 from opstore.analytics import figures, topics
 from opstore.analytics.chart import Chart, Search
 from opstore.analytics.selection import Selection
-from opstore.analytics.voice import Voice
 from opstore.api import Api
 from opstore.app import App, Settings
 from opstore.cli import main
 from opstore.index.language import can_ask, with_values
+from opstore.language.voice import Voice
 from opstore.report import Speech, document, html, usage
 from opstore.ui.analytics import sent
 from tests.conftest import Sampled

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from opstore import OPERATION_TYPES, DamagedOperation, InvalidMetadata, Operation
 from opstore.errors import InvalidRequest
-from opstore.operation import (
+from opstore.storage.operation import (
     ADDED,
     MAX_DEPTH,
     MAX_SIDECAR_BYTES,

@@ -16,10 +16,10 @@ import zstandard
 from opstore import DamagedOperation, OperationExists, OperationNotFound, OpstoreError, Store
 from opstore.care.compression import Compression
 from opstore.errors import DamagedPack, StorageError
-from opstore.operation import encode
-from opstore.packs.codecs import Codec, Encoded, Undecodable, dictionary_of
-from opstore.packs.pack import Pack
-from opstore.trash import Trash
+from opstore.storage.operation import encode
+from opstore.storage.packs.codecs import Codec, Encoded, Undecodable, dictionary_of
+from opstore.storage.packs.pack import Pack
+from opstore.storage.trash import Trash
 from tests.care_samples import NOW, annotated, made, old, save
 from tests.media_samples import SAMPLES, photo
 from tests.samples import JPG, PNG, tree
@@ -165,8 +165,8 @@ def test_a_packed_file_has_a_path_for_who_needs_one_and_few_of_them_stay(packed:
     assert path.read_bytes() == JPG and path.name == name and packed.file_path(loose).parent == packed.operations.path
     path.write_bytes(b"cut")  # the cache is nobody's truth
     assert packed.file_path(name).read_bytes() == JPG
-    monkeypatch.setattr("opstore.packs.copies.MAX_BYTES", 1)
-    monkeypatch.setattr("opstore.packs.copies._IN_USE", -1.0)
+    monkeypatch.setattr("opstore.storage.packs.copies.MAX_BYTES", 1)
+    monkeypatch.setattr("opstore.storage.packs.copies._IN_USE", -1.0)
     other = packed.file_path(f"{old(1)}_out.png")
     assert not path.exists() and not other.exists(), "more than may be kept"
 
@@ -277,7 +277,7 @@ def test_a_pack_that_is_unpacked_between_a_look_and_its_opening_is_no_fault(
         path.unlink()
         return Pack(path, asked)
 
-    monkeypatch.setattr("opstore.packs.pack.Pack", vanished)
+    monkeypatch.setattr("opstore.storage.packs.pack.Pack", vanished)
     found = Store(packed.root).operations
     assert found.packs.pack(month()) is None and len(found.names()) == 4, "of the one that is loose"
 
@@ -421,7 +421,7 @@ def test_a_value_that_makes_no_sense_is_damage(packed: Store, column: str, value
 
 
 def test_a_pack_that_somebody_holds_is_waited_for_and_then_told(packed: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("opstore.packs.pack._PATIENCE", 0.05)
+    monkeypatch.setattr("opstore.storage.packs.pack._PATIENCE", 0.05)
     with edited(packed) as database:
         database.execute("BEGIN EXCLUSIVE")
         with pytest.raises(StorageError, match="at this moment"):

@@ -14,8 +14,8 @@ from streamlit.testing.v1 import AppTest
 
 from opstore import Store
 from opstore.app import App
-from opstore.operation import OPERATION_TYPES, Operation
 from opstore.service import NewOperation
+from opstore.storage.operation import OPERATION_TYPES, Operation
 from opstore.ui import presses
 from opstore.ui.state import running
 from opstore.ui.studio import deciding

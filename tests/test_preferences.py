@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from opstore.errors import InvalidSetting, SettingsDamaged, StorageError
-from opstore.files import Folder
 from opstore.preferences import NAME, PreferenceFile, Preferences
+from opstore.storage.files import Folder
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -149,7 +149,7 @@ def test_the_folder_s_name_taken_by_a_file_means_the_defaults(settings: Preferen
 _CHILD = """
 import sys
 from pathlib import Path
-from opstore.files import Folder
+from opstore.storage.files import Folder
 from opstore.preferences import PreferenceFile
 settings = PreferenceFile(Folder(Path(sys.argv[1])))
 for number in range(40):

@@ -16,14 +16,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from opstore import xmp
 from opstore.app import App
-from opstore.media import AVIF, GIF, HEIC, JPEG, MP4, PNG, WEBM, WEBP, MediaType, facts, sniff
-from opstore.operation import Operation
-from opstore.provenance import ALGORITHM, ALTERED, EDITED, SOURCES, TRAINED, Provenance, address, declared
+from opstore.media import AVIF, GIF, HEIC, JPEG, MP4, PNG, WEBM, WEBP, MediaType, facts, sniff, xmp
+from opstore.media.provenance import ALGORITHM, ALTERED, EDITED, SOURCES, TRAINED, Provenance, address, declared
 from opstore.shares import Scope, Shown, bundle
 from opstore.shares.clean import cleaned, source_stamp
-from opstore.store import Store
+from opstore.storage.operation import Operation
+from opstore.storage.store import Store
 from tests.media_samples import SAMPLES, encoded, opened
 from tests.samples import ID, LATER
 from tests.share_samples import SECRET, filled, visitor
@@ -228,8 +227,8 @@ def test_a_clean_copy_of_every_type_carries_it(media: MediaType) -> None:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_every_source_is_said_in_both_languages_and_written_into_a_clean_copy(source: str) -> None:
-    from opstore.provenance import IN_WORDS
-    from opstore.translations import translated
+    from opstore.language.translations import translated
+    from opstore.media.provenance import IN_WORDS
 
     assert translated(IN_WORDS[source], "fr") != IN_WORDS[source]
     assert named(cleaned(SAMPLES[WEBP], source_stamp(source))) == address(source)

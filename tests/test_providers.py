@@ -15,17 +15,17 @@ from opstore import clocks
 from opstore.app import App, Settings
 from opstore.errors import FetchUnavailable, InvalidSetting
 from opstore.fetch import FetchPolicy
-from opstore.job import Job, Step
 from opstore.jobs import JobFolder
 from opstore.jobs.patience import due, is_lost, is_over, kept_for
 from opstore.jobs.surroundings import Pauses
-from opstore.operation import OPERATION_TYPES, STEP_TYPES, Operation, timestamp
 from opstore.preferences import Preferences
 from opstore.providers import Prediction, StepRequest, registry
 from opstore.providers.local import steps
 from opstore.providers.models import ModelTable
 from opstore.providers.registry import LONGEST, SHORTEST, Pace, Registration
 from opstore.service import NewOperation
+from opstore.storage.job import Job, Step
+from opstore.storage.operation import OPERATION_TYPES, STEP_TYPES, Operation, timestamp
 from opstore.ui import words
 from opstore.ui.components import paste
 from tests import kiln
@@ -36,7 +36,7 @@ from tests.standin.samples import sample
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Texts of a provider stand in its folder, and their translations in the one catalogue.
-OWN = ("opstore/providers/replicate/", "opstore/ui/locale/")
+OWN = ("opstore/providers/replicate/", "opstore/language/locale/")
 LINE = '    "opstore.providers.replicate",'
 
 

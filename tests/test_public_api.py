@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 import opstore
-from opstore import OPERATION_TYPES, Store, files, names
-from opstore.operation import ADDED, MAX_DEPTH, MAX_SIDECAR_BYTES, SCHEMA, SPECIFIED, decode, encode
+from opstore import OPERATION_TYPES, Store
+from opstore.storage import files, names
+from opstore.storage.operation import ADDED, MAX_DEPTH, MAX_SIDECAR_BYTES, SCHEMA, SPECIFIED, decode, encode
 from tests.samples import ID, PNG, WEBP, fixed_store
 
 FORMAT = (Path(__file__).parents[1] / "docs/format.md").read_text("utf-8")

@@ -13,11 +13,11 @@ import pytest
 from opstore import Store
 from opstore.care import Care
 from opstore.fetch import FetchPolicy
-from opstore.files import digest
 from opstore.index import Index
 from opstore.preferences import Preferences
 from opstore.providers.replicate import Replicate
-from opstore.trash import Trash
+from opstore.storage.files import digest
+from opstore.storage.trash import Trash
 from tests.care_samples import NOW, care_of, made, old, save
 from tests.replicate_standin import StandIn
 from tests.samples import GIF, JPG, MP4, PNG, WEBP, plant, record_of, tree

@@ -15,9 +15,9 @@ from scipy.special import expit
 
 from opstore.analytics.ranking import win_rates
 from opstore.app import App, Settings
+from opstore.comparing.reviews import CHOICES, Pair, Review, Reviews, Voter, pairs_of
 from opstore.errors import InvalidInput, InvalidOperationId, OperationNotFound
-from opstore.operation import Operation
-from opstore.reviews import CHOICES, Pair, Review, Reviews, Voter, pairs_of
+from opstore.storage.operation import Operation
 from tests.samples import WEBP
 
 

@@ -14,17 +14,17 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from opstore import roles
+from opstore.access import roles
+from opstore.access.people import RoleBook, RoleFile
+from opstore.access.roles import ACTS, LOCAL, ROLES, Person, acting, allowed
+from opstore.access.signouts import KEPT, KEPT_AS, NAME, SignOuts
 from opstore.api import Api, middleware
 from opstore.app import App, Settings
 from opstore.curation import Curation, Edit, annotations_of
 from opstore.errors import InvalidSetting, NotAllowed, OpstoreError
-from opstore.files import Folder
 from opstore.generation.request import SmartRequest
-from opstore.people import RoleBook, RoleFile
-from opstore.roles import ACTS, LOCAL, ROLES, Person, acting, allowed
 from opstore.service import NewOperation, Service
-from opstore.signouts import KEPT, KEPT_AS, NAME, SignOuts
+from opstore.storage.files import Folder
 from tests.job_programs import until
 from tests.samples import ID, PNG
 
@@ -82,7 +82,7 @@ def unnamed(app: App) -> list[str]:
 
 
 def test_every_public_act_has_an_entry(app: App) -> None:
-    assert not unnamed(app), "each needs an entry in opstore.roles.ACTS: who may do it?"
+    assert not unnamed(app), "each needs an entry in opstore.access.roles.ACTS: who may do it?"
 
 
 def test_every_entry_is_an_act_or_a_part_that_there_is(app: App) -> None:

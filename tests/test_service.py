@@ -32,9 +32,9 @@ from opstore.errors import (
 )
 from opstore.generation.remix import remix
 from opstore.jobs import JobFolder
-from opstore.operation import OPERATION_TYPES
 from opstore.service import MAX_JOB_BYTES, NewOperation, Service
-from opstore.store import MAX_INPUT_BYTES, Store
+from opstore.storage.operation import OPERATION_TYPES
+from opstore.storage.store import MAX_INPUT_BYTES, Store
 from tests.samples import (
     GIF,
     HOSTILE_IDS,

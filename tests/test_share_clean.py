@@ -13,9 +13,9 @@ from PIL import Image, ImageCms, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from opstore.errors import UnsupportedMedia
-from opstore.likeness import shown_as
 from opstore.media import GIF, JPEG, MP4, PNG, WEBM, WEBP, MediaType, facts, sniff
-from opstore.provenance import TRAINED
+from opstore.media.likeness import shown_as
+from opstore.media.provenance import TRAINED
 from opstore.shares.clean import UNSEEN, Stamp, cleaned, source_stamp
 from opstore.shares.content import Item, Picture
 from opstore.shares.embed import stamp

@@ -22,10 +22,10 @@ from PIL import Image
 from opstore import Store
 from opstore.app import App, Settings
 from opstore.errors import InvalidInput, InvalidSetting, OpstoreError, ShareNotFound, ShareRevoked
-from opstore.provenance import TRAINED, declared
+from opstore.media.provenance import TRAINED, declared
+from opstore.media.thumbnails import Thumbnails
 from opstore.shares import Scope, Shares, Shown, bundle, record
 from opstore.shares.keys import NAME, Keys
-from opstore.thumbnails import Thumbnails
 from tests.media_samples import encoded
 from tests.samples import ID, LATER, PNG
 from tests.share_samples import CHEAP, NEGATIVE, ORIGIN, SECRET, THIRD, TOLD, filled
@@ -143,7 +143,7 @@ def test_a_link_is_taken_back_by_its_id_token_or_address(shares: Shares) -> None
 
 def test_cleanup_spares_what_is_shared(app: App, shares: Shares) -> None:
     from opstore.care.survey import named_in
-    from opstore.files import Folder
+    from opstore.storage.files import Folder
 
     shares.create(Scope("operation", (ID,)))
     assert ID in named_in(Folder(app.store.root / "shares"))
@@ -164,7 +164,7 @@ def test_the_keys_are_this_users_alone(app: App, shares: Shares) -> None:
 
 def test_many_processes_make_one_key(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from opstore.files import Folder; from opstore.shares.keys import Keys;"
+        "import sys; from pathlib import Path; from opstore.storage.files import Folder; from opstore.shares.keys import Keys;"
         " print(Keys(Folder(Path(sys.argv[1]))).sign('0' * 16))"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "data")]
@@ -188,7 +188,7 @@ def test_damaged_keys_are_said_and_never_written_over(app: App, shares: Shares, 
 
 
 def test_at_most_ten_keys_are_kept(tmp_path: Path) -> None:
-    from opstore.files import Folder
+    from opstore.storage.files import Folder
 
     keys = Keys(Folder(tmp_path))
     tokens = []

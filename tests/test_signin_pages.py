@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from opstore.access.roles import Person
 from opstore.app import App, Settings
 from opstore.errors import NoRole, OpstoreError, SignInBroken, SignInWanted
-from opstore.roles import Person
 from opstore.ui import signin
 from opstore.ui.state import opened, running
 from tests.samples import ID, LATER, PNG

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opstore.errors import InvalidRequest
-from opstore.operation import OPERATION_TYPES
 from opstore.smart import rules
+from opstore.storage.operation import OPERATION_TYPES
 from opstore.workflows import fitting
 from tests.smart_prompts import labelled, share
 

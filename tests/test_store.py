@@ -27,8 +27,8 @@ from opstore import (
     TooManyInputs,
 )
 from opstore.errors import EmptyFile, FileMissing, InvalidSetting
-from opstore.operation import ADDED, SPECIFIED, decode
-from opstore.store import MAX_INPUT_BYTES
+from opstore.storage.operation import ADDED, SPECIFIED, decode
+from opstore.storage.store import MAX_INPUT_BYTES
 from tests import samples
 from tests.samples import (
     EDIT,

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opstore import OpstoreError, Store
-from opstore.operation import ADDED, SPECIFIED, decode, encode
+from opstore.storage.operation import ADDED, SPECIFIED, decode, encode
 from tests import examples
 from tests.examples import some
 from tests.samples import GIF, HOSTILE_IDS, ID, JPG, LATER, MP4, PNG, SHORT, WEBP, fixed_store

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from opstore import DamagedOperation, OperationExists, OperationNotFound, OpstoreError
 from opstore.errors import FileMissing
-from opstore.operation import Operation
+from opstore.storage.operation import Operation
 from tests.examples import some
 from tests.samples import JPG, MP4, PNG, SHORT, WEBP, fixed_store, plant
 

@@ -18,7 +18,7 @@ from opstore.api import Api
 from opstore.api.openapi import document
 from opstore.errors import InputTooLarge
 from opstore.service import check_image
-from opstore.store import MAX_INPUT_BYTES
+from opstore.storage.store import MAX_INPUT_BYTES
 from tests.samples import PNG
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -16,7 +16,7 @@ from PIL import Image
 
 from opstore import Store, media
 from opstore.errors import FileMissing, InvalidFileName, StorageError, UnsafeFile
-from opstore.thumbnails import SIDE, Thumbnails
+from opstore.media.thumbnails import SIDE, Thumbnails
 from tests.samples import HOSTILE_NAMES, ID, MP4, PNG, plant
 
 Photo = Callable[..., bytes]

@@ -15,10 +15,10 @@ import pytest
 from opstore import Store
 from opstore.curation import Curation, Edit
 from opstore.errors import FileMissing, OperationExists, OperationNotFound, StorageError
-from opstore.files import Folder
 from opstore.index import Index
-from opstore.thumbnails import Thumbnails
-from opstore.trash import KEPT, Trash
+from opstore.media.thumbnails import Thumbnails
+from opstore.storage.files import Folder
+from opstore.storage.trash import KEPT, Trash
 from tests.fault_tools import mounted, need_mounts
 from tests.samples import EDIT, ID, JPG, LATER, MP4, PNG, SHORT, WEBP, plant, tree
 from tests.test_curation import side_by_side

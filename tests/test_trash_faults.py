@@ -17,7 +17,7 @@ import pytest
 
 from opstore import Store
 from opstore.errors import OperationNotFound
-from opstore.trash import Trash
+from opstore.storage.trash import Trash
 from tests.fault_programs import ID, LATER, operation
 from tests.fault_tools import (
     CHANGES,

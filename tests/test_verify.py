@@ -13,8 +13,8 @@ from typing import Any, get_args
 import pytest
 
 from opstore import Problem, Store
-from opstore.operation import encode
-from opstore.verify import Kind
+from opstore.storage.operation import encode
+from opstore.storage.verify import Kind
 from tests.samples import ID, JPG, LATER, MP4, PNG, SHORT, WEBP, fixed_store, plant, record_of, tree
 
 SIDECAR, IN_1, IN_2, OUT, BETWEEN = (f"{ID}{ending}" for ending in (".json", "_in_1.jpg", "_in_2.png", "_out.mp4", "_out.webp"))

@@ -19,13 +19,14 @@ import pytest
 from babel.messages.catalog import Message
 from babel.messages.pofile import read_po
 
-from opstore import errors, translations
+from opstore import errors
 from opstore.errors import FetchUnavailable, InputTooLarge, InvalidRequest, OpstoreError, ProviderRefused, Said, said
 from opstore.jobs import ending
-from opstore.operation import OPERATION_TYPES
+from opstore.language import translations
 from opstore.providers.models import ModelTable
+from opstore.storage.operation import OPERATION_TYPES
+from opstore.storage.verify import Problem
 from opstore.ui import catalogue, words
-from opstore.verify import Problem
 from opstore.workflows import operation_type
 from tests.shown_words import is_text, unwrapped
 

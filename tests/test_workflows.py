@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from opstore.errors import InvalidInput, InvalidRequest
-from opstore.operation import OPERATION_TYPES
 from opstore.providers.models import ModelTable
+from opstore.storage.operation import OPERATION_TYPES
 from opstore.workflows import MAX_PROMPT, SEED_BITS, fitting, plan, step_types, suggest
 
 TABLE = ModelTable.load()

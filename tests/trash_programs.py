@@ -13,7 +13,7 @@ from collections.abc import Callable
 import opstore
 from opstore.curation import Curation, Edit
 from opstore.index import Index
-from opstore.trash import Trash
+from opstore.storage.trash import Trash
 from tests.fault_programs import ID, _say, _wait_for_start, outcome
 
 

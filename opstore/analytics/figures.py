@@ -32,8 +32,8 @@ from opstore.analytics.chart import (
     short,
 )
 from opstore.analytics.selection import OUTCOMES, Selection
-from opstore.analytics.voice import FEW, Voice
-from opstore.translations import error_kind_name
+from opstore.language.translations import error_kind_name
+from opstore.language.voice import FEW, Voice
 
 #: Groups that are drawn; the data has all.
 GROUPS = 10

@@ -34,8 +34,8 @@ from opstore.analytics.chart import (
 )  # fmt: skip
 from opstore.analytics.figures import GROUPS
 from opstore.analytics.selection import TENTHS, Selection
-from opstore.analytics.voice import Voice
 from opstore.index.language import with_word
+from opstore.language.voice import Voice
 
 _MONDAY = date(2024, 1, 1)
 _WHITE = {"textfont": {"color": "#fff"}}

@@ -31,7 +31,7 @@ from opstore.errors import (
     said,
     shown,
 )
-from opstore.store import MAX_INPUT_BYTES
+from opstore.storage.store import MAX_INPUT_BYTES
 
 #: A field that is text: a prompt has at most 20,000 characters, of four bytes each at most.
 MAX_TEXT = 100_000

@@ -29,7 +29,7 @@ from starlette.responses import Response, StreamingResponse
 from opstore.api.shapes import job_record
 from opstore.api.table import TEXT, Call, Parameter, Told
 from opstore.errors import OpstoreError, TooManyListeners
-from opstore.operation import parse_time
+from opstore.storage.operation import parse_time
 
 if TYPE_CHECKING:
     from opstore.app import Acting

@@ -19,8 +19,8 @@ from opstore.api.table import DAY, FLAG, TEXT, Body, Call, Parameter, Told, flag
 from opstore.errors import InvalidRequest, RepeatedParameter, said, shown
 from opstore.exports import FORMATS
 from opstore.index import ORDERS
+from opstore.language.translations import LANGUAGES
 from opstore.shares import Scope, Shown, bundle
-from opstore.translations import LANGUAGES
 
 if TYPE_CHECKING:
     from opstore.app import Acting

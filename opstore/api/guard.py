@@ -21,6 +21,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from opstore.access.roles import LOCAL, PROGRAM, Person
 from opstore.api import rates
 from opstore.api.rates import Rates, caller_at, caller_with
 from opstore.api.table import Answer
@@ -34,7 +35,6 @@ from opstore.errors import (
     said,
     shown,
 )
-from opstore.roles import LOCAL, PROGRAM, Person
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

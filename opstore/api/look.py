@@ -23,9 +23,9 @@ from opstore.cards import TILES, cards
 from opstore.curation import version_of
 from opstore.errors import FileMissing, InvalidLimit, OperationNotFound, UnsafeFile
 from opstore.index import MAX_PAGE
-from opstore.names import is_operation_id, parse_name
-from opstore.operation import Operation
-from opstore.provenance import Copy
+from opstore.media.provenance import Copy
+from opstore.storage.names import is_operation_id, parse_name
+from opstore.storage.operation import Operation
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive, Scope, Send

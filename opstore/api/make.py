@@ -17,16 +17,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from opstore import once
 from opstore.api.body import Bodies, Form
 from opstore.api.shapes import ERROR, SIDECAR
 from opstore.api.table import OPERATION_ID, TEXT, Body, Call, Parameter, Schema, Told, done, thing
 from opstore.errors import Canceled, InvalidRequest, OperationNotFound, OpstoreError, ProviderError, said, shown
 from opstore.generation.request import Outcome, SmartRequest
-from opstore.operation import OPERATION_TYPES, Operation
+from opstore.jobs import once
 from opstore.service import NewOperation
 from opstore.smart.analysis import NAMES
-from opstore.store import MAX_INPUTS
+from opstore.storage.operation import OPERATION_TYPES, Operation
+from opstore.storage.store import MAX_INPUTS
 from opstore.workflows import MAX_PROMPT, suggest
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import Any
 
 from opstore.api.table import OPERATION_ID, TEXT, Parameter, Schema, done, listed, thing
 from opstore.index import MAX_PAGE, ORDERS, STACKS
-from opstore.operation import OPERATION_TYPES
 from opstore.service import JobView
+from opstore.storage.operation import OPERATION_TYPES
 
 NUMBER: Schema = {"type": "integer"}
 ERROR: Schema = {

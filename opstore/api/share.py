@@ -30,9 +30,9 @@ from opstore.errors import (
     ShareNotFound,
     TooManyTries,
 )
+from opstore.language.translations import translated
 from opstore.shares import Share, Shares, page
 from opstore.shares.keys import KNOWN_SECONDS
-from opstore.translations import translated
 
 if TYPE_CHECKING:
     from opstore.app import App

@@ -27,15 +27,15 @@ from opstore.care.restore import Restore, Restored
 from opstore.care.sources import source_of
 from opstore.care.survey import Fact, Survey, survey
 from opstore.care.vault import LocalVault
+from opstore.clocks.leaps import Leaps
 from opstore.errors import InvalidInput, said
 from opstore.fetch import FetchPolicy
-from opstore.files import Folder, digest
 from opstore.index import Index
-from opstore.leaps import Leaps
 from opstore.preferences import Preferences
 from opstore.providers import Account, Provider, registry
-from opstore.store import Store
-from opstore.trash import Trash
+from opstore.storage.files import Folder, digest
+from opstore.storage.store import Store
+from opstore.storage.trash import Trash
 
 __all__ = [
     "Care",

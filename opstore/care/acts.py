@@ -21,8 +21,8 @@ from typing import Any
 
 from opstore.care.report import Report
 from opstore.errors import InvalidInput, OpstoreError, said
-from opstore.files import storage_errors
-from opstore.operation import parse_time, timestamp
+from opstore.storage.files import storage_errors
+from opstore.storage.operation import parse_time, timestamp
 
 log = logging.getLogger("opstore.care")
 

@@ -18,11 +18,11 @@ from opstore.care.hashes import Hashes
 from opstore.care.report import Report, quiet
 from opstore.care.vault import Snapshot, Vault, is_safe
 from opstore.errors import DamagedOperation, DamagedPack, FileMissing, InvalidInput, OpstoreError, UnsafeFile, said
-from opstore.files import Folder, digest, is_passing, leftover_of
-from opstore.names import parse_name, sidecar_name
-from opstore.operation import Operation, decode
-from opstore.packs import FOLDER, Library
-from opstore.store import Store
+from opstore.storage.files import Folder, digest, is_passing, leftover_of
+from opstore.storage.names import parse_name, sidecar_name
+from opstore.storage.operation import Operation, decode
+from opstore.storage.packs import FOLDER, Library
+from opstore.storage.store import Store
 
 #: Contents are handed on together: a folder's sync then serves many files, and as much is held in memory.
 BATCH_FILES, BATCH_BYTES = 64, 32 * 1024 * 1024

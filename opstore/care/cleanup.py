@@ -15,13 +15,13 @@ from datetime import datetime, timedelta
 from opstore import clocks
 from opstore.care.report import Report, quiet
 from opstore.care.survey import Fact, Survey, ancestors, cared_for, named_in, survey
+from opstore.clocks.leaps import Leaps
 from opstore.errors import InvalidInput, OperationNotFound, OpstoreError, said
-from opstore.files import Folder
 from opstore.index import Index
 from opstore.index.language import parse
-from opstore.leaps import Leaps
-from opstore.store import Store
-from opstore.trash import Trash
+from opstore.storage.files import Folder
+from opstore.storage.store import Store
+from opstore.storage.trash import Trash
 
 #: The specification's own script keeps this many days.
 DAYS = 30

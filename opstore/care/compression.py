@@ -21,17 +21,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from opstore import disk
 from opstore.care.estimate import Loose, Operations, samples, size_packed
 from opstore.care.report import Report, quiet
 from opstore.errors import DamagedPack, InvalidInput, OpstoreError, StorageError, said, shown
-from opstore.files import Folder, is_passing, storage_errors
-from opstore.names import parse_name, sidecar_name, time_of
-from opstore.operation import MAX_SIDECAR_BYTES, decode
-from opstore.packs import DAYS, PACKING
-from opstore.packs.codecs import MAX_BYTES, MAX_SAMPLES
-from opstore.packs.pack import Pack
-from opstore.store import Store
+from opstore.storage import disk
+from opstore.storage.files import Folder, is_passing, storage_errors
+from opstore.storage.names import parse_name, sidecar_name, time_of
+from opstore.storage.operation import MAX_SIDECAR_BYTES, decode
+from opstore.storage.packs import DAYS, PACKING
+from opstore.storage.packs.codecs import MAX_BYTES, MAX_SAMPLES
+from opstore.storage.packs.pack import Pack
+from opstore.storage.store import Store
 
 _MAX_DAYS = 100_000
 #: What is packed or unpacked together: as much is held in memory, and shares the syncs.

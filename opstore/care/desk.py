@@ -16,7 +16,7 @@ from opstore.care.repair import Remedy
 from opstore.care.report import Report
 from opstore.care.survey import survey
 from opstore.errors import OpstoreError, said
-from opstore.operation import OPERATION_TYPES
+from opstore.storage.operation import OPERATION_TYPES
 
 if TYPE_CHECKING:
     from opstore.care import Care

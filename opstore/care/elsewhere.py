@@ -21,11 +21,11 @@ from typing import BinaryIO
 from opstore.care.sources import FREE_BYTES, MAX_FILES, MAX_RATIO, Entry, Source, content, damage_told
 from opstore.care.vault import SUFFIX, is_content, is_snapshot, read_listing
 from opstore.errors import InvalidInput, OpstoreError, StorageError, said
-from opstore.files import digest, is_passing, storage_errors
-from opstore.names import parse_name, sidecar_name
-from opstore.packs import FOLDER
-from opstore.packs.pack import Entry as Packed
-from opstore.packs.pack import Pack
+from opstore.storage.files import digest, is_passing, storage_errors
+from opstore.storage.names import parse_name, sidecar_name
+from opstore.storage.packs import FOLDER
+from opstore.storage.packs.pack import Entry as Packed
+from opstore.storage.packs.pack import Pack
 
 _PACK = re.compile(r"\A(?P<month>[0-9]{6})\.sqlite\Z")
 #: What of a data folder is not its library.

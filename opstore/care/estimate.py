@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from opstore.errors import OpstoreError
-from opstore.files import Folder, digest
-from opstore.names import sidecar_name
-from opstore.operation import MAX_SIDECAR_BYTES
-from opstore.packs.codecs import MAX_BYTES, Codec, dictionary_of
-from opstore.store import Store
+from opstore.storage.files import Folder, digest
+from opstore.storage.names import sidecar_name
+from opstore.storage.operation import MAX_SIDECAR_BYTES
+from opstore.storage.packs.codecs import MAX_BYTES, Codec, dictionary_of
+from opstore.storage.store import Store
 
 #: Files looked into: sidecars (0.1 ms each) and JPEGs (60 ms each) of a month.
 _SAMPLED_SIDECARS, _SAMPLED_JPEGS = 400, 6

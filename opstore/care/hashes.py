@@ -10,7 +10,7 @@ import sqlite3
 import time
 from pathlib import Path
 
-from opstore.files import storage_errors
+from opstore.storage.files import storage_errors
 
 #: A change within this time of a look may leave the times as they are (disks count in steps of up to two seconds).
 _SETTLED = 3.0

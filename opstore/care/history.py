@@ -16,18 +16,18 @@ from opstore.care.report import Report, quiet
 from opstore.errors import FetchError, FetchTimeout, FetchUnavailable, InvalidInput, OpstoreError, said
 from opstore.errors.failure import recorded
 from opstore.fetch import FetchPolicy, fetch
-from opstore.files import digest, is_passing
-from opstore.job import Step
 from opstore.jobs import JobFolder, ending
 from opstore.jobs.ending import clean, cost_of, step_record
 from opstore.jobs.lookup import LOOK_BACK
 from opstore.jobs.results import is_whole
-from opstore.names import sidecar_name
-from opstore.operation import OPERATION_TYPES, STEP_TYPES, parse_time, timestamp
 from opstore.providers import MARGIN, Account, Past, Prediction, registry
 from opstore.providers.models import Model, ModelTable
-from opstore.store import MAX_INPUT_BYTES, MAX_INPUTS, Store
-from opstore.trash import Trash
+from opstore.storage.files import digest, is_passing
+from opstore.storage.job import Step
+from opstore.storage.names import sidecar_name
+from opstore.storage.operation import OPERATION_TYPES, STEP_TYPES, parse_time, timestamp
+from opstore.storage.store import MAX_INPUT_BYTES, MAX_INPUTS, Store
+from opstore.storage.trash import Trash
 
 #: Nobody keeps results for longer.
 MOST_DAYS = 365

@@ -20,10 +20,10 @@ from opstore.care import embedded
 from opstore.care.report import Report, quiet
 from opstore.care.sources import FIRST, MAX_FILE, Entry, Source, content
 from opstore.errors import DamagedOperation, FileMissing, InvalidInput, OperationExists, OpstoreError, UnsafeFile, said
-from opstore.files import Folder, digest, is_passing
-from opstore.names import EXTENSIONS, parse_name, sidecar_name
-from opstore.operation import MAX_SIDECAR_BYTES, decode, timestamp
-from opstore.store import Store
+from opstore.storage.files import Folder, digest, is_passing
+from opstore.storage.names import EXTENSIONS, parse_name, sidecar_name
+from opstore.storage.operation import MAX_SIDECAR_BYTES, decode, timestamp
+from opstore.storage.store import Store
 
 _PICTURES = (*EXTENSIONS, "jpe", "jfif")
 _LAST = datetime(9999, 1, 1, tzinfo=UTC)

@@ -10,8 +10,8 @@ import contextlib
 
 from opstore.errors import OpstoreError
 from opstore.exports.work import sweep as sweep_exports
-from opstore.files import Folder, leftover_of
-from opstore.store import Store
+from opstore.storage.files import Folder, leftover_of
+from opstore.storage.store import Store
 
 #: Folders of the data folder where every temp name tells the lock under which it was made.
 _KEYED = ("operations", "pending", "trash")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from opstore.care.vault import NAME, SUFFIX, LocalVault, Snapshot, free_name, is_content, is_snapshot
 from opstore.errors import InvalidInput, StorageError, said
-from opstore.files import Folder, storage_errors
+from opstore.storage.files import Folder, storage_errors
 
 #: `name:path` or `:backend:path`, as rclone writes remotes; a name of one letter would be a drive elsewhere.
 _REMOTE = re.compile(r"\A:?[A-Za-z0-9][A-Za-z0-9_.+@ -]+(?:,[^:]*)?:")

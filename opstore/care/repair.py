@@ -26,16 +26,16 @@ from opstore import media
 from opstore.care.report import Report, quiet
 from opstore.errors import FetchError, OpstoreError, ProviderError, said
 from opstore.fetch import FetchPolicy, fetch
-from opstore.files import Folder, digest, is_passing, leftover_of
 from opstore.jobs.results import is_whole
-from opstore.names import EXTENSIONS, FileName, output_name, own_name, parse_name, sidecar_name, time_of
-from opstore.operation import OPERATION_TYPES, Operation, timestamp
-from opstore.packs import PACKING
 from opstore.providers import Provider
-from opstore.saving import described
-from opstore.store import Store
-from opstore.trash import Trash
-from opstore.verify import Problem, stands
+from opstore.storage.files import Folder, digest, is_passing, leftover_of
+from opstore.storage.names import EXTENSIONS, FileName, output_name, own_name, parse_name, sidecar_name, time_of
+from opstore.storage.operation import OPERATION_TYPES, Operation, timestamp
+from opstore.storage.packs import PACKING
+from opstore.storage.saving import described
+from opstore.storage.store import Store
+from opstore.storage.trash import Trash
+from opstore.storage.verify import Problem, stands
 
 Step = Literal["remove", "adopt", "finish", "fetch", "quarantine", "leave"]
 _FETCHED = ("missing", "truncated", "changed")

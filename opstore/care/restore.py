@@ -29,13 +29,13 @@ from opstore.errors import (
     UnsafeFile,
     said,
 )
-from opstore.files import Folder, digest, is_passing
-from opstore.job import Job
 from opstore.jobs import ending
-from opstore.names import parse_name, sidecar_name
-from opstore.operation import Operation, decode
 from opstore.providers import registry
-from opstore.store import PRIVATE_FOLDERS, Store
+from opstore.storage.files import Folder, digest, is_passing
+from opstore.storage.job import Job
+from opstore.storage.names import parse_name, sidecar_name
+from opstore.storage.operation import Operation, decode
+from opstore.storage.store import PRIVATE_FOLDERS, Store
 
 _CHUNK = 200
 #: Files beside the folders that only this program's user may read.

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 from opstore.errors import InvalidInput, said
-from opstore.files import Folder, storage_errors
+from opstore.storage.files import Folder, storage_errors
 
 #: The largest file that is taken, the most files, and the most bytes of an archive for one of its own.
 MAX_FILE, MAX_FILES, MAX_RATIO = 512 * 1024 * 1024, 500_000, 200

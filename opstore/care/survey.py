@@ -18,10 +18,10 @@ from typing import Any
 from opstore.care.report import Report, quiet
 from opstore.curation import annotations_of
 from opstore.errors import OpstoreError, said
-from opstore.files import Folder, is_passing
-from opstore.names import is_operation_id, parse_name, time_of
-from opstore.operation import Operation
-from opstore.store import Store
+from opstore.storage.files import Folder, is_passing
+from opstore.storage.names import is_operation_id, parse_name, time_of
+from opstore.storage.operation import Operation
+from opstore.storage.store import Store
 
 _ID = re.compile(rb"(?<![0-9])[0-9]{14}_[0-9a-f]{6,8}(?![0-9a-f])")
 #: Larger than this is no record of a share or of a job.

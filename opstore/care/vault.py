@@ -22,7 +22,7 @@ from typing import Protocol
 
 from opstore.care.report import Report, quiet
 from opstore.errors import FileMissing, InvalidInput, OpstoreError, StorageError, said, shown
-from opstore.files import Folder, digest, is_passing, storage_errors
+from opstore.storage.files import Folder, digest, is_passing, storage_errors
 
 HEAD = "# opstore-backup/1"
 NEWLINE = b"\n"

@@ -10,7 +10,7 @@ from opstore.cli.care import care_for, heed_clock, trusts
 from opstore.cli.common import confirm, count, meter, print_json, printable, settings_of, size_text, verb
 from opstore.errors import InvalidInput, said
 from opstore.preferences import KEEP
-from opstore.store import Store
+from opstore.storage.store import Store
 
 if TYPE_CHECKING:
     from opstore.care import Care, Pruned

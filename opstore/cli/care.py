@@ -10,13 +10,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from opstore.cli.common import confirm, count, meter, print_json, printable, settings_of, size_text, store_of, verb
+from opstore.clocks.leaps import Leaps
 from opstore.errors import ClockLeapt, OpstoreError
-from opstore.files import Folder
-from opstore.leaps import Leaps
-from opstore.names import is_operation_id
-from opstore.operation import Operation
-from opstore.store import Store
-from opstore.trash import KEPT, Trash, Trashed
+from opstore.storage.files import Folder
+from opstore.storage.names import is_operation_id
+from opstore.storage.operation import Operation
+from opstore.storage.store import Store
+from opstore.storage.trash import KEPT, Trash, Trashed
 
 if TYPE_CHECKING:
     from opstore.care import Care, Plan

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from opstore.app import Settings
 from opstore.errors import InvalidInput, InvalidSetting, said
-from opstore.store import Store
+from opstore.storage.store import Store
 
 if TYPE_CHECKING:
     from opstore.index import Index

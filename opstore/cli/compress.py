@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from opstore.cli.care import care_for
 from opstore.cli.common import count, meter, print_json, printable, size_text, verb
-from opstore.packs import DAYS
+from opstore.storage.packs import DAYS
 
 if TYPE_CHECKING:
     from opstore.care import Compressed

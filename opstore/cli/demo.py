@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from opstore.cli.common import meter, print_json, verb
-from opstore.store import Store
+from opstore.storage.store import Store
 
 FOLDER = "demo-data"
 

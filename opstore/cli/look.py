@@ -20,12 +20,12 @@ from opstore.errors import (
     UnsafeFile,
     said,
 )
-from opstore.files import Folder
-from opstore.operation import Operation
 from opstore.preferences import NAME as SETTINGS
 from opstore.preferences import PreferenceFile
-from opstore.store import Store
-from opstore.verify import Problem
+from opstore.storage.files import Folder
+from opstore.storage.operation import Operation
+from opstore.storage.store import Store
+from opstore.storage.verify import Problem
 
 if TYPE_CHECKING:
     from opstore.index import Count, Index, Row

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from opstore.cli.common import print_json, printable, settings_of, store_of, verb
 from opstore.errors import InvalidInput, said
-from opstore.operation import timestamp
-from opstore.serving import origin_of
+from opstore.launcher.serving import origin_of
+from opstore.storage.operation import timestamp
 
 if TYPE_CHECKING:
     from opstore.shares import Listed, Scope, Share, Shares

@@ -49,11 +49,11 @@ def _stats(options: argparse.Namespace) -> int:
 
 def _usage(options: argparse.Namespace) -> Usage:
     from opstore.analytics.desk import Analytics
+    from opstore.comparing.reviews import Reviews
     from opstore.index import Index
     from opstore.index.language import parse
+    from opstore.media.thumbnails import Thumbnails
     from opstore.report import pictures, usage
-    from opstore.reviews import Reviews
-    from opstore.thumbnails import Thumbnails
 
     query = " ".join(options.query)
     parse(query)  # a mistake is told at once, not after a first look at a million files

@@ -20,8 +20,8 @@ from opstore.comparing.align import Box, Fit, best_fit, likeness, place, same_sh
 from opstore.comparing.pixels import MAX_SIDE, Figures, difference
 from opstore.comparing.subjects import Pair, Subject
 from opstore.errors import OpstoreError, UnsupportedMedia
-from opstore.files import storage_errors
-from opstore.store import Store
+from opstore.storage.files import storage_errors
+from opstore.storage.store import Store
 
 #: Raise this when the same pictures come to give something else.
 _VERSION = 1

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from opstore.errors import InvalidFileName
-from opstore.names import check_name
-from opstore.operation import Operation
+from opstore.storage.names import check_name
+from opstore.storage.operation import Operation
 
 Role = Literal["input", "intermediate", "output"]
 #: What a file is by its bytes: `image`, `video`, or None for anything that cannot be shown.

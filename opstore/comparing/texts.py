@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from opstore.operation import Operation
+from opstore.storage.operation import Operation
 
 Change = tuple[Literal["same", "gone", "new"], str]
 

@@ -20,9 +20,9 @@ from typing import Any
 
 from opstore.demo.plan import SESSIONS, planned
 from opstore.errors import FileMissing, NotADemo, OperationExists, said, shown
-from opstore.files import Folder
-from opstore.operation import parse_time, timestamp
-from opstore.store import FOLDERS, Store
+from opstore.storage.files import Folder
+from opstore.storage.operation import parse_time, timestamp
+from opstore.storage.store import FOLDERS, Store
 
 MARK = "demo.json"
 SCHEMA = "opstore-demo/1"

@@ -15,12 +15,12 @@ from typing import Any
 
 from opstore.demo.plan import Planned, Session
 from opstore.errors import InvalidInput, OperationNotFound, ProviderError
-from opstore.names import input_name, output_name, sidecar_name
-from opstore.operation import Operation, encode, timestamp
 from opstore.providers import StepRequest, registry
 from opstore.providers.local import LocalEngine
 from opstore.providers.models import ModelTable
-from opstore.store import Store
+from opstore.storage.names import input_name, output_name, sidecar_name
+from opstore.storage.operation import Operation, encode, timestamp
+from opstore.storage.store import Store
 from opstore.workflows import plan
 
 #: Longest side of a composed picture: a quarter of the engine's usual area, and of its time.

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from opstore.demo import themes
 from opstore.errors import Canceled, FetchTimeout, ProviderUnavailable, RateLimited, said
-from opstore.operation import OPERATION_TYPES
+from opstore.storage.operation import OPERATION_TYPES
 
 DAYS = 180
 #: In the first weeks another program wrote the folder: the original backend, whose entries say less.

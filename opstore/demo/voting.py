@@ -10,11 +10,11 @@ import random
 from collections.abc import Sequence
 from datetime import datetime
 
+from opstore.comparing.reviews import Pair, Reviews, Voter
 from opstore.demo.plan import Planned, Session
 from opstore.index import Index
-from opstore.names import sidecar_name
-from opstore.reviews import Pair, Reviews, Voter
-from opstore.store import Store
+from opstore.storage.names import sidecar_name
+from opstore.storage.store import Store
 
 TITLE = "Demo: whole or draft"
 VOTERS = (Voter("Ada (demo)"), Voter("Émile (demo)"))

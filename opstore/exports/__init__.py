@@ -19,15 +19,15 @@ from typing import BinaryIO
 
 from opstore.errors import DamagedOperation, InvalidRequest, OperationNotFound, OpstoreError, UnsafeFile, said, shown
 from opstore.exports.work import Stored, Work
-from opstore.files import storage_errors
 from opstore.index import MAX_PAGE, Index
 from opstore.index.language import parse
 from opstore.index.reader import Reader
 from opstore.index.table import sidecar_of
-from opstore.names import check_operation_id
-from opstore.operation import Operation, encode, timestamp
-from opstore.store import Store
-from opstore.thumbnails import Thumbnails
+from opstore.media.thumbnails import Thumbnails
+from opstore.storage.files import storage_errors
+from opstore.storage.names import check_operation_id
+from opstore.storage.operation import Operation, encode, timestamp
+from opstore.storage.store import Store
 
 Parts = Callable[[Work], Generator[bytes]]
 

@@ -18,16 +18,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from opstore import xmp
 from opstore.analytics.rows import row_of
 from opstore.errors import OpstoreError
 from opstore.exports.cells import csv_line, guarded
 from opstore.exports.texts import Lines
 from opstore.exports.work import Sink, Stored, Work
-from opstore.files import storage_errors
-from opstore.names import sidecar_name
-from opstore.operation import Operation, encode
-from opstore.provenance import Provenance
+from opstore.media import xmp
+from opstore.media.provenance import Provenance
+from opstore.storage.files import storage_errors
+from opstore.storage.names import sidecar_name
+from opstore.storage.operation import Operation, encode
 
 PART = 1024 * 1024
 #: A zip knows no time before 1980, and none after 2107.

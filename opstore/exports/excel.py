@@ -21,9 +21,9 @@ from opstore.analytics.rows import Row
 from opstore.errors import InvalidRequest, said
 from opstore.exports.cells import cells, is_dangerous
 from opstore.exports.work import PART, Work
-from opstore.files import storage_errors
-from opstore.operation import Operation
-from opstore.thumbnails import small_jpeg
+from opstore.media.thumbnails import small_jpeg
+from opstore.storage.files import storage_errors
+from opstore.storage.operation import Operation
 
 #: Rows of a sheet, the header included.
 SHEET_ROWS = 1_048_576

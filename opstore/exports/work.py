@@ -15,9 +15,9 @@ from typing import Any, BinaryIO
 
 from opstore.analytics.rows import Row, row_of
 from opstore.errors import StorageError
-from opstore.files import Folder, storage_errors
-from opstore.operation import Operation
-from opstore.store import Store
+from opstore.storage.files import Folder, storage_errors
+from opstore.storage.operation import Operation
+from opstore.storage.store import Store
 
 #: Bytes handed on at a time.
 PART = 256 * 1024

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from opstore import media
+from opstore.access.roles import acting
 from opstore.errors import (
     BudgetReached,
     InvalidMetadata,
@@ -28,14 +29,13 @@ from opstore.generation.remix import Remix, remix
 from opstore.generation.request import Axis, Outcome, SmartRequest
 from opstore.generation.variants import MAX_BATCH, MAX_VARIANTS, MODEL_AXIS, differing, varied
 from opstore.jobs.ending import UNSENT, clean
-from opstore.names import generate_operation_id
-from opstore.operation import OPERATION_TYPES, plain
 from opstore.providers.models import Cost
-from opstore.roles import acting
 from opstore.service import NewOperation, Service, check_image
 from opstore.smart import model, rules
 from opstore.smart.analysis import Language, WorkflowAnalysis
-from opstore.store import MAX_INPUTS
+from opstore.storage.names import generate_operation_id
+from opstore.storage.operation import OPERATION_TYPES, plain
+from opstore.storage.store import MAX_INPUTS
 from opstore.workflows import MAX_PROMPT
 
 __all__ = ["MAX_BATCH", "MAX_VARIANTS", "MODEL_AXIS", "Axis", "Generation", "Outcome", "Remix", "SmartRequest", "Variant"]

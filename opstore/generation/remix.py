@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from opstore.generation.variants import MODEL_AXIS, takes
-from opstore.operation import OPERATION_TYPES, Operation
 from opstore.providers.models import Model
 from opstore.service import Service, models_of
 from opstore.smart.analysis import StepPrompts
+from opstore.storage.operation import OPERATION_TYPES, Operation
 from opstore.workflows import fitting, step_types
 
 #: Types that the original backend wrote and nobody runs any more.

@@ -30,9 +30,9 @@ from opstore.index.sqlite import Connection, Damaged, Database, make
 from opstore.index.stacks import STACKS, Stacks
 from opstore.index.table import Row
 from opstore.index.terms import Query
-from opstore.names import sidecar_name
-from opstore.store import Store
-from opstore.verify import Problem
+from opstore.storage.names import sidecar_name
+from opstore.storage.store import Store
+from opstore.storage.verify import Problem
 
 __all__ = ["EXACT", "ORDERS", "STACKS", "Changes", "Count", "Found", "Index", "Progress", "Row"]
 

@@ -12,7 +12,7 @@ from opstore.errors.failure import KINDS
 from opstore.index import sidecar as read
 from opstore.index.schema import Column, Field, Kept, Kind, Search
 from opstore.index.sidecar import MILLION, THOUSAND, ChartReader
-from opstore.operation import STATUSES
+from opstore.storage.operation import STATUSES
 
 
 def _charted(name: str, kind: Kind, unit: str, what: str, reader: ChartReader) -> Field:

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opstore.errors import OpstoreError, StorageError, said
-from opstore.files import Folder
 from opstore.index import order, parallel
 from opstore.index.known import Known
 from opstore.index.observed import UNSETTLED, Observed
@@ -31,8 +30,9 @@ from opstore.index.settle import begun, settled
 from opstore.index.sqlite import Connection, Damaged, Database
 from opstore.index.watch import Watch
 from opstore.index.writer import Written, put_all, put_parts
-from opstore.names import is_operation_id
-from opstore.packs import FOLDER
+from opstore.storage.files import Folder
+from opstore.storage.names import is_operation_id
+from opstore.storage.packs import FOLDER
 
 #: Seconds between two looks at the folder's time.
 TICK = 1.0

@@ -19,7 +19,7 @@ from opstore.index.prompts import spelt
 from opstore.index.schema import Mark
 from opstore.index.table import KEPT, Entry
 from opstore.index.terms import fold, parted
-from opstore.names import is_operation_id
+from opstore.storage.names import is_operation_id
 
 #: Characters for private use count as letters and are taken out of prompts and searches, so that no prompt can pretend to be a
 #: field. Each numbered name is one of them: a word of one letter costs nothing in the index of two-letter beginnings (12 bytes an

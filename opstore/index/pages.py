@@ -18,7 +18,7 @@ from opstore.index.marks import name_word, span
 from opstore.index.rows import COLUMNS, boundary, entry_of_row, find
 from opstore.index.sqlite import Connection
 from opstore.index.table import Entry
-from opstore.names import is_operation_id
+from opstore.storage.names import is_operation_id
 
 ORDERS = ("newest", "oldest", "rating", "cost", "elapsed", "relevance")
 #: A total is exact up to here.

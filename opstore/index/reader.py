@@ -15,11 +15,11 @@ from types import TracebackType
 from typing import Self
 
 from opstore.errors import DamagedOperation, DamagedPack, StorageError, UnsafeFile, said
-from opstore.files import is_passing, storage_errors
 from opstore.index.observed import UNSETTLED, Broken, Observed, broken
 from opstore.index.table import read_entry
-from opstore.operation import MAX_SIDECAR_BYTES
-from opstore.packs import FOLDER, Packs
+from opstore.storage.files import is_passing, storage_errors
+from opstore.storage.operation import MAX_SIDECAR_BYTES
+from opstore.storage.packs import FOLDER, Packs
 
 #: A file younger than this may be written again within one tick of its clock: its stamp says nothing yet.
 SETTLED = 2.0

@@ -12,8 +12,8 @@ from opstore.index import order
 from opstore.index.schema import Form
 from opstore.index.sidecar import output_code, output_of
 from opstore.index.table import KEPT, Entry
-from opstore.names import is_operation_id
-from opstore.operation import MAX_SEED
+from opstore.storage.names import is_operation_id
+from opstore.storage.operation import MAX_SEED
 
 #: The columns of `op` in their order; those of the fields are called what the fields are.
 COLUMNS = ("at", "key", "stamp", *KEPT, "prompt")

@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 from opstore.errors.old import error_kind
 from opstore.index.prompts import prompt_key
-from opstore.names import EXTENSIONS, FileName, is_operation_id, own_name, parse_name, time_of
-from opstore.operation import model_of, parse_time, pixels_of, seed_of
+from opstore.storage.names import EXTENSIONS, FileName, is_operation_id, own_name, parse_name, time_of
+from opstore.storage.operation import model_of, parse_time, pixels_of, seed_of
 
 Sidecar = Mapping[str, Any]
 

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from opstore.errors import StorageError, said
-from opstore.files import Folder
 from opstore.index.beginnings import Beginnings
 from opstore.index.kinds import Kinds
 from opstore.index.table import KEPT
+from opstore.storage.files import Folder
 
 _APPLICATION = 0x6F707374  # "opst"
 #: Seconds to wait for another process's transaction: 3.4 s were seen with four processes writing all the time.

@@ -18,7 +18,7 @@ from opstore.index.fields import BY_NAME, TABLE
 from opstore.index.order import moment_of
 from opstore.index.prompts import MAX_PROMPT
 from opstore.index.sidecar import MILLION, THOUSAND, Source
-from opstore.operation import MAX_DEPTH, MAX_SIDECAR_BYTES, decode
+from opstore.storage.operation import MAX_DEPTH, MAX_SIDECAR_BYTES, decode
 
 
 class Named(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -12,7 +12,7 @@ from opstore.errors import said, shown
 from opstore.index.fields import SEARCHES, TABLE
 from opstore.index.prompts import spelt
 from opstore.index.schema import Values
-from opstore.operation import MAX_SEED
+from opstore.storage.operation import MAX_SEED
 
 #: Every field, and what its values are.
 FIELDS: dict[str, Values] = {name: search.values for name, search in SEARCHES.items()}

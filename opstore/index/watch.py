@@ -13,7 +13,7 @@ import struct
 import sys
 from pathlib import Path
 
-from opstore.names import parse_name
+from opstore.storage.names import parse_name
 
 # From <sys/inotify.h>. IN_CREATE is what a hard link makes: this is how a save appears.
 _CLOSE_WRITE, _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x8, 0x40, 0x80, 0x100, 0x200

@@ -10,13 +10,13 @@ from opstore.clocks import seconds_since
 from opstore.errors import InvalidInput, OperationExists, Said, said
 from opstore.errors.failure import recorded
 from opstore.errors.sentence import with_texts
-from opstore.job import Job, Step
-from opstore.names import EXTENSIONS, MAX_NUMBER, output_name, sidecar_name
-from opstore.operation import parse_time, timestamp
 from opstore.providers import Prediction, registry
 from opstore.providers.models import ModelTable
-from opstore.saving import output_extension
-from opstore.store import Store
+from opstore.storage.job import Job, Step
+from opstore.storage.names import EXTENSIONS, MAX_NUMBER, output_name, sidecar_name
+from opstore.storage.operation import parse_time, timestamp
+from opstore.storage.saving import output_extension
+from opstore.storage.store import Store
 
 #: A longer address is not fetched, so it helps nobody in a sidecar either.
 _MAX_URL = 8_192

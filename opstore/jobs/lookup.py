@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from opstore import clocks
-from opstore.job import Job, Step
 from opstore.jobs.record import JobFolder
-from opstore.names import time_of
 from opstore.providers import Provider, Search, StepRequest
-from opstore.store import Store
+from opstore.storage.job import Job, Step
+from opstore.storage.names import time_of
+from opstore.storage.store import Store
 
 #: A job may wait in the queue for days before it runs: sidecars of operations this old can name a prediction made just now.
 LOOK_BACK = timedelta(days=7)

@@ -33,16 +33,16 @@ from opstore.errors import (
     said,
 )
 from opstore.fetch import fetch
-from opstore.job import Job
 from opstore.jobs import ending
 from opstore.jobs.lookup import Lookup
 from opstore.jobs.patience import SOUGHT, is_lost, is_over, kept_for, settling
 from opstore.jobs.record import Progress
 from opstore.jobs.results import is_whole
 from opstore.jobs.surroundings import LeaseLost, Stopping, Surroundings
-from opstore.names import sidecar_name
-from opstore.operation import OPERATION_TYPES, parse_time, timestamp
 from opstore.providers import Prediction, Provider, Search, StepRequest
+from opstore.storage.job import Job
+from opstore.storage.names import sidecar_name
+from opstore.storage.operation import OPERATION_TYPES, parse_time, timestamp
 
 __all__ = ["LeaseLost", "Machine", "Stopping", "Surroundings"]
 

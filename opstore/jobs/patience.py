@@ -9,9 +9,9 @@ import math
 from datetime import timedelta
 
 from opstore.errors import Said
-from opstore.job import Job, Step
-from opstore.operation import parse_time
 from opstore.providers import Provider, registry
+from opstore.storage.job import Job, Step
+from opstore.storage.operation import parse_time
 
 #: A request whose answer never came is looked for so long; then a person decides.
 SOUGHT = timedelta(hours=1)

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from opstore.errors import FileMissing, OperationBusy, OperationNotFound, OpstoreError, Said
 from opstore.errors.sentence import parts, sentence_of
-from opstore.files import Folder, digest
-from opstore.job import Job
-from opstore.names import parse_name, sidecar_name
+from opstore.storage.files import Folder, digest
+from opstore.storage.job import Job
+from opstore.storage.names import parse_name, sidecar_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,10 @@ from pathlib import Path
 
 from opstore import clocks
 from opstore.errors import OperationNotFound, OpstoreError, said
-from opstore.job import Job, Lease
 from opstore.jobs.machine import LeaseLost, Machine, Stopping, Surroundings
 from opstore.jobs.patience import due
 from opstore.jobs.signs import Signs
+from opstore.storage.job import Job, Lease
 
 log = logging.getLogger("opstore.jobs")
 

@@ -10,11 +10,11 @@ from datetime import datetime
 
 from opstore import clocks
 from opstore.fetch import FetchPolicy
-from opstore.job import Job
 from opstore.jobs.record import JobFolder
 from opstore.providers import Provider
 from opstore.providers.models import ModelTable
-from opstore.store import Store
+from opstore.storage.job import Job
+from opstore.storage.store import Store
 
 
 class LeaseLost(Exception):

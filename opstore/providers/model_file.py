@@ -13,11 +13,11 @@ from functools import cache
 from typing import Any, TypeVar
 
 from opstore.errors import InvalidRequest, shown
-from opstore.operation import OPERATION_TYPES, STEP_TYPES
 from opstore.providers import registry
 from opstore.providers.models import Model
 from opstore.providers.parameters import KINDS, Inputs, Parameter, Rule
 from opstore.providers.prices import UNITS, Price, Variant
+from opstore.storage.operation import OPERATION_TYPES, STEP_TYPES
 
 #: Nothing real comes near: what ships has 12 kB, and 10 MB of TOML take seconds to parse.
 MAX_BYTES = 1_000_000

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from opstore.errors import InvalidRequest, said, shown
-from opstore.operation import OPERATION_TYPES
 from opstore.providers import Prediction, StepRequest, registry
 from opstore.providers.parameters import Inputs, Parameter, Rule, encodable
 from opstore.providers.prices import Cost, Price, Variant
+from opstore.storage.operation import OPERATION_TYPES
 
 __all__ = ["Cost", "Inputs", "Model", "ModelTable", "Parameter", "Price", "Rule", "Variant"]
 

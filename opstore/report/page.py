@@ -16,8 +16,8 @@ from markupsafe import Markup
 
 from opstore.analytics import content, numbers
 from opstore.analytics.numbers import Tally
+from opstore.language.speech import Speech
 from opstore.report import svg
-from opstore.report.speech import Speech
 from opstore.report.usage import Usage, computed, mean_seconds, mean_times, rows_of
 
 STYLE = Path(__file__).with_name("report.css").read_text("utf-8")

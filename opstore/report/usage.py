@@ -22,9 +22,9 @@ from opstore.analytics.numbers import Tally
 from opstore.analytics.selection import Selection
 from opstore.errors import InvalidRequest, OpstoreError, said
 from opstore.index.language import parse, with_values
-from opstore.operation import Operation
-from opstore.store import Store
-from opstore.thumbnails import Thumbnails, small_jpeg
+from opstore.media.thumbnails import Thumbnails, small_jpeg
+from opstore.storage.operation import Operation
+from opstore.storage.store import Store
 
 #: Longest side of a picture in a report, in pixels: about 3 kB each.
 SIDE = 96

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from opstore import xmp
+from opstore.clocks.leaps import Leaps
 from opstore.errors import (
     DamagedOperation,
     FileMissing,
@@ -30,18 +30,17 @@ from opstore.errors import (
     UnsafeFile,
     said,
 )
-from opstore.files import Folder, digest
-from opstore.leaps import Leaps
-from opstore.media import JPEG, MP4, WEBP, sniff, thumbnail
-from opstore.names import check_operation_id
-from opstore.provenance import SOURCES
+from opstore.media import JPEG, MP4, WEBP, sniff, thumbnail, xmp
+from opstore.media.provenance import SOURCES
+from opstore.media.thumbnails import SIDE, Copies
 from opstore.shares import content, record
 from opstore.shares.clean import cleaned, source_stamp
 from opstore.shares.keys import KNOWN_SECONDS, Keys
 from opstore.shares.log import Log, Tries, Visits, log_name
 from opstore.shares.record import MAX_OPERATIONS, Kind, Password, Scope, Share, Shown, is_share_id
-from opstore.store import Store
-from opstore.thumbnails import SIDE, Copies
+from opstore.storage.files import Folder, digest
+from opstore.storage.names import check_operation_id
+from opstore.storage.store import Store
 
 #: 32 MB and about 0.3 s a try: OWASP's second choice for scrypt, its first would take 128 MB of every try.
 COST = (2**15, 8, 3)

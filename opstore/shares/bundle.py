@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from opstore.errors import InvalidInput, OpstoreError, UnsupportedMedia, said
-from opstore.files import storage_errors
 from opstore.media import sniff
-from opstore.operation import timestamp
-from opstore.provenance import address
+from opstore.media.provenance import address
 from opstore.shares import Scope, Shares, page
 from opstore.shares.clean import cleaned
 from opstore.shares.content import Item, Picture
 from opstore.shares.embed import stamp
+from opstore.storage.files import storage_errors
+from opstore.storage.operation import timestamp
 
 #: The most bytes of stored files in a bundle that is made in memory.
 MAX_ZIPPED = 500_000_000

@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, cast
 
-from opstore import xmp
 from opstore.errors import UnsupportedMedia
-from opstore.likeness import QUALITY, in_srgb, shown_as
 from opstore.media import (
     AVIF,
     GIF,
@@ -33,8 +31,10 @@ from opstore.media import (
     orientation,
     reading,
     sniff,
+    xmp,
 )
-from opstore.provenance import address
+from opstore.media.likeness import QUALITY, in_srgb, shown_as
+from opstore.media.provenance import address
 
 if TYPE_CHECKING:
     from av import Packet, VideoFrame, VideoStream

@@ -13,13 +13,13 @@ from datetime import datetime
 from typing import Any, Literal
 
 from opstore.errors import DamagedOperation, OperationNotFound, ShareNotFound, UnsafeFile
-from opstore.likeness import shown_as
+from opstore.language.translations import parameter_name
 from opstore.media import MediaType, sniff
-from opstore.operation import Operation
-from opstore.provenance import Provenance, declared, stronger
+from opstore.media.likeness import shown_as
+from opstore.media.provenance import Provenance, declared, stronger
 from opstore.shares.record import Scope, Shown
-from opstore.store import Store
-from opstore.translations import parameter_name
+from opstore.storage.operation import Operation
+from opstore.storage.store import Store
 
 Role = Literal["input", "between", "result"]
 _KEY = re.compile(r"\A([1-9][0-9]{0,4})-(input|between|result)-([1-9][0-9]{0,3})\Z")

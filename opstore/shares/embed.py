@@ -10,10 +10,10 @@ import json
 from collections.abc import Mapping
 from xml.etree import ElementTree
 
-from opstore.operation import timestamp
-from opstore.provenance import address
+from opstore.media.provenance import address
 from opstore.shares.clean import MAX_STAMP, Stamp
 from opstore.shares.content import Item, Picture
+from opstore.storage.operation import timestamp
 
 _NAMES = {
     "x": "adobe:ns:meta/",

@@ -13,8 +13,8 @@ import secrets
 from itsdangerous import BadSignature, Signer, TimestampSigner
 
 from opstore.errors import FileMissing, InvalidSetting, OperationBusy, OperationExists, ShareNotFound, said
-from opstore.files import Folder, digest
 from opstore.shares.record import is_share_id
+from opstore.storage.files import Folder, digest
 
 NAME = "share-keys.json"
 MAX_KEYS = 10

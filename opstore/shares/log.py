@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from opstore.errors import FileMissing, TooManyTries, UnsafeFile
-from opstore.files import Folder
-from opstore.operation import parse_time, timestamp
+from opstore.storage.files import Folder
+from opstore.storage.operation import parse_time, timestamp
 
 #: So many passwords may be tried at once; each one more waits twice as long as the one before it, up to LONGEST seconds.
 FREE, LONGEST = 5, 300

@@ -19,11 +19,11 @@ from typing import Any
 from babel.dates import format_date
 from markupsafe import Markup
 
-from opstore.operation import timestamp
-from opstore.provenance import IN_WORDS
+from opstore.language.translations import LANGUAGES, catalogue, choice_name, parameter_name, status_name, translated, type_name
+from opstore.media.provenance import IN_WORDS
 from opstore.shares.content import Item, Picture
 from opstore.shares.record import Scope
-from opstore.translations import LANGUAGES, catalogue, choice_name, parameter_name, status_name, translated, type_name
+from opstore.storage.operation import timestamp
 
 _HERE = Path(__file__).parent
 _CSS = (_HERE / "page.css").read_text("utf-8")

@@ -14,8 +14,8 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from opstore.errors import DamagedOperation, InvalidInput, said
-from opstore.names import is_operation_id
-from opstore.operation import parse_time, plain, timestamp
+from opstore.storage.names import is_operation_id
+from opstore.storage.operation import parse_time, plain, timestamp
 
 SCHEMA = "opstore-share/1"
 #: The most operations behind one link: a page of as many pictures is the most that a browser shows well.

@@ -17,8 +17,8 @@ import streamlit as st
 
 from opstore.curation import Change, Edit
 from opstore.errors import OperationNotFound, OpstoreError
-from opstore.operation import OPERATION_TYPES, STATUSES
 from opstore.service import Service
+from opstore.storage.operation import OPERATION_TYPES, STATUSES
 from opstore.ui import export, words
 from opstore.ui.components.grid import Act, sent
 from opstore.ui.words import _, ngettext

@@ -19,10 +19,10 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from opstore import translations
 from opstore.errors import OpstoreError
 from opstore.exports.cells import guarded
 from opstore.index.language import values, with_values
+from opstore.language import translations
 from opstore.service import Service
 from opstore.ui import behind, controls, export, library, parts, results, scripts, words
 from opstore.ui.components import charts as component
@@ -34,7 +34,7 @@ from opstore.ui.words import _
 if TYPE_CHECKING:
     from opstore.analytics.chart import Chart, Search
     from opstore.analytics.selection import Selection
-    from opstore.analytics.voice import Voice
+    from opstore.language.voice import Voice
 
 STYLE = Path(__file__).with_name("analytics.css")
 #: Seconds between two looks for what is new: a look that finds nothing costs a tenth of a millisecond.
@@ -99,7 +99,7 @@ def _waiting(service: Service, thread: threading.Thread) -> None:
 
 def told(service: Service, found: View) -> Told:
     """Return what the page is told from."""
-    from opstore.analytics.voice import Voice
+    from opstore.language.voice import Voice
 
     held = service.analytics.held()
     before = service.analytics.before(found.query)
@@ -219,7 +219,7 @@ def _change(now: dict[str, Any], then: dict[str, Any] | None, name: str, voice: 
 
 def _points(now: dict[str, Any], then: dict[str, Any] | None, voice: Voice) -> str | None:
     """Return the change of success in points, None where either was counted on too few to tell."""
-    from opstore.analytics.voice import FEW
+    from opstore.language.voice import FEW
 
     if then is None or min(now["tried"], then["tried"]) < FEW:
         return None

@@ -46,7 +46,7 @@ def name(mark: str) -> str:
     """Return what a mark is called."""
     from opstore.analytics.behind import mark_of
     from opstore.analytics.topics import mark_name
-    from opstore.analytics.voice import Voice
+    from opstore.language.voice import Voice
 
     found = mark_of(mark)
     return mark_name(found, Voice(words.language())) if found else mark

@@ -15,7 +15,7 @@ from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
 from opstore.errors import OpstoreError
-from opstore.translations import LOCALES
+from opstore.language.translations import LOCALES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 #: `said` marks sentences of the parts that know nothing of a language: reasons in errors, stored errors, progress notes.

@@ -20,9 +20,9 @@ from opstore.comparing.pixels import VISIBLE
 from opstore.comparing.subjects import Pair, Part, main_part, pairs
 from opstore.comparing.texts import differing
 from opstore.errors import InvalidQuery, OpstoreError
-from opstore.operation import Operation
 from opstore.service import Service
 from opstore.shares import unique
+from opstore.storage.operation import Operation
 from opstore.ui import parts, share, words
 from opstore.ui.components.compare import VIEWS, heard_of, stage
 from opstore.ui.components.gallery import gallery

@@ -8,8 +8,8 @@ import streamlit as st
 
 from opstore.curation import MAX_NOTE, Edit, annotations_of, version_of
 from opstore.errors import OperationChanged, OpstoreError
-from opstore.operation import Operation
 from opstore.service import Service
+from opstore.storage.operation import Operation
 from opstore.ui import acts, controls, parts, words
 from opstore.ui.components import draft
 from opstore.ui.components.keys import keys as drawer_keys

@@ -9,8 +9,8 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from opstore.errors import OpstoreError
-from opstore.operation import Operation
 from opstore.service import Service
+from opstore.storage.operation import Operation
 from opstore.ui import curate, parts, share, words
 from opstore.ui.components.zoom import zoom
 from opstore.ui.studio import acting, analysis

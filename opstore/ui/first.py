@@ -15,8 +15,8 @@ from urllib.parse import urlencode
 
 from streamlit import config
 
-from opstore import translations
-from opstore.operation import OPERATION_TYPES, STATUSES
+from opstore.language import translations
+from opstore.storage.operation import OPERATION_TYPES, STATUSES
 from opstore.ui.words import COOKIE
 
 if TYPE_CHECKING:

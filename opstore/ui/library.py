@@ -24,8 +24,8 @@ from opstore.index.fields import FILTERS, SEARCHES
 from opstore.index.language import can_ask, chips, corrected, parse, values, with_values
 from opstore.index.stacks import STACKS
 from opstore.index.terms import Span, days, fold_name, value_of
-from opstore.operation import OPERATION_TYPES, STATUSES
 from opstore.service import Service
+from opstore.storage.operation import OPERATION_TYPES, STATUSES
 from opstore.ui import behind, controls, export, parts, words
 from opstore.ui.components.choices import choices
 from opstore.ui.markup import Markup, css, show

@@ -6,11 +6,11 @@ from typing import Any
 
 import streamlit as st
 
-from opstore.branches import Branch
 from opstore.errors import OpstoreError
-from opstore.lineage import Family, layout
-from opstore.operation import Operation
+from opstore.lineage.branches import Branch
+from opstore.lineage.families import Family, layout
 from opstore.service import Service
+from opstore.storage.operation import Operation
 from opstore.ui import parts, presses, words
 from opstore.ui.components.lineage import graph
 from opstore.ui.state import again

@@ -10,8 +10,8 @@ import streamlit as st
 from babel.dates import format_skeleton
 
 from opstore.care.acts import Act
-from opstore.packs import DAYS
 from opstore.service import Service
+from opstore.storage.packs import DAYS
 from opstore.ui import parts, storage, words
 from opstore.ui.words import _, ngettext
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from opstore.access.roles import LOCAL
 from opstore.errors import OperationNotFound
-from opstore.roles import LOCAL
 from opstore.service import JobView, Service
 from opstore.ui import parts, signin, words
 from opstore.ui.components.clicks import clicks

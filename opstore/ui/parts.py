@@ -9,15 +9,15 @@ from typing import Any
 
 import streamlit as st
 
-from opstore.budget import Spending, rounded_up
 from opstore.comparing.texts import word_changes
 from opstore.errors import OpstoreError
 from opstore.launcher import PAGES
 from opstore.media import MediaType
-from opstore.operation import Operation
 from opstore.providers import registry
 from opstore.providers.models import Model, ModelTable
 from opstore.service import Service
+from opstore.spending.budget import Spending, rounded_up
+from opstore.storage.operation import Operation
 from opstore.ui import controls, presses, words
 from opstore.ui.components.gallery import Tile
 from opstore.ui.markup import Markup, css, show

@@ -13,9 +13,9 @@ from opstore.cards import cards
 from opstore.errors import InvalidQuery
 from opstore.index import Count
 from opstore.index.language import can_ask, parse, values, with_values
-from opstore.operation import Operation
 from opstore.service import Service
-from opstore.trash import KEPT
+from opstore.storage.operation import Operation
+from opstore.storage.trash import KEPT
 from opstore.ui import acts, behind, parts, words
 from opstore.ui.away import leave
 from opstore.ui.components.choices import choices

@@ -7,12 +7,12 @@ from typing import Any
 
 import streamlit as st
 
+from opstore.access.roles import LOCAL, Person
 from opstore.analytics.ranking import Standing, win_rates
+from opstore.comparing.reviews import MAX_NAME, Pair, Review, Reviews, Voter
 from opstore.errors import OpstoreError
-from opstore.operation import Operation
-from opstore.reviews import MAX_NAME, Pair, Review, Reviews, Voter
-from opstore.roles import LOCAL, Person
 from opstore.service import Service
+from opstore.storage.operation import Operation
 from opstore.ui import parts, presses, words
 from opstore.ui.components.choices import choices
 from opstore.ui.components.vote import booth, cast_in

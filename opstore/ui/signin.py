@@ -20,12 +20,12 @@ from streamlit.web.server.server_util import get_cookie_secret
 from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
+from opstore.access.people import NAME, RoleBook, RoleFile
+from opstore.access.roles import LOCAL, Person
+from opstore.access.signouts import SignOuts
 from opstore.app import Settings
 from opstore.errors import ForeignOrigin, InvalidSetting, NoRole, OpstoreError, SignInBroken, SignInWanted, said
-from opstore.files import Folder
-from opstore.people import NAME, RoleBook, RoleFile
-from opstore.roles import LOCAL, Person
-from opstore.signouts import SignOuts
+from opstore.storage.files import Folder
 from opstore.ui import parts
 from opstore.ui.markup import Markup, show
 from opstore.ui.words import _

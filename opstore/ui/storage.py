@@ -16,8 +16,8 @@ from opstore.care import Rule
 from opstore.care.acts import Act
 from opstore.care.desk import Desk
 from opstore.errors import ClockLeapt, OpstoreError
-from opstore.operation import OPERATION_TYPES, parse_time
 from opstore.service import Service
+from opstore.storage.operation import OPERATION_TYPES, parse_time
 from opstore.ui import parts, presses, words
 from opstore.ui.state import opened
 from opstore.ui.words import _, ngettext

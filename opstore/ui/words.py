@@ -16,12 +16,12 @@ import streamlit as st
 from babel.dates import format_datetime, format_timedelta
 from babel.numbers import get_decimal_symbol
 
-from opstore import translations
 from opstore.errors import OpstoreError, Said, old
+from opstore.language import translations
+from opstore.language.spoken import Spoken
+from opstore.language.spoken import local as spoken_local
+from opstore.language.translations import LANGUAGES
 from opstore.providers import registry
-from opstore.spoken import Spoken
-from opstore.spoken import local as spoken_local
-from opstore.translations import LANGUAGES
 
 #: The cookie that keeps a language that was chosen, over reloads, tabs and deep links.
 COOKIE = "opstore-language"

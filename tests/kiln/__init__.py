@@ -11,9 +11,9 @@ from datetime import datetime
 
 from opstore import clocks
 from opstore.errors import CreateUncertain, ProviderRefused
-from opstore.operation import timestamp
 from opstore.providers import Prediction, Report, Search, StepRequest
 from opstore.providers.prices import Cost
+from opstore.storage.operation import timestamp
 from tests.standin.samples import sample
 
 COST = Cost(0.5, "USD", "charged by Kiln", False)

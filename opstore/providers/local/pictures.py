@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from opstore import media
 from opstore.errors import UnsupportedMedia
-from opstore.likeness import in_srgb
+from opstore.media.likeness import in_srgb
 from opstore.providers.local.parameters import Parameters
 from opstore.providers.local.phrases import refusal
 from opstore.providers.local.words import Language

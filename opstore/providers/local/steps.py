@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from opstore.operation import OPERATION_TYPES
 from opstore.providers import Report, StepRequest
 from opstore.providers.local.abilities import abilities, describe
 from opstore.providers.local.arrangements import Arrangement, arrangement_of, needs_model
@@ -27,6 +26,7 @@ from opstore.providers.local.scenes import compose_scene
 from opstore.providers.local.video import encoded
 from opstore.providers.local.vocabulary import Edit, parse, parse_folded
 from opstore.providers.local.words import Language, compose, fold, language_of
+from opstore.storage.operation import OPERATION_TYPES
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,8 +214,8 @@ class Replicate:
 
     def _address(self, data: bytes, index: int, report: Report) -> str:
         """Return where Replicate can read an input image: in the request itself, or as a file uploaded first."""
-        from opstore.likeness import for_model
         from opstore.media import sniff
+        from opstore.media.likeness import for_model
 
         try:
             data = for_model(data, index)

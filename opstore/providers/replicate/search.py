@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from opstore.operation import parse_time
 from opstore.providers import Search
 from opstore.providers.models import Model
 from opstore.providers.replicate.records import prediction
+from opstore.storage.operation import parse_time
 
 
 def search(

@@ -91,7 +91,8 @@ function follow(event) {
 function hold(event) {
   const opened = event.target.closest?.('[role="dialog"]');
   if (!opened || event.relatedTarget) return;
-  setTimeout(() => { if (document.activeElement === document.body && opened.isConnected) opened.focus({ preventScroll: true }); });
+  const lost = () => document.activeElement === document.body && opened.isConnected;
+  setTimeout(() => { if (lost()) opened.focus({ preventScroll: true }); });
 }
 
 function begin() {

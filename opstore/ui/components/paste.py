@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from opstore.operation import MOST_IMAGES
+from opstore.storage.operation import MOST_IMAGES
 from opstore.ui import presses
 
 _HTML = "<span hidden></span>"

@@ -8,9 +8,9 @@ import streamlit as st
 
 from opstore.errors import OpstoreError
 from opstore.generation import Remix
-from opstore.operation import OPERATION_TYPES, Operation
 from opstore.service import Service
-from opstore.store import MAX_INPUTS
+from opstore.storage.operation import OPERATION_TYPES, Operation
+from opstore.storage.store import MAX_INPUTS
 from opstore.ui import controls, parts, presses, words
 from opstore.ui.components import bring
 from opstore.ui.state import opened

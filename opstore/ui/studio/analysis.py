@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from opstore.operation import Operation
+from opstore.storage.operation import Operation
 from opstore.ui import parts, words
 from opstore.ui.words import _
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import streamlit as st
 
-from opstore.budget import rounded_up
 from opstore.errors import OpstoreError
 from opstore.generation import Axis, Generation, SmartRequest
 from opstore.providers.models import Cost
 from opstore.service import Service
+from opstore.spending.budget import rounded_up
 from opstore.ui import parts, presses, words
 from opstore.ui.studio import giving
 from opstore.ui.studio.asked import asked

@@ -11,14 +11,14 @@ from typing import Any
 
 import streamlit as st
 
-from opstore.drafts import Draft
 from opstore.errors import OpstoreError
 from opstore.generation import MAX_VARIANTS, Remix, SmartRequest
-from opstore.names import parse_name
-from opstore.operation import OPERATION_TYPES
 from opstore.service import Service
 from opstore.smart.analysis import StepPrompts
-from opstore.store import MAX_INPUTS
+from opstore.storage.drafts import Draft
+from opstore.storage.names import parse_name
+from opstore.storage.operation import OPERATION_TYPES
+from opstore.storage.store import MAX_INPUTS
 from opstore.ui import controls
 from opstore.ui.components import tab
 from opstore.ui.studio import deciding, giving, settings

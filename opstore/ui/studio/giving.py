@@ -12,9 +12,9 @@ import streamlit as st
 
 from opstore import media
 from opstore.errors import OpstoreError
-from opstore.names import parse_name
 from opstore.service import Service, check_image
-from opstore.store import MAX_INPUTS
+from opstore.storage.names import parse_name
+from opstore.storage.store import MAX_INPUTS
 from opstore.ui import parts
 from opstore.ui.components.gallery import gallery
 from opstore.ui.components.paste import brought

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from opstore.generation import Generation, Variant
-from opstore.operation import Operation
 from opstore.service import Service
+from opstore.storage.operation import Operation
 from opstore.ui import panel, parts, presses, words
 from opstore.ui.components.gallery import Tile, gallery
 from opstore.ui.state import stay

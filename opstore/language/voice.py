@@ -1,0 +1,36 @@
+"""How charts speak: as everything does, and of shares as they may be said of so many."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from opstore.language import translations
+from opstore.language.spoken import Spoken, decimals
+
+#: Of fewer than these no share is told, only counts.
+FEW = 10
+
+
+@dataclass(frozen=True)
+class Voice(Spoken):
+    """A language that charts are told in."""
+
+    def rate(self, k: float, n: float, low: float, high: float) -> str:
+        """Return a share as it may be said: with its interval, or of few as counts."""
+        if n < FEW:
+            _ = self.say
+            return _("{k} of {n}").format(k=self.number(k), n=self.number(n))
+        return f"{self.share(k / n, decimals(low, high))} ({self.interval(low, high)})"
+
+    def parameter(self, name: str, value: str) -> str:
+        """Return a parameter with its value, which is JSON."""
+        _ = self.say
+        return _("{name}: {value}").format(name=translations.parameter_name(name, _), value=self._value(json.loads(value)))
+
+    def _value(self, value: Any) -> str:
+        _ = self.say
+        if isinstance(value, bool):
+            return _("yes") if value else _("no")
+        return self.number(value, 3) if isinstance(value, int | float) else translations.choice_name(value, self.say)

@@ -1,0 +1,297 @@
+"""A branch run again on another image: the operations of a family made anew, one after the other, each from the last's result.
+
+A request is one file in `branches/`, with the new image beside it, until all its operations are made; any process that runs takes
+it up. Before an operation is asked for, the jobs under way and the library are searched for it, under a lock: a crash between two
+steps repeats nothing, and pays for nothing twice.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+
+from opstore import media
+from opstore.access.roles import acting, on_behalf
+from opstore.errors import FileMissing, InputTooLarge, InvalidRequest, OperationNotFound, OpstoreError, said
+from opstore.index import Index
+from opstore.jobs import JobFolder
+from opstore.lineage.families import Family, Lineage
+from opstore.storage.files import Folder, digest, is_passing
+from opstore.storage.names import check_name, check_operation_id, generate_operation_id, input_name, parse_name, sidecar_name
+from opstore.storage.operation import Operation
+from opstore.storage.store import MAX_INPUT_BYTES, Store
+
+log = logging.getLogger("opstore.lineage.branches")
+
+#: Seconds between two looks at what is under way.
+EVERY = 1.0
+#: Longer than this no chain is: a ring in foreign data, or a mistake.
+MAX_STEPS = 20
+MAX_RECORD_BYTES = 1_000_000
+
+#: Makes an operation like another one, from other images, as one of a batch: (id, images, parents, batch id) → new id.
+Again = Callable[[str, tuple[bytes, ...], tuple[str, ...], str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An operation to be made again.
+
+    `sources` says for each input whose new result it is, None where it is what it was before, "" where it is the new image.
+    """
+
+    of: str
+    sources: tuple[str | None, ...]
+    made: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A branch under way; `error` is why it stands still, in English, `created_by` who began it, where that is recorded."""
+
+    id: str
+    image: str
+    steps: tuple[Step, ...]
+    error: str | None = None
+    created_by: str | None = None
+
+    def encode(self) -> bytes:
+        """Return the record's bytes."""
+        known = {name: value for name, value in asdict(self).items() if name != "created_by" or value is not None}
+        return json.dumps(known, ensure_ascii=False, indent=1).encode() + b"\n"
+
+    @classmethod
+    def decode(cls, data: bytes) -> Branch:
+        """Read a record; raise ValueError for what is none."""
+        try:
+            found = json.loads(data)
+            steps = tuple(Step(check_operation_id(s["of"]), tuple(s["sources"]), s["made"]) for s in found["steps"])
+            image, by = str(check_name(found["image"])), found.get("created_by")
+            return cls(check_operation_id(found["id"]), image, steps, found["error"], by if isinstance(by, str) else None)
+        except (KeyError, TypeError, OpstoreError, RecursionError) as error:
+            raise ValueError("no record of a branch") from error
+
+
+def plan(family: Family, start: str, number: int = 1) -> tuple[Step, ...]:
+    """Return the operations to make anew, in order, so that the family's centre comes out of another image as input of `start`.
+
+    `start` is an ancestor of the centre, or the centre itself; `number` is the input of it that is replaced, from 1.
+    """
+    affected, waiting = {start}, [start]
+    while waiting:
+        for child in family.children(waiting.pop()):
+            if child not in affected:
+                affected.add(child)
+                waiting.append(child)
+    wanted, waiting = {family.centre}, [family.centre]
+    while waiting:
+        for parent in family.parents(waiting.pop()):
+            if parent not in wanted:
+                wanted.add(parent)
+                waiting.append(parent)
+    chosen = sorted(affected & wanted)  # ids in order of time: parents come before children
+    if start not in chosen or family.centre not in chosen:
+        raise InvalidRequest(reason=said("the branch does not lead from {start} to {end}", start=start, end=family.centre))
+    if len(chosen) > MAX_STEPS:
+        raise InvalidRequest(
+            reason=said("the branch has {count} operations; at most {limit}", count=len(chosen), limit=MAX_STEPS)
+        )
+    return tuple(_step(family, name, start, number, chosen) for name in chosen)
+
+
+def _step(family: Family, name: str, start: str, number: int, chosen: list[str]) -> Step:
+    operation = family.members[name]
+    if operation is None or not operation.inputs:
+        raise InvalidRequest(reason=said("{name} is not there, or has no input", name=name))
+    sources: list[str | None] = [None] * len(operation.inputs)
+    for parent in family.parents(name):
+        if parent not in chosen:
+            continue
+        link = family.links[parent, name]
+        # Where the bytes do not tell which input a declared parent gave, it can only be the one there is.
+        places = link.inputs or ((1,) if len(operation.inputs) == 1 else ())
+        if not places:
+            raise InvalidRequest(reason=said("which input of {name} came from {parent} is not known", name=name, parent=parent))
+        for place in places:
+            sources[place - 1] = parent
+    if name == start:
+        if not 1 <= number <= len(sources):
+            raise InvalidRequest(reason=said("{name} has no input {number}", name=name, number=number))
+        sources[number - 1] = ""
+    return Step(name, tuple(sources))
+
+
+class Branches:
+    """The branches under way in one store."""
+
+    def __init__(self, store: Store, index: Index, lineage: Lineage, jobs: JobFolder, again: Again) -> None:
+        """Make operations by `again`; nothing happens by itself before `start`."""
+        self._store = store
+        self._index = index
+        self._lineage = lineage
+        self._jobs = jobs
+        self._again = again
+        self._folder = Folder(store.root / "branches", private=True)
+        self._wake = threading.Event()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Take up what is under way, now and from now on."""
+        if self._thread is None:
+            self._ended.clear()
+            self._thread = threading.Thread(target=self._run, name="opstore-branches", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Stop; what is under way is taken up at the next start."""
+        self._ended.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+            self._thread = None
+
+    def begin(self, operation_id: str, start: str, image: bytes, number: int = 1) -> str:
+        """Run the branch from `start` to an operation again with `image` as input `number` of `start`, and return its id.
+
+        Durable when it returns. Raise InvalidRequest where it cannot be told how, UnsupportedMedia for no picture.
+        """
+        if len(image) > MAX_INPUT_BYTES:
+            limit = MAX_INPUT_BYTES // 1024 // 1024
+            raise InputTooLarge(index=1, megabytes=f"{len(image) / 1024 / 1024:.1f}", limit=limit)
+        kind = media.check_image(image, 1)
+        steps = plan(self._lineage.family(operation_id), start, number)
+        branch_id = generate_operation_id()
+        branch = Branch(branch_id, input_name(branch_id, 1, kind.extension), steps, created_by=acting().recorded)
+        self._folder.make()
+        self._folder.create(branch_id, [{branch.image: image}, {sidecar_name(branch_id): branch.encode()}])
+        self._wake.set()
+        return branch_id
+
+    def all(self) -> list[Branch]:
+        """Return the branches under way, oldest first; what is no record of one is passed over."""
+        names = (parse_name(name) for name in self._folder.names())
+        found = (self._read(name.operation_id) for name in names if name and name.role == "sidecar")
+        return sorted((branch for branch in found if branch), key=lambda branch: branch.id)
+
+    def go_on(self, branch_id: str) -> None:
+        """Try once more what a branch stands still at: the failed operation is made anew."""
+        with self._folder.locked(f"branch-{check_operation_id(branch_id)}"):
+            branch = self._read(branch_id)
+            if branch is None:
+                raise OperationNotFound(operation_id=branch_id)
+            steps = tuple(replace(step, made=None) if step.made and self._failed(step.made) else step for step in branch.steps)
+            self._write(branch, replace(branch, steps=steps, error=None))
+        self._wake.set()
+
+    def forget(self, branch_id: str) -> None:
+        """Make nothing more of a branch; what was made stays."""
+        with self._folder.locked(f"branch-{check_operation_id(branch_id)}"):
+            branch = self._read(branch_id)
+            if branch is None:
+                raise OperationNotFound(operation_id=branch_id)
+            self._remove(branch)
+
+    # -- the thread ------------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                self.turn()
+            except OpstoreError as error:
+                log.warning("branches: %s", error)  # a full disk, say: the next turn finds out
+            self._wake.wait(EVERY)
+            self._wake.clear()
+
+    def turn(self) -> None:
+        """Bring every branch as far on as it can be now."""
+        for known in self.all():
+            if known.error:
+                continue
+            with self._folder.locked(f"branch-{known.id}"):
+                branch = self._read(known.id)  # another process may have been quicker
+                if branch and not branch.error:
+                    self._advance(branch)
+
+    def _advance(self, branch: Branch) -> None:
+        try:
+            for at, step in enumerate(branch.steps):
+                if step.made is None:
+                    made = self._asked_for(branch, step) or self._ask_for(branch, step)
+                    steps = (*branch.steps[:at], replace(step, made=made), *branch.steps[at + 1 :])
+                    branch = self._write(branch, replace(branch, steps=steps))
+                    step = steps[at]
+                if step.made in {job.operation_id for job in self._jobs.all()}:
+                    return
+                if step.made and self._failed(step.made):
+                    raise InvalidRequest(reason=said("{name} was not made", name=step.made))
+            self._remove(branch)
+        except OpstoreError as error:
+            if is_passing(error):
+                raise
+            self._write(branch, replace(branch, error=str(error)))
+
+    def _asked_for(self, branch: Branch, step: Step) -> str | None:
+        """Return what was asked for already, before somebody could write that down; None where it was not.
+
+        First the jobs, then the library: a job that ends in between has its sidecar before its record goes.
+        """
+        before = {item.made for item in branch.steps if item.made}
+        for job in self._jobs.all():
+            mine = job.operation.get("batchId") == branch.id and job.operation.get("retryOf") == step.of
+            if mine and job.operation_id not in before:
+                return job.operation_id
+        self._index.catch_up()
+        for row in self._index.search(f"batch:{branch.id}", size=200).rows:
+            sidecar = self._store.get_operation_metadata(row.id)
+            if sidecar.get("retryOf") == step.of and row.id not in before and not self._failed(row.id):
+                return row.id
+        return None
+
+    def _ask_for(self, branch: Branch, step: Step) -> str:
+        old = Operation.of(self._store.get_operation_metadata(step.of))
+        made = {item.of: item.made for item in branch.steps}
+        images, parents = [], []
+        for name, source in zip(old.inputs, step.sources, strict=True):
+            if source == "":
+                images.append(self._folder.read(branch.image, MAX_INPUT_BYTES))
+            elif source is None:
+                images.append(self._store.read_file(name))
+            else:
+                new = Operation.of(self._store.get_operation_metadata(made[source] or source))
+                parents.append(new.id)
+                images.append(self._store.read_file(_still_of(new)))
+        with on_behalf(branch.created_by):
+            return self._again(step.of, tuple(images), tuple(dict.fromkeys(parents)), branch.id)
+
+    def _failed(self, operation_id: str) -> bool:
+        try:
+            return Operation.of(self._store.get_operation_metadata(operation_id)).status != "stored"
+        except OperationNotFound:
+            return operation_id not in {job.operation_id for job in self._jobs.all()}
+
+    # -- records ---------------------------------------------------------------------------------------------------------
+
+    def _read(self, branch_id: str) -> Branch | None:
+        try:
+            return Branch.decode(self._folder.read(sidecar_name(branch_id), MAX_RECORD_BYTES))
+        except (FileMissing, ValueError):
+            return None
+
+    def _write(self, old: Branch, new: Branch) -> Branch:
+        self._folder.replace(old.id, sidecar_name(old.id), new.encode(), digest(old.encode()))
+        return new
+
+    def _remove(self, branch: Branch) -> None:
+        self._folder.remove(branch.id, [sidecar_name(branch.id), branch.image])
+
+
+def _still_of(operation: Operation) -> str:
+    """Return the result that can be an input: a picture, of a chain with a video the one in between."""
+    for name in (*operation.outputs, *operation.intermediates):
+        if not name.endswith((".mp4", ".webm")):
+            return name
+    raise InvalidRequest(reason=said("{name} has no picture to go on with", name=operation.id))

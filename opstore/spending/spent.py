@@ -1,0 +1,134 @@
+"""Money that operations took with them: what was paid stays counted when its operation is removed for good.
+
+`spent.json` in the data folder has, by operation, the day and the amount, and nothing else of it; it is durable before the
+sidecar goes, and forgets what no budget of a month can ask for any more. Where it is damaged nobody knows what was spent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from opstore import clocks
+from opstore.clocks.leaps import Leaps
+from opstore.errors import FileMissing, OperationBusy, OperationExists
+from opstore.storage.files import Folder, digest
+from opstore.storage.names import is_operation_id
+from opstore.storage.operation import parse_time
+
+NAME = "spent.json"
+_SCHEMA = "opstore-spent/1"
+_MAX_BYTES = 16_000_000
+#: Longer than any month: an amount of a day further back than this is nobody's any more.
+_KEPT = timedelta(days=32)
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What one operation that has ended cost in US dollars, and on which day (YYYYMMDD, UTC)."""
+
+    day: str
+    amount: float
+
+
+class Gone:
+    """What operations of one data folder cost that are there no more."""
+
+    def __init__(self, folder: Folder, clock: Callable[[], datetime] = clocks.now) -> None:
+        """Keep it in `folder`, the data folder itself."""
+        self._folder = folder
+        self._clock = clock
+
+    def all(self) -> dict[str, Paid]:
+        """Return what is counted, by operation; raise ValueError where the file does not tell, or a StorageError."""
+        try:
+            return _decoded(self._folder.read(NAME, _MAX_BYTES))
+        except FileMissing:
+            return {}
+
+    def note(self, operation_id: str, sidecar: Mapping[str, Any]) -> None:
+        """Note durably what an operation cost that is about to go; a repeat changes nothing.
+
+        A damaged file stays as it is: nothing is paid while it is there, whatever else goes.
+        """
+        paid = paid_by(operation_id, sidecar)
+        leap = Leaps(self._folder).standing()
+        now = self._clock().astimezone(UTC)
+        oldest = f"{(min(now, leap.earliest) if leap else now) - _KEPT:%Y%m%d}"
+        while paid.amount > 0 and paid.day >= oldest:
+            try:
+                before: bytes | None = self._folder.read(NAME, _MAX_BYTES)
+            except FileMissing:
+                before = None
+            try:
+                known = _decoded(before) if before is not None else {}
+            except ValueError:
+                return
+            kept = {name: item for name, item in known.items() if item.day >= oldest} | {operation_id: paid}
+            if kept == known:
+                return
+            try:
+                if before is None:
+                    self._folder.create("spent", [{NAME: _encoded(kept)}])
+                else:
+                    self._folder.replace("spent", NAME, _encoded(kept), digest(before))
+                return
+            except (OperationExists, OperationBusy, FileMissing):
+                continue  # another process notes what another one cost
+
+
+def paid_by(operation_id: str, sidecar: Mapping[str, Any]) -> Paid:
+    """Return what a stored operation cost, on the day on which it ended, where it says so."""
+    ended = parse_time(sidecar.get("completedAt"))
+    return Paid(f"{ended.astimezone(UTC):%Y%m%d}" if ended else operation_id[:8], spent_on(sidecar))
+
+
+def spent_on(sidecar: Mapping[str, Any]) -> float:
+    """Return the US dollars that a stored operation counts with: its cost, or its steps' estimates where billing is not known."""
+    analysed, total = asked(sidecar), dollars(sidecar.get("cost"))
+    if total is not None:
+        return analysed + total
+    steps = sidecar.get("steps")
+    found = [step for step in steps if isinstance(step, Mapping)] if isinstance(steps, list) else []
+    amounts = ((dollars(step.get("cost")), dollars(step.get("estimate")) if step.get("status") else 0.0) for step in found)
+    return analysed + sum(map(first, amounts))
+
+
+def asked(known: Mapping[str, Any]) -> float:
+    """Return what a language model was paid for the analysis that led to an operation."""
+    analysis = known.get("workflowAnalysis")
+    return first([dollars(analysis.get("cost"))]) if isinstance(analysis, Mapping) else 0.0
+
+
+def first(amounts: Iterable[float | None]) -> float:
+    """Return the first amount that is known, nothing where none is."""
+    return next((amount for amount in amounts if amount is not None), 0.0)
+
+
+def dollars(cost: object) -> float | None:
+    """Return the US dollars of a cost as sidecars write it, None where they are not known."""
+    if not isinstance(cost, Mapping) or cost.get("currency") != "USD":
+        return None
+    amount = cost.get("amount")
+    return float(amount) if isinstance(amount, int | float) and not isinstance(amount, bool) else None
+
+
+def _encoded(known: Mapping[str, Paid]) -> bytes:
+    gone = {name: [paid.day, paid.amount] for name, paid in sorted(known.items())}
+    return json.dumps({"schema": _SCHEMA, "gone": gone}, indent=1).encode() + b"\n"
+
+
+def _decoded(data: bytes) -> dict[str, Paid]:
+    try:
+        found = json.loads(data)
+        if found["schema"] != _SCHEMA:
+            raise ValueError("a file of another kind")
+        known = {name: Paid(day, float(amount)) for name, (day, amount) in found["gone"].items()}
+    except (TypeError, KeyError, AttributeError, RecursionError, OverflowError):
+        raise ValueError("no amounts by operation") from None
+    if not all(is_operation_id(name) and isinstance(paid.day, str) and 0 <= paid.amount < 1e9 for name, paid in known.items()):
+        raise ValueError("no amounts by operation")
+    return known

@@ -21,10 +21,10 @@ from opstore.api import Api, brake_logs, end_soon, guard_connections, middleware
 from opstore.app import Settings
 from opstore.launcher import serving
 from opstore.ui import scripts, signin
-from opstore.ui.early import Early
-from opstore.ui.first import First
-from opstore.ui.state import running
-from opstore.ui.warm import warm
+from opstore.ui.first_screen import First
+from opstore.ui.opened_app import running
+from opstore.ui.preload import Early
+from opstore.ui.warm_up import warm
 
 
 @contextlib.asynccontextmanager

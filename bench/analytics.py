@@ -28,10 +28,10 @@ from opstore import Store
 from opstore.analytics import content, figures, load_frame, numbers, topics
 from opstore.analytics.chart import Search
 from opstore.analytics.columns import COLUMNS
-from opstore.analytics.desk import Analytics
+from opstore.analytics.queries import Analytics
 from opstore.analytics.selection import Selection
 from opstore.index import Index
-from opstore.language.voice import Voice
+from opstore.language.chart_texts import Voice
 
 ROOT = Path(__file__).resolve().parents[1]
 ZONE = ZoneInfo("Europe/Paris")
@@ -89,7 +89,7 @@ WHERE = {"": "true", "-type:unknown": "operation_type <> 'unknown'", "date:2025"
 OPENING = """
 import sys, threading, time
 start = time.perf_counter()
-from opstore.analytics.desk import Analytics
+from opstore.analytics.queries import Analytics
 from opstore.index import Index
 desk = Analytics(Index.over(sys.argv[1]))
 loading = threading.Thread(target=desk.held)

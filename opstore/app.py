@@ -170,9 +170,9 @@ class App:
 
     def __init__(self, settings: Settings) -> None:
         """Open the data folder; nothing works in the background before `start`."""
-        from opstore.analytics.desk import Analytics
+        from opstore.analytics.queries import Analytics
         from opstore.care import Care
-        from opstore.comparing.kept import Comparisons
+        from opstore.comparing.cache import Comparisons
         from opstore.comparing.reviews import Reviews
         from opstore.curation import Curation
         from opstore.exports import Exports

@@ -15,11 +15,11 @@ from typing import Any
 
 from opstore import media
 from opstore.access.roles import LOCAL, Person, acting, view
-from opstore.analytics.desk import Analytics
+from opstore.analytics.queries import Analytics
 from opstore.care import Care
 from opstore.clocks import mark, seconds_since
 from opstore.clocks.leaps import Leap
-from opstore.comparing.kept import Comparisons
+from opstore.comparing.cache import Comparisons
 from opstore.comparing.reviews import Reviews
 from opstore.curation import Curation
 from opstore.errors import (

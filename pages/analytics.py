@@ -3,12 +3,12 @@
 import streamlit as st
 
 from opstore.errors import OpstoreError
-from opstore.ui import analytics, behind, indexing, library, parts
-from opstore.ui.state import opened
+from opstore.ui import analytics, drilldown, indexing, library, parts
+from opstore.ui.opened_app import opened
 
 service = opened().service
 view = library.view()
-behind.follow_mark()
+drilldown.follow_mark()
 
 with st.sidebar, st.container(key="filter-panel"):
     library.filters(view, service.index.facets())

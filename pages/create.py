@@ -4,7 +4,7 @@ import streamlit as st
 
 from opstore.ui import controls
 from opstore.ui.components import bring
-from opstore.ui.state import opened
+from opstore.ui.opened_app import opened
 from opstore.ui.studio import acting, asking, deciding, drafting, giving, local, questions, results, settings, varying
 from opstore.ui.words import _
 

@@ -4,7 +4,7 @@ import streamlit as st
 
 from opstore.errors import OpstoreError
 from opstore.ui import detail, indexing, library, parts, results, share
-from opstore.ui.state import opened
+from opstore.ui.opened_app import opened
 from opstore.ui.words import _
 
 service = opened().service

@@ -4,7 +4,7 @@ import streamlit as st
 
 from opstore.errors import OpstoreError
 from opstore.ui import parts, review
-from opstore.ui.state import opened
+from opstore.ui.opened_app import opened
 
 service = opened().service
 asked = st.query_params.get("id", "")

@@ -7,7 +7,7 @@ from opstore.errors import OpstoreError, SettingsChanged
 from opstore.providers import registry
 from opstore.storage.operation import OPERATION_TYPES
 from opstore.ui import export, parts, share, signin, words
-from opstore.ui.state import opened
+from opstore.ui.opened_app import opened
 from opstore.ui.words import _
 
 app = opened()

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from opstore.ui import backups, importing, packing, parts, storage
-from opstore.ui.state import opened
+from opstore.ui.opened_app import opened
 from opstore.ui.words import _
 
 service = opened().service

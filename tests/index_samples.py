@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from opstore.index import Index, Row
-from opstore.index.marks import seed_word
+from opstore.index.keywords import seed_word
 from opstore.index.reader import Reader
 from opstore.index.table import Entry
 from opstore.storage.store import Store

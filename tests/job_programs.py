@@ -38,9 +38,9 @@ from opstore.errors import BudgetReached
 from opstore.fetch import FetchPolicy, fetch
 from opstore.generation import SmartRequest
 from opstore.jobs import JobFolder, Runner, machine
+from opstore.jobs.context import Pauses
+from opstore.jobs.liveness import Signs
 from opstore.jobs.machine import Machine, Surroundings
-from opstore.jobs.signs import Signs
-from opstore.jobs.surroundings import Pauses
 from opstore.providers import local
 from opstore.providers.models import ModelTable
 from opstore.providers.replicate import Replicate

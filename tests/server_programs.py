@@ -17,11 +17,11 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.web import cli
 
 from opstore.cli import main
-from opstore.ui import early, signin, state, warm
+from opstore.ui import opened_app, preload, signin, warm_up
 
 ROOT = Path(__file__).resolve().parents[1]
-LOADED = (early, signin, state)  # what dashboard.py names
-for name in warm.MODULES:
+LOADED = (preload, signin, opened_app)  # what dashboard.py names
+for name in warm_up.MODULES:
     if not name.startswith("opstore"):  # ours choose a cache by the server that is running
         importlib.import_module(name)
 #: Looked for once, not by every server.

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import opstore
-from opstore.analytics import COLUMNS, holder, load_frame, reading
+from opstore.analytics import COLUMNS, load_frame, reading, shared_frame
 from opstore.analytics.columns import NAMES
 from opstore.analytics.frame import frame_of
-from opstore.analytics.holder import Holder
 from opstore.analytics.reading import table_of
 from opstore.analytics.rows import row_of
+from opstore.analytics.shared_frame import Holder
 from opstore.analytics.snapshot import Snapshot, load
 from opstore.errors import StorageError
 from opstore.index import Index
@@ -137,7 +137,7 @@ def test_nothing_new_is_the_same_version(tmp_path: Path) -> None:
 def test_a_second_process_reads_only_what_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = folder(tmp_path)
     load_frame(store)
-    assert load(store.cache / holder.NAME) is not None
+    assert load(store.cache / shared_frame.NAME) is not None
     chance = random.Random(9)
     fresh = [plant(store, usual(chance, operation_id)) for operation_id in ids(chance, 3)]
     asked: list[str] = []
@@ -147,7 +147,7 @@ def test_a_second_process_reads_only_what_is_new(tmp_path: Path, monkeypatch: py
         asked.extend(wanted)
         return true(path, wanted, *rest)
 
-    monkeypatch.setattr(holder, "read", counted)
+    monkeypatch.setattr(shared_frame, "read", counted)
     assert plain(load_frame(store)) == expected(store.operations.path)
     young = {path.stem for path in store.operations.path.glob("*.json")}
     assert set(fresh) <= set(asked) <= young
@@ -157,7 +157,7 @@ def test_a_second_process_reads_only_what_is_new(tmp_path: Path, monkeypatch: py
 def test_a_snapshot_that_cannot_be_trusted_is_made_anew(damage: str, tmp_path: Path) -> None:
     store = folder(tmp_path)
     load_frame(store)
-    path = store.cache / holder.NAME
+    path = store.cache / shared_frame.NAME
     data = bytearray(path.read_bytes())
     if damage == "absent":
         path.unlink()
@@ -180,7 +180,7 @@ def test_a_cache_of_another_folder_is_not_believed(tmp_path: Path) -> None:
     one, other = folder(tmp_path / "one", seed=1), folder(tmp_path / "other", seed=2)
     load_frame(one)
     load_frame(other)
-    (other.cache / holder.NAME).write_bytes((one.cache / holder.NAME).read_bytes())
+    (other.cache / shared_frame.NAME).write_bytes((one.cache / shared_frame.NAME).read_bytes())
     assert plain(load_frame(other)) == expected(other.operations.path)
 
 

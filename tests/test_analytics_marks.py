@@ -13,12 +13,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from opstore.analytics import figures, topics
-from opstore.analytics.behind import asked_by
 from opstore.analytics.chart import Chart, Search
+from opstore.analytics.drilldown import asked_by
 from opstore.analytics.selection import Selection
 from opstore.app import App, Settings
 from opstore.index.prompts import prompt_key
-from opstore.language.voice import Voice
+from opstore.language.chart_texts import Voice
 from tests.frame_samples import ids, usual
 from tests.index_samples import plant
 

@@ -17,15 +17,15 @@ import pytest
 from scipy.stats import binomtest
 
 from opstore.analytics import content, numbers, topics
-from opstore.analytics.behind import Mark, around, asked_by, behind, ids_after, mark_of
 from opstore.analytics.chart import Search
-from opstore.analytics.desk import Analytics
+from opstore.analytics.drilldown import Mark, around, asked_by, behind, ids_after, mark_of
+from opstore.analytics.queries import Analytics
 from opstore.analytics.selection import QUARTER, Selection, ascending, local_quarters, outcome_of
 from opstore.errors import InvalidQuery
 from opstore.index import Index
 from opstore.index.order import moment_of
-from opstore.language.spoken import local as in_zone
-from opstore.language.voice import Voice
+from opstore.language.chart_texts import Voice
+from opstore.language.formats import local as in_zone
 from tests.frame_twin import expected, tokens
 from tests.index_samples import TODAY, Queries, clock, rows_of
 from tests.search_oracle import matching

@@ -17,11 +17,11 @@ from opstore.analytics import figures, topics
 from opstore.analytics.chart import TYPES, Search
 from opstore.analytics.selection import Selection
 from opstore.app import App
-from opstore.language.spoken import top_of_scale
-from opstore.language.voice import Voice
+from opstore.language.chart_texts import Voice
+from opstore.language.formats import top_of_scale
 from opstore.storage.operation import OPERATION_TYPES
 from opstore.ui.analytics import csv_of, sent
-from opstore.ui.state import running
+from opstore.ui.opened_app import running
 from tests.frame_samples import ids, usual
 from tests.index_samples import plant
 from tests.test_analytics_numbers import expected_frame

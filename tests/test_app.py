@@ -23,7 +23,7 @@ from opstore.app import App, Settings, open_store
 from opstore.errors import InvalidSetting, OpstoreError
 from opstore.service import NewOperation
 from opstore.ui import scripts
-from opstore.ui.early import LEAST, NEEDED, Early
+from opstore.ui.preload import LEAST, NEEDED, Early
 
 STREAMLIT = Path(streamlit.__file__).parent / "static"
 TOKEN = "r8_" + "x" * 37
@@ -185,6 +185,6 @@ def test_plotly_s_script_is_the_package_s_own_packed_or_not() -> None:
 @pytest.mark.long
 def test_what_the_first_page_needs_is_loaded_while_the_server_starts() -> None:
     wanted = "{'pandas', 'PIL.PngImagePlugin', 'opstore.ui.results'}"
-    program = f"import sys; from opstore.ui.warm import warm; warm().join(60); print(sorted({wanted} - {{*sys.modules}}))"
+    program = f"import sys; from opstore.ui.warm_up import warm; warm().join(60); print(sorted({wanted} - {{*sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[]\n", done.stderr

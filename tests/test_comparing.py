@@ -17,9 +17,9 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import structural_similarity
 
 from opstore import Store, media
-from opstore.comparing import kept
+from opstore.comparing import cache
 from opstore.comparing.align import FITS, Box, Fit, best_fit, place, same_shape
-from opstore.comparing.kept import Comparisons
+from opstore.comparing.cache import Comparisons
 from opstore.comparing.pixels import MAX_COMPARED, Figures, difference
 from opstore.comparing.subjects import Subject, main_part, pairs
 from opstore.comparing.texts import MAX_WORDS, differing, word_changes
@@ -257,7 +257,7 @@ def test_stored_files_are_compared_once_and_again_where_the_cache_was_deleted(
         calls.append(1)
         return difference(*given)
 
-    monkeypatch.setattr(kept, "difference", counted)
+    monkeypatch.setattr(cache, "difference", counted)
     one, other = photo("chelsea", size=(300, 200)), photo("coffee", size=(300, 200))
     store.save(ID, {"operationType": "image_edit_single"}, inputs=[one], outputs=[other])
     subjects = Subject(f"{ID}_in_1.jpg"), Subject(f"{ID}_out.jpg")
@@ -266,7 +266,7 @@ def test_stored_files_are_compared_once_and_again_where_the_cache_was_deleted(
     assert Comparisons(store).difference(*subjects)[1] == figures == Figures.read(path) and len(calls) == 1
     path.unlink()
     assert comparisons.difference(*subjects)[1] == figures and len(calls) == 2
-    monkeypatch.setattr(kept, "MAX_KEPT", 4)
+    monkeypatch.setattr(cache, "MAX_KEPT", 4)
     for first in (0, 1):
         for second in (0, 1):
             comparisons.difference(subjects[first], subjects[second])

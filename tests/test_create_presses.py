@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from opstore.app import App
 from opstore.providers.models import Cost
 from opstore.ui import presses
-from opstore.ui.state import running
+from opstore.ui.opened_app import running
 from opstore.ui.studio import asking
 from tests.samples import ID, LATER, PNG
 from tests.told import press_late, tell

@@ -20,7 +20,7 @@ from opstore.demo.making import DRAFT, MODEL
 from opstore.demo.plan import Planned, planned
 from opstore.demo.voting import TITLE
 from opstore.errors import NotADemo
-from opstore.errors.old import error_kind
+from opstore.errors.old_sidecars import error_kind
 from opstore.index import Index
 from opstore.storage.names import sidecar_name
 from opstore.storage.operation import OPERATION_TYPES, SPECIFIED

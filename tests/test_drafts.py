@@ -15,7 +15,7 @@ from opstore import Store
 from opstore.errors import InvalidInput
 from opstore.storage import drafts
 from opstore.storage.drafts import Drafts
-from opstore.ui.state import running
+from opstore.ui.opened_app import running
 from opstore.ui.studio.giving import Gathered
 from tests.media_samples import SAMPLES
 from tests.samples import PNG

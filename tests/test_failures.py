@@ -15,7 +15,7 @@ from opstore.analytics import load_frame
 from opstore.app import App
 from opstore.errors import FetchUnavailable, OpstoreError, ProviderRefused, Said, StorageError, said
 from opstore.errors.failure import KINDS, error_of, recorded
-from opstore.errors.old import _KINDS, error_kind
+from opstore.errors.old_sidecars import _KINDS, error_kind
 from opstore.errors.sentence import parts, sentence_of
 from opstore.jobs import JobFolder, ending
 from opstore.jobs.record import Progress

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from opstore.ui.first import First
+from opstore.ui.first_screen import First
 
 STYLE = '<link rel="stylesheet" crossorigin href="./static/css/x.css">'
 PAGE = f"<html><head><title>Streamlit</title>{STYLE}</head><body><div id=root></div></body></html>"

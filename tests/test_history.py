@@ -14,7 +14,7 @@ import pytest
 
 from opstore.app import App, Settings
 from opstore.care import Imported
-from opstore.care.history import HistoryImport
+from opstore.care.account_history import HistoryImport
 from opstore.errors import InvalidInput, ProviderUnavailable
 from opstore.fetch import FetchPolicy
 from opstore.providers import Past
@@ -23,7 +23,7 @@ from opstore.providers.replicate import Replicate
 from opstore.providers.replicate.records import past
 from opstore.service import NewOperation
 from opstore.storage.trash import Trash
-from opstore.ui.state import running
+from opstore.ui.opened_app import running
 from tests.job_programs import until
 from tests.replicate_standin import StandIn
 from tests.samples import tree

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from opstore.errors import CreateUncertain, DamagedOperation, InvalidQuery, InvalidRequest
 from opstore.errors.failure import KINDS
-from opstore.errors.old import error_kind
+from opstore.errors.old_sidecars import error_kind
 from opstore.index import ORDERS, Count, Index, Row
-from opstore.index.known import Known
+from opstore.index.known_ids import Known
 from opstore.index.order import WIDTH, id_of, moment_of, second_of, short_key, spread, wanted
 from opstore.index.table import Entry, entry_of, read_entry, sidecar_of
 from opstore.providers.local.phrases import _PHRASES

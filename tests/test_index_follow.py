@@ -22,8 +22,8 @@ import pytest
 
 from opstore.errors import StorageError
 from opstore.index import Index, follow, parallel, sqlite, writer
+from opstore.index.prepared import Part
 from opstore.index.reader import Reader
-from opstore.index.ready import Part
 from opstore.index.watch import Watch
 from opstore.storage.store import Store
 from tests.index_samples import all_rows, folder_of, plant, random_sidecar, rows_of, settle

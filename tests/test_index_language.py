@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from opstore.errors import InvalidQuery
 from opstore.index.language import FIELDS, MAX_LENGTH, chips, corrected, parse, render, values, with_values
-from opstore.index.meant import meant
+from opstore.index.suggestions import meant
 from opstore.index.terms import And, Field, Not, Or, Phrase, Query, Span, Text, Word, days
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "search.md"

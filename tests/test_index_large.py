@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from opstore.index import Count, Index, Row, beginnings
 from opstore.index.beginnings import Beginnings, long_beginning
-from opstore.index.marks import bucket, span
+from opstore.index.keywords import bucket, span
 from opstore.index.prompts import spelt
 from tests.examples import some
 from tests.index_samples import TODAY, Queries, all_rows, clock, folder_of, plant, rows_of

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from opstore.index import Index
-from opstore.index.marks import seed_word
+from opstore.index.keywords import seed_word
 from opstore.index.table import entry_of
 from opstore.storage.operation import pixels_of, seed_of
 from opstore.storage.store import Store

@@ -17,8 +17,8 @@ import pytest
 from opstore.app import App
 from opstore.errors import OperationNotFound, StorageError
 from opstore.jobs import machine
+from opstore.jobs.liveness import Signs
 from opstore.jobs.lookup import Lookup
-from opstore.jobs.signs import Signs
 from opstore.providers import Prediction, Report, StepRequest
 from opstore.providers.replicate import Replicate
 from opstore.storage.files import Folder

@@ -21,7 +21,7 @@ from opstore.ui import acts as acting
 from opstore.ui import curate, parts
 from opstore.ui.acts import Acts
 from opstore.ui.components.grid import Act
-from opstore.ui.state import running
+from opstore.ui.opened_app import running
 from tests.samples import ID, LATER, PNG
 from tests.told import behind, control
 

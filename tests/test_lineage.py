@@ -17,8 +17,8 @@ from PIL import Image
 from opstore.access.roles import Person
 from opstore.app import App, Settings
 from opstore.errors import InvalidRequest, OperationNotFound, OpstoreError, UnsupportedMedia
-from opstore.index.contents import code_of, keys_from, keys_of, seconds_of
 from opstore.index.order import second_of
+from opstore.index.same_bytes import code_of, keys_from, keys_of, seconds_of
 from opstore.lineage.branches import Branches, plan
 from opstore.lineage.families import Family, Link, layout
 from opstore.service import NewOperation

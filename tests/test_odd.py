@@ -27,7 +27,7 @@ from opstore.api import Api
 from opstore.app import App, Settings
 from opstore.cli import main
 from opstore.index.language import can_ask, with_values
-from opstore.language.voice import Voice
+from opstore.language.chart_texts import Voice
 from opstore.report import Speech, document, html, usage
 from opstore.ui.analytics import sent
 from tests.conftest import Sampled

@@ -17,7 +17,7 @@ from opstore.app import App
 from opstore.service import NewOperation
 from opstore.storage.operation import OPERATION_TYPES, Operation
 from opstore.ui import presses
-from opstore.ui.state import running
+from opstore.ui.opened_app import running
 from opstore.ui.studio import deciding
 from tests.samples import ID, LATER, MP4, PNG, SHORT, WEBP, plant, sidecar_file
 
@@ -448,7 +448,7 @@ def test_a_look_that_brings_an_old_address_along_draws_nothing_for_it() -> None:
     def page() -> None:
         import streamlit as st
 
-        from opstore.ui.state import again, drawn
+        from opstore.ui.opened_app import again, drawn
 
         st.session_state["runs"] = st.session_state.get("runs", 0) + 1
         if st.session_state["runs"] == 1:

@@ -16,8 +16,8 @@ from opstore.app import App, Settings
 from opstore.errors import FetchUnavailable, InvalidSetting
 from opstore.fetch import FetchPolicy
 from opstore.jobs import JobFolder
+from opstore.jobs.context import Pauses
 from opstore.jobs.patience import due, is_lost, is_over, kept_for
-from opstore.jobs.surroundings import Pauses
 from opstore.preferences import Preferences
 from opstore.providers import Prediction, StepRequest, registry
 from opstore.providers.local import steps

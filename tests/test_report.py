@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from opstore import Operation, Store
-from opstore.analytics.desk import Analytics
+from opstore.analytics.queries import Analytics
 from opstore.api import Api, middleware
 from opstore.app import App, Settings
 from opstore.cli import main

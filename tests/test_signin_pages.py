@@ -13,7 +13,7 @@ from opstore.access.roles import Person
 from opstore.app import App, Settings
 from opstore.errors import NoRole, OpstoreError, SignInBroken, SignInWanted
 from opstore.ui import signin
-from opstore.ui.state import opened, running
+from opstore.ui.opened_app import opened, running
 from tests.samples import ID, LATER, PNG
 from tests.test_pages import MAIN, PATIENCE, sound
 

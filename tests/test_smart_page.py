@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from opstore.app import App
 from opstore.errors import ProviderUnavailable
 from opstore.providers.models import Cost
-from opstore.ui.state import running
+from opstore.ui.opened_app import running
 from tests.samples import PNG
 
 PROMPT = "mets le ciel en rose"

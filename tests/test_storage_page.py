@@ -18,9 +18,9 @@ from streamlit.testing.v1 import AppTest
 from opstore import clocks
 from opstore.app import App
 from opstore.care.acts import Act, Acts
-from opstore.care.report import Report
+from opstore.care.progress import Report
 from opstore.errors import InvalidInput, StorageError
-from opstore.ui.state import running
+from opstore.ui.opened_app import running
 from tests.care_samples import annotated, save
 from tests.samples import PNG, plant
 from tests.test_pages import EVIL, MAIN, PATIENCE, sound

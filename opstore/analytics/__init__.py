@@ -25,7 +25,7 @@ def load_frame(source: Any = "data") -> pd.DataFrame:
     It is what reading every sidecar gives, at the cost of what has changed since somebody last asked. `frame.attrs["problems"]`
     counts the sidecars that could not be read. Raise StorageError for a folder that is not there or cannot be read.
     """
-    from opstore.analytics.holder import Holder
+    from opstore.analytics.shared_frame import Holder
     from opstore.errors import StorageError, said
     from opstore.index import Index
 

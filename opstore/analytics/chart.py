@@ -24,8 +24,8 @@ from opstore.errors import InvalidQuery
 from opstore.index.language import excluded, narrowed, parse, with_values
 from opstore.index.terms import FIELDS as NAMED
 from opstore.index.terms import Span, Text, Wrong, matches, unquoted, value_of
-from opstore.language.spoken import top_of_scale
-from opstore.language.voice import Voice
+from opstore.language.chart_texts import Voice
+from opstore.language.formats import top_of_scale
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, YELLOW, GREY = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#C9B41F", "#8A8A8A",

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from opstore.analytics.behind import parameter_sets
+from opstore.analytics.drilldown import parameter_sets
 from opstore.analytics.numbers import SHOWN, Tally, by_period, main_cost, optional, wilson
 from opstore.analytics.ranking import win_rates
 from opstore.analytics.selection import TENTHS, Base, Bools, Numbered, Selection, Whole

@@ -11,7 +11,6 @@ import pandas as pd
 from babel.dates import format_skeleton
 
 from opstore.analytics import numbers
-from opstore.analytics.behind import Mark
 from opstore.analytics.chart import (
     BLUE,
     GREY,
@@ -31,9 +30,10 @@ from opstore.analytics.chart import (
     sentence,
     short,
 )
+from opstore.analytics.drilldown import Mark
 from opstore.analytics.selection import OUTCOMES, Selection
+from opstore.language.chart_texts import FEW, Voice
 from opstore.language.translations import error_kind_name
-from opstore.language.voice import FEW, Voice
 
 #: Groups that are drawn; the data has all.
 GROUPS = 10

@@ -10,7 +10,6 @@ import pandas as pd
 from babel.dates import format_date
 
 from opstore.analytics import content, numbers
-from opstore.analytics.behind import Mark
 from opstore.analytics.chart import (
     BLUE,
     GREEN,
@@ -32,10 +31,11 @@ from opstore.analytics.chart import (
     sentence,
     short,
 )  # fmt: skip
+from opstore.analytics.drilldown import Mark
 from opstore.analytics.figures import GROUPS
 from opstore.analytics.selection import TENTHS, Selection
 from opstore.index.language import with_word
-from opstore.language.voice import Voice
+from opstore.language.chart_texts import Voice
 
 _MONDAY = date(2024, 1, 1)
 _WHITE = {"textfont": {"color": "#fff"}}

@@ -12,17 +12,17 @@ from datetime import datetime
 from pathlib import Path
 
 from opstore import clocks
+from opstore.care.account_history import HistoryImport, since_of
+from opstore.care.background import Desk
 from opstore.care.backup import Backup, Taken, check_apart
 from opstore.care.cleanup import Cleaned, Cleanup, Plan, Rule
 from opstore.care.compression import Compressed, Compression
-from opstore.care.desk import Desk
-from opstore.care.elsewhere import Libraries
-from opstore.care.history import HistoryImport, since_of
 from opstore.care.importing import Import, Imported
+from opstore.care.other_folders import Libraries
+from opstore.care.progress import Report, quiet
 from opstore.care.pruning import Keep, Pruned, prune
 from opstore.care.remote import RemoteVault, is_remote
 from opstore.care.repair import Remedy, Repair
-from opstore.care.report import Report, quiet
 from opstore.care.restore import Restore, Restored
 from opstore.care.sources import source_of
 from opstore.care.survey import Fact, Survey, survey

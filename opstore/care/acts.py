@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from opstore.care.report import Report
+from opstore.care.progress import Report
 from opstore.errors import InvalidInput, OpstoreError, said
 from opstore.storage.files import storage_errors
 from opstore.storage.operation import parse_time, timestamp

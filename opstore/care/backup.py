@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from opstore.care.hashes import Hashes
-from opstore.care.report import Report, quiet
+from opstore.care.progress import Report, quiet
 from opstore.care.vault import Snapshot, Vault, is_safe
 from opstore.errors import DamagedOperation, DamagedPack, FileMissing, InvalidInput, OpstoreError, UnsafeFile, said
 from opstore.storage.files import Folder, digest, is_passing, leftover_of

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from opstore import clocks
-from opstore.care.report import Report, quiet
+from opstore.care.progress import Report, quiet
 from opstore.care.survey import Fact, Survey, ancestors, cared_for, named_in, survey
 from opstore.clocks.leaps import Leaps
 from opstore.errors import InvalidInput, OperationNotFound, OpstoreError, said

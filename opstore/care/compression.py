@@ -22,7 +22,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from opstore.care.estimate import Loose, Operations, samples, size_packed
-from opstore.care.report import Report, quiet
+from opstore.care.progress import Report, quiet
 from opstore.errors import DamagedPack, InvalidInput, OpstoreError, StorageError, said, shown
 from opstore.storage import disk
 from opstore.storage.files import Folder, is_passing, storage_errors

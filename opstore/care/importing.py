@@ -17,7 +17,7 @@ from typing import Any
 
 from opstore import media
 from opstore.care import embedded
-from opstore.care.report import Report, quiet
+from opstore.care.progress import Report, quiet
 from opstore.care.sources import FIRST, MAX_FILE, Entry, Source, content
 from opstore.errors import DamagedOperation, FileMissing, InvalidInput, OperationExists, OpstoreError, UnsafeFile, said
 from opstore.storage.files import Folder, digest, is_passing

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from opstore.care.report import Report, quiet
+from opstore.care.progress import Report, quiet
 from opstore.care.vault import NAME, Vault
 from opstore.errors import InvalidInput, said
 from opstore.preferences import KEEP, MOST_KEPT, is_keep

@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from opstore import media
-from opstore.care.report import Report, quiet
+from opstore.care.progress import Report, quiet
 from opstore.errors import FetchError, OpstoreError, ProviderError, said
 from opstore.fetch import FetchPolicy, fetch
 from opstore.jobs.results import is_whole

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from opstore.care.backup import BATCH_BYTES, BATCH_FILES
-from opstore.care.report import Report, quiet
+from opstore.care.progress import Report, quiet
 from opstore.care.vault import Snapshot, Vault
 from opstore.errors import (
     DamagedOperation,

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from opstore.care.report import Report, quiet
+from opstore.care.progress import Report, quiet
 from opstore.curation import annotations_of
 from opstore.errors import OpstoreError, said
 from opstore.storage.files import Folder, is_passing

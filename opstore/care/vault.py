@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from opstore.care.report import Report, quiet
+from opstore.care.progress import Report, quiet
 from opstore.errors import FileMissing, InvalidInput, OpstoreError, StorageError, said, shown
 from opstore.storage.files import Folder, digest, is_passing, storage_errors
 

@@ -48,7 +48,7 @@ def _stats(options: argparse.Namespace) -> int:
 
 
 def _usage(options: argparse.Namespace) -> Usage:
-    from opstore.analytics.desk import Analytics
+    from opstore.analytics.queries import Analytics
     from opstore.comparing.reviews import Reviews
     from opstore.index import Index
     from opstore.index.language import parse

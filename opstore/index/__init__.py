@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from opstore.errors import StorageError, said
-from opstore.index import blocks, changes, contents, meant
+from opstore.index import blocks, changes, same_bytes, suggestions
 from opstore.index.changes import Changes
 from opstore.index.compile import Plan, compiled
 from opstore.index.fields import SEARCHES
 from opstore.index.follow import Follower, Progress
+from opstore.index.keywords import parent_word
 from opstore.index.language import parse
-from opstore.index.marks import parent_word
 from opstore.index.observed import reason_of
 from opstore.index.pages import EXACT, ORDERS, Pages, Place
 from opstore.index.rows import find, ids_in
@@ -222,12 +222,12 @@ class Index:
         Others of the same second are among them, one in a million is wrong (31 bits are compared), and some may be gone:
         whoever needs to know reads their sidecars.
         """
-        first, last = contents.keys_from(contents.code_of(sha256, made))
+        first, last = same_bytes.keys_from(same_bytes.code_of(sha256, made))
 
         def ask() -> list[str]:
             with self._database.reading() as connection:
                 keys = blocks.between(connection, first, last, MAX_PAGE)
-                return sorted({name for key in keys for name in ids_in(connection, *contents.seconds_of(key))})
+                return sorted({name for key in keys for name in ids_in(connection, *same_bytes.seconds_of(key))})
 
         return self._ask(ask)
 
@@ -256,7 +256,7 @@ class Index:
 
     def meant(self, query: str) -> str | None:
         """Return a search that finds something and that `query`, which does not, was perhaps meant to be; None for none."""
-        better = meant.meant(query, self.facets())
+        better = suggestions.meant(query, self.facets())
         return better if better and self.count(better).n else None
 
     # -- for what is derived from the index ------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import sqlite3
 import unicodedata
 from collections import Counter
 
-from opstore.index.marks import plain
+from opstore.index.keywords import plain
 from opstore.index.prompts import spelt
 from opstore.index.terms import parted
 

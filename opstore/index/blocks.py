@@ -1,5 +1,5 @@
-"""The table of contents' keys (`contents`): those of a few operations go in at once, those of very many wait in blocks until all
-are there, and go in in their order: every key is in a block or in the table, and is found in both.
+"""The table of contents' keys (`same_bytes`): those of a few operations go in at once, those of very many wait in blocks until
+all are there, and go in in their order: every key is in a block or in the table, and is found in both.
 
 Keys are as good as random. In their order they fill the pages of the table: 14.5 bytes a key, and half a microsecond.
 """

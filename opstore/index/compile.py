@@ -17,7 +17,7 @@ from fractions import Fraction
 from opstore.index import order
 from opstore.index.beginnings import SHORT, long_beginning
 from opstore.index.fields import SEARCHES, TABLE
-from opstore.index.marks import (
+from opstore.index.keywords import (
     batch_word,
     bucket,
     inputs_word,

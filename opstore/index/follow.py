@@ -22,11 +22,11 @@ from pathlib import Path
 
 from opstore.errors import OpstoreError, StorageError, said
 from opstore.index import order, parallel
-from opstore.index.known import Known
+from opstore.index.deferred import begun, settled
+from opstore.index.known_ids import Known
 from opstore.index.observed import UNSETTLED, Observed
+from opstore.index.prepared import Part
 from opstore.index.reader import SETTLED, THREADS, Reader
-from opstore.index.ready import Part
-from opstore.index.settle import begun, settled
 from opstore.index.sqlite import Connection, Damaged, Database
 from opstore.index.watch import Watch
 from opstore.index.writer import Written, put_all, put_parts

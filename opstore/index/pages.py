@@ -14,7 +14,7 @@ from typing import Any
 
 from opstore.errors import InvalidRequest, said
 from opstore.index.compile import Check, Plan
-from opstore.index.marks import name_word, span
+from opstore.index.keywords import name_word, span
 from opstore.index.rows import COLUMNS, boundary, entry_of_row, find
 from opstore.index.sqlite import Connection
 from opstore.index.table import Entry

@@ -23,10 +23,10 @@ from typing import IO, Self
 import msgspec
 
 from opstore.errors import StorageError
-from opstore.index.kinds import Kind, Kinds
+from opstore.index.dictionary import Kind, Kinds
 from opstore.index.observed import Observed
+from opstore.index.prepared import Part, ready
 from opstore.index.reader import THREADS, Reader
-from opstore.index.ready import Part, ready
 from opstore.index.sqlite import Connection
 from opstore.index.table import Entry
 

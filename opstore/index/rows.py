@@ -110,9 +110,9 @@ def _entry_of_row(row: Any, names: Mapping[int, str]) -> Entry:
 
 
 def values_of(entry: Entry, numbers: Sequence[object]) -> list[Any]:
-    """Return the values of an entry's columns; `numbers` are those of its names (NAMED), as `kinds` has them."""
+    """Return the values of an entry's columns; `numbers` are those of its names (NAMED), as `dictionary` has them."""
     values = list(msgspec.structs.astuple(entry)[-len(KEPT) :])
-    for at, number in zip(_NUMBERED, numbers):  # noqa: B905 # as many, by `kinds`; each row of a million comes here
+    for at, number in zip(_NUMBERED, numbers):  # noqa: B905 # as many, by `dictionary`; each row of a million comes here
         values[at] = number
     for at, written in _WRITTEN:
         if value := values[at]:

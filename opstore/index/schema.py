@@ -12,7 +12,7 @@ Values = Literal["name", "id", "number", "flag", "date", "seed", "size"]
 #: How a value stands in its column of the index: as it is, as the number of a name or of several, or as `rows` has it.
 Form = Literal["plain", "flag", "name", "names", "output", "batch", "ids", "seed"]
 #: Which marked words say what a value is: its name or names, a few whole numbers, that it is there (`yes`) or is not (`none`),
-#: its coarse size; what has other words, or cannot be asked for by words, has none of these (`marks`).
+#: its coarse size; what has other words, or cannot be asked for by words, has none of these (`keywords`).
 Mark = Literal["name", "names", "count", "yes", "none", "coarse"]
 #: How a column of the frame is held.
 Kind = Literal["text", "category", "moment", "flag", "whole", "number", "texts"]

@@ -19,7 +19,7 @@ from typing import Any
 
 from opstore.errors import StorageError, said
 from opstore.index.beginnings import Beginnings
-from opstore.index.kinds import Kinds
+from opstore.index.dictionary import Kinds
 from opstore.index.table import KEPT
 from opstore.storage.files import Folder
 
@@ -58,7 +58,7 @@ _HASH_BYTES = 64 * 1024 * 1024
 #: Pages in the log at which they are moved into the file: the engine's own choice; and while very many rows come, of which every
 #: batch touches the same thousands.
 _PAGES, _MANY_PAGES = 1_000, 16_000
-#: Made when there are rows (`settle`).
+#: Made when there are rows (`deferred`).
 COLUMN_INDEXES = {f"op_{column}": f"CREATE INDEX op_{column} ON op ({column})" for column in ("cost", "prompt", "elapsed")}
 
 #: Raise this when the same tables come to hold something else.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from opstore.errors import InvalidRequest, said
 from opstore.index.compile import Plan
-from opstore.index.marks import batch_word, inputs_word
+from opstore.index.keywords import batch_word, inputs_word
 from opstore.index.pages import Pages, Place
 from opstore.index.rows import batch_of, find
 from opstore.index.sqlite import Connection

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from opstore.errors import DamagedOperation
-from opstore.index.contents import codes_of
 from opstore.index.fields import BY_NAME, TABLE
 from opstore.index.order import moment_of
 from opstore.index.prompts import MAX_PROMPT
+from opstore.index.same_bytes import codes_of
 from opstore.index.sidecar import MILLION, THOUSAND, Source
 from opstore.storage.operation import MAX_DEPTH, MAX_SIDECAR_BYTES, decode
 
@@ -26,7 +26,7 @@ class Named(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
     `cost` and `confidence` are millionths, `elapsed` milliseconds. `source` is a number for the inputs, the same for the same
     bytes in the same order; None where there are none or no hashes. `size` is the main output's in pixels: 1024x768. `contents`
-    are codes of what its files hold (`contents`), which the rows themselves do not keep: none in an entry of a row.
+    are codes of what its files hold (`same_bytes`), which the rows themselves do not keep: none in an entry of a row.
     """
 
     id: str

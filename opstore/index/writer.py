@@ -1,6 +1,6 @@
 """Writes operations into the index and takes them out, inside one transaction of the caller's.
 
-What takes time and needs no database has been done before, by `ready`: for very many operations in the processes that read them.
+What takes time and needs no database has been done before, by `prepared`: for very many operations by who reads them.
 Many new rows go in at once (`put_new`) where their seconds are free; what remains goes one by one.
 """
 
@@ -15,11 +15,11 @@ from dataclasses import dataclass
 
 import msgspec
 
-from opstore.index import blocks, contents, order
+from opstore.index import blocks, order, same_bytes
 from opstore.index.changes import LISTED, note
-from opstore.index.marks import UNMARKED, names_of, own_marks, text_of
+from opstore.index.keywords import UNMARKED, names_of, own_marks, text_of
 from opstore.index.observed import UNSETTLED, Broken, Observed
-from opstore.index.ready import Part, Ready, Tally, ready
+from opstore.index.prepared import Part, Ready, Tally, ready
 from opstore.index.rows import COLUMNS, entry_of_row, find, neighbours
 from opstore.index.sqlite import Connection
 from opstore.index.table import Entry
@@ -143,7 +143,7 @@ class Writer:
         self._note_contents(entry)
 
     def _note_contents(self, entry: Entry) -> None:
-        blocks.put(self._db, contents.keys_of(entry.contents, order.second_of(entry.id)))
+        blocks.put(self._db, same_bytes.keys_of(entry.contents, order.second_of(entry.id)))
 
     def ready(self, entry: Entry, stamp: int, at: int | None = None) -> Ready:
         """Count an entry, its new names numbered, and make its row ready for the place `at`, or for the one it would like."""
@@ -200,7 +200,7 @@ class Writer:
         return busy
 
     def _note_many(self, rows: Sequence[Ready]) -> None:
-        """Note the contents of new rows and that they are new; very many keys are put in order later (`settle`)."""
+        """Note the contents of new rows and that they are new; very many keys are put in order later (`deferred`)."""
         keys = [key for row in rows for key in row.keys]
         self._are_many |= len(rows) > LISTED
         if len(rows) > LISTED:

@@ -34,11 +34,11 @@ from opstore.errors import (
 )
 from opstore.fetch import fetch
 from opstore.jobs import ending
+from opstore.jobs.context import LeaseLost, Stopping, Surroundings
 from opstore.jobs.lookup import Lookup
 from opstore.jobs.patience import SOUGHT, is_lost, is_over, kept_for, settling
 from opstore.jobs.record import Progress
 from opstore.jobs.results import is_whole
-from opstore.jobs.surroundings import LeaseLost, Stopping, Surroundings
 from opstore.providers import Prediction, Provider, Search, StepRequest
 from opstore.storage.job import Job
 from opstore.storage.names import sidecar_name

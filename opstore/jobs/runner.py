@@ -1,7 +1,7 @@
 """The runner: works on the jobs of a data folder, several at a time, and takes over those whose worker has died.
 
 A job belongs to the process whose lease stands in its record. A lease ends by its time, or at once when the kernel says that
-the process is gone (`signs`); then whatever stands in a record under its name is taken out, so that others may go on. A process
+the process is gone (`liveness`); then whatever stands in a record under its name is taken out, so that others may go on. One
 that is stopped within the milliseconds of a write holds that one record until it goes on or dies; nobody waits for it in line.
 """
 
@@ -21,9 +21,9 @@ from pathlib import Path
 
 from opstore import clocks
 from opstore.errors import OperationNotFound, OpstoreError, said
+from opstore.jobs.liveness import Signs
 from opstore.jobs.machine import LeaseLost, Machine, Stopping, Surroundings
 from opstore.jobs.patience import due
-from opstore.jobs.signs import Signs
 from opstore.storage.job import Job, Lease
 
 log = logging.getLogger("opstore.jobs")

@@ -1,6 +1,6 @@
 """The usage report: a period's figures, charts and tables as one HTML file that needs nothing else, in English or French."""
 
-from opstore.language.speech import Speech
+from opstore.language.document_texts import Speech
 from opstore.report.page import document as html
 from opstore.report.usage import Usage, document, pictures, usage
 

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from opstore.analytics import content, numbers
 from opstore.analytics.numbers import Tally
-from opstore.language.speech import Speech
+from opstore.language.document_texts import Speech
 from opstore.report import svg
 from opstore.report.usage import Usage, computed, mean_seconds, mean_times, rows_of
 

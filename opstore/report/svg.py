@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from opstore.language.spoken import top_of_scale
+from opstore.language.formats import top_of_scale
 
 WIDTH, ROW, LABEL, VALUE = 720, 26, 200, 110
 _TEXT = Markup('<text x="{:.1f}" y="{:.1f}" class="{}">{}</text>')

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from opstore.analytics import content, numbers
-from opstore.analytics.desk import Analytics, Period
 from opstore.analytics.numbers import Tally
+from opstore.analytics.queries import Analytics, Period
 from opstore.analytics.selection import Selection
 from opstore.errors import InvalidRequest, OpstoreError, said
 from opstore.index.language import parse, with_values

@@ -24,17 +24,17 @@ from opstore.exports.cells import guarded
 from opstore.index.language import values, with_values
 from opstore.language import translations
 from opstore.service import Service
-from opstore.ui import behind, controls, export, library, parts, results, scripts, words
+from opstore.ui import controls, drilldown, export, library, parts, results, scripts, words
 from opstore.ui.components import charts as component
 from opstore.ui.library import View
 from opstore.ui.markup import Markup, css, show
-from opstore.ui.state import again
+from opstore.ui.opened_app import again
 from opstore.ui.words import _
 
 if TYPE_CHECKING:
     from opstore.analytics.chart import Chart, Search
     from opstore.analytics.selection import Selection
-    from opstore.language.voice import Voice
+    from opstore.language.chart_texts import Voice
 
 STYLE = Path(__file__).with_name("analytics.css")
 #: Seconds between two looks for what is new: a look that finds nothing costs a tenth of a millisecond.
@@ -99,7 +99,7 @@ def _waiting(service: Service, thread: threading.Thread) -> None:
 
 def told(service: Service, found: View) -> Told:
     """Return what the page is told from."""
-    from opstore.language.voice import Voice
+    from opstore.language.chart_texts import Voice
 
     held = service.analytics.held()
     before = service.analytics.before(found.query)
@@ -219,7 +219,7 @@ def _change(now: dict[str, Any], then: dict[str, Any] | None, name: str, voice: 
 
 def _points(now: dict[str, Any], then: dict[str, Any] | None, voice: Voice) -> str | None:
     """Return the change of success in points, None where either was counted on too few to tell."""
-    from opstore.language.voice import FEW
+    from opstore.language.chart_texts import FEW
 
     if then is None or min(now["tried"], then["tried"]) < FEW:
         return None
@@ -308,7 +308,7 @@ def _by(key: str) -> str:
 
 def _row(key: str, shown: Told, *makers: Callable[..., Chart]) -> None:
     """Show charts beside each other; a mark that is chosen leads to the operations behind it."""
-    component.charts(key=f"charts-{key}", drawn=[_made(shown, make) for make in makers], on_pick=behind.pick)
+    component.charts(key=f"charts-{key}", drawn=[_made(shown, make) for make in makers], on_pick=drilldown.pick)
 
 
 def _made(shown: Told, make: Callable[..., Chart]) -> dict[str, Any]:
@@ -436,7 +436,7 @@ def _prompt_row(service: Service, shown: Told, line: dict[str, Any], currency: s
 
 def _same_prompt(query: str, prompt: str) -> str:
     """Return the address of the library on just the operations that a line counts: a phrase would also find longer prompts."""
-    from opstore.analytics.behind import Mark
+    from opstore.analytics.drilldown import Mark
     from opstore.index.prompts import prompt_key
 
     mark = Mark("prompt", " ".join(prompt.split())[:60], str(prompt_key(prompt)))

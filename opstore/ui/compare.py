@@ -15,7 +15,7 @@ from typing import Any
 import streamlit as st
 
 from opstore.comparing.align import FITS, Box, Fit, same_shape
-from opstore.comparing.kept import Alignment
+from opstore.comparing.cache import Alignment
 from opstore.comparing.pixels import VISIBLE
 from opstore.comparing.subjects import Pair, Part, main_part, pairs
 from opstore.comparing.texts import differing

@@ -8,7 +8,7 @@ import streamlit as st
 
 from opstore.index.language import values, with_values
 from opstore.service import Service
-from opstore.ui import behind, words
+from opstore.ui import drilldown, words
 from opstore.ui.markup import Markup, show
 from opstore.ui.words import _, ngettext
 
@@ -42,7 +42,7 @@ def reports(query: str = "") -> None:
 def offer(service: Service, query: str, order: str = "newest", *, mark: str = "", report: bool = False) -> None:
     """Offer what a search finds as files, of it only what a `mark` of a chart counts, and with `report` as a report."""
     with st.popover(_("Export")):
-        total = behind.extent(service, query, mark)[0] if mark else service.index.count(query)
+        total = drilldown.extent(service, query, mark)[0] if mark else service.index.count(query)
         if not total.n:
             st.caption(_("There is nothing to export."))
             return

@@ -7,12 +7,12 @@ from typing import Any
 
 import streamlit as st
 
-from opstore.care.history import MOST_DAYS
+from opstore.care.account_history import MOST_DAYS
 from opstore.providers import registry
 from opstore.providers.registry import History, Registration
 from opstore.service import Service
 from opstore.ui import parts, words
-from opstore.ui.state import opened
+from opstore.ui.opened_app import opened
 from opstore.ui.storage import begin, left, outcome
 from opstore.ui.words import _, ngettext
 

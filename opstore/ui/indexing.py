@@ -6,7 +6,7 @@ import streamlit as st
 
 from opstore.service import Service
 from opstore.ui import words
-from opstore.ui.state import again
+from opstore.ui.opened_app import again
 from opstore.ui.words import _
 
 

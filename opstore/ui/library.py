@@ -26,7 +26,7 @@ from opstore.index.stacks import STACKS
 from opstore.index.terms import Span, days, fold_name, value_of
 from opstore.service import Service
 from opstore.storage.operation import OPERATION_TYPES, STATUSES
-from opstore.ui import behind, controls, export, parts, words
+from opstore.ui import controls, drilldown, export, parts, words
 from opstore.ui.components.choices import choices
 from opstore.ui.markup import Markup, css, show
 from opstore.ui.words import _
@@ -72,7 +72,7 @@ def view() -> View:
     _remember()
     text, order = st.query_params.get("q", ""), st.query_params.get("order", ORDERS[0])
     group = st.query_params.get("group", "")
-    mark = behind.asked()
+    mark = drilldown.asked()
     group = group if group in STACKS and not mark else ""
     query, mistake = text, None
     try:
@@ -255,7 +255,7 @@ def chip_row(found: View) -> None:
     """Show every part of the search, and the mark of a chart, each to be taken away."""
     offered = [(label, rest) for label, rest in chips(found.query)]
     if found.mark:
-        offered.append((behind.name(found.mark), _MARKED))
+        offered.append((drilldown.name(found.mark), _MARKED))
     if offered and not found.mistake:
         choices(
             [(label, _("Take away {part}").format(part=label), rest) for label, rest in offered],

@@ -8,7 +8,7 @@ import streamlit as st
 from opstore import launcher
 from opstore.ui import panel, parts, presses, signin
 from opstore.ui.components import document
-from opstore.ui.state import drawn, opened, running
+from opstore.ui.opened_app import drawn, opened, running
 from opstore.ui.studio import acting, giving
 from opstore.ui.words import _
 

@@ -13,7 +13,7 @@ from opstore.service import JobView, Service
 from opstore.ui import parts, signin, words
 from opstore.ui.components.clicks import clicks
 from opstore.ui.markup import Markup, show
-from opstore.ui.state import again, opened, stay
+from opstore.ui.opened_app import again, opened, stay
 from opstore.ui.words import _, ngettext
 
 #: Seconds between two looks: quick while something runs, slow while nothing does (a tick costs 5 to 10 ms).

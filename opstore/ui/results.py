@@ -16,12 +16,12 @@ from opstore.index.language import can_ask, parse, values, with_values
 from opstore.service import Service
 from opstore.storage.operation import Operation
 from opstore.storage.trash import KEPT
-from opstore.ui import acts, behind, parts, words
-from opstore.ui.away import leave
+from opstore.ui import acts, drilldown, parts, words
+from opstore.ui.chosen import leave
 from opstore.ui.components.choices import choices
 from opstore.ui.components.grid import grid
 from opstore.ui.library import LOOKS, View, go, ways
-from opstore.ui.state import opened
+from opstore.ui.opened_app import opened
 from opstore.ui.studio import naming
 from opstore.ui.words import _
 
@@ -33,7 +33,7 @@ TRASH_SHOWN = 2_000
 def results(service: Service, found: View, facets: Mapping[str, Mapping[str, int]]) -> str | None:
     """Show what the search finds; return the id of the operation that was just opened."""
     first = _first(service, found)
-    total, span = behind.extent(service, found.query, found.mark) if found.mark else _extent(service, found.query)
+    total, span = drilldown.extent(service, found.query, found.mark) if found.mark else _extent(service, found.query)
     if not total.n:
         nothing(service, found.query)
     session = acts.acts()

@@ -16,7 +16,7 @@ from opstore.shares import Kind, Listed, Scope, Share, Shown, bundle
 from opstore.ui import parts, presses, words
 from opstore.ui.components.save import save
 from opstore.ui.markup import Markup, show
-from opstore.ui.state import opened
+from opstore.ui.opened_app import opened
 from opstore.ui.words import _, ngettext
 
 #: How long a link opens, in days; 0 is without end.

@@ -14,12 +14,12 @@ import streamlit as st
 
 from opstore.care import Rule
 from opstore.care.acts import Act
-from opstore.care.desk import Desk
+from opstore.care.background import Desk
 from opstore.errors import ClockLeapt, OpstoreError
 from opstore.service import Service
 from opstore.storage.operation import OPERATION_TYPES, parse_time
 from opstore.ui import parts, presses, words
-from opstore.ui.state import opened
+from opstore.ui.opened_app import opened
 from opstore.ui.words import _, ngettext
 
 #: Seconds between two looks at an act.

@@ -16,10 +16,10 @@ import streamlit as st
 from babel.dates import format_datetime, format_timedelta
 from babel.numbers import get_decimal_symbol
 
-from opstore.errors import OpstoreError, Said, old
+from opstore.errors import OpstoreError, Said, old_sidecars
 from opstore.language import translations
-from opstore.language.spoken import Spoken
-from opstore.language.spoken import local as spoken_local
+from opstore.language.formats import Spoken
+from opstore.language.formats import local as spoken_local
 from opstore.language.translations import LANGUAGES
 from opstore.providers import registry
 
@@ -88,13 +88,13 @@ def stored(text: str) -> str:
     if isinstance(text, Said):
         return _filled(text.template, text.details)
     told = text if text.isspace() else _(text)
-    found = old.read(text, _templates(language())) if told == text else None
+    found = old_sidecars.read(text, _templates(language())) if told == text else None
     return told if found is None else _filled(*found)
 
 
 @functools.cache
 def _templates(language: str) -> tuple[str, ...]:
-    return old.telling(message.id for message in translations.written(language) or () if isinstance(message.id, str))
+    return old_sidecars.telling(message.id for message in translations.written(language) or () if isinstance(message.id, str))
 
 
 def _filled(template: str, details: Mapping[str, Any]) -> str:

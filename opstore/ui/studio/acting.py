@@ -13,7 +13,7 @@ from opstore.storage.operation import OPERATION_TYPES, Operation
 from opstore.storage.store import MAX_INPUTS
 from opstore.ui import controls, parts, presses, words
 from opstore.ui.components import bring
-from opstore.ui.state import opened
+from opstore.ui.opened_app import opened
 from opstore.ui.studio import deciding, giving, settings
 from opstore.ui.words import _
 

@@ -11,7 +11,7 @@ from opstore.service import Service
 from opstore.storage.operation import Operation
 from opstore.ui import panel, parts, presses, words
 from opstore.ui.components.gallery import Tile, gallery
-from opstore.ui.state import stay
+from opstore.ui.opened_app import stay
 from opstore.ui.studio.acting import result
 from opstore.ui.studio.asked import asked
 from opstore.ui.studio.naming import differs

@@ -11,7 +11,7 @@ from babel.dates import format_date
 from opstore.index import Count
 from opstore.service import Service
 from opstore.ui import parts, words
-from opstore.ui.state import opened
+from opstore.ui.opened_app import opened
 
 _KEY = "behind-mark"
 
@@ -26,7 +26,7 @@ def follow_mark() -> None:
     asked = st.session_state.pop(_KEY, None)
     if not asked:
         return
-    from opstore.analytics.behind import asked_by
+    from opstore.analytics.drilldown import asked_by
 
     query, mark = asked_by(asked)
     st.switch_page(parts.LIBRARY, query_params={"q": query, **({"mark": mark} if mark else {})})
@@ -37,16 +37,16 @@ def asked() -> str:
     text: str = st.query_params.get("mark", "")
     if not text or not opened().service.may("analytics"):
         return ""
-    from opstore.analytics.behind import mark_of  # pandas: half a second that only whoever comes from a chart pays
+    from opstore.analytics.drilldown import mark_of  # pandas: half a second that only whoever comes from a chart pays
 
     return text if mark_of(text) else ""
 
 
 def name(mark: str) -> str:
     """Return what a mark is called."""
-    from opstore.analytics.behind import mark_of
+    from opstore.analytics.drilldown import mark_of
     from opstore.analytics.topics import mark_name
-    from opstore.language.voice import Voice
+    from opstore.language.chart_texts import Voice
 
     found = mark_of(mark)
     return mark_name(found, Voice(words.language())) if found else mark

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from opstore.care.acts import Act, Acts
 from opstore.care.cleanup import Rule
 from opstore.care.compression import Compressed
+from opstore.care.progress import Report
 from opstore.care.pruning import Keep
 from opstore.care.repair import Remedy
-from opstore.care.report import Report
 from opstore.care.survey import survey
 from opstore.errors import OpstoreError, said
 from opstore.storage.operation import OPERATION_TYPES

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opstore.language import translations
-from opstore.language.spoken import Spoken, decimals
+from opstore.language.formats import Spoken, decimals
 
 #: Of fewer than these no share is told, only counts.
 FEW = 10

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, tzinfo
 
 from babel.dates import format_datetime
 
-from opstore.language.spoken import local
-from opstore.language.voice import Voice
+from opstore.language.chart_texts import Voice
+from opstore.language.formats import local
 
 
 @dataclass(frozen=True)

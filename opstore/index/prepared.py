@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from opstore.index import contents, order
-from opstore.index.kinds import Kind
-from opstore.index.marks import own_marks, text_of
+from opstore.index import order, same_bytes
+from opstore.index.dictionary import Kind
+from opstore.index.keywords import own_marks, text_of
 from opstore.index.observed import Observed
 from opstore.index.rows import entry_of_row, values_of
 from opstore.index.table import Entry
@@ -21,7 +21,7 @@ from opstore.index.table import Entry
 class Ready(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What is written for an operation: `values` are those of `rows.COLUMNS` but the last, the prompt's number.
 
-    `text` is that of the full-text table, `keys` tell what the files hold (`contents`).
+    `text` is that of the full-text table, `keys` tell what the files hold (`same_bytes`).
     """
 
     values: tuple[Any, ...]
@@ -47,7 +47,7 @@ class Ready(msgspec.Struct, frozen=True, gc=False, array_like=True):
     def entry(self, names: dict[int, str]) -> Entry:
         """Return what the row was made of, by the names of the numbers in it."""
         entry = entry_of_row((*self.values, None, self.prompt), names)
-        return msgspec.structs.replace(entry, contents=tuple(contents.code_in(key) for key in self.keys))
+        return msgspec.structs.replace(entry, contents=tuple(same_bytes.code_in(key) for key in self.keys))
 
 
 @dataclass(slots=True)
@@ -96,5 +96,5 @@ def ready(entry: Entry, stamp: int, kind: Kind, at: int | None = None) -> Ready:
     if at is not None and at != wanted:
         key = order.short_key(entry.id, at)
     values = (wanted if at is None else at, key, stamp, *values_of(entry, kind.numbers))
-    keys = contents.keys_of(entry.contents, wanted // order.WIDTH) if entry.contents else ()
+    keys = same_bytes.keys_of(entry.contents, wanted // order.WIDTH) if entry.contents else ()
     return Ready(values, entry.prompt, text_of(entry.prompt, kind.marks + own_marks(entry)), tuple(keys))

@@ -12,7 +12,7 @@ from typing import Any
 
 from opstore import clocks, media
 from opstore.care.importing import Imported
-from opstore.care.report import Report, quiet
+from opstore.care.progress import Report, quiet
 from opstore.errors import FetchError, FetchTimeout, FetchUnavailable, InvalidInput, OpstoreError, said
 from opstore.errors.failure import recorded
 from opstore.fetch import FetchPolicy, fetch

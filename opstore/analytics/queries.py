@@ -22,8 +22,8 @@ if TYPE_CHECKING:  # pandas and scipy take half a second: a server is up before 
     import pandas as pd
 
     from opstore.analytics.chart import Search
-    from opstore.analytics.holder import Held, Holder
     from opstore.analytics.selection import Base, Bools, Numbered, Selection
+    from opstore.analytics.shared_frame import Held, Holder
 
 #: Selections that are kept until something changes.
 KEPT = 24
@@ -97,7 +97,7 @@ class Analytics:
 
     def behind(self, text: str, mark: str, held: Held | None = None) -> Selection:
         """Return what a search finds of what a mark of a chart counts; raise InvalidRequest for a text that is no mark."""
-        from opstore.analytics.behind import behind, mark_of
+        from opstore.analytics.drilldown import behind, mark_of
 
         found = mark_of(mark)
         if found is None:
@@ -113,7 +113,7 @@ class Analytics:
 
     def page(self, text: str, mark: str, *, after: str | None = None, size: int = 50) -> Found:
         """Return a page of what a mark counts, newest first, as `Index.search` does."""
-        from opstore.analytics.behind import ids_after
+        from opstore.analytics.drilldown import ids_after
 
         chosen = self.behind(text, mark)
         ids, more = ids_after(chosen, Place.read(after).id if after else None, size)
@@ -122,7 +122,7 @@ class Analytics:
 
     def neighbours(self, operation_id: str, text: str, mark: str) -> tuple[str | None, str | None]:
         """Return the ids before and after an operation in what a mark counts, None at an end or where it is not found."""
-        from opstore.analytics.behind import around
+        from opstore.analytics.drilldown import around
 
         return around(self.behind(text, mark), operation_id)
 
@@ -181,7 +181,7 @@ class Analytics:
 
     @property
     def _holder(self) -> Holder:
-        from opstore.analytics.holder import Holder
+        from opstore.analytics.shared_frame import Holder
 
         with self._lock:
             self._opened = self._opened or Holder(self._index)

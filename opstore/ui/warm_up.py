@@ -27,7 +27,7 @@ def _load() -> None:
             importlib.import_module(name)
     from PIL import Image
 
-    from opstore.ui.first import screen
+    from opstore.ui.first_screen import screen
 
     Image.preinit()  # the page's icon
     screen([])  # catalogues are read, 0.1 s

@@ -15,6 +15,7 @@ from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
@@ -321,3 +322,16 @@ def test_a_timer_of_a_page_that_was_left_is_not_followed() -> None:
         for timer in (True, False):
             ask(shown, ClientState(page_script_hash=page, fragment_id="bar", is_auto_rerun=timer))
     assert followed == ["library", "compare", "compare"], "of the page that was left its presses alone"
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_a_press_that_a_timer_came_after_is_still_a_person_s_and_runs_the_page_where_its_part_has_gone(back: bool) -> None:
+    requests, ran = ScriptRequests(), list[RerunData]()
+    requests.request_rerun(RerunData(fragment_id="gone", page_script_hash="library", is_history_navigation=back))
+    requests.request_rerun(RerunData(fragment_id="bar", page_script_hash="library", is_auto_rerun=True))
+    asked = requests.on_scriptrunner_ready().rerun_data
+    assert asked is not None and asked.is_history_navigation == back
+    pages = SimpleNamespace(current_page_script_hash="library")
+    runner = SimpleNamespace(_fragment_storage=SimpleNamespace(contains=lambda name: name == "bar"), _pages_manager=pages)
+    streamlit_private._run_part(lambda _runner, data: ran.append(data))(runner, asked)
+    assert [(data.fragment_id_queue, data.is_auto_rerun) for data in ran] == [([], False)]

@@ -9,8 +9,9 @@ this is told of it.
 
 Of what a component has told in two requests that wait, Streamlit keeps the last, and of two tellings in one it gives the last one
 twice. Here both are heard (`told`). A request for a part of a page (a fragment, a dialog) that has gone, or stands elsewhere now,
-it drops with all that was pressed or written in it. Here the whole page is run with it. A timer of a page that was left is not
-followed: the bar that all pages have is one part to Streamlit, which ran it as the old page, and cleared the new one.
+it drops with all that was pressed or written in it. Here the whole page is run with it, also where a timer asked before it
+was taken up: of two that are made one, Streamlit asks the last alone whether a timer sent it. A timer of a page that was left is
+not followed: the bar that all pages have is one part to Streamlit, which ran it as the old page, and cleared the new one.
 
 Every request brings the address that the browser has, and Streamlit takes it for the page's: what was sent before the browser
 knew of a page's own change of it (Next, in an open operation) takes that change back. Here it does not.
@@ -48,7 +49,7 @@ from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
 from streamlit.runtime.scriptrunner_utils import script_requests
-from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests, ScriptRequestType
 from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
 from streamlit.runtime.state.common import user_key_from_element_id
 from streamlit.runtime.state.query_params import QueryParams
@@ -182,6 +183,11 @@ def _ask(original: Callable[..., Any]) -> Callable[..., Any]:
     def ask(requests: ScriptRequests, new_data: RerunData) -> bool:
         """Ask for a run. A held run that asks for one (`st.rerun`, `st.switch_page`) ends there, as every other one does."""
         _held.asked = _held.now
+        waiting = requests._rerun_data
+        if new_data.is_auto_rerun and requests._state is ScriptRequestType.RERUN and not waiting.is_auto_rerun:
+            # What a person asked for and a timer's request are made one, which Streamlit takes for the timer's.
+            back = new_data.is_history_navigation or waiting.is_history_navigation
+            new_data = replace(new_data, is_auto_rerun=False, is_history_navigation=back)
         taken: bool = original(requests, new_data)
         return taken
 
@@ -354,7 +360,7 @@ def _run_part(original: Callable[..., Any]) -> Callable[..., Any]:
     def run(runner: ScriptRunner, rerun_data: RerunData) -> None:
         """Run the parts of a page that are asked for, or all of it where one has gone while the request waited."""
         gone = not all(map(runner._fragment_storage.contains, rerun_data.fragment_id_queue))
-        timer = rerun_data.is_auto_rerun and not _told_in(rerun_data.widget_states)
+        timer = rerun_data.is_auto_rerun
         if rerun_data.fragment_id_queue and timer and _of_another_page(runner._pages_manager, rerun_data.page_script_hash):
             return
         if gone and not timer:

@@ -41,12 +41,6 @@ TYPES = {
     "edit_then_video": YELLOW,
 }
 OUTCOME_COLOURS = {"succeeded": BLUE, "failed": VERMILLION, "stopped": GREY}
-#: What each outcome is in the search language.
-OUTCOME_STATUSES = {
-    "succeeded": ("stored",),
-    "failed": ("failed", "result missing", "expired", "unknown"),
-    "stopped": ("canceled", "aborted"),
-}
 #: From nothing to much, readable on paper and on black: the ground shows through where there is nothing.
 SCALE = [[0, "rgba(0,114,178,0)"], [0.001, "rgba(0,114,178,0.15)"], [1, "rgba(0,114,178,1)"]]
 BAR = 30

@@ -15,7 +15,6 @@ from opstore.analytics.chart import (
     BLUE,
     GREY,
     OUTCOME_COLOURS,
-    OUTCOME_STATUSES,
     TYPES,
     VERMILLION,
     Chart,
@@ -141,7 +140,7 @@ def _stacked(
 
 def _behind(search: Search, period: dict[str, Any], outcome: str, currency: str | None) -> str | None:
     """Return what is behind a column: the operations of a period that ended so; of a column of costs, those that have one."""
-    text = search.narrowed(**period, status=OUTCOME_STATUSES[outcome])
+    text = search.narrowed(**period, status=OUTCOMES[outcome])
     return text if currency is None else Mark("cost", currency.strip(), "").beside(text)
 
 
@@ -160,7 +159,7 @@ def success(selection: Selection, search: Search, voice: Voice, by: str = "opera
         return empty(key, title, _("No operation here has ended with a result or a failure."), tally)
     names = distinct([named(name, by, voice) for name in rows[by]])
     told = [voice.rate(*values) for values in rows[["succeeded", "tried", "low", "high"]].itertuples(index=False)]
-    tried = _searches(selection, search, by, rows[by], OUTCOME_STATUSES["stopped"])
+    tried = _searches(selection, search, by, rows[by], OUTCOMES["stopped"])
     shown = zip(tried, told, rows["tried"], strict=True)
     behind = [[q, text, voice.number(n)] for q, text, n in shown]
     made = intervals(names, rows["share"], rows["low"], rows["high"], behind, voice)
@@ -193,7 +192,7 @@ def errors(selection: Selection, search: Search, voice: Voice) -> Chart:
         marker={"color": OUTCOME_COLOURS["failed"]},
         text=[voice.number(n) for n in rows["n"]],
         customdata=[
-            [search.named(selection, "error_kind", kind, status=OUTCOME_STATUSES["failed"]), share, short(example or "–", 90)]
+            [search.named(selection, "error_kind", kind, status=OUTCOMES["failed"]), share, short(example or "–", 90)]
             for kind, share, example in zip(rows["error_kind"], shares, rows["example"], strict=True)
         ],
         hovertemplate="%{y}: %{text}<br>%{customdata[1]}<br>%{customdata[2]}<extra></extra>",
@@ -328,7 +327,7 @@ def cost_by_model(selection: Selection, search: Search, voice: Voice) -> Chart:
     rows = tally.table.head(GROUPS)
     made = Drawing(bars_height(len(rows)) + 10 * len(rows), barmode="stack", legend=legend())
     names = distinct([short(name) for name in rows["model"]])
-    priced, failed, stopped = Mark("cost", currency or "", ""), OUTCOME_STATUSES["failed"], OUTCOME_STATUSES["stopped"]
+    priced, failed, stopped = Mark("cost", currency or "", ""), OUTCOMES["failed"], OUTCOMES["stopped"]
     good = _searches(selection, search, "model", rows["model"], (*failed, *stopped))
     bad, given_up = (_searches(selection, search, "model", rows["model"], status=ends) for ends in (failed, stopped))
     parts = [

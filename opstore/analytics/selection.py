@@ -7,7 +7,7 @@ counts (or adds up) its rows at each combination of some of them in one pass. No
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any, TypeVar
@@ -339,7 +339,7 @@ def _joined(field: str, codes: npt.NDArray[Any], names: list[str]) -> tuple[npt.
 
 def _outcome(base: Base) -> Axis:
     codes, names = base.codes("status")
-    kinds = np.array([*(OUTCOMES.index(outcome_of(name)) for name in names), 1], np.int8)
+    kinds = np.array([*([*OUTCOMES].index(outcome_of(name)) for name in names), 1], np.int8)
     return Axis(kinds[codes], 3)
 
 
@@ -402,15 +402,17 @@ AXES: dict[str, Callable[[Base], Axis]] = {
     "prompt": _prompt,
 }
 
-#: How operations end, in the order in which they are stacked.
-OUTCOMES = ("succeeded", "failed", "stopped")
+#: How operations end, in the order in which they are stacked, and the statuses of each as a search names them.
+OUTCOMES: Mapping[str, tuple[str, ...]] = {
+    "succeeded": ("stored",),
+    "failed": ("failed", "result missing", "expired", "unknown"),
+    "stopped": ("canceled", "aborted"),
+}
 
 
 def outcome_of(status: str) -> str:
     """Return the outcome that a status counts as; what somebody stopped is neither a success nor a failure."""
-    if status in ("canceled", "aborted"):
-        return "stopped"
-    return "succeeded" if status == "stored" else "failed"
+    return next((outcome for outcome, statuses in OUTCOMES.items() if status in statuses), "failed")
 
 
 def local_quarters(quarters: Whole, zone: tzinfo) -> tuple[Whole, Whole]:

@@ -15,7 +15,6 @@ from opstore.analytics.chart import (
     GREEN,
     GREY,
     ORANGE,
-    OUTCOME_STATUSES,
     PURPLE,
     SKY,
     VERMILLION,
@@ -33,7 +32,7 @@ from opstore.analytics.chart import (
 )  # fmt: skip
 from opstore.analytics.drilldown import Mark
 from opstore.analytics.figures import GROUPS
-from opstore.analytics.selection import TENTHS, Selection
+from opstore.analytics.selection import OUTCOMES, TENTHS, Selection
 from opstore.index.language import with_word
 from opstore.language.chart_texts import Voice
 
@@ -178,7 +177,7 @@ def calibration(selection: Selection, search: Search, voice: Voice) -> Chart:
     told = [voice.rate(*values) for values in rows[["kept", "n", "low", "high"]].itertuples(index=False)]
     tenths = [Mark("sure", "", str(round(low * TENTHS))) for low in rows["low_edge"]]
     searches = [mark.beside(search.text) for mark in tenths]
-    tried = [mark.beside(search.narrowed(without={"status": OUTCOME_STATUSES["stopped"]})) for mark in tenths]
+    tried = [mark.beside(search.narrowed(without={"status": OUTCOMES["stopped"]})) for mark in tenths]
     made.points(
         x=middle,
         y=rows["share"],

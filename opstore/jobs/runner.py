@@ -44,7 +44,7 @@ class Runner:
         around: Surroundings,
         locks: Path,
         *,
-        parallel: Callable[[], int] = lambda: 4,
+        parallel: Callable[[], int],
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         """Keep this runner's sign of life in the folder `locks`; `parallel` is asked anew before each job is taken."""

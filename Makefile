@@ -36,6 +36,7 @@ check: ## format, lint, types, import rules
 	@echo "check: format" && $(PY) -m ruff format --check $$(ls -d $(CODE) 2>/dev/null)
 	@echo "check: lint" && $(PY) -m ruff check --quiet $$(ls -d $(CODE) 2>/dev/null)
 	@echo "check: types" && $(PY) -m mypy $$(ls -d $(CODE) 2>/dev/null)
+	@echo "check: front end" && .ci/front.sh
 	@echo "check: import rules" && $(PY) -m pytest -q tests/test_imports.py
 
 bench: ## measure, and print the table
@@ -48,5 +49,5 @@ lock: ## pin the newest releases that pyproject.toml allows: make lock, or make 
 	@PATH="$$PATH:.venv/bin" && $(LOCK) $(ARGS) --group dev --constraints requirements.txt --output-file tests/requirements.txt
 
 clean: ## remove .venv and every cache; data/ stays
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv tests/front/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""The JavaScript of opstore/: what its tools look at."""
+"""The JavaScript of opstore/: its own unit tests, how modules become one script, and what its tools look at."""
 
 from __future__ import annotations
 
@@ -11,10 +11,114 @@ from pathlib import Path
 
 import pytest
 
+from opstore.ui.components import modules
+
 ROOT = Path(__file__).resolve().parents[1]
 FRONT = ROOT / "tests" / "front"
 #: What has no types yet, as tsconfig.json names it: this list may only shrink.
-UNTYPED = {"../../opstore/shares/*.js", "../../opstore/ui/components/*.js"}
+UNTYPED = {"../../opstore/ui/components/grid*.js"}
+
+
+def node(program: Callable[..., str], *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run node in the folder of the tests, and return what came of it."""
+    command = [program("node"), *arguments]
+    return subprocess.run(command, cwd=FRONT, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in FRONT.glob("*.test.js")))
+def test_units(program: Callable[..., str], name: str) -> None:
+    done = node(program, "--import", "./modules.js", "--test", name)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# -- modules become one script -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """`written(entry=…, other=…)`: the script of the first of these modules."""
+    monkeypatch.setattr(modules, "_HERE", tmp_path)
+
+    def write(**texts: str) -> str:
+        for name, text in texts.items():
+            (tmp_path / f"{name}.js").write_text(text)
+        return modules.script.__wrapped__(f"{next(iter(texts))}.js")
+
+    return write
+
+
+ENTRY = """/* What it is. */
+
+import { high, say } from "./words.js";
+import { twice } from "./numbers.js";
+
+const own = "entry";
+
+/** @param {string} name */
+export default function (name) {
+  // A line for readers.
+  return [own, say(name), twice(high), /^import /m.test("import x")];
+}
+"""
+WORDS = """
+import { twice } from "./numbers.js";
+const own = "words";
+export const high = 3;
+export const say = name => own + twice(name);
+"""
+NUMBERS = """
+globalThis.runs = (globalThis.runs ?? 0) + 1;
+const own = 2;
+export function twice(given) {
+  return given.repeat?.(own) ?? given * own;
+}
+"""
+
+
+def test_each_module_runs_once_and_keeps_what_is_its_own(
+    program: Callable[..., str], tmp_path: Path, written: Callable[..., str]
+) -> None:
+    script = tmp_path / "joined.mjs"
+    script.write_text(written(entry=ENTRY, words=WORDS, numbers=NUMBERS))
+    asks = f'import it from "{script.as_uri()}"; console.log(JSON.stringify([it("ab"), globalThis.runs]))'
+    done = node(program, "--input-type=module", "--eval", asks)
+    assert json.loads(done.stdout) == [["entry", "wordsabab", 6, True], 1], done.stderr
+
+
+def test_what_is_for_readers_stays_behind(written: Callable[..., str]) -> None:
+    text = written(entry=ENTRY, words=WORDS, numbers=NUMBERS)
+    assert "What it is" not in text and "@param" not in text and "for readers" not in text
+
+
+@pytest.mark.parametrize(
+    ("texts", "reason"),
+    [
+        ({"entry": 'import { low } from "./words.js";\n', "words": WORDS, "numbers": NUMBERS}, "entry.js imports low, which"),
+        ({"entry": 'import { a } from "./other.js";\n', "other": 'import { b } from "./entry.js";\n'}, "entry.js imports itself"),
+        ({"entry": 'import * as words from "./words.js";\n'}, "is not read"),
+        ({"entry": 'import { a } from "elsewhere";\n'}, "is not read"),
+        ({"entry": "export let count = 0;\n"}, "is not read"),
+        ({"entry": "const a = 1;\nexport { a };\n"}, "is not read"),
+    ],
+)
+def test_what_would_not_be_joined_as_a_browser_would_is_refused(
+    written: Callable[..., str], texts: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(ValueError, match=reason):
+        written(**texts)
+
+
+def test_every_component_of_ours_can_be_read_as_a_module(program: Callable[..., str], tmp_path: Path) -> None:
+    """Streamlit would say of one that cannot be only in the browser."""
+    entries = [path.name for path in modules._HERE.glob("*.js") if "\nexport default " in path.read_text("utf-8")]
+    for name in entries:
+        (tmp_path / name).with_suffix(".mjs").write_text(modules.script(name))
+    assert len(entries) > 15
+    asks = "for (const name of process.argv.slice(1)) if (typeof (await import(name)).default !== 'function') throw name"
+    page = (FRONT / "page.js").as_uri()
+    scripts = [(tmp_path / name).with_suffix(".mjs").as_uri() for name in entries]
+    done = node(program, "--input-type=module", "--import", page, "--eval", asks, *scripts)
+    assert done.returncode == 0, done.stderr
 
 
 # -- the tools -----------------------------------------------------------------------------------------------------------
@@ -24,6 +128,11 @@ def test_what_has_no_types_yet_only_shrinks() -> None:
     settings = json.loads((FRONT / "tsconfig.json").read_text("utf-8"))
     assert settings["include"][0] == "../../opstore/**/*.js" and settings["compilerOptions"]["strict"]
     assert set(settings["exclude"]) <= UNTYPED
+
+
+def test_no_script_stands_in_python_where_no_tool_sees_it() -> None:
+    found = [path.name for path in (ROOT / "opstore").rglob("*.py") if "export default" in path.read_text("utf-8")]
+    assert not found
 
 
 def test_nothing_is_kept_from_the_type_checker_without_a_word() -> None:

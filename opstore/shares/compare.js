@@ -1,27 +1,49 @@
 /* The sliders of a shared page and of an offline bundle: drag, touch, keys; nothing is loaded that is not named in the page. */
 
-/* The place of each picture is kept before it has arrived, so that nothing below it moves: as large as it is, as far as it fits. */
+/**
+ * The place of each picture is kept before it has arrived, so that nothing below it moves: as large as it is, as far as it fits.
+ *
+ * @param {HTMLElement} picture
+ */
 function place(picture) {
   const [wide, high] = ["width", "height"].map(name => Number(picture.getAttribute(name)));
-  picture.style.width = wide && high ? `min(100%, ${wide}px, ${(78 * wide / high).toFixed(3)}vh)` : "";
+  picture.style.width = wide && high ? `min(100%, ${wide}px, ${((78 * wide) / high).toFixed(3)}vh)` : "";
 }
-document.querySelectorAll(".right, .whole > img, .whole > video").forEach(place);
 
-for (const figure of document.querySelectorAll(".compare")) {
-  const pair = figure.querySelector(".pair"), handle = pair.querySelector(".handle");
-  const sides = { left: pair.querySelector(".left"), right: pair.querySelector(".right") };
-  const tags = { left: pair.querySelector(".tag.l"), right: pair.querySelector(".tag.r") };
-  const note = figure.querySelector(".note");
+/**
+ * @template {HTMLElement} [E=HTMLElement]
+ * @param {ParentNode} within
+ * @param {string} selector
+ * @returns {E[]}
+ */
+function all(within, selector) {
+  /** @type {NodeListOf<E>} */
+  const found = within.querySelectorAll(selector);
+  return [...found];
+}
 
-  const move = at => {
-    at = Math.min(100, Math.max(0, at));
-    pair.style.setProperty("--at", at + "%");
+/** @param {Element} figure */
+function slide(figure) {
+  const [pair] = all(figure, ".pair"),
+    [handle] = all(pair, ".handle"),
+    [note] = all(figure, ".note");
+  /** @type {HTMLImageElement[]} */
+  const [left] = all(pair, ".left");
+  /** @type {HTMLImageElement[]} */
+  const [right] = all(pair, ".right");
+  /** @type {Record<string, HTMLImageElement>} */
+  const sides = { left, right };
+  /** @type {Record<string, HTMLElement>} */
+  const tags = { left: all(pair, ".tag.l")[0], right: all(pair, ".tag.r")[0] };
+
+  const move = (/** @type {number} */ wanted) => {
+    const at = Math.min(100, Math.max(0, wanted));
+    pair.style.setProperty("--at", `${at}%`);
     handle.setAttribute("aria-valuenow", String(Math.round(at)));
   };
-  const now = () => Number(handle.getAttribute("aria-valuenow"));
-  const follow = event => {
+  const follow = (/** @type {PointerEvent} */ event) => {
     const box = pair.getBoundingClientRect();
-    move((event.clientX - box.left) / box.width * 100);
+    move(((event.clientX - box.left) / box.width) * 100);
   };
 
   pair.onpointerdown = event => {
@@ -31,57 +53,92 @@ for (const figure of document.querySelectorAll(".compare")) {
     handle.focus({ preventScroll: true, focusVisible: false });
     event.preventDefault();
   };
-  pair.onpointermove = event => { if (event.buttons && !figure.classList.contains("beside")) follow(event); };
+  pair.onpointermove = event => {
+    if (event.buttons && !figure.classList.contains("beside")) follow(event);
+  };
   handle.onkeydown = event => {
-    const step = event.shiftKey ? 10 : 2, keys = { ArrowLeft: now() - step, ArrowDown: now() - step, ArrowRight: now() + step,
-      ArrowUp: now() + step, PageDown: now() - 10, PageUp: now() + 10, Home: 0, End: 100 };
-    if (!(event.key in keys)) return;
-    move(keys[event.key]);
+    const now = Number(handle.getAttribute("aria-valuenow")),
+      step = event.shiftKey ? 10 : 2;
+    /** @type {Record<string, number>} */
+    const places = { ArrowLeft: now - step, ArrowDown: now - step, ArrowRight: now + step, ArrowUp: now + step };
+    Object.assign(places, { PageDown: now - 10, PageUp: now + 10, Home: 0, End: 100 });
+    if (!(event.key in places)) return;
+    move(places[event.key]);
     event.preventDefault();
   };
 
+  /* Two of other shapes are shown whole, centred, and that is said. */
+  const shape = () => {
+    const ratio = (/** @type {Element} */ picture) =>
+      Number(picture.getAttribute("width")) / Number(picture.getAttribute("height")) || 0;
+    const [one, other] = [ratio(left), ratio(right)];
+    note.hidden = !one || !other || Math.abs(one / other - 1) < 0.01;
+  };
   /* Another picture on one side: the places of both are in the buttons. */
-  const buttons = [...figure.querySelectorAll("button[data-side]")];
-  const choose = button => {
-    const { side, source, label, wide, high } = button.dataset, picture = sides[side];
-    picture.src = source; picture.alt = button.dataset.alt; tags[side].textContent = label;
-    for (const [name, value] of [["width", wide], ["height", high]]) value ? picture.setAttribute(name, value) : picture.removeAttribute(name);
+  const buttons = all(figure, "button[data-side]");
+  const choose = (/** @type {HTMLElement} */ button) => {
+    const { side = "", source = "", label = "", alt = "", wide, high } = button.dataset,
+      picture = sides[side];
+    picture.src = source;
+    picture.alt = alt;
+    tags[side].textContent = label;
+    for (const [name, value] of [
+      ["width", wide],
+      ["height", high],
+    ]) {
+      if (name && value) picture.setAttribute(name, value);
+      else if (name) picture.removeAttribute(name);
+    }
     if (side === "right") place(picture);
     for (const other of buttons) if (other.dataset.side === side) other.setAttribute("aria-pressed", String(other === button));
     shape();
   };
-  /* Two of other shapes are shown whole, centred, and that is said. */
-  const shape = () => {
-    const ratio = picture => Number(picture.getAttribute("width")) / Number(picture.getAttribute("height")) || 0;
-    const [left, right] = [ratio(sides.left), ratio(sides.right)];
-    note.hidden = !left || !right || Math.abs(left / right - 1) < .01;
-  };
   for (const button of buttons) button.onclick = () => choose(button);
-  for (const button of figure.querySelectorAll("button[data-view]")) {
+  const views = all(figure, "button[data-view]");
+  for (const button of views) {
     button.onclick = () => {
       figure.classList.toggle("beside", button.dataset.view === "beside");
-      for (const other of figure.querySelectorAll("button[data-view]")) other.setAttribute("aria-pressed", String(other === button));
+      for (const other of views) other.setAttribute("aria-pressed", String(other === button));
     };
   }
   shape();
 }
 
-/* Videos beside each other run together. */
-for (const row of document.querySelectorAll(".together")) {
-  const videos = [...row.querySelectorAll("video")], button = row.parentElement.querySelector(".play");
+/**
+ * Videos beside each other run together.
+ *
+ * @param {Element} row
+ */
+function together(row) {
+  /** @type {HTMLVideoElement[]} */
+  const videos = all(row, "video");
+  const [button] = row.parentElement ? all(row.parentElement, ".play") : [];
+  const at = () => videos[0].currentTime;
   button.onclick = () => {
     const start = videos.some(video => video.paused);
     for (const video of videos) {
-      if (!start) { video.pause(); continue; }
-      video.currentTime = videos[0].currentTime;
+      if (!start) {
+        video.pause();
+        continue;
+      }
+      video.currentTime = at();
       video.play();
     }
   };
-  videos[0].onseeking = () => { for (const video of videos.slice(1)) video.currentTime = videos[0].currentTime; };
+  videos[0].onseeking = () => {
+    for (const video of videos.slice(1)) video.currentTime = at();
+  };
 }
 
+for (const picture of all(document, ".right, .whole > img, .whole > video")) place(picture);
+for (const figure of all(document, ".compare")) slide(figure);
+for (const row of all(document, ".together")) together(row);
+
 /* Times in the zone and the words of whoever looks. */
-for (const time of document.querySelectorAll("time")) {
+/** @type {NodeListOf<HTMLTimeElement>} */
+const times = document.querySelectorAll("time");
+for (const time of times) {
   const moment = new Date(time.dateTime);
-  if (!isNaN(moment)) time.textContent = moment.toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
+  if (Number.isNaN(moment.getTime())) continue;
+  time.textContent = moment.toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
 }

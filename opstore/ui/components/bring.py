@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
+from opstore.ui.components.modules import script
+
 _HTML = "<span hidden></span>"
 _CSS = """
 :host { display: none; }
 span { display: none; }
 """
-#: The page may still be on its way; a finger wants no keyboard over the picture it has just chosen.
-_JS = """
-const HEADER = 76, LABEL = 36, WAIT = 5000;
-
-function bring(where, since) {
-  const field = document.querySelector(`${where} textarea`);
-  if (!field) { if (performance.now() - since < WAIT) setTimeout(bring, 50, where, since); return; }
-  const { top, bottom } = field.getBoundingClientRect();
-  field.style.scrollMarginTop = HEADER + LABEL + "px";
-  if (top < HEADER || bottom > innerHeight) field.scrollIntoView({ block: "start" });
-  if (matchMedia("(pointer: fine)").matches) field.focus({ preventScroll: true });
-}
-
-export default function ({ data }) {
-  const before = window.opstoreBrought ?? 0;
-  window.opstoreBrought = data.turn;
-  if (data.turn > before) bring(data.where, performance.now());
-}
-"""
+_JS = script("bring.js")
 _TURN = "brought"
 _mount = st.components.v2.component("opstore_bring", html=_HTML, css=_CSS, js=_JS)
 

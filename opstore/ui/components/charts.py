@@ -12,13 +12,14 @@ from typing import Any
 
 import streamlit as st
 
+from opstore.ui.components.modules import script
 from opstore.ui.scripts import PLOTLY
 from opstore.ui.words import _
 
 _HERE = Path(__file__).parent
 _HTML = '<div class="ops-charts"></div>\n<span hidden></span>'
 _CSS = (_HERE / "charts.css").read_text("utf-8")
-_JS = "\n".join((_HERE / name).read_text("utf-8") for name in ("charts_plot.js", "charts_marks.js", "charts.js"))
+_JS = script("charts.js")
 
 # In the page itself: Plotly's own rules stand in the page's head, and reach into no shadow.
 _mount = st.components.v2.component("opstore_charts", html=_HTML, css=_CSS, js=_JS, isolate_styles=False)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import streamlit as st
 
 from opstore.ui import presses
+from opstore.ui.components.modules import script
 
 _HTML = '<div class="row" role="list"></div>\n<span hidden></span>'
 _CSS = """
@@ -19,38 +20,7 @@ button:hover { border-color: currentColor; }
 button:focus-visible { outline: 2px solid currentColor; outline-offset: 2px; }
 @media (pointer: coarse) { button { min-height: 40px; border-radius: 20px; } }
 """
-_JS = """
-/* Buttons stay the same elements while what is offered stays: a press that waits for the grid outlives a run of the page. */
-export default function ({ data, parentElement, setTriggerValue }) {
-  const row = parentElement.querySelector(".row"), print = JSON.stringify(data.choices);
-  row.tell = setTriggerValue;
-  if (print === row.print) {
-    for (const place of row.children) place.style.opacity = "";
-    return;
-  }
-  row.print = print;
-  const places = data.choices.map(({ label, name, value, source }) => {
-    const place = document.createElement("div"), button = document.createElement("button"), text = document.createElement("span");
-    place.setAttribute("role", "listitem"); place.style.maxWidth = "100%";
-    text.textContent = label; button.type = "button"; button.append(text);
-    if (name) {
-      const sign = document.createElement("span");
-      sign.textContent = "✕"; sign.setAttribute("aria-hidden", "true");
-      button.append(sign); button.setAttribute("aria-label", name); button.title = name;
-    }
-    const choose = () => { if (place.isConnected || !source) row.tell("chosen", { value }); };
-    button.onclick = () => {
-      if (!source) { choose(); return; }
-      dispatchEvent(new CustomEvent("opstore-source", { detail: source }));
-      place.style.opacity = .4;
-      setTimeout(choose, 150);  // the grid looks first: a run of the page would take the server's time, and this window's
-    };
-    place.append(button);
-    return place;
-  });
-  row.replaceChildren(...places);
-}
-"""
+_JS = script("choices.js")
 
 _mount = st.components.v2.component("opstore_choices", html=_HTML, css=_CSS, js=_JS)
 

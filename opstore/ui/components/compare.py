@@ -8,11 +8,12 @@ from typing import Any
 
 import streamlit as st
 
+from opstore.ui.components.modules import script
+
 _HERE = Path(__file__).parent
 _HTML = '<div class="root"></div>\n<span hidden></span>'
 _CSS = "\n".join((_HERE / name).read_text("utf-8") for name in ("compare_stage.css", "compare.css"))
-#: The stage knows nothing of Streamlit and can stand in any page; what is around it does.
-_JS = "\n".join((_HERE / name).read_text("utf-8") for name in ("compare_stage.js", "compare.js"))
+_JS = script("compare.js")
 
 #: The ways to look, in the order of their keys.
 VIEWS = ("slider", "side", "blink", "overlay", "difference")

@@ -5,21 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from opstore.ui import words
+from opstore.ui.components.modules import script
 
 _HTML = "<span hidden></span>"
 _CSS = """
 :host { display: none; }
 span { display: none; }
 """
-_JS = """
-export default function ({ data }) {
-  document.documentElement.lang = data.language;
-  if (window.opstoreChosen === data.chosen) return;
-  window.opstoreChosen = data.chosen;
-  // Only what was chosen in this window: another tab, drawn before, would bring its older choice back.
-  if (data.chosen) document.cookie = `${data.cookie}=${data.language}; path=/; max-age=31536000; SameSite=Lax`;
-}
-"""
+_JS = script("document.js")
 
 _mount = st.components.v2.component("opstore_document", html=_HTML, css=_CSS, js=_JS)
 

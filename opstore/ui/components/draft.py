@@ -7,57 +7,14 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from opstore.ui.components.modules import script
+
 _HTML = "<span hidden></span>"
 _CSS = """
 :host { display: none; }
 span { display: none; }
 """
-#: A pause of 0.4 s is a thought; shorter ones are between two keys.
-_JS = """
-const known = new WeakMap();
-
-export default function ({ data, parentElement, setStateValue }) {
-  const entry = known.get(parentElement) ?? {};
-  known.set(parentElement, entry);
-  entry.data = data;
-  const ends = ["focusout", "pointerdown", "keydown"];
-  if (!entry.listen) {
-    entry.listen = event => {
-      if (!event.target.closest?.(entry.data.where)) return;
-      clearTimeout(entry.timer);
-      entry.box = event.target;
-      const text = event.target.value, over = entry.data.finished;
-      entry.timer = setTimeout(() => entry.tell(over, text), 400);
-    };
-    entry.tell = (over, text) => {
-      entry.told = { over, text };
-      setStateValue("draft", { over, text, turn: Date.now() });
-    };
-    // Who leaves the text, or hands it in, tells the page: a draft that came after would end the run that does what was asked.
-    // Not so a text area that another one has replaced: what stood in it is told by nobody else.
-    entry.finish = event => {
-      const hands = event.key === "Enter" && (event.ctrlKey || event.metaKey), { box, timer } = entry;
-      if (event.type === "keydown" ? !hands : event.type === "focusout" && event.target !== box) return;
-      setTimeout(() => {
-        if (!box?.isConnected) return;
-        clearTimeout(timer);
-        // Taken back to what it was, a text is no news to Streamlit.
-        const { over, text } = entry.told ?? {};
-        if (text !== over && box.value === over && over === entry.data.finished) entry.tell(over, over);
-      });
-    };
-    document.addEventListener("input", entry.listen);
-    for (const type of ends) document.addEventListener(type, entry.finish, true);
-  }
-  return () => {
-    if (parentElement.isConnected) return;
-    clearTimeout(entry.timer);
-    document.removeEventListener("input", entry.listen);
-    for (const type of ends) document.removeEventListener(type, entry.finish, true);
-    known.delete(parentElement);
-  };
-}
-"""
+_JS = script("draft.js")
 
 _mount = st.components.v2.component("opstore_draft", html=_HTML, css=_CSS, js=_JS)
 

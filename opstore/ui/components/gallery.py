@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 import streamlit as st
 
 from opstore.ui import presses
+from opstore.ui.components.modules import script
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,59 +48,7 @@ _CSS = """
 }
 """
 
-_JS = """
-const memory = new WeakMap();
-
-function build(item) {
-  const tile = document.createElement("button");
-  tile.type = "button"; tile.className = "tile"; tile.dataset.id = item.id;
-  tile.setAttribute("aria-label", item.alt);
-  const frame = document.createElement("span"); frame.className = "frame";
-  const word = () => { const none = document.createElement("span"); none.textContent = item.alt; frame.replaceChildren(none); };
-  if (item.source) {
-    const image = document.createElement("img");
-    image.loading = "lazy"; image.decoding = "async"; image.alt = item.alt; image.onerror = word; image.src = item.source;
-    frame.append(image);
-  } else { word(); }
-  const title = document.createElement("span"); title.className = "title"; title.textContent = item.title;
-  tile.append(frame, title);
-  if (item.badge) {
-    const badge = document.createElement("span"); badge.className = "badge " + item.tone; badge.textContent = item.badge;
-    tile.append(badge);
-  }
-  const place = document.createElement("li"); place.append(tile);
-  return place;
-}
-
-function move(grid, from, key) {
-  const tiles = [...grid.querySelectorAll(".tile")], at = tiles.indexOf(from);
-  const top = tile => tile.getBoundingClientRect().top, row = tiles.findIndex(tile => top(tile) > top(tiles[0]) + 1);
-  const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -(row > 0 ? row : 1), ArrowDown: row > 0 ? row : 1 }[key];
-  const next = step && tiles[at + step];
-  if (next) next.focus();
-  return Boolean(next);
-}
-
-export default function ({ data, parentElement, setTriggerValue }) {
-  const grid = parentElement.querySelector(".grid");
-  grid.style.setProperty("--tile", data.size + "px");
-  let known = memory.get(parentElement);
-  if (!known) { known = new Map(); memory.set(parentElement, known); }
-  const wanted = data.tiles.map(item => {
-    const print = JSON.stringify(item);
-    let entry = known.get(item.id);
-    if (!entry || entry.print !== print) { entry = { print, place: build(item) }; known.set(item.id, entry); }
-    entry.place.firstChild.setAttribute("aria-current", String(item.id === data.open));
-    return entry.place;
-  });
-  const ids = new Set(data.tiles.map(item => item.id));
-  for (const id of known.keys()) if (!ids.has(id)) known.delete(id);
-  const same = wanted.length === grid.children.length && wanted.every((place, at) => grid.children[at] === place);
-  if (!same) grid.replaceChildren(...wanted);
-  grid.onclick = event => { const tile = event.target.closest(".tile"); if (tile) setTriggerValue("opened", tile.dataset.id); };
-  grid.onkeydown = event => { if (move(grid, event.target.closest(".tile"), event.key)) event.preventDefault(); };
-}
-"""
+_JS = script("gallery.js")
 
 _mount = st.components.v2.component("opstore_gallery", html=_HTML, css=_CSS, js=_JS)
 

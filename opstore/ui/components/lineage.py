@@ -9,11 +9,12 @@ from typing import Any
 import streamlit as st
 
 from opstore.ui import presses
+from opstore.ui.components.modules import script
 
 _HERE = Path(__file__).parent
 _HTML = '<div class="root"></div>\n<span hidden></span>'
 _CSS = (_HERE / "lineage.css").read_text("utf-8")
-_JS = (_HERE / "lineage.js").read_text("utf-8")
+_JS = script("lineage.js")
 
 _mount = st.components.v2.component("opstore_lineage", html=_HTML, css=_CSS, js=_JS)
 

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import streamlit as st
 
+from opstore.ui.components.modules import script
+
 _HERE = Path(__file__).parent
 _HTML = '<div class="label" id="label"></div>\n<div class="row" role="radiogroup" aria-labelledby="label"></div>'
 _CSS = (_HERE / "oneof.css").read_text("utf-8")
-_JS = (_HERE / "oneof.js").read_text("utf-8")
+_JS = script("oneof.js")
 
 _mount = st.components.v2.component("opstore_oneof", html=_HTML, css=_CSS, js=_JS)
 

@@ -8,23 +8,14 @@ from __future__ import annotations
 
 import streamlit as st
 
+from opstore.ui.components.modules import script
+
 _HTML = "<span hidden></span>"
 _CSS = """
 :host { display: none; }
 span { display: none; }
 """
-#: A component may be drawn again with what it was told before: each wish is followed once.
-_JS = """
-export default function ({ data }) {
-  const known = (window.opstoreSaved ??= new Set());
-  if (!data.address || known.has(data.wish)) return;
-  known.add(data.wish);
-  const link = Object.assign(document.createElement("a"), { href: data.address, download: "", hidden: true });
-  document.body.append(link);
-  link.click();
-  link.remove();
-}
-"""
+_JS = script("save.js")
 _mount = st.components.v2.component("opstore_save", html=_HTML, css=_CSS, js=_JS)
 
 

@@ -12,50 +12,14 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from opstore.ui.components.modules import script
+
 _HTML = "<span hidden></span>"
 _CSS = """
 :host { display: none; }
 span { display: none; }
 """
-_JS = """
-const KEY = "opstore-tab";
-const fresh = () => [...crypto.getRandomValues(new Uint8Array(16))].map(byte => byte.toString(16).padStart(2, "0")).join("");
-const pause = milliseconds => new Promise(done => setTimeout(done, milliseconds));
-
-// A page that is being reloaded gives its lock back a little later than the next one begins.
-async function held(id) {
-  if (!navigator.locks) return true;
-  for (let turn = 0; turn < 10; turn += 1) {
-    const got = await new Promise(done => {
-      navigator.locks.request(`${KEY} ${id}`, { ifAvailable: true }, lock => {
-        done(lock !== null);
-        return lock && new Promise(() => {});
-      });
-    });
-    if (got) return true;
-    await pause(50);
-  }
-  return false;
-}
-
-async function named() {
-  let id = sessionStorage.getItem(KEY), from = null;
-  if (!/^[0-9a-f]{32}$/.test(id ?? "")) id = fresh();
-  if (!(await held(id))) {
-    from = id;
-    id = fresh();
-    await held(id);
-  }
-  sessionStorage.setItem(KEY, id);
-  return { id, from };
-}
-
-export default function ({ parentElement, setStateValue }) {
-  if (parentElement.asked) return;
-  parentElement.asked = true;
-  (window.opstoreTab ??= named()).then(tab => setStateValue("tab", tab), () => {});  // without storage there is no draft
-}
-"""
+_JS = script("tab.js")
 
 _mount = st.components.v2.component("opstore_tab", html=_HTML, css=_CSS, js=_JS)
 _SECRET = re.compile(r"\A[0-9a-f]{32}\Z")

@@ -10,11 +10,12 @@ from typing import Any
 import streamlit as st
 
 from opstore.ui import presses
+from opstore.ui.components.modules import script
 
 _HERE = Path(__file__).parent
 _HTML = '<div class="root"></div>\n<span hidden></span>'
 _CSS = (_HERE / "vote.css").read_text("utf-8")
-_JS = (_HERE / "vote.js").read_text("utf-8")
+_JS = script("vote.js")
 
 _mount = st.components.v2.component("opstore_vote", html=_HTML, css=_CSS, js=_JS)
 

@@ -1,0 +1,106 @@
+/* Makes a press that is held still on a button a click of that button, even if the page was drawn anew under it meanwhile. Only the
+   mouse: a finger leaves the field after it has tapped. */
+
+const STILL = 8;
+
+/** @typedef {{ button: HTMLButtonElement, name: string, shadowed: boolean, acts: boolean, key: string | undefined }} Pressed */
+
+/** @type {(Pressed & { x: number, y: number, clicked: boolean }) | null} */
+let down = null;
+
+/** @param {HTMLElement} button */
+const named = button =>
+  button.dataset.id ?? button.dataset.value ?? button.getAttribute("aria-label") ?? button.textContent.trim();
+
+/** @param {Element | null} element */
+const keyOf = element => [...(element?.closest('[class*="st-key-"]')?.classList ?? [])].find(name => name.startsWith("st-key-"));
+
+/** @param {EventTarget} [item] */
+const isButton = item => /** @type {Element | undefined} */ (item)?.localName === "button";
+
+/**
+ * @param {HTMLButtonElement} button
+ * @returns {Pressed}
+ */
+function identify(button) {
+  const root = button.getRootNode(),
+    shadowed = root instanceof ShadowRoot;
+  const acts = !shadowed && Boolean(button.closest('[data-testid="stButton"], [data-testid="stFormSubmitButton"]'));
+  return { button, name: named(button), shadowed, acts, key: keyOf(shadowed ? root.host : button) };
+}
+
+/**
+ * The button that stands for the one pressed now: itself, or else the one of its name under the same key.
+ *
+ * @param {Pressed} pressed
+ */
+export function standing({ button, name, shadowed, key }) {
+  if (button.isConnected) return button;
+  const places = key ? [...document.querySelectorAll(`.${CSS.escape(key)}`)] : [document];
+  const roots = shadowed
+    ? places.flatMap(place => [...place.querySelectorAll("*")].flatMap(item => item.shadowRoot ?? []))
+    : places;
+  const found = roots.flatMap(root => [...root.querySelectorAll("button")]);
+  const same = found.filter(item => named(item) === name);
+  if (same.length === 1) return same[0];
+  return found.length === 1 ? found[0] : null;
+}
+
+/**
+ * A key that is held repeats itself: that is one press, of the key of Generate too.
+ *
+ * @param {KeyboardEvent} event
+ */
+function hold(event) {
+  const presses = event.key === "Enter" && (event.ctrlKey || event.metaKey || isButton(event.composedPath()[0]));
+  if (!presses || !event.repeat) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+}
+
+/** @param {PointerEvent} event */
+function press(event) {
+  const button = /** @type {HTMLButtonElement | undefined} */ (event.composedPath().find(isButton));
+  const meant = event.pointerType === "mouse" && event.button === 0 && button && !button.disabled;
+  down = meant ? { ...identify(button), x: event.clientX, y: event.clientY, clicked: false } : null;
+}
+
+/** @param {PointerEvent} event */
+function release(event) {
+  const was = down;
+  if (!was || event.button !== 0 || Math.hypot(event.clientX - was.x, event.clientY - was.y) > STILL) return;
+  // The click that a browser makes comes before.
+  setTimeout(() => {
+    const button = was.clicked ? null : standing(was);
+    if (down === was) down = null;
+    if (button && !button.disabled) button.click();
+    else if (was.key && was.acts && !was.clicked) window.opstoreClicks?.(was.key.slice("st-key-".length));
+  });
+}
+
+function listen() {
+  addEventListener("pointerdown", press, true);
+  addEventListener("keydown", hold, true);
+  addEventListener(
+    "pointercancel",
+    () => {
+      down = null;
+    },
+    true,
+  );
+  addEventListener(
+    "click",
+    event => {
+      const button = down && standing(down);
+      if (down && button && event.composedPath().includes(button)) down.clicked = true;
+    },
+    true,
+  );
+  addEventListener("pointerup", release, true);
+}
+
+/** @param {Component} component */
+export default function ({ setTriggerValue }) {
+  if (!window.opstoreClicks) listen();
+  window.opstoreClicks = key => setTriggerValue("gone", key);
+}

@@ -1,0 +1,76 @@
+/* Hears pictures that are pasted, holds Generate back while one is on its way or refused, and tells which files are refused. */
+
+import { around } from "./dom.js";
+
+const REFUSED = '[data-testid="stFileChip"][aria-invalid="true"]';
+const WAITS = `[data-testid="stFileChipIconSpinner"], ${REFUSED}`;
+
+/** @type {WeakMap<HTMLElement | ShadowRoot, AbortController>} */
+const listeners = new WeakMap();
+/** @type {WeakMap<HTMLElement | ShadowRoot, string>} */
+const told = new WeakMap();
+
+/**
+ * What a picture is, in Base64.
+ *
+ * @param {File} file
+ * @returns {Promise<string>}
+ */
+const read = file =>
+  new Promise(done => {
+    const reader = new FileReader();
+    reader.onload = () => done(String(reader.result).split(",", 2)[1]);
+    reader.readAsDataURL(file);
+  });
+
+/**
+ * The first pictures that a paste brings to the page; what goes into the upload widget is the widget's.
+ *
+ * @param {ClipboardEvent} event
+ * @param {number} most
+ */
+export function picturesOf(event, most) {
+  if (event.defaultPrevented || around(event, '[data-testid="stFileUploader"]')) return [];
+  return [...(event.clipboardData?.files ?? [])].filter(file => file.type.startsWith("image/")).slice(0, most);
+}
+
+/** @param {Event} event */
+function hold(event) {
+  const sends =
+    event instanceof KeyboardEvent
+      ? event.key === "Enter" && (event.ctrlKey || event.metaKey)
+      : event.type === "click" && around(event, ".st-key-generate");
+  if (sends && document.querySelector(WAITS)) event.stopImmediatePropagation();
+}
+
+/** @param {Component<{ most: number }>} component */
+export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
+  listeners.get(parentElement)?.abort();
+  const ended = new AbortController();
+  const listen = async (/** @type {ClipboardEvent} */ event) => {
+    const files = picturesOf(event, data.most);
+    if (!files.length) return;
+    event.preventDefault();
+    setTriggerValue("pasted", await Promise.all(files.map(read)));
+  };
+  const look = () => {
+    /** @type {NodeListOf<HTMLElement>} */
+    const chips = document.querySelectorAll(`${REFUSED} [data-testid="stFileChipName"]`);
+    const names = [...chips].map(chip => chip.title);
+    if ((told.get(parentElement) ?? "[]") === JSON.stringify(names)) return;
+    told.set(parentElement, JSON.stringify(names));
+    setStateValue("refused", names);
+  };
+  const watch = new MutationObserver(look);
+  watch.observe(document.body, { subtree: true, childList: true, attributeFilter: ["aria-invalid"] });
+  ended.signal.addEventListener("abort", () => watch.disconnect());
+  look();
+  listeners.set(parentElement, ended);
+  document.addEventListener("paste", listen, { signal: ended.signal });
+  for (const type of ["keydown", "click"]) addEventListener(type, hold, { capture: true, signal: ended.signal });
+  return () => {
+    if (parentElement.isConnected) return;
+    ended.abort();
+    listeners.delete(parentElement);
+  };
+}

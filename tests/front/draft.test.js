@@ -1,0 +1,106 @@
+import { pressed, script } from "./page.js";
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, mock, test } from "node:test";
+import { el } from "../../opstore/ui/components/dom.js";
+import { Draft } from "../../opstore/ui/components/draft.js";
+
+beforeEach(() => mock.timers.enable({ apis: ["setTimeout", "Date"] }));
+afterEach(() => mock.timers.reset());
+
+function area(finished = "a hill") {
+  const { heard, tell } = script();
+  const box = el("textarea", { value: finished });
+  const place = el("div", { className: "prompt" }, box);
+  const draft = new Draft({ where: ".prompt", finished }, tell);
+  const write = value => {
+    box.value = value;
+    draft.listen({ target: box });
+  };
+  const leave = (more = {}) => {
+    draft.finish({ type: "focusout", target: box, ...more });
+    mock.timers.tick(1);
+  };
+  return { draft, box, place, write, leave, heard, texts: () => heard.map(([, { over, text }]) => `${over} → ${text}`) };
+}
+
+test("what is written is told at a pause, once for all keys before it", () => {
+  const { write, heard } = area();
+  for (const text of ["a hill ", "a hill i", "a hill in"]) {
+    write(text);
+    mock.timers.tick(399);
+  }
+  assert.deepEqual(heard, []);
+  mock.timers.tick(1);
+  assert.deepEqual(heard, [["draft", { over: "a hill", text: "a hill in", turn: 1198 }]]);
+});
+
+test("what is written elsewhere is nobody's draft", () => {
+  const { draft, heard } = area();
+  draft.listen({ target: el("textarea", { value: "a note" }) });
+  draft.listen({ target: globalThis });
+  mock.timers.tick(1000);
+  assert.deepEqual(heard, []);
+});
+
+test("who leaves the text, or hands it in, tells it himself: no draft comes after", () => {
+  for (const end of [
+    { type: "focusout" },
+    { type: "pointerdown", target: null },
+    pressed("Enter", { ctrlKey: true }),
+    pressed("Enter", { metaKey: true }),
+  ]) {
+    const { write, leave, heard } = area();
+    write("a hill in rain");
+    leave(end);
+    mock.timers.tick(1000);
+    assert.deepEqual(heard, [], end.type + end.key);
+  }
+});
+
+test("a key that hands nothing in, and another box that is left, end no draft", () => {
+  for (const end of [pressed("Enter"), pressed("a", { ctrlKey: true }), { type: "focusout", target: el("textarea") }]) {
+    const { write, leave, texts } = area();
+    write("a hill in rain");
+    leave(end);
+    mock.timers.tick(1000);
+    assert.deepEqual(texts(), ["a hill → a hill in rain"]);
+  }
+});
+
+test("a text area that another one has replaced is told all the same", () => {
+  const { write, leave, box, texts } = area();
+  write("a hill in rain");
+  box.isConnected = false;
+  leave();
+  mock.timers.tick(1000);
+  assert.deepEqual(texts(), ["a hill → a hill in rain"]);
+});
+
+test("a text that was taken back to what it was is told: Streamlit has no news of it", () => {
+  const { write, leave, texts } = area();
+  write("a hill in rain");
+  mock.timers.tick(400);
+  write("a hill");
+  leave();
+  assert.deepEqual(texts(), ["a hill → a hill in rain", "a hill → a hill"]);
+  leave();
+  assert.equal(texts().length, 2);
+});
+
+test("nothing is taken back over a text that the page was told of since", () => {
+  const { draft, write, leave, texts } = area();
+  write("a hill in rain");
+  mock.timers.tick(400);
+  draft.data = { ...draft.data, finished: "a lake" };
+  write("a hill");
+  leave();
+  assert.deepEqual(texts(), ["a hill → a hill in rain"]);
+});
+
+test("with the component goes what was not told yet", () => {
+  const { draft, write, heard } = area();
+  write("a hill in rain");
+  draft.end();
+  mock.timers.tick(1000);
+  assert.deepEqual(heard, []);
+});

@@ -13,6 +13,30 @@ test("a frame stands in the middle of its pane, whole", () => {
   assert.deepEqual(centre, [0.5, 0.5]);
 });
 
+test("of a frame of another shape the longer side fits", () => {
+  assert.deepEqual(framed(1000, 800, 2, 1, [0.5, 0.5]).frame, {
+    left: 0,
+    top: 150,
+    wide: 1000,
+    high: 500,
+    width: 1000,
+    height: 800,
+  });
+  assert.deepEqual(framed(1000, 400, 0.5, 1, [0.5, 0.5]).frame, {
+    left: 400,
+    top: 0,
+    wide: 200,
+    high: 400,
+    width: 1000,
+    height: 400,
+  });
+});
+
+test("of a frame that is twice as large as its pane the centre stays in the middle half", () => {
+  assert.deepEqual(framed(400, 400, 1, 2, [0, 1]).centre, [0.25, 0.75]);
+  assert.deepEqual(framed(400, 400, 1, 2, [0.3, 0.7]).centre, [0.3, 0.7]);
+});
+
 test("a frame that is larger than its pane never leaves it", () => {
   for (const [x, y] of [
     [0, 0],
@@ -137,6 +161,30 @@ test("while it plays the longest tells the time, and who drifts is put right", (
   made.follow();
   assert.equal(made.playing, false);
   near(made.at, 3.9);
+});
+
+test("the bar shows where the time is, and a drag on it moves the time", () => {
+  const { made, videos, settled } = clock(2);
+  made.seek(0.5);
+  assert.deepEqual([made.range.value, made.text.textContent], ["250", "0.50 / 2.00 s"]);
+  made.toggle();
+  made.range.value = "750";
+  made.range.oninput();
+  near(made.at, 1.5);
+  near(videos[0].currentTime, 1.55);
+  assert.deepEqual([made.playing, settled], [false, []], "a difference is computed when the hand lets go");
+  made.range.onchange();
+  assert.deepEqual(settled, [1.5]);
+});
+
+test("a video that is still on its way has its size later", () => {
+  const { made } = clock();
+  const video = { readyState: 0, duration: Number.NaN, currentTime: 0 };
+  made.join([video]);
+  assert.equal(made.length, 0);
+  Object.assign(video, { readyState: 1, duration: 3 });
+  video.onloadedmetadata();
+  assert.equal(made.length, 3);
 });
 
 test("a stage of pictures has no bar", () => {

@@ -27,6 +27,12 @@ test("arrows follow the lines, to the nearest row, and pass what is gone", () =>
   assert.equal(walked("Right", "Down", "Right", "Left", "Left"), "sketch");
 });
 
+test("of several that an arrow could lead to it takes the nearest", () => {
+  const rows = [member("here", 0, 4), member("far", 1, -1), member("near", 1, 6)];
+  const lines = ["far", "near"].map(child => ({ parent: "here", child }));
+  assert.equal(next({ members: rows, links: lines }, "here", "ArrowRight"), "near");
+});
+
 test("at an end an arrow leads nowhere", () => {
   assert.equal(walked("Left"), "end at sketch");
   assert.equal(walked("Right", "Up"), "end at one");

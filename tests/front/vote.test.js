@@ -52,6 +52,19 @@ test("a pair is voted on once, whatever is pressed until the next one is here", 
   made.end();
 });
 
+test("both sides step back where neither was preferred", () => {
+  for (const [key, name] of [
+    ["1", "left"],
+    ["=", "done"],
+    ["s", "done"],
+  ]) {
+    const { made } = booth();
+    made.key(pressed(key));
+    assert.ok(made.root.querySelector(".sides").classList.contains(name), key);
+    made.end();
+  }
+});
+
 test("a vote is undone only where there is one", () => {
   const none = booth();
   none.made.key(pressed("z"));
@@ -98,6 +111,8 @@ test("who writes, plays a video, or has a window open does not vote", () => {
 test("a picture is a vote by click, a video is not: it has controls", () => {
   const { made, votes } = booth();
   const [left, right] = made.root.querySelector(".sides").children.map(side => side.children[0]);
+  for (const property of ["muted", "loop", "autoplay", "playsInline", "controls"]) assert.equal(right[property], true, property);
+  assert.equal(left.draggable, false, "a picture that is pressed is a vote, not a file to take along");
   right.click();
   assert.deepEqual(votes(), []);
   left.click();

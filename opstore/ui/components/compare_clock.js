@@ -35,8 +35,9 @@ export class Clock {
     this.button = button("▶", words.play ?? "", () => this.toggle());
     this.range = el("input", { type: "range", min: "0", max: "1000", step: "1", value: "0", "aria-label": words.time });
     this.range.oninput = () => {
+      const wanted = Number(this.range.value) / 1000; // to pause puts the bar where the time is
       this.pause();
-      this.seek((Number(this.range.value) / 1000) * this.length);
+      this.seek(wanted * this.length);
     };
     this.range.onchange = () => this.stage.settled();
     this.text = el("span", { className: "time" });

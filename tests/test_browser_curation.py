@@ -295,8 +295,6 @@ def test_keys_pressed_once_the_drawer_is_on_the_screen_are_heard_once_each(few: 
 #: Opens an operation as a screen reader's click does, while something on the page goes on and on changing its look.
 UNPOINTED = """tile => {
   document.body.dispatchEvent(new TransitionEvent("transitionrun", { propertyName: "endless", bubbles: true }));
-  window.losses = 0;
-  document.addEventListener("focusout", event => { losses += event.target.role === "dialog" && !event.relatedTarget; }, true);
   tile.click();
 }"""
 
@@ -306,7 +304,8 @@ def test_the_drawer_holds_the_focus_that_its_dialog_lets_go_of(few: Server, wind
     with windows.visit(few) as visitor:
         page = library(visitor)
         tile(page, 44).evaluate(UNPOINTED)
-        page.wait_for_function("losses > 0")
+        page.wait_for_function("document.activeElement.role === 'dialog'")
+        page.evaluate("document.activeElement.blur()")  # as that does
         page.wait_for_function("document.activeElement.role === 'dialog'")
         page.keyboard.press("Escape")
         expect(visitor.dialog).to_have_count(0)

@@ -15,8 +15,6 @@ from opstore.ui.components import modules
 
 ROOT = Path(__file__).resolve().parents[1]
 FRONT = ROOT / "tests" / "front"
-#: What has no types yet, as tsconfig.json names it: this list may only shrink.
-UNTYPED = {"../../opstore/ui/components/grid*.js"}
 
 
 def node(program: Callable[..., str], *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -124,10 +122,10 @@ def test_every_component_of_ours_can_be_read_as_a_module(program: Callable[..., 
 # -- the tools -----------------------------------------------------------------------------------------------------------
 
 
-def test_what_has_no_types_yet_only_shrinks() -> None:
+def test_all_of_it_has_types() -> None:
     settings = json.loads((FRONT / "tsconfig.json").read_text("utf-8"))
     assert settings["include"][0] == "../../opstore/**/*.js" and settings["compilerOptions"]["strict"]
-    assert set(settings["exclude"]) <= UNTYPED
+    assert settings["exclude"] == []
 
 
 def test_no_script_stands_in_python_where_no_tool_sees_it() -> None:

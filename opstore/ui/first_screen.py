@@ -17,6 +17,7 @@ from streamlit import config
 
 from opstore.language import translations
 from opstore.storage.operation import OPERATION_TYPES, STATUSES
+from opstore.ui.components.modules import script
 from opstore.ui.words import COOKIE
 
 if TYPE_CHECKING:
@@ -128,17 +129,17 @@ def screen(rows: list[Any]) -> bytes:
         "cookie": COOKIE,
         "colours": _colours(),
         "grounds": grounds,
-        "form": _read("grid.css"),
+        "form": _style(),
     }
-    code = _read("grid_tiles.js", "grid_first.js")
+    code = script("grid_first.js")
     # Within a script only these letters could end it; nothing stored is read as HTML.
     data = json.dumps(given, ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     return f"<style>{_FACE}</style><script>(() => {{ {code}\nfirstScreen({data}); }})()</script>".encode()
 
 
 @functools.cache
-def _read(*names: str) -> str:
-    return "\n".join((_COMPONENTS / name).read_text("utf-8") for name in names)
+def _style() -> str:
+    return (_COMPONENTS / "grid.css").read_text("utf-8")
 
 
 @functools.cache

@@ -38,6 +38,8 @@ interface Window {
   opstoreClicks?: (key: string) => void;
   opstoreChosen?: number;
   opstoreEarly?: Early | null;
+  /** The first screen of the Library, which comes before the grid: its pictures, and its end, which gives what was clicked in it. */
+  opstoreFirst?: { picture(source: string): HTMLImageElement | null; end(): string | null };
   /** The operation whose drawer listens, and the last whose drawer did. */
   opstoreListens?: string | null;
   opstoreSeen?: string | null;

@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from opstore.ui import presses
+from opstore.ui.components.modules import script
 
 #: What can be done with chosen operations; anything else that arrives is nobody's act.
 KINDS = ("rate", "favorite", "tag", "trash", "restore", "remove", "undo")
@@ -19,9 +20,7 @@ WAYS = ("compare", "share", "review", "use", "remix")
 _HERE = Path(__file__).parent
 _HTML = '<div class="root"></div>\n<span hidden></span>'
 _CSS = (_HERE / "grid.css").read_text("utf-8")
-_JS = "\n".join(
-    (_HERE / name).read_text("utf-8") for name in ("grid_pages.js", "grid_tiles.js", "grid_panels.js", "grid_ahead.js", "grid.js")
-)
+_JS = script("grid.js")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,93 +1,148 @@
-/* The elements of the grid, and the measures of its tiles. Stored text enters them as text only. */
+/* The tiles of the grid, of the first screen and of what Create shows, and their measures. A tile shows its row and nothing else;
+   stored text enters it as text only. */
 
-const GAP = 12, CAPTION = 36, TILE = 190;
-const stored = { get: (box, name) => { try { return JSON.parse(box.getItem(name)); } catch { return null; } },
-  set: (box, name, value) => { try { box.setItem(name, JSON.stringify(value)); } catch { /* full, or not allowed: not kept */ } } };
+import { el } from "./dom.js";
 
-/* How many tiles of at least `tile` pixels stand side by side, and how large they are. */
-function measured(width, tile, trash = false) {
+/** @typedef {import("./grid_pages.js").Row} Row */
+/** @typedef {HTMLButtonElement & { print?: string, source?: string | null, eager?: boolean }} Tile
+ *  `print` is all that it shows, `source` its picture's address; an eager one's picture is asked for at once. */
+/** @typedef {{ language: string, types: Record<string, string>, statuses: Record<string, string>, notes?: Record<string, string>, without?: string[],
+ *   help: [keys: string, what: string][], formats: [address: string, name: string, what: string][] } & Record<string, any>} Spoken */
+
+export const GAP = 12;
+export const TILE = 190;
+const CAPTION = 36;
+
+/** How many tiles of at least `tile` pixels stand side by side, and how large they are. @param {number} width @param {number} tile */
+export function measured(width, tile, trash = false) {
   const columns = Math.max(width < 480 ? 2 : 1, Math.floor((width + GAP) / (tile + GAP)));
   const side = (width - GAP * (columns - 1)) / columns;
   return { columns, side, caption: side < 130 && !trash ? 0 : CAPTION };
 }
 
-function el(tag, given = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(given)) {
-    if (value === null || value === undefined || value === false) continue;
-    if (name.startsWith("aria-") || name === "role" || name === "for" || name === "list") made.setAttribute(name, String(value));
-    else made[name] = value;
-  }
-  made.append(...children);
-  return made;
-}
-
-const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
-const stars = rating => rating ? "★".repeat(rating) + "☆".repeat(5 - rating) : "";
-const fileOf = name => "/api/files/" + encodeURIComponent(name) + (name.endsWith(".heic") ? "?shown=1" : "");
+/** @param {string} text @param {Record<string, unknown>} values */
+const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
+/** @param {number | null} rating */
+export const stars = rating => (rating ? "★".repeat(rating) + "☆".repeat(5 - rating) : "");
+/** @param {string} name */
+export const fileOf = name => "/api/files/" + encodeURIComponent(name) + (name.endsWith(".heic") ? "?shown=1" : "");
+/** @type {Record<string, string>} the tones of a badge, by status */
 const WHOLE = { failed: "failed", "result missing": "failed", unknown: "unknown" };
 
-class Words {
-  constructor(words) { this.words = words; this.rules = new Intl.PluralRules(words.language); }
-  say(name, values = {}) { return filled(this.words[name] ?? name, values); }
-  number(n) { return n.toLocaleString(this.words.language); }
+/** The words of a grid, in one language; `{…}` in them is filled in here. */
+export class Words {
+  /** @param {Spoken} words */
+  constructor(words) {
+    this.words = words;
+    this.rules = new Intl.PluralRules(words.language);
+  }
+  /** @param {string} name @param {Record<string, unknown>} values @returns {string} */
+  say(name, values = {}) {
+    return filled(this.words[name] ?? name, values);
+  }
+  /** @param {number} n */
+  number(n) {
+    return n.toLocaleString(this.words.language);
+  }
+  /** @param {string} name @param {number} n */
   count(name, n, exact = true) {
     const [one, other] = this.words[name];
     return filled(this.rules.select(n) === "one" ? one : other, { count: this.number(n) + (exact ? "" : "+") });
   }
-  type(row) { return this.words.types[row.type] ?? row.type; }
-  status(row) { return this.words.statuses[row.status] ?? row.status; }
+  /** @param {Row} row */
+  type(row) {
+    return this.words.types[row.type] ?? row.type;
+  }
+  /** @param {Row} row */
+  status(row) {
+    return this.words.statuses[row.status] ?? row.status;
+  }
+  /** @param {Row} row */
+  title(row) {
+    return row.prompt.split(/\s+/).join(" ").trim() || this.type(row);
+  }
+  /** @param {Row} row */
   label(row) {
-    const title = row.prompt.split(/\s+/).join(" ").trim() || this.type(row);
     const more = [row.favorite && this.say("favorite"), row.rating && this.say("rated", { count: row.rating })].filter(Boolean);
-    return [`${this.type(row)}: ${title.slice(0, 120)}`, ...more].join(", ");
+    return [`${this.type(row)}: ${this.title(row).slice(0, 120)}`, ...more].join(", ");
   }
 }
 
-function newTile(row, words, eager = false) {
+/** @param {Row} row @param {Words} words @returns {Tile} */
+export function newTile(row, words, eager = false) {
+  /** @type {Tile} */
   const tile = el("button", { type: "button", className: "tile", role: "option", tabIndex: -1, "aria-selected": "false" });
-  tile.dataset.id = row.id; tile.eager = eager;
+  tile.dataset.id = row.id;
+  tile.eager = eager;
   tile.append(
-    el("span", { className: "frame" }), el("span", { className: "marks" }), el("span", { className: "low" }),
-    el("span", { className: "pick", "aria-hidden": "true", textContent: "✓" }), el("span", { className: "title", dir: "auto" }),
+    el("span", { className: "frame" }),
+    el("span", { className: "marks" }),
+    el("span", { className: "low" }),
+    el("span", { className: "pick", "aria-hidden": "true", textContent: "✓" }),
+    el("span", { className: "title", dir: "auto" }),
   );
   dress(tile, row, words);
   return tile;
 }
 
-/* Make a tile show its row; the picture is touched only where it is another one. */
-function dress(tile, row, words) {
-  const note = row.note ?? words.words.notes?.[row.id], print = JSON.stringify([row, note]);
+/** Make a tile show its row; the picture is touched only where it is another one. @param {Tile} tile @param {Row} row @param {Words} words */
+export function dress(tile, row, words) {
+  const note = row.note ?? words.words.notes?.[row.id],
+    print = JSON.stringify([row, note]);
   if (tile.print === print) return;
   tile.print = print;
-  const [frame, marks, low, , title] = tile.children, label = words.label(row);
+  const [frame, marks, low, , title] = tile.children,
+    label = words.label(row),
+    shown = frame.firstChild;
   tile.setAttribute("aria-label", label);
-  if (tile.source !== row.thumbnail || !frame.firstChild) picture(tile, frame, row, words);
-  else if (frame.firstChild.alt !== undefined) frame.firstChild.alt = label;
-  title.textContent = note ?? (row.prompt.split(/\s+/).join(" ").trim() || words.type(row));
-  marks.replaceChildren(...[
-    row.status !== "stored" && el("span", { className: "badge " + (WHOLE[row.status] ?? "quiet"), textContent: words.status(row) }),
-    row.stack > 1 && el("span", { className: "badge stack", textContent: "× " + words.number(row.stack), title: words.say("unstack") }),
-    row.video && row.status === "stored" && el("span", { className: "badge", textContent: "▶" }),
-    row.favorite && el("span", { className: "badge star", textContent: "★", title: words.say("favorite") }),
-  ].filter(Boolean));
-  low.replaceChildren(...[
-    row.rating && el("span", { className: "badge rating", textContent: stars(row.rating) }),
+  if (tile.source !== row.thumbnail || !shown) picture(tile, frame, row, words);
+  else if (shown instanceof HTMLImageElement) shown.alt = label;
+  title.textContent = note ?? words.title(row);
+  marks.replaceChildren(...badges(row, words));
+  low.replaceChildren(
+    ...(row.rating ? [el("span", { className: "badge rating", textContent: stars(row.rating) })] : []),
     el("span", { className: "info", textContent: [words.type(row), row.model].filter(Boolean).join(" · ") }),
-  ].filter(Boolean));
+  );
 }
 
+/** @param {Row} row @param {Words} words */
+function badges(row, words) {
+  return [
+    row.status !== "stored" &&
+      el("span", { className: "badge " + (WHOLE[row.status] ?? "quiet"), textContent: words.status(row) }),
+    row.stack > 1 &&
+      el("span", { className: "badge stack", textContent: "× " + words.number(row.stack), title: words.say("unstack") }),
+    row.video && row.status === "stored" && el("span", { className: "badge", textContent: "▶" }),
+    row.favorite && el("span", { className: "badge star", textContent: "★", title: words.say("favorite") }),
+  ].filter(made => made !== false);
+}
+
+/** Put a row's picture into the frame of its tile, its words where there is none. @param {Tile} tile @param {Element} frame @param {Row} row @param {Words} words */
 function picture(tile, frame, row, words) {
   tile.source = row.thumbnail;
-  const word = () => frame.replaceChildren(el("span", { className: "word" },
-    el("b", { textContent: words.type(row) }), el("span", { dir: "auto", textContent: row.prompt.slice(0, 160) })));
-  if (!row.thumbnail) { word(); return; }
-  const known = window.opstoreFirst?.picture(row.thumbnail);  // on screen since before the grid
+  const word = () =>
+    frame.replaceChildren(
+      el(
+        "span",
+        { className: "word" },
+        el("b", { textContent: words.type(row) }),
+        el("span", { dir: "auto", textContent: row.prompt.slice(0, 160) }),
+      ),
+    );
+  if (!row.thumbnail) {
+    word();
+    return;
+  }
+  const known = window.opstoreFirst?.picture(row.thumbnail); // on screen since before the grid
   const image = known ?? el("img", { loading: tile.eager ? "eager" : "lazy", decoding: "async", draggable: false });
   Object.assign(image, { alt: words.label(row), onerror: word, onload: () => frame.classList.add("here") });
-  if (known) { image.decoding = "sync"; frame.classList.add("here"); }
-  else image.src = row.thumbnail;
+  if (known) {
+    image.decoding = "sync";
+    frame.classList.add("here");
+  } else image.src = row.thumbnail;
   frame.replaceChildren(image);
 }
 
-function skeleton() { return el("span", { className: "blank", "aria-hidden": "true" }); }
+export function skeleton() {
+  return el("span", { className: "blank", "aria-hidden": "true" });
+}

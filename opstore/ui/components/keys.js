@@ -19,7 +19,7 @@ const observing = new WeakMap();
 let current = null;
 
 /**
- * Who goes on to the neighbour means that one by what is pressed next: it waits (grid.js) until that one listens.
+ * Who goes on to the neighbour means that one by what is pressed next: it waits (grid_early.js) until that one listens.
  *
  * @type {Record<string, string>}
  */

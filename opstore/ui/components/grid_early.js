@@ -1,0 +1,71 @@
+/* What is pressed in the drawer before it listens (components/keys.py), or while the neighbour of what is `left` is on its way, waits
+   here, each in its turn, and nobody else hears of it; a drawer that does not come gets nothing. */
+
+import { PATIENCE } from "./grid_acts.js";
+import { typing } from "./grid_keys.js";
+
+/** @typedef {{ dialog: boolean, listens: string | null, rests: boolean, now: number }} Now
+ *  Whether a drawer is open, of which operation it listens, and whether nothing is on its way any more. */
+
+const JUDGES = /^([0-5ft]|delete)$/i,
+  MOVES = /^(arrow(left|right)|escape)$/i,
+  COMING = 3000;
+
+/** The drawer of an operation is on its way. @param {string} id */
+export function opening(id) {
+  if (window.opstoreListens !== id) window.opstoreEarly = { id, keys: [], since: Date.now() };
+}
+
+/** Hold a key back that comes before the drawer it is meant for. @param {Event} event */
+export function early(event) {
+  const waiting = window.opstoreEarly,
+    key = keyOf(event);
+  if (!waiting || !key) return;
+  const now = present();
+  if (isOver(waiting, now)) {
+    window.opstoreEarly = null;
+    return;
+  }
+  if (!comes(waiting, now) || isOther(event) || !isMeant(waiting, key)) return;
+  if (!(event instanceof KeyboardEvent && event.repeat)) waiting.keys.push(key);
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  // The drawer closes when the key comes up.
+  if (key === "Escape") addEventListener("keyup", risen => risen.stopImmediatePropagation(), { capture: true, once: true });
+}
+
+/** @returns {Now} */
+const present = () => ({
+  dialog: document.querySelector('[role="dialog"]') !== null,
+  listens: window.opstoreListens ?? null,
+  rests: document.querySelector('[data-test-script-state="notRunning"]') !== null,
+  now: Date.now(),
+});
+
+/** Whether the neighbour that is waited for comes no more. @param {Early} waiting @param {Now} now */
+export const isOver = (waiting, { rests, now }) => Boolean(waiting.left) && rests && now - waiting.since >= COMING;
+
+/** Whether what is pressed now is meant for a drawer that does not listen yet. @param {Early} waiting @param {Now} now */
+export function comes(waiting, { dialog, listens, now }) {
+  if (waiting.left) return listens === null || listens === waiting.left;
+  return dialog && listens !== waiting.id && now - waiting.since < PATIENCE;
+}
+
+/** Whether a key is one that a drawer knows; to go on, or away, is meant for one that is not there yet. @param {Early} waiting @param {string} key */
+export const isMeant = (waiting, key) => JUDGES.test(key) || (Boolean(waiting.left) && MOVES.test(key));
+
+/** The key of an event: a person's click on “Previous” or “Next” stands for an arrow; a program's own click is none. @param {Event} event */
+function keyOf(event) {
+  if (event instanceof KeyboardEvent) return event.key;
+  const path = /** @type {Element[]} */ (event.composedPath()),
+    button = path.find(item => /st-key-neighbour-/.test(item.className));
+  const side = /st-key-neighbour-(left|right)/.exec(button?.className ?? "")?.[1];
+  return event.isTrusted && side ? { left: "ArrowLeft", right: "ArrowRight" }[side] : undefined;
+}
+
+/** Whether it is another key, or a letter that somebody writes. @param {Event} event */
+function isOther(event) {
+  const held = /** @type {KeyboardEvent | MouseEvent} */ (event),
+    at = /** @type {HTMLInputElement} */ (event.composedPath()[0]);
+  return held.altKey || held.ctrlKey || held.metaKey || (typing(event) && !["checkbox", "radio", "button"].includes(at.type));
+}

@@ -1,0 +1,83 @@
+/* The way of the current tile through the list: it is drawn, revealed and has the focus, wherever in the list it stands, and of two
+   ways that wait for rows the later one counts. */
+
+import { MOST } from "./grid_selection.js";
+
+/** @typedef {import("./grid.js").Grid} Grid */
+
+const BAR = 88,
+  EDGE = 8;
+
+export class Walk {
+  /** @param {Grid} grid */
+  constructor(grid) {
+    this.grid = grid;
+    this.turn = 0;
+  }
+
+  /** Go to a place, or to the nearest there is; choose all up to there. @param {number} wanted */
+  async go(wanted, extend = false) {
+    const { grid } = this,
+      { pages, selection } = grid,
+      { size } = pages,
+      turn = ++this.turn;
+    if (!size) return;
+    const at = Math.min(Math.max(wanted, 0), size - 1);
+    selection.at = at;
+    this.reveal(at);
+    const row = pages.rowNow(at) ?? (await pages.row(at));
+    if (turn !== this.turn || !row) return;
+    selection.stand(row.id, at);
+    grid.drawing.stand(at);
+    if (extend) await grid.range(at);
+    else selection.anchor = at;
+    grid.redraw();
+    if (!grid.shown) grid.focusCurrent();
+  }
+
+  /** @param {number} by */
+  step(by, extend = false) {
+    return this.go(this.grid.selection.onward(by, this.grid.scroll.firstShown()), extend);
+  }
+
+  /** The last of what is found, not only of what is loaded. @param {boolean} extend */
+  async toEnd(extend) {
+    const { grid } = this,
+      { pages } = grid,
+      turn = ++this.turn;
+    await pages.reach(MOST, () => turn === this.turn && pages === grid.pages);
+    if (turn !== this.turn || pages !== grid.pages) return;
+    grid.drawing.arrange();
+    this.go(Infinity, extend);
+  }
+
+  /** @param {number} at */
+  reveal(at) {
+    this.grid.scroll.reveal(at, this.grid.bar.hidden ? EDGE : BAR);
+  }
+
+  /** A tile got the focus by itself: it is the current one. @param {HTMLElement | null} tile */
+  met(tile) {
+    const { grid } = this,
+      { selection, pages } = grid,
+      id = tile?.dataset.id;
+    if (!id || grid.shown || id === selection.current) return; // a closing preview gives the focus to where it began
+    selection.stand(id, pages.placeOf(id));
+    if (!grid.pointing) selection.anchor = selection.at;
+    grid.redraw();
+  }
+
+  /** Back to what was open, or asked about. @param {string} id */
+  returnTo(id) {
+    const { grid } = this,
+      at = grid.pages.placeOf(id);
+    if (at < 0) return;
+    grid.selection.stand(id, at);
+    this.reveal(at);
+    grid.drawing.stand(at);
+    grid.redraw();
+    const root = grid.root.getRootNode(),
+      { activeElement } = document;
+    if (activeElement === document.body || (root instanceof ShadowRoot && activeElement === root.host)) grid.focusCurrent();
+  }
+}

@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { comes, isMeant, isOver } from "../../opstore/ui/components/grid_early.js";
+import { asked } from "../../opstore/ui/components/grid_ahead.js";
+import { PATIENCE } from "../../opstore/ui/components/grid_acts.js";
+import { stepOf } from "../../opstore/ui/components/grid_keys.js";
+
+const here = { dialog: true, listens: null, rests: false, now: 1000 };
+const drawer = { id: "a", keys: [], since: 0 },
+  neighbour = { left: "a", keys: [], since: 0 };
+
+test("a key leads a tile, a row, a window or to an end", () => {
+  const steps = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End", "x"].map(key =>
+    stepOf(key, 5, 3),
+  );
+  assert.deepEqual(steps, [-1, 1, -5, 5, -15, 15, -Infinity, Infinity, undefined]);
+});
+
+test("what is pressed while a drawer is on its way is meant for it, until it listens or is given up", () => {
+  assert.ok(comes(drawer, here));
+  assert.ok(!comes(drawer, { ...here, dialog: false }), "no drawer is there");
+  assert.ok(!comes(drawer, { ...here, listens: "a" }), "it hears by itself");
+  assert.ok(comes(drawer, { ...here, listens: "b" }), "the one before still listens");
+  assert.ok(!comes(drawer, { ...here, now: PATIENCE }));
+  assert.ok(!isOver(drawer, { ...here, rests: true, now: PATIENCE }));
+});
+
+test("what is pressed while a neighbour is on its way is meant for that, whether a drawer stands or not", () => {
+  for (const listens of [null, "a"]) assert.ok(comes(neighbour, { ...here, dialog: false, listens }));
+  assert.ok(!comes(neighbour, { ...here, listens: "b" }), "the neighbour hears by itself");
+});
+
+test("a neighbour that does not come gets nothing once the page rests, and not before", () => {
+  assert.ok(!isOver(neighbour, { ...here, now: 2999, rests: true }));
+  assert.ok(!isOver(neighbour, { ...here, now: 60_000 }));
+  assert.ok(isOver(neighbour, { ...here, now: 3000, rests: true }));
+});
+
+test("only keys that a drawer knows are held back; to go on, or away, only where one has gone already", () => {
+  for (const key of ["0", "5", "f", "F", "t", "Delete"]) assert.ok(isMeant(drawer, key) && isMeant(neighbour, key), key);
+  for (const key of ["ArrowLeft", "ArrowRight", "Escape"]) assert.ok(!isMeant(drawer, key) && isMeant(neighbour, key), key);
+  for (const key of ["6", "x", "Enter", "ArrowUp", "ff"]) assert.ok(!isMeant(drawer, key) && !isMeant(neighbour, key), key);
+});
+
+test("two addresses ask for the same however they are written", () => {
+  assert.equal(asked("/api/search?q=a+b&order=newest"), asked("/api/search?q=a%20b&order=newest"));
+  assert.notEqual(asked("/api/search?q=a"), asked("/api/search?q=b"));
+  assert.equal(asked(null), null);
+});

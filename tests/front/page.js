@@ -4,7 +4,7 @@
 /** What `document.querySelector` and `querySelectorAll` find, by their selectors. */
 export const found = new Map();
 
-class Element extends EventTarget {
+export class Element extends EventTarget {
   constructor(localName) {
     super();
     Object.assign(this, { localName, children: [], attributes: new Map(), dataset: {}, style: {}, parentElement: null });
@@ -61,6 +61,14 @@ class Element extends EventTarget {
 
   click() {
     this.onclick?.({ type: "click", target: this });
+  }
+
+  get firstChild() {
+    return this.children[0] ?? null;
+  }
+
+  get lastElementChild() {
+    return this.children.at(-1) ?? null;
   }
 
   get text() {

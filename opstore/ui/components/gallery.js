@@ -1,28 +1,33 @@
-/* A grid of thumbnails: click or Enter opens one, arrows move. A tile whose item is the same stays the same element. */
+/* A gallery of tiles: click or Enter opens one, arrows move. The tile of an item stays the same element, whatever it shows. */
 
 import { around, el, part } from "./dom.js";
+import { face, tileOf } from "./tiles.js";
 
 /** @typedef {{ id: string, source: string | null, alt: string, title: string, badge: string, tone: string }} Item */
-/** @typedef {{ print: string, place: HTMLElement, tile: HTMLElement }} Known */
+/** @typedef {{ place: HTMLElement, tile: import("./tiles.js").Tile, print: string }} Known */
 
 /** @type {WeakMap<HTMLElement | ShadowRoot, Map<string, Known>>} */
 const memory = new WeakMap();
 
 /**
- * @param {Item} item
- * @param {string} print
+ * @param {string} id
  * @returns {Known}
  */
-function build(item, print) {
-  const frame = el("span", { className: "frame" });
-  const word = () => frame.replaceChildren(el("span", { textContent: item.alt }));
-  if (item.source)
-    frame.append(el("img", { loading: "lazy", decoding: "async", alt: item.alt, onerror: word, src: item.source }));
-  else word();
-  const title = el("span", { className: "title", textContent: item.title });
-  const tile = el("button", { type: "button", className: "tile", "data-id": item.id, "aria-label": item.alt }, frame, title);
-  if (item.badge) tile.append(el("span", { className: `badge ${item.tone}`, textContent: item.badge }));
-  return { print, tile, place: el("li", {}, tile) };
+function build(id) {
+  const tile = tileOf(id);
+  return { tile, place: el("li", {}, tile), print: "" };
+}
+
+/**
+ * @param {Known} known
+ * @param {Item} item
+ */
+function dress(known, item) {
+  const print = JSON.stringify(item);
+  if (known.print === print) return;
+  known.print = print;
+  const badges = item.badge ? [{ text: item.badge, tone: item.tone }] : [];
+  face(known.tile, { source: item.source, label: item.alt, title: item.title, badges, words: () => [item.alt] });
 }
 
 /**
@@ -63,12 +68,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const known = memory.get(parentElement) ?? new Map();
   memory.set(parentElement, known);
   const wanted = data.tiles.map(item => {
-    const print = JSON.stringify(item);
-    let entry = known.get(item.id);
-    if (!entry || entry.print !== print) {
-      entry = build(item, print);
-      known.set(item.id, entry);
-    }
+    const entry = known.get(item.id) ?? build(item.id);
+    known.set(item.id, entry);
+    dress(entry, item);
     entry.tile.setAttribute("aria-current", String(item.id === data.open));
     return entry.place;
   });

@@ -34,10 +34,11 @@ _CSS = """
 .tile:focus-visible, .tile[aria-current="true"] { outline: 3px solid var(--st-primary-color); outline-offset: 2px; }
 .frame { display: grid; place-items: center; aspect-ratio: 1; overflow: hidden; font-size: 13px; text-align: center; }
 .frame img { width: 100%; height: 100%; object-fit: cover; display: block; }
-.frame span { opacity: .75; padding: 16px; }
+.word { opacity: .75; padding: 16px; }
 .title { display: block; padding: 8px 10px 10px; font-size: 13px; line-height: 1.35; white-space: nowrap; overflow: hidden;
   text-overflow: ellipsis; }
-.badge { position: absolute; top: 8px; left: 8px; padding: 2px 8px; border-radius: 8px; font-size: 12px; font-weight: 600;
+.marks { position: absolute; top: 8px; left: 8px; display: flex; }
+.badge { padding: 2px 8px; border-radius: 8px; font-size: 12px; font-weight: 600;
   background: rgba(0, 0, 0, .72); color: #fff; }
 .badge.failed { background: #A61B1B; }
 .badge.quiet { background: #4A4A4A; }

@@ -1,11 +1,12 @@
-/* The tiles of the grid, of the first screen and of what Create shows, and their measures. A tile shows its row and nothing else;
-   stored text enters it as text only. */
+/* The tiles of the grid and of its first screen, their words and their measures. A tile shows its row and nothing else, and is touched
+   only where the row is another one. */
 
 import { el } from "./dom.js";
+import { face, tileOf } from "./tiles.js";
 
 /** @typedef {import("./grid_pages.js").Row} Row */
-/** @typedef {HTMLButtonElement & { print?: string, source?: string | null, eager?: boolean }} Tile
- *  `print` is all that it shows, `source` its picture's address; an eager one's picture is asked for at once. */
+/** @typedef {import("./tiles.js").Tile & { print?: string, eager?: boolean }} Tile
+ *  `print` is all that it shows; an eager one's picture is asked for at once. */
 /** @typedef {{ language: string, types: Record<string, string>, statuses: Record<string, string>, notes?: Record<string, string>, without?: string[],
  *   help: [keys: string, what: string][], formats: [address: string, name: string, what: string][] } & Record<string, any>} Spoken */
 
@@ -70,77 +71,43 @@ export class Words {
 
 /** @param {Row} row @param {Words} words @returns {Tile} */
 export function newTile(row, words, eager = false) {
+  const low = el("span", { className: "low" }),
+    pick = el("span", { className: "pick", "aria-hidden": "true", textContent: "✓" });
   /** @type {Tile} */
-  const tile = el("button", { type: "button", className: "tile", role: "option", tabIndex: -1, "aria-selected": "false" });
-  tile.dataset.id = row.id;
+  const tile = tileOf(row.id, low, pick);
+  tile.setAttribute("role", "option");
+  tile.setAttribute("aria-selected", "false");
+  tile.tabIndex = -1;
   tile.eager = eager;
-  tile.append(
-    el("span", { className: "frame" }),
-    el("span", { className: "marks" }),
-    el("span", { className: "low" }),
-    el("span", { className: "pick", "aria-hidden": "true", textContent: "✓" }),
-    el("span", { className: "title", dir: "auto" }),
-  );
   dress(tile, row, words);
   return tile;
 }
 
-/** Make a tile show its row; the picture is touched only where it is another one. @param {Tile} tile @param {Row} row @param {Words} words */
+/** Make a tile show its row. @param {Tile} tile @param {Row} row @param {Words} words */
 export function dress(tile, row, words) {
   const note = row.note ?? words.words.notes?.[row.id],
     print = JSON.stringify([row, note]);
   if (tile.print === print) return;
   tile.print = print;
-  const [frame, marks, low, , title] = tile.children,
-    label = words.label(row),
-    shown = frame.firstChild;
-  tile.setAttribute("aria-label", label);
-  if (tile.source !== row.thumbnail || !shown) picture(tile, frame, row, words);
-  else if (shown instanceof HTMLImageElement) shown.alt = label;
-  title.textContent = note ?? words.title(row);
-  marks.replaceChildren(...badges(row, words));
+  const [, , low] = tile.children,
+    type = words.type(row);
+  const instead = () => [el("b", { textContent: type }), el("span", { dir: "auto", textContent: row.prompt.slice(0, 160) })];
+  const title = note ?? words.title(row);
+  face(tile, { source: row.thumbnail, label: words.label(row), title, badges: badges(row, words), words: instead }, tile.eager);
   low.replaceChildren(
     ...(row.rating ? [el("span", { className: "badge rating", textContent: stars(row.rating) })] : []),
-    el("span", { className: "info", textContent: [words.type(row), row.model].filter(Boolean).join(" · ") }),
+    el("span", { className: "info", textContent: [type, row.model].filter(Boolean).join(" · ") }),
   );
 }
 
 /** @param {Row} row @param {Words} words */
 function badges(row, words) {
   return [
-    row.status !== "stored" &&
-      el("span", { className: "badge " + (WHOLE[row.status] ?? "quiet"), textContent: words.status(row) }),
-    row.stack > 1 &&
-      el("span", { className: "badge stack", textContent: "× " + words.number(row.stack), title: words.say("unstack") }),
-    row.video && row.status === "stored" && el("span", { className: "badge", textContent: "▶" }),
-    row.favorite && el("span", { className: "badge star", textContent: "★", title: words.say("favorite") }),
+    row.status !== "stored" && { text: words.status(row), tone: WHOLE[row.status] ?? "quiet" },
+    row.stack > 1 && { text: "× " + words.number(row.stack), tone: "stack", hint: words.say("unstack") },
+    row.video && row.status === "stored" && { text: "▶" },
+    row.favorite && { text: "★", tone: "star", hint: words.say("favorite") },
   ].filter(made => made !== false);
-}
-
-/** Put a row's picture into the frame of its tile, its words where there is none. @param {Tile} tile @param {Element} frame @param {Row} row @param {Words} words */
-function picture(tile, frame, row, words) {
-  tile.source = row.thumbnail;
-  const word = () =>
-    frame.replaceChildren(
-      el(
-        "span",
-        { className: "word" },
-        el("b", { textContent: words.type(row) }),
-        el("span", { dir: "auto", textContent: row.prompt.slice(0, 160) }),
-      ),
-    );
-  if (!row.thumbnail) {
-    word();
-    return;
-  }
-  const known = window.opstoreFirst?.picture(row.thumbnail); // on screen since before the grid
-  const image = known ?? el("img", { loading: tile.eager ? "eager" : "lazy", decoding: "async", draggable: false });
-  Object.assign(image, { alt: words.label(row), onerror: word, onload: () => frame.classList.add("here") });
-  if (known) {
-    image.decoding = "sync";
-    frame.classList.add("here");
-  } else image.src = row.thumbnail;
-  frame.replaceChildren(image);
 }
 
 export function skeleton() {

@@ -11,7 +11,7 @@ const drawer = { id: "a", keys: [], since: 0 },
 
 test("a key leads a tile, a row, a window or to an end", () => {
   const steps = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End", "x"].map(key =>
-    stepOf(key, 5, 3),
+    stepOf(key, { columns: 5, rows: 3 }),
   );
   assert.deepEqual(steps, [-1, 1, -5, 5, -15, 15, -Infinity, Infinity, undefined]);
 });

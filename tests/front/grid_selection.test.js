@@ -35,20 +35,20 @@ test("an act is for what is chosen, else for the current one; in a preview alway
   assert.deepEqual(new Selection().targets(false), []);
 });
 
-test("a neighbour is a step away from the current one, or where the window begins if none is", () => {
+test("a neighbour is a step away from the current one, and nowhere if none is", () => {
   const selection = selectionOf([], "c");
-  assert.deepEqual([selection.onward(1, 40), selection.onward(-1, 40), selection.onward(-Infinity, 40)], [5, 3, -Infinity]);
-  assert.equal(new Selection().onward(1, 40), 40);
+  assert.deepEqual([selection.onward(1), selection.onward(-1), selection.onward(-Infinity)], [5, 3, -Infinity]);
+  assert.equal(new Selection().onward(1), null);
 });
 
 test("where the current one has left the list, the next one stands in its place: one step on leads to that, one back to the one before", () => {
   for (const shown of [true, false]) {
     const selection = selectionOf([], "c");
     selection.dropped(["c"], shown);
-    assert.deepEqual([selection.onward(1, 40), selection.onward(-1, 40), selection.onward(6, 40)], [4, 3, 9]);
+    assert.deepEqual([selection.onward(1), selection.onward(-1), selection.onward(6)], [4, 3, 9]);
     assert.equal(selection.current, shown ? "c" : null, "a preview goes on showing it");
     selection.stand("d", 4);
-    assert.equal(selection.onward(1, 40), 5);
+    assert.equal(selection.onward(1), 5);
   }
 });
 

@@ -137,19 +137,22 @@ export class Drawing {
 
   /** @param {Section} section */
   draw(section) {
-    const { page, element, start } = section,
-      { scroll } = this.grid;
-    if (page.rows) this.drawRows(section, page.rows);
+    if (section.page.rows) this.drawRows(section, section.page.rows);
     else this.expect(section);
-    [...element.children].forEach((tile, at) => {
-      /** @type {HTMLElement} */ (tile).style.gridColumnStart = at ? "" : String((start % scroll.columns) + 1);
-    });
+  }
+
+  /** The column of a section's first tile; the others follow it. @param {Section} section @param {number} at */
+  column({ start }, at) {
+    return at ? "" : String((start % this.grid.scroll.columns) + 1);
   }
 
   /** @param {Section} section */
-  expect({ page, element }) {
-    const { pages } = this.grid;
-    element.replaceChildren(...Array.from({ length: page.count }, skeleton));
+  expect(section) {
+    const { pages } = this.grid,
+      { page, element } = section,
+      blanks = Array.from({ length: page.count }, skeleton);
+    for (const [at, blank] of blanks.entries()) blank.style.gridColumnStart = this.column(section, at);
+    element.replaceChildren(...blanks);
     pages.load(pages.list.indexOf(page)).then(() => {
       if (page.rows || !this.grid.pages.list.includes(page)) this.arrange();
     });
@@ -171,7 +174,7 @@ export class Drawing {
     }
     wanted.forEach((tile, at) => {
       dress(tile, rows[at], words);
-      this.mark(tile, start + at);
+      this.mark(tile, start + at, this.column(section, at));
     });
     this.list.classList.toggle("choosing", this.grid.selection.size > 0);
     this.grid.takeOver();
@@ -198,14 +201,20 @@ export class Drawing {
     emptied(section);
   }
 
-  /** @param {Tile} tile @param {number} at */
-  mark(tile, at) {
+  /** Show what a tile is among the others; where that is as before, nothing is touched. @param {Tile} tile @param {number} at @param {string} column */
+  mark(tile, at, column) {
     const id = tile.dataset.id ?? "",
       { selection, pages } = this.grid,
-      current = id === selection.current;
-    tile.setAttribute("aria-selected", String(selection.has(id)));
+      current = id === selection.current,
+      selected = String(selection.has(id)),
+      size = pages.total?.exact ? String(pages.total.n) : "";
+    const marked = [current, selected, at, size, column].join();
+    if (tile.marked === marked) return;
+    tile.marked = marked;
+    tile.style.gridColumnStart = column;
+    tile.setAttribute("aria-selected", selected);
     tile.setAttribute("aria-posinset", String(at + 1));
-    if (pages.total?.exact) tile.setAttribute("aria-setsize", String(pages.total.n));
+    if (size) tile.setAttribute("aria-setsize", size);
     tile.tabIndex = current ? 0 : -1;
     tile.classList.toggle("current", current);
   }

@@ -18,21 +18,21 @@ export const typing = event => {
 };
 
 /** How far a key goes through a list of so many columns, and so many rows to a window; undefined for a key that goes nowhere.
- *  @param {string} key @param {number} columns @param {number} rows @returns {number | undefined} */
-export function stepOf(key, columns, rows) {
+ *  @param {string} key @param {{ columns: number, rows: number }} list @returns {number | undefined} */
+export function stepOf(key, list) {
   switch (key) {
     case "ArrowLeft":
       return -1;
     case "ArrowRight":
       return 1;
     case "ArrowUp":
-      return -columns;
+      return -list.columns;
     case "ArrowDown":
-      return columns;
+      return list.columns;
     case "PageUp":
-      return -rows * columns;
+      return -list.rows * list.columns;
     case "PageDown":
-      return rows * columns;
+      return list.rows * list.columns;
     case "Home":
       return -Infinity;
     case "End":
@@ -70,7 +70,7 @@ export function press(grid, event) {
     acts = held ? WITH_CONTROL : ALONE,
     { key } = event;
   const act = acts[key] ?? acts[key.toLowerCase()],
-    step = held ? undefined : stepOf(key, grid.scroll.columns, grid.scroll.rows);
+    step = held ? undefined : stepOf(key, grid.scroll);
   if (step === Infinity) grid.walk.toEnd(event.shiftKey);
   else if (step !== undefined) grid.walk.step(step, event.shiftKey);
   else if (/^[0-5]$/.test(key) && !held) grid.rate(Number(key));

@@ -84,10 +84,10 @@ export class Selection {
     return this.chosen.size && !shown ? [...this.chosen] : this.current ? [this.current] : [];
   }
 
-  /** The place that so many steps lead to; `first` is where the window begins. @param {number} by @param {number} first */
-  onward(by, first) {
+  /** The place that so many steps lead to; null where they begin nowhere. @param {number} by */
+  onward(by) {
     if (this.gap) return this.at + by - Number(by > 0);
-    return this.current ? this.at + by : first;
+    return this.current ? this.at + by : null;
   }
 
   /** Others took these away. A preview goes on showing its picture. @param {string[]} gone @param {boolean} shown */

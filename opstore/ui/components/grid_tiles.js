@@ -5,8 +5,8 @@ import { el } from "./dom.js";
 import { face, tileOf } from "./tiles.js";
 
 /** @typedef {import("./grid_pages.js").Row} Row */
-/** @typedef {import("./tiles.js").Tile & { print?: string, eager?: boolean }} Tile
- *  `print` is all that it shows; an eager one's picture is asked for at once. */
+/** @typedef {import("./tiles.js").Tile & { print?: string, marked?: string, eager?: boolean }} Tile
+ *  `print` is all that it shows, `marked` what it is among the others; an eager one's picture is asked for at once. */
 /** @typedef {{ language: string, types: Record<string, string>, statuses: Record<string, string>, notes?: Record<string, string>, without?: string[],
  *   help: [keys: string, what: string][], formats: [address: string, name: string, what: string][] } & Record<string, any>} Spoken */
 

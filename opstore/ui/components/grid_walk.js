@@ -35,9 +35,9 @@ export class Walk {
     if (!grid.shown) grid.focusCurrent();
   }
 
-  /** @param {number} by */
+  /** Go so many steps from the current tile; where there is none, to where the window begins. @param {number} by */
   step(by, extend = false) {
-    return this.go(this.grid.selection.onward(by, this.grid.scroll.firstShown()), extend);
+    return this.go(this.grid.selection.onward(by) ?? this.grid.scroll.firstShown(), extend);
   }
 
   /** The last of what is found, not only of what is loaded. @param {boolean} extend */

@@ -187,12 +187,14 @@ class Service:
         """Return the provider calls that a request would make; raise InvalidRequest for one that could not run."""
         if len(request.images) > MAX_INPUTS:
             count = len(request.images)
-            reason = said("{count} images were given; at most {limit} are accepted", count=count, limit=MAX_INPUTS)
+            reason = said("too many images: {count} given, at most {limit} accepted", count=count, limit=MAX_INPUTS)
             raise InvalidRequest(reason=reason)
         provider = request.provider or self._provider()
         if provider not in self._available:
             # Otherwise the runner would wait minutes for a provider that cannot come.
-            raise InvalidRequest(reason=said("{provider} is not set up here; set its token, or choose local", provider=provider))
+            raise InvalidRequest(
+                reason=said("{provider} is not set up here; set its API token, or choose local", provider=provider)
+            )
         return plan(
             request.operation_type,
             request.prompt,

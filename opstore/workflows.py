@@ -93,7 +93,7 @@ def plan(
 def _chosen(step: str, provider: str, table: ModelTable, models: Mapping[str, str]) -> Model:
     model = table.get(models[step]) if models.get(step) else table.default(provider, step)
     if model.provider != provider or step not in model.types:
-        reason = said("the model {model} does not do {type} here; choose another one", model=model.name, type=step)
+        reason = said("the model {model} does not support {type}; choose another one", model=model.name, type=step)
         raise InvalidRequest(reason=reason)
     return model
 

@@ -16,6 +16,6 @@ if asked:
     except OpstoreError as error:
         parts.show_error(error)
 else:
-    parts.note(_("Open an operation in the library and choose Family to see what it was made from and what was made of it."))
+    parts.note(_("Open an operation in the library and choose Family to see where it comes from and what was made from it."))
     st.page_link(parts.LIBRARY, label=_("Library"))
     lineage.under_way(service)

@@ -22,27 +22,27 @@ if service.person != LOCAL:
     signin.sign_out(service.person, "page", app.settings)
 words.choose()
 if not mine:
-    parts.note(_("You see how opstore is set. To change that takes the role admin."))
+    parts.note(_("These settings are read-only for you. Only the admin role can change them."))
 damage = service.settings_damage()
 # What this window shows may be older than the file: another tab has saved, or it was damaged, and nobody has seen that yet.
 shown, now = st.session_state.get("settings-shown"), (chosen, str(damage or ""))
 st.session_state["settings-shown"] = now
 if damage:
     parts.show_error(damage)
-    parts.note(_("What can still be read of it is below; saving writes a new file, and keeps the damaged one beside it."))
+    parts.note(_("What can still be read is below; saving writes a new file and keeps the damaged one beside it."))
 st.subheader(_("Provider"))
 parts.tokens(app.settings.environment)
 first = registry.elsewhere()[0].title
 names = {
-    "": _("{provider} where a token is set, else the local engine").format(provider=first),
+    "": _("{provider} if an API token is set, otherwise the local engine").format(provider=first),
     **{name: words.provider_name(name) for name in registry.names()},
 }
 if app.settings.provider:
-    parts.note(_("OPSTORE_PROVIDER decides: {name}").format(name=names[app.settings.provider]))
+    parts.note(_("Set by OPSTORE_PROVIDER: {name}").format(name=names[app.settings.provider]))
 
 with st.form("settings", border=False):
     provider = st.selectbox(
-        _("Who makes things"),
+        _("Engine"),
         list(names),
         index=list(names).index(chosen.provider),
         format_func=lambda name: names[name],
@@ -54,10 +54,8 @@ with st.form("settings", border=False):
     left, right = st.columns(2)
     daily = left.number_input(_("A day (US dollars)"), 0.0, None, chosen.daily_budget, 1.0, placeholder=_("no limit"))
     monthly = right.number_input(_("A month (US dollars)"), 0.0, None, chosen.monthly_budget, 5.0, placeholder=_("no limit"))
-    st.caption(
-        _("Once a budget would be passed, nothing more is sent that costs money. Models without a known price count nothing.")
-    )
-    st.subheader(_("Work"))
+    st.caption(_("Paid operations that would exceed a budget are not sent. Models without a known price are not counted."))
+    st.subheader(_("Execution"))
     parallel = st.number_input(_("Operations at a time"), 1, 64, chosen.parallel)
     st.subheader(_("Default models"))
     models: dict[str, str] = {}
@@ -71,15 +69,15 @@ with st.form("settings", border=False):
         name = st.selectbox(words.type_name(kind), ids, index=index, format_func=titles.__getitem__, key=f"default-{kind}")
         if name != ids[0]:
             models[kind] = name
-    st.subheader(_("Analysis of prompts"))
+    st.subheader(_("Prompt analysis"))
     titles = {"": _("Rules: offline and free"), **registry.language_models()}
     analyzer = st.selectbox(
-        _("Who else may be asked"),
+        _("Language model for prompt analysis"),
         list(titles),
         index=list(titles).index(chosen.analyzer) if chosen.analyzer in titles else 0,
         format_func=titles.__getitem__,
         disabled=not registry.language_models(app.settings.environment),
-        help=_("Asked by a click on Create, up to half a cent a question. It also offers better wordings."),
+        help=_("Asked by a click on Create, for at most half a cent per question. It can also improve the prompt."),
     )
     if parts.submit(_("Save"), type="primary", disabled=not mine, key="settings-save"):
         try:
@@ -112,5 +110,5 @@ if service.may("analytics.held"):
     export.reports()
 
 if mine:
-    st.subheader(_("Where the data is"))
+    st.subheader(_("Data location"))
     st.code(str(app.settings.data.resolve()), language=None)

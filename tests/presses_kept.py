@@ -38,7 +38,7 @@ def forget_a_search(person: Person) -> None:
     person.prepared(lambda: person.service.curation.save_search(name, f"stone -{person.number}"))
     person.visitor.open(f"/library?q=stone -{person.number}")
     person.press(person.named("Saved"))
-    forget = person.page.get_by_role("button", name=person.say("Forget “{name}”").format(name=name), exact=True)
+    forget = person.page.get_by_role("button", name=person.say("Delete “{name}”").format(name=name), exact=True)
     person.makes("Forget", {f"search {name}: stone -{person.number}": -1}, person.pressing(forget))
 
 
@@ -93,7 +93,7 @@ def download_the_bundle(person: Person) -> None:
     stone, drawer = person.at_hand()
     person.press(person.named("Share", within=drawer))
     button = person.by(f"share-bundle-drawer-{stone.id}")
-    person.makes("Download the bundle", {"saved by the browser": 1}, person.pressing(button))
+    person.makes("Download the offline page", {"saved by the browser": 1}, person.pressing(button))
     person.page.keyboard.press("Escape")
 
 
@@ -103,7 +103,7 @@ def end_a_link(person: Person) -> None:
     share = person.prepared(lambda: person.service.shares.create(Scope("operation", (stone.id,)), lasts=timedelta(days=1)))
     person.visitor.open("/settings")
     wanted = {f"link open: {stone.id}": -1, f"link taken back: {stone.id}": 1}
-    person.makes("Take back", wanted, person.pressing(person.by(f"end-{share.id}")))
+    person.makes("Revoke", wanted, person.pressing(person.by(f"end-{share.id}")))
     button = person.named("Remove from the list", within=person.page.locator(f".st-key-end-{share.id}"))
     expect(button).to_be_visible()
     person.makes("Remove from the list", {f"link taken back: {stone.id}": -1}, person.pressing(button))
@@ -143,7 +143,7 @@ def begin_a_review(person: Person) -> None:
     boxes = person.page.locator(".stForm").get_by_role("textbox")
     person.write(boxes.last, query.replace("pair", f"pair {person.language}"))
     person.write(boxes.first, title)
-    person.makes("Begin", {f"review: {title}": 1}, person.pressing(person.by("begin")))
+    person.makes("Start", {f"review: {title}": 1}, person.pressing(person.by("begin")))
     expect(person.page.locator(".st-key-booth button").first).to_be_visible()
 
 
@@ -158,7 +158,7 @@ def vote_and_take_it_back(person: Person) -> None:
     choices = [_cast(person, title) for _ in range(3)]
     back = person.by("take-back")
     expect(back).to_be_visible()
-    person.makes("Take the last vote back", {f"vote {choices[-1]}: {title}": -1}, person.pressing(back))
+    person.makes("Undo the last vote", {f"vote {choices[-1]}: {title}": -1}, person.pressing(back))
     expect(booth.last).to_be_enabled()
     person.makes("Undo of a vote", {f"vote {choices[-2]}: {title}": -1}, person.pressing(booth.last, "z"))
 
@@ -215,7 +215,7 @@ def measure_again(person: Person) -> None:
 @act("storage", "verify")
 def look_for_problems(person: Person) -> None:
     _storage(person)
-    _begins(person, "Look for problems", "verify", "verify")
+    _begins(person, "Check for problems", "verify", "verify")
 
 
 @act("storage", "repair")
@@ -232,7 +232,7 @@ def mend_problems(person: Person) -> None:
     person.press(person.by("repair"))
     person.done += 1
     if not person.until(lambda: person.facts()["act repair"] == before["act repair"] + 1):
-        person.fault("Mend them")
+        person.fault("Repair")
     person.idle()
     person.known = person.facts()  # what it has adopted is another test's
 
@@ -240,7 +240,7 @@ def mend_problems(person: Person) -> None:
 @act("storage", "rule-look")
 def see_what_may_go(person: Person) -> None:
     _storage(person)
-    _begins(person, "See what may go", "plan", "rule-look")
+    _begins(person, "Preview clean-up", "plan", "rule-look")
 
 
 @act("storage", "clean")
@@ -254,7 +254,7 @@ def move_what_may_go(person: Person) -> None:
 
 @act("storage", "retention-save")
 def save_what_goes_every_day(person: Person) -> None:
-    _storage(person, expanded="Every day by itself")
+    _storage(person, expanded="Automatic clean-up")
     before, wanted = person.service.preferences().retention_query, f"shed {person.unique()}"
     person.write(person.page.locator(".st-key-retention-query input"), wanted)
     changed = {f"setting retention_query: {before}": -1, f"setting retention_query: {wanted}": 1}
@@ -265,7 +265,7 @@ def save_what_goes_every_day(person: Person) -> None:
 def pack_and_unpack(person: Person) -> None:
     person.stone(when=OLD.format(person.chance.getrandbits(31)))
     _storage(person, anew=True)
-    _begins(person, "See what it saves", "packable", "packable")
+    _begins(person, "Estimate savings", "packable", "packable")
     expect(person.by("pack")).to_be_visible()
     _begins(person, "Pack", "pack", "pack", **{"packed 2025-01": 1})
     opener = person.named("Unpack")
@@ -300,7 +300,7 @@ def let_old_backups_go(person: Person) -> None:
     for _ in range(2):
         person.care(lambda: person.service.care.desk.back_up(target))
     _storage(person, expanded="Old backups")
-    _begins(person, "See which may go", "prunable", "keep-look")
+    _begins(person, "Preview removal", "prunable", "keep-look")
     days = person.chance.randint(8, 30)
     person.write(person.page.locator(".st-key-keep-0 input"), str(days))
     person.page.locator(".st-key-keep-on label").click()
@@ -328,14 +328,14 @@ def take_in_a_folder(person: Person) -> None:
     _storage(person)
     person.write(person.page.locator(".st-key-import-source input"), str(source))
     person.page.keyboard.press("Tab")
-    _begins(person, "See what would come in", "import", "import-True")
+    _begins(person, "Preview import", "import", "import-True")
     _begins(person, "Import", "import", "import-False", **{f"text_to_image: {prompt}": 1})
 
 
 @act("storage", "rebuild")
 def build_the_index_anew(person: Person) -> None:
     _storage(person)
-    _begins(person, "Build it anew", "rebuild", "rebuild")
+    _begins(person, "Rebuild index", "rebuild", "rebuild")
 
 
 @act("storage", "empty")

@@ -46,7 +46,7 @@ _ALLOWED = {
     "result missing": "a status as it is stored",
     "foreign name": "a kind of problem, as `verify` names it",
 }
-_TRANSLATED = {"_", "ngettext", "said", "ngettext_"}
+_TRANSLATED = {"_", "ngettext", "pgettext", "said", "ngettext_"}
 #: Module constants that hold no words: forms and programs for the browser, a file's header.
 _NOT_WORDS = {"__all__", "STYLE", "_HTML", "_CSS", "_JS", "_HEADER"}
 
@@ -69,7 +69,7 @@ def _code(tree: ast.AST) -> Iterator[ast.AST]:
     for child in ast.iter_child_nodes(tree):
         if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
             continue
-        if isinstance(child, ast.Call) and getattr(child.func, "id", "") in _TRANSLATED:
+        if isinstance(child, ast.Call) and getattr(child.func, "id", getattr(child.func, "attr", "")) in _TRANSLATED:
             continue
         if isinstance(child, ast.Assign) and {getattr(target, "id", "") for target in child.targets} <= _NOT_WORDS:
             continue

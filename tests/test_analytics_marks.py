@@ -142,7 +142,7 @@ def test_behind_each_mark_are_just_the_operations_that_it_counts(app: App, query
 @pytest.mark.parametrize("query", QUERIES)
 def test_behind_each_amount_are_just_the_operations_that_it_adds_up(app: App, query: str) -> None:
     selection, search = app.service.analytics.select(query), app.service.analytics.search(query)
-    kinds = {"inputs": "bytes_in", "between steps": "bytes_between", "images": "bytes_out", "videos": "bytes_out"}
+    kinds = {"input images": "bytes_in", "intermediates": "bytes_between", "images": "bytes_out", "videos": "bytes_out"}
     for make, axis in ((figures.cost_over_time, "y"), (figures.cost_by_model, "x"), (topics.storage, "y")):
         made = make(selection, search, Voice("en"))
         for trace, number, asked in marks(made) if made.figure else ():

@@ -48,7 +48,7 @@ def test_the_main_job_from_a_prompt_to_the_library_after_a_restart(own_server: S
         visitor.ask("A lighthouse by the sea at sunset")
         first = made(visitor, own_server, "A lighthouse by the sea at sunset")
         expect(visitor.page.get_by_role("link", name="Download")).to_be_visible()
-        for action in ("Edit this", "Animate this", "See in library"):
+        for action in ("Edit this", "Animate this", "View in library"):
             expect(visitor.page.get_by_role("button", name=action)).to_be_visible()
 
         visitor.upload(("cat.png", cat), mime="image/png")
@@ -112,7 +112,7 @@ def opened_well(visitor: Visitor, server: Server, sidecar: dict[str, Any], *, th
     if thoroughly:
         if tag == "video":
             assert plays(visitor.page, '[role="dialog"] video')
-        drawer.get_by_text("Sidecar (JSON)").click()
+        drawer.get_by_text("Metadata file (JSON)").click()
         expect(drawer.locator("code")).to_contain_text(sidecar["operationId"])
         assert json.loads(drawer.locator("code").inner_text()) == sidecar
         with visitor.page.expect_download() as download:
@@ -365,7 +365,7 @@ def test_a_prompt_of_markup_is_shown_literally(server: Server, windows: Windows)
         expect(visitor.tile("evil.invalid").first).to_be_visible()
         visitor.open(f"/library?operation={sidecar['operationId']}")
         expect(visitor.dialog.locator(".ops-prompt")).to_have_text(HOSTILE)
-        visitor.dialog.get_by_text("Sidecar (JSON)").click()
+        visitor.dialog.get_by_text("Metadata file (JSON)").click()
         expect(visitor.dialog.locator("code")).to_contain_text("evil.invalid")
         assert page.title() != "taken"
         assert page.locator('[src*="evil"], a[href^="javascript"]').count() == 0
@@ -400,7 +400,7 @@ def test_create_by_keyboard_alone(server: Server, windows: Windows) -> None:
             "Aspect ratio",
             "Format",
             "Quality",
-            "More",
+            "More parameters",
         ]
         order = [next((at for at, name in enumerate(names) if word in name), -1) for word in wanted]
         assert names[-1].startswith("Generate") and -1 not in order and order == sorted(order), names

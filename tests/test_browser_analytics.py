@@ -190,7 +190,7 @@ PLACES = """() => [...document.querySelectorAll("[data-chart]")].map(item => {
 })"""
 
 
-@pytest.mark.parametrize(("locale", "result"), [("en-US", "with a result"), ("fr-FR", "avec un résultat")])
+@pytest.mark.parametrize(("locale", "result"), [("en-US", "with a result"), ("fr-FR", "avec résultat")])
 def test_keys_reach_every_chart_its_marks_and_its_data(measured: Server, windows: Windows, locale: str, result: str) -> None:
     with windows.visit(measured, locale=locale) as visitor:
         page = analytics(visitor)

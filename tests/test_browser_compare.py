@@ -97,7 +97,7 @@ def button(page: Page, name: str) -> Locator:
 def test_the_slider_follows_mouse_keys_and_the_link_opens_it(served: Server, windows: Windows) -> None:
     with windows.visit(served) as visitor:
         page = open_at(visitor, f"ids={EDIT}")
-        expect(page.get_by_text("Both 600 × 400: pixel on pixel.")).to_be_visible()
+        expect(page.get_by_text("Both 600 × 400: pixel for pixel.")).to_be_visible()
         shows(page, 0.3, RED)
         shows(page, 0.7, BLUE)
         place = pane(page)
@@ -212,7 +212,7 @@ def test_other_shapes_are_laid_as_their_pixels_say_and_as_the_person_says(served
     with windows.visit(served) as visitor:
         page = open_at(visitor, f"ids={CROP}&view=overlay")
         expect(
-            page.get_by_text("600 × 400 and 400 × 400: other shapes; the second lies on the middle of the first.")
+            page.get_by_text("600 × 400 and 400 × 400: different shapes; the second is centered on the first.")
         ).to_be_visible()
         box = page.locator(".stage .layer").nth(1).evaluate("item => [item.style.left, item.style.width]")
         assert [round(float(value.rstrip("%")), 1) for value in box] == [16.7, 66.7]
@@ -253,7 +253,7 @@ def test_a_videos_ends_stand_against_its_still(served: Server, windows: Windows)
         expect(page.locator(".stage .label", has_text="Result, first frame")).to_be_visible()
         shows(page, 0.3, RED)
         shows(page, 0.7, (40, 40, 40))
-        page.get_by_role("combobox", name="What stands against what").select_option("1")
+        page.get_by_role("combobox", name="Compared images").select_option("1")
         expect(page.locator(".stage .label", has_text="Result, last frame")).to_be_visible()
         shows(page, 0.7, (120, 120, 120))
 

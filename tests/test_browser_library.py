@@ -212,7 +212,7 @@ def test_every_key_that_acts_on_one(few: Server, windows: Windows) -> None:
         page.keyboard.press("Escape")
         expect(page.locator(".bar")).to_be_hidden()
         page.keyboard.press("?")
-        expect(page.locator("dialog.card")).to_contain_text("these keys")
+        expect(page.locator("dialog.card")).to_contain_text("show shortcuts")
         page.keyboard.press("Escape")
         expect(tile(page, number)).to_be_focused()
         page.keyboard.press("Enter")

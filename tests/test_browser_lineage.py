@@ -45,7 +45,7 @@ def test_the_family_is_a_graph_that_keys_walk_through(served: Server, windows: W
         members = page.locator(".graph .member")
         expect(members).to_have_count(5)
         expect(page.locator(f'.member[data-id="{GONE}"]')).to_be_disabled()
-        expect(page.get_by_text("4 operations · 1 that is not there any more")).to_be_visible()
+        expect(page.get_by_text("4 operations · 1 no longer there")).to_be_visible()
         expect(page.locator(".graph path")).to_have_count(4)
         expect(page.locator(".graph path.content")).to_have_count(2)  # bytes told what nobody declared
         boxes: dict[str, Any] = {
@@ -67,7 +67,7 @@ def test_the_family_is_a_graph_that_keys_walk_through(served: Server, windows: W
 def test_a_branch_is_run_again_on_another_image(served: Server, windows: Windows) -> None:
     with windows.visit(served) as visitor:
         page = visitor.open(f"/lineage?id={LAST}")
-        page.get_by_text("Run this branch again on another image").click()
+        page.get_by_text("Run again on another image").click()
         visitor.upload(("other.png", picture(3)), mime="image/png", shown=False)
         page.get_by_test_id("stExpanderDetails").get_by_role("button", name="Run again").click()
         eventually(page, lambda: not list((served.data / "branches").glob("*.json")) and len(served.operations()) == 7)

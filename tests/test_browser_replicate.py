@@ -133,7 +133,7 @@ def test_an_edit_then_video_of_a_photo_shows_both_steps_and_their_cost(
         visitor.ask(prompt)
         operation = remote.stored(prompt)
         visitor.open(f"/library?operation={operation['operationId']}")
-        expect(visitor.dialog.get_by_text("In between")).to_be_visible()
+        expect(visitor.dialog.get_by_text("Intermediate")).to_be_visible()
         expect(visitor.dialog.get_by_text("(estimate)", exact=False).first).to_be_visible()
     assert [step["operationType"] for step in operation["steps"]] == ["image_edit_single", "image_to_video_single"]
     assert operation["outputFile"].endswith(".mp4")

@@ -53,7 +53,7 @@ def test_votes_by_key_are_blind_durable_and_undone_and_the_results_say_how_sure_
         page.get_by_role("button", name="Vote", exact=True).click()
         expect(page.get_by_text("6 chosen in the library")).to_be_visible()
         page.get_by_label("Title").fill("boats")
-        page.get_by_role("button", name="Begin").click()
+        page.get_by_role("button", name="Start").click()
         sides = page.locator(".sides")
         expect(sides.locator("img")).to_have_count(2)
         visitor.settle()

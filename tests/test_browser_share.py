@@ -220,8 +220,8 @@ def test_a_link_is_made_opened_and_taken_back_by_hand(served: Server, windows: W
         expect(row).to_contain_text("1 visit")
         expect(row).to_contain_text("1 wrong password")
         shoot(visitor, "share-list")
-        row.get_by_role("button", name="Take back").click()
-        expect(row).to_contain_text("taken back")
+        row.get_by_role("button", name="Revoke").click()
+        expect(row).to_contain_text("revoked")
         guest.reload()
         expect(guest.get_by_text("This link was taken back")).to_be_visible()
 
@@ -265,10 +265,10 @@ def test_a_selection_is_downloaded_as_a_bundle_without_what_is_withheld(served: 
             page.locator(f'button.tile[data-id="{name}"]').locator(".pick").click()
         page.keyboard.press("s")
         expect(visitor.dialog).to_contain_text("Share 2 operations")
-        visitor.dialog.get_by_text("Against each other").click()
+        visitor.dialog.get_by_text("Comparison", exact=True).click()
         visitor.dialog.get_by_text("Prompt", exact=True).click()
         with page.expect_download() as download:
-            visitor.dialog.get_by_role("button", name="Download the bundle").click()
+            visitor.dialog.get_by_role("button", name="Download the offline page").click()
         download.value.save_as(tmp_path / "bundle.zip")
     with zipfile.ZipFile(tmp_path / "bundle.zip") as file:
         everything = b"".join(file.read(name) for name in file.namelist())

@@ -37,7 +37,7 @@ def test_two_photos_are_analysed_overridden_made_remixed_and_varied(server: Serv
         expect(page.get_by_role("radio", name=COMBINE)).to_be_checked()
 
         visitor.choose(TRANSITION)
-        expect(reason).to_contain_text(f"Your choice. Proposed was “{COMBINE}”")
+        expect(reason).to_contain_text(f"You chose this. Suggested: “{COMBINE}”")
         visitor.number("Length (s)", "1")
         visitor.generate.click()
         made = server.stored(PROMPT)

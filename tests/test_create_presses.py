@@ -96,7 +96,7 @@ def test_what_costs_something_and_has_not_been_shown_is_asked_about_in_true_word
     generate(at)  # the words and the press come with one request: nobody has seen what they ask for now
     said = html(at)
     assert kinds(app) == []
-    assert "Your words now ask for “Video from text”, which costs something" in said, at.session_state["asked"]
+    assert "Your prompt now asks for “Video from text”, which is paid" in said, at.session_state["asked"]
     assert at.session_state["asked"].shown == "text_to_video", "and that is what the page shows"
     known = at.session_state["asked"]
     known.refusal = (*known.refusal[:2], known.refusal[2] - 1)  # a second later

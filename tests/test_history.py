@@ -295,9 +295,9 @@ def test_the_page_says_first_what_would_come_in(app: App, standin: StandIn, monk
     try:
         at = page(shown_by)
         press(shown_by, at, "history-replicate-True")
-        assert "1 operation would come in; 0 were there already; 1 predictions left." in shown(at)
+        assert "To import: 1 operation; already present: 0; predictions skipped: 1." in shown(at)
         press(shown_by, at, "history-replicate-False")
-        assert "1 operation came in, 0 of them without a result" in shown(at)
+        assert "Imported 1 operation, of these without a result: 0" in shown(at)
         assert len(shown_by.store.list_operations()) == 1
     finally:
         shown_by.stop()

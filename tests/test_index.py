@@ -26,7 +26,6 @@ from opstore.index import ORDERS, Count, Index, Row
 from opstore.index.known_ids import Known
 from opstore.index.order import WIDTH, id_of, moment_of, second_of, short_key, spread, wanted
 from opstore.index.table import Entry, entry_of, read_entry, sidecar_of
-from opstore.providers.local.phrases import _PHRASES
 from opstore.storage.names import time_of
 from opstore.storage.operation import Operation, decode, encode, seed_of
 from opstore.storage.store import Store
@@ -160,13 +159,6 @@ def test_whatever_is_broken_in_a_sidecar_the_fast_decoder_judges_as_the_careful_
 def test_an_error_has_a_kind(text: str | None, status: str, kind: str | None) -> None:
     assert error_kind(text, status) == kind
     assert kind is None or kind in KINDS
-
-
-@pytest.mark.parametrize("key", _PHRASES)
-def test_what_the_local_engine_refuses_has_a_cause_in_both_languages(key: str) -> None:
-    details = dict.fromkeys(("value", "wanted", "given", "index", "megapixels", "limit", "width", "height", "name"), "3")
-    kinds = {error_kind(text.format(**details, list="…", allowed="1", reason="odd"), "failed") for text in _PHRASES[key]}
-    assert len(kinds) == 1 and "other" not in kinds, kinds
 
 
 # -- order ---------------------------------------------------------------------------------------------------------------

@@ -216,7 +216,7 @@ def test_a_long_act_says_how_far_it_is_and_then_what_came_of_it(app: App, monkey
         said.append(session.outcome())
         monitor.wait()
     working.join()
-    assert [told and told["busy"] for told in said] == ["0 of 2 done so far", "1 of 2 done so far"]
+    assert [told and told["busy"] for told in said] == ["0 of 2 done", "1 of 2 done"]
     assert all(told and told["done"] == [] for told in said)
     done = session.outcome()
     assert done and done["said"] == "2 changed" and "busy" not in done and len(session.undone) == 1
@@ -231,7 +231,7 @@ def test_a_window_that_is_loaded_anew_can_still_take_back_what_it_did(app: App, 
 
     loaded_anew("rate", 4, "first")
     other = loaded_anew("undo", None, "second", window="another").outcome()
-    assert other and other["said"] == "There is nothing to take back." and judged(app.store)["rating"] == 4
+    assert other and other["said"] == "There is nothing to undo." and judged(app.store)["rating"] == 4
     loaded_anew("undo", None, "third")
     assert judged(app.store)["rating"] is None
 

@@ -64,7 +64,7 @@ def test_everyone_sees_the_same_picture(kind: media.MediaType) -> None:
     shown = [likeness.for_model(data), likeness.for_browser(data), cleaned(data), media.thumbnail(data)]
     kinds = [media.sniff(copy) for copy in shown]
     assert kinds == [JPEG, WEBP, likeness.shown_as(kind), JPEG]
-    pictures = [*map(opened, shown), open_picture(data, 1, "en"), media.still(data)]
+    pictures = [*map(opened, shown), open_picture(data, 1), media.still(data)]
     assert all(near(found, picture()) for found in pictures)
 
 
@@ -74,7 +74,7 @@ def test_a_turned_photo_is_upright_everywhere_and_turned_once() -> None:
     shown = [
         opened(copy) for copy in (likeness.for_model(data), likeness.for_browser(data), cleaned(data), media.thumbnail(data))
     ]
-    for found in [*shown, open_picture(data, 1, "en")]:
+    for found in [*shown, open_picture(data, 1)]:
         assert found.size == (64, 96) and near(found, media.still(data))
         assert media.orientation(found) == 1 and "exif" not in found.info
     avif = encoded(picture(), "AVIF", exif=_turned(6))
@@ -94,7 +94,7 @@ def test_what_shows_through_stays() -> None:
         for copy in (model, browser, cleaned(data)):
             least: object = opened(copy).getchannel("A").getextrema()[0]
             assert isinstance(least, int) and least < 100
-        assert open_picture(data, 1, "en").mode == "RGBA"
+        assert open_picture(data, 1).mode == "RGBA"
 
 
 def test_colours_of_a_profile_are_brought_to_what_everyone_assumes() -> None:

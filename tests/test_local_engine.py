@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from opstore.errors import Canceled, ProviderRefused
+from opstore.errors import Canceled, ProviderRefused, Said
 from opstore.providers.local import LocalEngine
+from opstore.ui import catalogue
 from tests.local_steps import ask, far, made, picture, pixels
 
 Photo = Callable[..., bytes]
@@ -95,7 +96,7 @@ def test_formats_and_quality(fmt: str, photos: list[bytes]) -> None:
 )
 def test_impossible_parameters_fail_by_name(name: str, value: Any) -> None:
     prediction = ask("text_to_image", "la mer", **{name: value})
-    assert prediction.status == "failed" and name in (prediction.error or "") and "Utilisez" in (prediction.error or "")
+    assert prediction.status == "failed" and name in (prediction.error or "") and "Use " in (prediction.error or "")
 
 
 def test_unknown_and_empty_parameters_are_ignored(photos: list[bytes]) -> None:
@@ -107,20 +108,20 @@ def test_unknown_and_empty_parameters_are_ignored(photos: list[bytes]) -> None:
     ("kind", "prompt", "count", "words"),
     [
         ("image_edit_single", "a dog with a hat", 1, "no AI model"),
-        ("image_edit_single", "mets un chapeau au chien", 1, "pas de modèle d’IA"),
+        ("image_edit_single", "mets un chapeau au chien", 1, "no AI model"),
         ("image_edit_single", "", 1, "can do"),
         ("image_edit_multiple", "replace the face in image 2 by image 1", 2, "needs an AI model"),
-        ("image_edit_multiple", "remplace le chat de l’image 2 par celui de l’image 1", 2, "demande un modèle d’IA"),
-        ("image_edit_multiple", "quelque chose de joli", 2, "mosaïque"),
+        ("image_edit_multiple", "remplace le chat de l’image 2 par celui de l’image 1", 2, "needs an AI model"),
+        ("image_edit_multiple", "quelque chose de joli", 2, "grid"),
         ("image_edit_multiple", "put image 4 into image 1", 2, "image 4"),
-        ("image_edit_single", "sepia", 2, "1 image"),
-        ("image_edit_multiple", "grid", 1, "2–5 image"),
-        ("image_to_video_transition", "fade", 1, "2 image"),
+        ("image_edit_single", "sepia", 2, "needed: 1; given: 2"),
+        ("image_edit_multiple", "grid", 1, "needed: 2–5; given: 1"),
+        ("image_to_video_transition", "fade", 1, "needed: 2; given: 1"),
         ("text_to_image", "  ", 0, "empty"),
         ("text_to_video", "", 0, "empty"),
         ("text_to_music", "a song", 0, "text_to_music"),
         ("image_edit_single", "resize to 90000x90000", 1, "Ask for a smaller size"),
-        ("image_edit_single", "redimensionne à 9000 %", 1, "plus petite"),
+        ("image_edit_single", "redimensionne à 9000 %", 1, "smaller size"),
         ("image_edit_single", "crop to 3000x3000", 1, "resize it first"),
     ],
 )
@@ -128,6 +129,9 @@ def test_what_cannot_be_done_fails_with_a_sentence(kind: str, prompt: str, count
     prediction = ask(kind, prompt, *photos[:count])
     assert prediction.status == "failed" and prediction.outputs == ()
     assert words in (prediction.error or "") and (prediction.error or "").endswith(".")
+    needs_a_model = any(text in words for text in ("AI model", "can do", "grid", "text_to_music"))
+    assert prediction.error_kind == ("needs a model" if needs_a_model else "invalid input")
+    assert isinstance(prediction.error, Said) and prediction.error.template in {message.id for message in catalogue.messages()}
 
 
 def _truncated(photo: bytes) -> bytes:
@@ -245,7 +249,7 @@ def test_the_result_carries_no_metadata_of_the_input(photos: list[bytes]) -> Non
 def test_listing_what_it_can_do_loads_no_heavy_package() -> None:
     code = (
         "import sys\nfrom opstore.providers.local import LocalEngine, capabilities, understood\n"
-        "LocalEngine(), capabilities('fr'), understood('floute')\n"
+        "LocalEngine(), capabilities(), understood('floute')\n"
         "print([name for name in ('PIL', 'numpy', 'av', 'streamlit') if name in sys.modules])"
     )
     root = Path(__file__).resolve().parents[1]

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from opstore import translations
+from opstore.errors import Said
 from opstore.providers.local import capabilities, understood, unheard
 from opstore.providers.local.abilities import ABILITIES, abilities, describe
 from opstore.providers.local.arrangements import arrangement_of
@@ -15,7 +17,8 @@ from opstore.providers.local.captions import LONGEST_CAPTION
 from opstore.providers.local.moves import Move, Passage, move_of, passage_of
 from opstore.providers.local.scene_words import brief_of
 from opstore.providers.local.vocabulary import KINDS, SIGNED, Edit, parse
-from opstore.providers.local.words import compose, fold, language_of
+from opstore.providers.local.words import compose, fold
+from opstore.smart.rules import read
 from tests.examples import some
 
 
@@ -178,7 +181,7 @@ def test_every_edit_is_reached_from_both_languages() -> None:
     reached = {"en": set[str](), "fr": set[str]()}
     for prompt, _ in PROMPTS:
         for edit in parse(prompt):
-            reached[language_of(prompt)].add(edit.kind)
+            reached[read(prompt).language].add(edit.kind)
     assert set(KINDS) == reached["fr"] == reached["en"]
 
 
@@ -268,11 +271,17 @@ def test_border_and_caption_particulars() -> None:
     assert len(parse("write " + "long " * 500)[0].text) <= LONGEST_CAPTION
 
 
-def test_understood_speaks_the_language_of_the_prompt() -> None:
-    assert understood("un peu plus clair, puis tourne de 30 degrés à gauche") == [
-        "plus clair (un peu)",
-        "pivoter de 30° vers la gauche",
-    ]
+def french(text: str) -> str:
+    """Return what a French page says."""
+    assert isinstance(text, Said)
+    details = {name: french(value) if isinstance(value, Said) else value for name, value in text.details.items()}
+    return translations.translated(text.template, "fr").format(**details)
+
+
+def test_what_is_understood_is_said_in_any_language_whatever_that_of_the_prompt() -> None:
+    found = understood("un peu plus clair, puis tourne de 30 degrés à gauche")
+    assert found == ["brighter (slightly)", "rotate 30° to the left"]
+    assert [french(text) for text in found] == ["plus clair (un peu)", "pivoter de 30° vers la gauche"]
     assert understood("crop to 16:9 and strong blur") == ["crop to 16:9", "blur (strongly)"]
     assert understood("a cat") == []
 
@@ -280,14 +289,14 @@ def test_understood_speaks_the_language_of_the_prompt() -> None:
 def test_every_edit_of_the_table_has_words_in_both_languages() -> None:
     for prompt, _ in PROMPTS:
         for edit in parse(prompt):
-            assert describe(edit, "en") and describe(edit, "fr")
+            assert (told := describe(edit)) and french(told) != told
 
 
 def test_capabilities_are_listed_in_both_languages() -> None:
-    english, french = capabilities("en"), capabilities("fr")
-    assert len(english) == len(french) == len(ABILITIES) == len(set(english)) == len(set(french))
-    assert "sepia" in capabilities("en", "image_edit_single") and "grid" not in capabilities("en", "image_edit_single")
-    assert abilities("fr", "image_to_video_transition")[0].startswith("fondu")
+    english = capabilities()
+    assert len(english) == len(ABILITIES) == len(set(english)) == len(set(map(french, english)))
+    assert "sepia" in capabilities("image_edit_single") and "grid" not in capabilities("image_edit_single")
+    assert french(abilities("image_to_video_transition")[0]).startswith("fondu")
 
 
 @pytest.mark.parametrize(
@@ -320,7 +329,7 @@ def test_no_prompt_takes_long_to_read() -> None:
 def test_any_text_is_read_without_an_exception(text: str) -> None:
     assert len(fold(compose(text))) == len(compose(text))
     for edit in parse(text):
-        assert describe(edit, "fr")
+        assert french(describe(edit))
     brief_of(text), move_of(text), passage_of(text)
 
 

@@ -115,7 +115,7 @@ def test_nothing_is_a_report_too(tmp_path: Path) -> None:
     store.initialize_storage()
     found = document(told(store))
     assert found["headline"]["operations"] == 0 and found["headline"]["mean_seconds"] is None
-    assert "There are no operations in this period." in html(told(store), Speech())
+    assert "No operations in this period." in html(told(store), Speech())
 
 
 # -- the file ------------------------------------------------------------------------------------------------------------

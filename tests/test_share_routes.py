@@ -238,7 +238,7 @@ def test_an_operation_in_the_trash_is_gone_from_the_link(own: App) -> None:
     assert client.get(f"/s/{token}/file/1-result-1").status_code == client.get(f"/s/{token}/small/1-result-1").status_code == 404
     assert "2-result-1" in client.get(f"/s/{token}").text, "the other one keeps its place"
     own.service.curation.put_in_trash([LATER])
-    assert "What was shown here is gone." in client.get(f"/s/{token}").text
+    assert "This content was removed." in client.get(f"/s/{token}").text
 
 
 # -- who else is let in ------------------------------------------------------------------------------------------------------
@@ -336,7 +336,7 @@ def test_the_page_speaks_the_visitors_language(app: App, client: TestClient) -> 
     answer = client.get(f"/s/{made(app)[1]}", headers={"accept-language": "fr-CH, fr;q=0.9, en;q=0.8"})
     assert '<html lang="fr">' in answer.text and "2 résultats" in answer.text and "Avant" in answer.text
     lost = client.get("/s/x", headers={"accept-language": "fr"})
-    assert "Il n’y a rien derrière ce lien" in lost.text
+    assert "Ce lien ne mène à rien" in lost.text
 
 
 # -- visits and faults -------------------------------------------------------------------------------------------------------

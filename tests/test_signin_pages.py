@@ -31,9 +31,9 @@ PAGES = {
 MORE = {"creator": ("create",), "reviewer": (), "analyst": ("analytics",), "admin": ("create", "analytics", "storage")}
 #: What a role must not be offered, by the label of the control.
 REFUSED = {
-    "creator": {"Begin", "Remove for good", "Clean-up"},
+    "creator": {"Start", "Remove for good", "Clean-up"},
     "reviewer": {"Run again", "Use these settings", "Edit this", "Share", "Export", "Make a link"},
-    "analyst": {"Run again", "Use these settings", "Share", "Move to trash", "Begin", "Make a link"},
+    "analyst": {"Run again", "Use these settings", "Share", "Move to trash", "Start", "Make a link"},
     "admin": set[str](),
 }
 

@@ -110,10 +110,10 @@ def test_it_says_what_would_go_then_moves_it(app: App) -> None:
     save(app.store, 2, 50, annotations=annotated(favorite=True))
     at = page(app)
     assert len(at.get("plotly_chart")) == 2 and "1 operation<" in shown(at) and "clean" not in [b.key for b in at.button]
-    next(button for button in at.button if button.label == "See what may go").click().run()
+    next(button for button in at.button if button.label == "Preview clean-up").click().run()
     until(lambda: idle(app))
     sound(at.run())
-    assert "1 operation may go" in shown(at) and "1 stays that somebody wants" in shown(at)
+    assert "1 operation can be removed" in shown(at) and "1 protected (tagged, rated, shared…)" in shown(at)
     press(app, at, "clean")
     assert "1 moved to the trash" in shown(at) and "clean" not in [button.key for button in at.button]
     assert [item.operation_id for item in app.service.curation.trashed()] == [going]
@@ -130,10 +130,10 @@ def test_problems_are_shown_then_mended(app: App) -> None:
     plant(app.store, "20251103143029_abc123df.json", b"{")
     at = press(app, page(app), "verify")
     assert "1 problem." in shown(at) and at.dataframe[0].value.iloc[0].tolist() == [
-        "Cannot be read", "20251103143029_abc123df.json", "is set aside in quarantine/",
+        "Cannot be read", "20251103143029_abc123df.json", "will be moved to quarantine/",
     ]  # fmt: skip
     press(app, at, "repair")
-    assert "1 of 1 mended." in shown(at) and "moved to quarantine/" in str(at.dataframe[0].value.iloc[0, 2])
+    assert "Repaired: 1 of 1." in shown(at) and "moved to quarantine/" in str(at.dataframe[0].value.iloc[0, 2])
     assert "No problems." in shown(press(app, at, "verify"))
 
 
@@ -143,13 +143,13 @@ def test_a_backup_and_back(app: App, tmp_path: Path) -> None:
     at = page(app)
     at.text_input(key="backup-target").set_value(str(tmp_path / "backups")).run()
     press(app, at, "backup")
-    assert "1 operation backed up" in shown(at) and app.service.preferences().backup_target == str(tmp_path / "backups")
+    assert "Backed up 1 operation" in shown(at) and app.service.preferences().backup_target == str(tmp_path / "backups")
     for path in app.store.operations.path.glob(f"{operation_id}*"):
         path.unlink()
     press(app, at, "compare-backup")
-    assert "1 operation would come back; 0 differ" in shown(at) and app.store.list_operations() == []
+    assert "To restore: 1 operation; different, left as they are: 0." in shown(at) and app.store.list_operations() == []
     press(app, at, "restore")
-    assert "1 operation came back" in shown(at) and app.store.verify(deep=True) == []
+    assert "Restored 1 operation" in shown(at) and app.store.verify(deep=True) == []
     at = press(app, at, "backup")
     for number in range(3):
         at.number_input(key=f"keep-{number}").set_value(0)
@@ -162,7 +162,7 @@ def test_a_backup_and_back(app: App, tmp_path: Path) -> None:
     assert "1 backup removed" in shown(at) and len(list((tmp_path / "backups" / "snapshots").iterdir())) == 1
     assert "1 backup removed" in shown(press(app, at, "backup"))
     (tmp_path / "backups" / "snapshots" / "20200101T000000Z.sha256").write_bytes(b"damaged")
-    assert "1 operation backed up" in (told := shown(press(app, at, "backup"))) and "Old ones stay: " in told
+    assert "Backed up 1 operation" in (told := shown(press(app, at, "backup"))) and "Old ones are kept: " in told
 
 
 @pytest.mark.long
@@ -173,9 +173,9 @@ def test_an_import_says_first_what_would_come_in(app: App, tmp_path: Path) -> No
     at = page(app)
     at.text_input(key="import-source").set_value(str(tmp_path / "source")).run()
     press(app, at, "import-True")
-    assert "1 operation would come in; 0 were there already; 1 files left." in shown(at) and app.store.list_operations() == []
+    assert "To import: 1 operation; already present: 0; files skipped: 1." in shown(at) and app.store.list_operations() == []
     press(app, at, "import-False")
-    assert "1 operation came in" in shown(at) and len(app.store.list_operations()) == 1 and len(at.dataframe) == 1
+    assert "Imported 1 operation" in shown(at) and len(app.store.list_operations()) == 1 and len(at.dataframe) == 1
 
 
 @pytest.mark.long
@@ -190,7 +190,7 @@ def test_packing_says_first_what_it_saves_then_packs_and_brings_back(app: App) -
     assert "3 operations packed" in shown(at) and "Every byte was compared." in shown(at) and "1 month" in shown(at)
     assert not app.store.operations.loose.has(f"{ids[0]}.json") and not [button for button in at.button if button.key == "pack"]
     at = press(app, at, "unpack")
-    assert "3 operations brought back as plain files." in shown(at)
+    assert "3 operations unpacked." in shown(at)
     assert {name: app.store.operations.loose.read(name) for name in before} == before
 
 

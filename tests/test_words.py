@@ -70,8 +70,8 @@ def test_every_language_has_a_catalogue_but_the_one_the_program_is_written_in() 
 
 @pytest.mark.parametrize("path", LOCALES, ids=lambda path: path.stem)
 def test_a_catalogue_is_complete_and_nothing_in_it_is_out_of_use(path: Path) -> None:
-    wanted = {tuple(forms(message.id)) for message in catalogue.messages() if message.id}
-    found = {tuple(forms(message.id)): message for message in messages(path)}
+    wanted = {(message.context or "", *forms(message.id)) for message in catalogue.messages() if message.id}
+    found = {(message.context or "", *forms(message.id)): message for message in messages(path)}
     assert len(wanted) > 200, "the extraction has lost most of the texts"
     assert (sorted(wanted - found.keys()), sorted(found.keys() - wanted)) == ([], [])
     bad = [message.id for message in found.values() if message.fuzzy or not all(map(str.strip, forms(message.string)))]
@@ -316,12 +316,12 @@ def test_every_error_is_told_in_both_languages(speak: Callable[[str], None], kin
 def test_a_reason_is_told_in_the_viewers_language_with_what_it_names(speak: Callable[[str], None]) -> None:
     with pytest.raises(InvalidRequest) as caught:
         OPERATION_TYPES["image_edit_multiple"].check_count(1)
-    assert str(caught.value) == "This request cannot be run: image_edit_multiple takes 2 to 5 images and 1 were given"
+    assert str(caught.value) == "This request cannot be run: image_edit_multiple takes 2 to 5 images; given: 1"
     speak("en")
-    assert words.told(caught.value) == "This request cannot be run: “Combine images” takes 2 to 5 images and 1 were given"
+    assert words.told(caught.value) == "This request cannot be run: “Combine images” takes 2 to 5 images; given: 1"
     speak("fr")
     assert words.told(caught.value) == (
-        f"Cette demande ne peut pas être lancée{HARD}: nombre d’images pour «{HARD}Combiner des images{HARD}»{HARD}: "
+        f"Impossible de lancer l’opération{HARD}: nombre d’images pour «{HARD}Combiner des images{HARD}»{HARD}: "
         f"2 à 5{THIN}; vous en donnez 1"
     )
 
@@ -336,7 +336,7 @@ def test_a_list_of_types_or_choices_is_told_by_their_names(speak: Callable[[str]
     model = ModelTable.load().default("local", "image_edit_single")
     with pytest.raises(InvalidRequest) as caught:
         model.validate("image_edit_single", {"aspectRatio": "7:1"})
-    assert f"«{HARD}Format d’image{HARD}» vaut '7:1', mais doit être l’une des valeurs comme l’image, 1:1" in words.told(
+    assert f"«{HARD}Format d’image (ratio){HARD}» vaut '7:1', mais doit être l’une des valeurs comme l’image, 1:1" in words.told(
         caught.value
     )
     with pytest.raises(InvalidRequest) as caught:

@@ -258,7 +258,7 @@ def intervals(names: Sequence[str], values: Any, low: Any, high: Any, behind: Se
             "color": BLUE, "thickness": 2, "width": 5,
         },
         customdata=behind,
-        hovertemplate="%{y}: %{customdata[1]}, n = %{customdata[2]}<extra></extra>",
+        hovertemplate=voice.labelled("%{y}", "%{customdata[1]}, n = %{customdata[2]}") + "<extra></extra>",
     )  # fmt: skip
     for name, (_search, text, _n) in zip(names, behind, strict=True):
         made.note(x=1.03, xref="paper", y=name, text=text)
@@ -269,10 +269,9 @@ def intervals(names: Sequence[str], values: Any, low: Any, high: Any, behind: Se
 
 
 def sentence(voice: Voice, tally: Tally, what: str, lacking: str) -> str:
-    """Return what a chart shows, of how many operations, and how many are left out because they lack something."""
+    """Return what a chart shows, of how many operations, and what is `lacking` of those left out, said where there are any."""
     counted = voice.say("n = {n}.").format(n=voice.number(tally.n))
-    left = lacking.format(missing=voice.number(tally.missing)) if tally.missing else ""
-    return " ".join(part for part in (what, counted, left) if part)
+    return " ".join(part for part in (what, counted, lacking if tally.missing else "") if part)
 
 
 def empty(key: str, title: str, missing: str, tally: Tally) -> Chart:

@@ -65,7 +65,7 @@ def by_type(selection: Selection, search: Search, voice: Voice) -> Chart:
     tally = numbers.by_category(selection, "operation_type")
     title = _("Operations by type")
     if not tally:
-        return empty("by-type", title, _("There are no operations here."), tally)
+        return empty("by-type", title, _("No operations."), tally)
     rows = tally.table.head(GROUPS)
     made = Drawing(bars_height(len(rows)))
     made.bar(
@@ -76,12 +76,12 @@ def by_type(selection: Selection, search: Search, voice: Voice) -> Chart:
         text=[voice.number(n) for n in rows["n"]],
         textposition="auto",
         customdata=_searches(selection, search, "operation_type", rows["operation_type"]),
-        hovertemplate="%{y}: %{text}<extra></extra>",
+        hovertemplate=voice.labelled("%{y}", "%{text}") + "<extra></extra>",
     )
     made.y(autorange="reversed", type="category")
     made.x(visible=False, rangemode="tozero")
     return Chart(
-        "by-type", title, sentence(voice, tally, _("How often each type was asked for."), ""), made.figure(), tally.table, tally.n
+        "by-type", title, sentence(voice, tally, _("Number of operations of each type."), ""), made.figure(), tally.table, tally.n
     )
 
 
@@ -91,15 +91,15 @@ def over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
     tally = numbers.over_time(selection)
     title = _("Operations over time")
     if not tally:
-        return empty("over-time", title, _("There are no operations here."), tally)
+        return empty("over-time", title, _("No operations."), tally)
     made = _stacked(selection, tally, search, voice, [voice.number(n) for n in tally.table["n"]])
     what = {
-        "hour": _("Operations an hour, by how they ended. Hours are those of UTC."),
-        "day": _("Operations a day, by how they ended. Days begin at midnight UTC, as in a search."),
-        "week": _("Operations a week, by how they ended. Weeks begin on Monday, at midnight UTC."),
-        "month": _("Operations a month, by how they ended. Months are those of UTC."),
+        "hour": _("Operations per hour (UTC), by outcome."),
+        "day": _("Operations per day, by outcome. Days begin at midnight UTC, as in a search."),
+        "week": _("Operations per week, by outcome. Weeks begin on Monday at midnight UTC."),
+        "month": _("Operations per month (UTC), by outcome."),
     }[tally.extra["unit"]]
-    lacking = _("{missing} have no time and are left out.")
+    lacking = voice.ngettext("{count} without a date is not counted.", "{count} without a date are not counted.", tally.missing)
     return Chart("over-time", title, sentence(voice, tally, what, lacking), made.figure(), tally.table, tally.n)
 
 
@@ -125,7 +125,7 @@ def _stacked(
                     [_behind(search, search.period(start, unit, odd), outcome, currency), label, said, total]
                     for start, label, said, total in zip(starts, labels, told, totals, strict=True)
                 ],
-                hovertemplate="%{customdata[1]}<br>" + name + ": %{customdata[2]}<extra></extra>",
+                hovertemplate="%{customdata[1]}<br>" + voice.labelled(name, "%{customdata[2]}") + "<extra></extra>",
             )
     most = float(tally.table[list(OUTCOMES)].sum(axis=1).max())
     made.scale(most, (lambda value: voice.money(value, currency)) if currency else voice.number)
@@ -164,24 +164,25 @@ def success(selection: Selection, search: Search, voice: Voice, by: str = "opera
     behind = [[q, text, voice.number(n)] for q, text, n in shown]
     made = intervals(names, rows["share"], rows["low"], rows["high"], behind, voice)
     what = _(
-        "Share with a result among those that nobody stopped, with its 95 % interval; of fewer than {few} only counts are told."
+        "Share with a result among operations that were not canceled, with its 95% interval; below {few}, only counts are given."
     )
-    said = sentence(voice, tally, what.format(few=FEW), _lacking(by, voice))
+    said = sentence(voice, tally, what.format(few=FEW), _lacking(by, tally.missing, voice))
     return Chart(key, title, said, made.figure(), tally.table, tally.n)
 
 
-def _lacking(by: str, voice: Voice) -> str:
-    _ = voice.say
-    return _("{missing} name no model and are left out.") if by == "model" else _("{missing} are left out.")
+def _lacking(by: str, missing: int, voice: Voice) -> str:
+    if by == "model":
+        return voice.ngettext("{count} without a model is not counted.", "{count} without a model are not counted.", missing)
+    return voice.ngettext("{count} is not counted.", "{count} are not counted.", missing)
 
 
 def errors(selection: Selection, search: Search, voice: Voice) -> Chart:
     """Failures by cause."""
     _ = voice.say
     tally = numbers.errors(selection)
-    title = _("Where it goes wrong")
+    title = _("Failures by cause")
     if not tally:
-        return empty("errors", title, _("Nothing has failed here."), tally)
+        return empty("errors", title, _("No failures."), tally)
     rows = tally.table.head(12)
     made = Drawing(bars_height(len(rows)))
     shares = [voice.rate(n, tally.extra["of"], *map(float, numbers.wilson(n, tally.extra["of"]))) for n in rows["n"]]
@@ -195,12 +196,19 @@ def errors(selection: Selection, search: Search, voice: Voice) -> Chart:
             [search.named(selection, "error_kind", kind, status=OUTCOMES["failed"]), share, short(example or "–", 90)]
             for kind, share, example in zip(rows["error_kind"], shares, rows["example"], strict=True)
         ],
-        hovertemplate="%{y}: %{text}<br>%{customdata[1]}<br>%{customdata[2]}<extra></extra>",
+        hovertemplate=voice.labelled("%{y}", "%{text}") + "<br>%{customdata[1]}<br>%{customdata[2]}<extra></extra>",
     )
     made.y(autorange="reversed", type="category")
     made.x(visible=False, rangemode="tozero")
-    what = _("Failures by cause, their texts sorted into kinds; what people stopped is not among them.")
-    said = sentence(voice, tally, what, _("{missing} say no cause and are left out."))
+    what = _("Failures by cause, from their messages; canceled operations are not counted.")
+    said = sentence(
+        voice,
+        tally,
+        what,
+        voice.ngettext(
+            "{count} without a recorded cause is not counted.", "{count} without a recorded cause are not counted.", tally.missing
+        ),
+    )
     return Chart("errors", title, said, made.figure(), tally.table, tally.n)
 
 
@@ -219,11 +227,11 @@ def times(
     _ = voice.say
     tally = numbers.times(selection, by, column)
     waited = column == "elapsed_seconds"
-    title = _("How long it took") if waited else _("How long it was computed")
+    title = _("Total time") if waited else _("Computing time")
     key = f"times-{column}-{by}"
     if not tally:
         missing = (
-            _("No operation here says how long it took.") if waited else _("No operation here says how long it was computed.")
+            _("No operation here records how long it took.") if waited else _("No operation here records its computing time.")
         )
         return empty(key, title, missing, tally)
     rows = tally.table.head(GROUPS)
@@ -248,7 +256,7 @@ def times(
     else:
         searches = [Mark("says", column, "").beside(text) for text in _searches(selection, search, by, rows[by])]
     line = {"width": 3, "color": VERMILLION}
-    for name, symbol, label in (("median", "circle", _("median")), ("p95", "line-ns-open", _("95 % within"))):
+    for name, symbol, label in (("median", "circle", _("median")), ("p95", "line-ns-open", _("95th percentile"))):
         made.points(
             x=np.log2(np.maximum(rows[name].to_numpy(float), edges[0])),
             y=names,
@@ -258,7 +266,7 @@ def times(
             customdata=[
                 [q, voice.seconds(value), voice.number(n)] for q, value, n in zip(searches, rows[name], rows["n"], strict=True)
             ],
-            hovertemplate="%{y}<br>" + label + ": %{customdata[1]}, n = %{customdata[2]}<extra></extra>",
+            hovertemplate="%{y}<br>" + voice.labelled(label, "%{customdata[1]}, n = %{customdata[2]}") + "<extra></extra>",
         )  # fmt: skip
     ticks = [
         value for value in (0.1, 1, 5, 20, 60, 300, 1_200, 3_600, 14_400) if edges[places[0]] <= value <= edges[places[-1] + 1]
@@ -266,11 +274,20 @@ def times(
     made.x(tickvals=np.log2(ticks) if ticks else None, ticktext=[voice.seconds(value) for value in ticks])
     made.y(autorange="reversed", type="category")
     what = (
-        _("Seconds from the request to the stored result; the stronger the colour, the more of them.")
+        _("Time from the request to the stored result; the stronger the color, the more operations.")
         if waited
-        else _("Seconds of computing that the provider reported; the stronger the colour, the more of them.")
+        else _("Computing time reported by the provider; the stronger the color, the more operations.")
     )
-    said = sentence(voice, tally, what, _("{missing} do not say it (or name no model) and are left out."))
+    said = sentence(
+        voice,
+        tally,
+        what,
+        voice.ngettext(
+            "{count} without this time (or without a model) is not counted.",
+            "{count} without this time (or without a model) are not counted.",
+            tally.missing,
+        ),
+    )
     table = tally.table.drop(columns="bins")
     return Chart(key, title, said, made.figure(), table, tally.n)
 
@@ -278,7 +295,9 @@ def times(
 def _bins(line: Any, places: Any, edges: Any, voice: Voice) -> list[str]:
     """Return how many lie in each bin of times, in words."""
     ends = [voice.seconds(edge) for edge in edges[places[0] : places[-1] + 2]]
-    return [f"{low} – {high}: {voice.number(n)}" for low, high, n in zip(ends, ends[1:], line[places], strict=False)]
+    return [
+        voice.labelled(f"{low} – {high}", voice.number(n)) for low, high, n in zip(ends, ends[1:], line[places], strict=False)
+    ]
 
 
 # -- how dear ------------------------------------------------------------------------------------------------------------
@@ -290,9 +309,11 @@ def _about(tally: numbers.Tally, voice: Voice) -> str:
     estimated, others = tally.extra["estimated"], tally.extra["others"]
     told = []
     if estimated:
-        told.append(_("{count} of these costs are estimates.").format(count=voice.number(estimated)))
+        told.append(voice.ngettext("{count} of these costs is an estimate.", "{count} of these costs are estimates.", estimated))
     if others:
-        told.append(_("{count} are in other currencies and left out.").format(count=voice.number(others)))
+        told.append(
+            voice.ngettext("{count} in another currency is not counted.", "{count} in other currencies are not counted.", others)
+        )
     return " ".join(told)
 
 
@@ -302,7 +323,7 @@ def cost_over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
     tally = numbers.cost_over_time(selection)
     title = _("Cost over time")
     if not tally:
-        return empty("cost-over-time", title, _("No operation here says what it cost."), tally)
+        return empty("cost-over-time", title, _("No operation here records its cost."), tally)
     currency = tally.extra["currency"]
     totals = [voice.money(value, currency) for value in tally.table[list(OUTCOMES)].sum(axis=1)]
     made = _stacked(selection, tally, search, voice, totals, currency or " ")
@@ -311,7 +332,9 @@ def cost_over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
     what = _("{total} in all, {lost} of it on failures.").format(
         total=voice.money(spent, currency), lost=voice.money(lost, currency)
     )
-    lacking = _("{missing} say no cost (or no time) and are left out.")
+    lacking = voice.ngettext(
+        "{count} without a cost (or a date) is not counted.", "{count} without a cost (or a date) are not counted.", tally.missing
+    )
     said = " ".join(filter(None, (sentence(voice, tally, what, lacking), _about(tally, voice))))
     return Chart("cost-over-time", title, said, made.figure(), tally.table, tally.n)
 
@@ -322,7 +345,7 @@ def cost_by_model(selection: Selection, search: Search, voice: Voice) -> Chart:
     tally = numbers.cost_by(selection, "model")
     title = _("Cost by model")
     if not tally:
-        return empty("cost-by-model", title, _("No operation here says what it cost, and by which model."), tally)
+        return empty("cost-by-model", title, _("No operation here records its cost and its model."), tally)
     currency = tally.extra["currency"]
     rows = tally.table.head(GROUPS)
     made = Drawing(bars_height(len(rows)) + 10 * len(rows), barmode="stack", legend=legend())
@@ -344,7 +367,7 @@ def cost_by_model(selection: Selection, search: Search, voice: Voice) -> Chart:
             name=label,
             marker={"color": colour},
             customdata=[[priced.beside(q), voice.money(value, currency)] for q, value in zip(searches, values, strict=True)],
-            hovertemplate="%{y}<br>" + label + ": %{customdata[1]}<extra></extra>",
+            hovertemplate="%{y}<br>" + voice.labelled(label, "%{customdata[1]}") + "<extra></extra>",
         )
     for name, total, each in zip(names, rows["cost"], rows["per_success"], strict=True):
         per = _("{money} a result").format(money=voice.money(each, currency)) if each == each else _("no result")
@@ -352,8 +375,17 @@ def cost_by_model(selection: Selection, search: Search, voice: Voice) -> Chart:
     made.room(150)
     made.y(autorange="reversed", type="category")
     made.x(rangemode="tozero", visible=False)
-    what = _("What was spent by model, and by result: failures are paid by the results.")
-    said = sentence(voice, tally, what, _("{missing} say no cost or no model and are left out."))
+    what = _("Spending by model and per result; the price of a result includes the failures.")
+    said = sentence(
+        voice,
+        tally,
+        what,
+        voice.ngettext(
+            "{count} without a cost or a model is not counted.",
+            "{count} without a cost or a model are not counted.",
+            tally.missing,
+        ),
+    )
     return Chart(
         "cost-by-model", title, " ".join(filter(None, (said, _about(tally, voice)))), made.figure(), tally.table, tally.n
     )

@@ -44,9 +44,9 @@ def words(selection: Selection, search: Search, voice: Voice) -> Chart:
     """The commonest words of prompts."""
     _ = voice.say
     tally = content.top_words(selection, 15)
-    title = _("Words of prompts")
+    title = _("Words in prompts")
     if not len(tally.table):
-        return empty("words", title, _("No operation here has a prompt with words."), tally)
+        return empty("words", title, _("No prompt here contains words."), tally)
     made = Drawing(bars_height(len(tally.table)) - 40)
     made.bar(
         y=tally.table["word"],
@@ -60,7 +60,7 @@ def words(selection: Selection, search: Search, voice: Voice) -> Chart:
     made.y(autorange="reversed", type="category")
     made.x(visible=False, rangemode="tozero")
     what = _("How many operations have the word in their prompt; accents do not count, small words are left out.")
-    said = sentence(voice, tally, what, _("{missing} have no words."))
+    said = sentence(voice, tally, what, voice.ngettext("{count} has no words.", "{count} have no words.", tally.missing))
     return Chart("words", title, said, made.figure(), tally.table, tally.n)
 
 
@@ -91,8 +91,8 @@ def parameters(selection: Selection, search: Search, voice: Voice) -> Chart:
     )
     made.y(autorange="reversed", type="category")
     made.x(visible=False, rangemode="tozero")
-    what = _("The commonest values of the commonest parameters; seeds and texts are not counted.")
-    said = sentence(voice, tally, what, _("{missing} have none."))
+    what = _("Most common values of the most common parameters; seeds and texts are not counted.")
+    said = sentence(voice, tally, what, voice.ngettext("{count} has none.", "{count} have none.", tally.missing))
     return Chart("parameters", title, said, made.figure(), tally.table, tally.n)
 
 
@@ -102,23 +102,23 @@ def mark_name(mark: Mark, voice: Voice) -> str:
         return short(voice.parameter(mark.name, mark.value), 60)
     if mark.kind == "hour":
         day, hour = divmod(int(mark.value), 24)
-        return f"{format_date(_MONDAY + timedelta(day), 'EEEE', locale=voice.language)}, {hour}:00 ({mark.name})"
+        return f"{format_date(_MONDAY + timedelta(day), 'EEEE', locale=voice.language)}, {voice.hour(hour)} ({mark.name})"
     _ = voice.say
     if mark.kind in ("proposed", "sure"):
         sure = f"{_edges()[int(mark.value)]}\u00a0%"
         if mark.kind == "sure":
-            return _("the analysis {sure} sure").format(sure=sure)
-        return _("{type} proposed, {sure} sure").format(type=short(voice.type_name(mark.name)), sure=sure)
+            return _("confidence of the analysis: {sure}").format(sure=sure)
+        return _("Suggested: {type}, confidence {sure}").format(type=short(voice.type_name(mark.name)), sure=sure)
     if mark.kind == "prompt":
-        return _("the prompt “{prompt}”, however it is written").format(prompt=short(mark.name, 60))
+        return _("the prompt “{prompt}”, in any spelling").format(prompt=short(mark.name, 60))
     if mark.kind == "cost":
         return _("with a cost in {currency}").format(currency=short(mark.name)) if mark.name else _("with a cost in no currency")
     return {
-        "predict_seconds": _("computing time known"),
-        "inputs": _("size of the inputs known"),
-        "intermediates": _("size of the images between steps known"),
-        "images": _("size of the image known"),
-        "videos": _("size of the video known"),
+        "predict_seconds": _("with a known computing time"),
+        "inputs": _("with a known size of input images"),
+        "intermediates": _("with a known size of intermediates"),
+        "images": _("with a known image size"),
+        "videos": _("with a known video size"),
     }[mark.name]
 
 
@@ -132,7 +132,7 @@ def rhythm(selection: Selection, search: Search, voice: Voice, zone: tzinfo = UT
     tally = numbers.rhythm(selection, zone)
     title = _("Hours and weekdays")
     if not tally:
-        return empty("rhythm", title, _("No operation here has a time."), tally)
+        return empty("rhythm", title, _("No operation here has a date."), tally)
     days = [format_date(_MONDAY + timedelta(day), "EEE", locale=voice.language) for day in range(7)]
     made = Drawing(240)
     made.heat(
@@ -143,16 +143,22 @@ def rhythm(selection: Selection, search: Search, voice: Voice, zone: tzinfo = UT
         x=[hour for _day, hour, _n in held],
         y=[days[day] for day, _hour, _n in held],
         customdata=[
-            [Mark("hour", str(zone), str(day * 24 + hour)).beside(search.text), voice.number(n)] for day, hour, n in held
+            [Mark("hour", str(zone), str(day * 24 + hour)).beside(search.text), voice.number(n), voice.hour(hour)]
+            for day, hour, n in held
         ],
-        hovertemplate="%{y}, %{x}:00: %{customdata[1]}<extra></extra>",
+        hovertemplate=voice.labelled("%{y}, %{customdata[2]}", "%{customdata[1]}") + "<extra></extra>",
     )
     made.y(autorange="reversed", type="category", showgrid=False)
-    made.x(tickvals=list(range(0, 24, 3)), ticktext=[f"{hour}:00" for hour in range(0, 24, 3)], showgrid=False)
-    what = _("When operations were asked for, in the time zone {zone}; the stronger the colour, the more.").format(zone=str(zone))
-    said = sentence(voice, tally, what, _("{missing} have no time and are left out."))
+    made.x(tickvals=list(range(0, 24, 3)), ticktext=[voice.hour(hour) for hour in range(0, 24, 3)], showgrid=False)
+    what = _("When operations were requested, in the time zone {zone}; the stronger the color, the more.").format(zone=str(zone))
+    said = sentence(
+        voice,
+        tally,
+        what,
+        voice.ngettext("{count} without a date is not counted.", "{count} without a date are not counted.", tally.missing),
+    )
     table = pd.DataFrame(
-        tally.table.to_numpy(), index=pd.Index(days, name="weekday"), columns=[f"{hour}:00" for hour in range(24)]
+        tally.table.to_numpy(), index=pd.Index(days, name="weekday"), columns=[voice.hour(hour) for hour in range(24)]
     )
     return Chart("rhythm", title, said, made.figure(), table.reset_index(), tally.n)
 
@@ -164,16 +170,19 @@ def calibration(selection: Selection, search: Search, voice: Voice) -> Chart:
     """How sure the analysis was, against how often people kept its choice."""
     _ = voice.say
     tally = content.calibration(selection)
-    title = _("Is the routing right when it is sure?")
+    title = _("Is the analysis right when it is confident?")
     if not tally:
         return empty(
-            "calibration", title, _("No operation here says how sure the choice of its type was, and whether it was kept."), tally
+            "calibration",
+            title,
+            _("No operation here records how confident the analysis was and whether its suggestion was kept."),
+            tally,
         )
     rows = tally.table[tally.table["n"] > 0]
     middle = rows["low_edge"] + 0.05
     made = Drawing(300, legend=legend())
     diagonal = {"dash": "dot", "color": GREY, "width": 1}
-    made.points(x=[0, 1], y=[0, 1], mode="lines", line=diagonal, name=_("as sure as right"), hoverinfo="skip")
+    made.points(x=[0, 1], y=[0, 1], mode="lines", line=diagonal, name=_("perfectly calibrated"), hoverinfo="skip")
     told = [voice.rate(*values) for values in rows[["kept", "n", "low", "high"]].itertuples(index=False)]
     tenths = [Mark("sure", "", str(round(low * TENTHS))) for low in rows["low_edge"]]
     searches = [mark.beside(search.text) for mark in tenths]
@@ -182,7 +191,7 @@ def calibration(selection: Selection, search: Search, voice: Voice) -> Chart:
         x=middle,
         y=rows["share"],
         mode="markers+lines",
-        name=_("choice kept"),
+        name=_("suggestion kept"),
         marker={"size": 10, "color": BLUE},
         line={"color": BLUE, "width": 1},
         error_y={
@@ -190,7 +199,7 @@ def calibration(selection: Selection, search: Search, voice: Voice) -> Chart:
             "color": BLUE,
         },
         customdata=[[q, text, voice.number(n)] for q, text, n in zip(searches, told, rows["n"], strict=True)],
-        hovertemplate=_("choice kept") + ": %{customdata[1]}, n = %{customdata[2]}<extra></extra>",
+        hovertemplate=voice.labelled(_("suggestion kept"), "%{customdata[1]}, n = %{customdata[2]}") + "<extra></extra>",
     )  # fmt: skip
     ended = zip(tried, rows["succeeded"], rows["tried"], strict=True)
     made.points(
@@ -200,16 +209,16 @@ def calibration(selection: Selection, search: Search, voice: Voice) -> Chart:
         name=_("with a result"),
         marker={"symbol": "diamond-open", "size": 11, "color": GREEN, "line": {"width": 2}},
         customdata=[[q, voice.number(k), voice.number(n)] for q, k, n in ended],
-        hovertemplate=_("with a result") + ": %{customdata[1]} / %{customdata[2]}<extra></extra>",
+        hovertemplate=voice.labelled(_("with a result"), "%{customdata[1]} / %{customdata[2]}") + "<extra></extra>",
     )  # fmt: skip
     percent = {"tickvals": [0, 0.25, 0.5, 0.75, 1], "ticktext": [voice.share(value) for value in (0, 0.25, 0.5, 0.75, 1)]}
-    made.x(range=[0, 1.02], title={"text": _("how sure the analysis was")}, **percent)
+    made.x(range=[0, 1.02], title={"text": _("confidence of the analysis")}, **percent)
     made.y(range=[0, 1.05], **percent)
     made.room(24)  # else the last number of the scale has none
-    what = _(
-        "Share of proposals that people kept, by how sure they were, with its 95 % interval, and the share that gave a result."
+    what = _("Share of suggestions kept, by confidence, with its 95% interval, and the share that gave a result.")
+    said = sentence(
+        voice, tally, what, voice.ngettext("{count} has no such analysis.", "{count} have no such analysis.", tally.missing)
     )
-    said = sentence(voice, tally, what, _("{missing} have no such analysis."))
     return Chart("calibration", title, said, made.figure(), tally.table, tally.n)
 
 
@@ -217,9 +226,9 @@ def workflows(selection: Selection, search: Search, voice: Voice) -> Chart:
     """Which types were proposed, and how surely."""
     _ = voice.say
     tally = content.workflows(selection)
-    title = _("What was proposed, and how surely")
+    title = _("Suggestions and their confidence")
     if not tally:
-        return empty("workflows", title, _("No operation here keeps which type was proposed."), tally)
+        return empty("workflows", title, _("No operation here records which type was suggested."), tally)
     rows = tally.table.head(GROUPS)
     edges = _edges()
     made = Drawing(bars_height(len(rows)) + 30)
@@ -240,14 +249,17 @@ def workflows(selection: Selection, search: Search, voice: Voice) -> Chart:
             customdata=[
                 [Mark("proposed", str(rows.index[at]), str(tenth)).beside(search.text), voice.number(n)] for at, tenth, n in held
             ],
-            hovertemplate="%{y}, %{x} %: %{customdata[1]}<extra></extra>",
+            hovertemplate=voice.labelled("%{y}, %{x}\u00a0%", "%{customdata[1]}") + "<extra></extra>",
             meta={"columns": TENTHS},
             **style,
         )
     made.y(autorange="reversed", type="category", showgrid=False)
-    made.x(title={"text": _("how sure, in percent")}, type="category", showgrid=False, tickvals=edges[::3], tickangle=0)
+    made.x(title={"text": _("confidence, in percent")}, type="category", showgrid=False, tickvals=edges[::3], tickangle=0)
     said = sentence(
-        voice, tally, _("How often each type was proposed, by how sure the analysis was."), _("{missing} keep no proposal.")
+        voice,
+        tally,
+        _("How often each type was suggested, by confidence of the analysis."),
+        voice.ngettext("{count} has no suggestion.", "{count} have no suggestion.", tally.missing),
     )
     table = tally.table.rename_axis("workflow_id").set_axis(edges, axis=1).reset_index()
     return Chart("workflows", title, said, made.figure(), table, tally.n)
@@ -283,7 +295,7 @@ def ratings(selection: Selection, search: Search, voice: Voice) -> Chart:
                 [search.named(selection, "model", name, rating=[str(star)]), voice.number(n)]
                 for name, n in zip(rows["model"], rows[f"stars_{star}"], strict=True)
             ],
-            hovertemplate="%{y}, " + "★" * star + ": %{customdata[1]}<extra></extra>",
+            hovertemplate=voice.labelled("%{y}, " + "★" * star, "%{customdata[1]}") + "<extra></extra>",
         )
     for name, mean, n in zip(names, rows["mean"], rows["n"], strict=True):
         text = _("mean {mean}, n = {n}").format(mean=voice.number(mean, 1), n=voice.number(n))
@@ -292,7 +304,14 @@ def ratings(selection: Selection, search: Search, voice: Voice) -> Chart:
     made.y(autorange="reversed", type="category")
     made.x(range=[0, 1], visible=False)
     said = sentence(
-        voice, tally, _("How the rated results of each model were rated."), _("{missing} are not rated or name no model.")
+        voice,
+        tally,
+        _("Ratings given to each model's results."),
+        voice.ngettext(
+            "{count} without a rating or a model is not counted.",
+            "{count} without a rating or a model are not counted.",
+            tally.missing,
+        ),
     )
     return Chart("ratings", title, said, made.figure(), tally.table, tally.n)
 
@@ -303,9 +322,7 @@ def win_rates(selection: Selection, search: Search, voice: Voice, votes: Sequenc
     tally = content.wins(selection, votes)
     title = _("Win rates by model")
     if not tally.n:
-        return empty(
-            "wins", title, _("No blind vote was between two models here. A vote begins in the Library, on a selection."), tally
-        )
+        return empty("wins", title, _("No blind vote compared two models. To vote, select operations in the Library."), tally)
     rows = tally.table.head(GROUPS)
     names = distinct([short(name) for name in rows["model"]])
     ends = rows[["low", "high"]].to_numpy("float64").tolist()
@@ -316,11 +333,20 @@ def win_rates(selection: Selection, search: Search, voice: Voice, votes: Sequenc
     ]
     made = intervals(names, rows["rate"], rows["low"], rows["high"], behind, voice)
     what = _(
-        "How likely a result of each model wins a blind vote against another model's, with its 95 % interval, "
-        "in the order of its low end; n counts votes."
+        "How likely a result of each model beats another model's in a blind vote, with its 95% interval, "
+        "ordered by the low end; n counts votes."
     )
     leads = _("A point leads to all operations of its model.")
-    said = sentence(voice, tally, f"{what} {leads}", _("{missing} votes are of others, or between two of one model."))
+    said = sentence(
+        voice,
+        tally,
+        f"{what} {leads}",
+        voice.ngettext(
+            "{count} vote on other operations, or between two of one model, is not counted.",
+            "{count} votes on other operations, or between two of one model, are not counted.",
+            tally.missing,
+        ),
+    )
     return Chart("wins", title, said, made.figure(), tally.table, tally.n)
 
 
@@ -334,10 +360,10 @@ def storage(selection: Selection, search: Search, voice: Voice) -> Chart:
     tally = content.storage(selection)
     title = _("Storage by month")
     if not tally:
-        return empty("storage", title, _("No operation here says how large its files are."), tally)
+        return empty("storage", title, _("No operation here records how large its files are."), tally)
     names = {
-        "inputs": _("inputs"),
-        "intermediates": _("between steps"),
+        "inputs": _("input images"),
+        "intermediates": _("intermediates"),
         "images": _("images"),
         "videos": _("videos"),
     }
@@ -356,10 +382,10 @@ def storage(selection: Selection, search: Search, voice: Voice) -> Chart:
                     for start, value, total in zip(tally.table["start"], values, tally.table["total"], strict=True)
                 ],
                 hovertemplate="%{x}<br>"
-                + names[kind]
-                + ": %{customdata[1]}<br>"
-                + _("so far")
-                + ": %{customdata[2]}<extra></extra>",
+                + voice.labelled(names[kind], "%{customdata[1]}")
+                + "<br>"
+                + voice.labelled(_("cumulative"), "%{customdata[2]}")
+                + "<extra></extra>",
             )
     made.scale(float(tally.table[list(content.KINDS)].sum(axis=1).max()), voice.size)
     # Four at most: on a phone there is room for no more.
@@ -368,5 +394,14 @@ def storage(selection: Selection, search: Search, voice: Voice) -> Chart:
     total = float(tally.table["total"].iloc[-1])
     last = float(tally.table[list(content.KINDS)].iloc[-1].sum())
     what = _("{total} in all, {last} of it in the last month.").format(total=voice.size(total), last=voice.size(last))
-    said = sentence(voice, tally, what, _("{missing} do not say it (or have no time) and are left out."))
+    said = sentence(
+        voice,
+        tally,
+        what,
+        voice.ngettext(
+            "{count} without a size (or a date) is not counted.",
+            "{count} without a size (or a date) are not counted.",
+            tally.missing,
+        ),
+    )
     return Chart("storage", title, said, made.figure(), tally.table, tally.n)

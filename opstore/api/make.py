@@ -147,7 +147,9 @@ class Making:
         if better not in ("true", "false"):
             raise InvalidRequest(reason=said("{key} must be {wanted}", key="useOptimizedPrompt", wanted="true, false"))
         if workflow is not None and workflow not in OPERATION_TYPES:
-            reason = said("there is no workflow {value}; use one of {types}", value=shown(workflow), types=tuple(OPERATION_TYPES))
+            reason = said(
+                "there is no operation type {value}; use one of {types}", value=shown(workflow), types=tuple(OPERATION_TYPES)
+            )
             raise InvalidRequest(reason=reason)
         request = SmartRequest(form.texts.get("prompt", ""), form.files, workflow, operation_id=operation_id)
         if better == "true":

@@ -157,5 +157,5 @@ class Care:
         if not isinstance(provider, Account):
             variable = registered.token if (registered := registry.find(name)) else ""
             told = {"provider": registry.title(name), "variable": variable}
-            raise InvalidInput(reason=said("no {provider} token is set; start with the variable {variable}", **told))
+            raise InvalidInput(reason=said("no {provider} API token is set; start with the variable {variable}", **told))
         return HistoryImport(self.store, self.trash, provider.table, self._policy, report, dry=dry).run(provider, since)

@@ -88,7 +88,7 @@ class Repair:
             if not plan:
                 break
             for number, remedy in enumerate(plan):
-                report(number, len(plan), said("mending"))
+                report(number, len(plan), said("repairing"))
                 seen.add((remedy.problem.kind, remedy.problem.name))
                 found.append(self._mend(remedy))
         return found
@@ -206,7 +206,7 @@ class Repair:
         data = self._got(addresses, problem.name, _entry(sidecar, problem.name).get("sha256"))
         self._put_in(operation_id, problem.name, data)
         self._store.changed(operation_id)
-        return said("fetched again")
+        return said("downloaded again")
 
     def _replace(self, problem: Problem, addresses: list[str], recorded: object) -> str:
         try:
@@ -215,7 +215,7 @@ class Repair:
             return self._set_aside(problem)
         aside = self._set_aside(problem)
         self._put_in(str(problem.operation_id), problem.name, data)
-        return f"{aside}; {said('fetched again')}"
+        return f"{aside}; {said('downloaded again')}"
 
     def _put_in(self, operation_id: str, name: str, data: bytes) -> None:
         """Give an operation a file that it lacks, if it is still there: fetching may have taken minutes."""
@@ -239,7 +239,7 @@ class Repair:
                 _name_output(stored, parts, data)
 
         self._store.rewrite(operation_id, fill)
-        return said("fetched again")
+        return said("downloaded again")
 
     # -- where a result may still be -------------------------------------------------------------------------------------
 

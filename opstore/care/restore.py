@@ -41,8 +41,8 @@ _CHUNK = 200
 #: Files beside the folders that only this program's user may read.
 _PRIVATE = ("share-keys.json", "settings.json", "signed-out.json", "searches.json")
 _UNSENT = said(
-    "It was under way when the backup was taken. Whether it was sent since, and is paid for, is not known: "
-    "look at the provider's own list before you run it again."
+    "It was under way when the backup was taken. It may have been sent and billed since: look at the "
+    "provider's own list before you run it again."
 )
 
 
@@ -103,7 +103,7 @@ class Restore:
                 self._prepare(snapshot, (path for key in chunk for path in found[key].values()))
                 for operation_id in chunk:
                     if done % 50 == 0:
-                        self._report(done, total, said("bringing operations back"))
+                        self._report(done, total, said("restoring operations"))
                     done += 1
                     self._operation(place, operation_id, found[operation_id], snapshot)
             self._flush(self._store.operations if place == "operations" else self._trash)

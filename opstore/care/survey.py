@@ -76,7 +76,7 @@ def survey(store: Store, report: Report = quiet) -> Survey:
     facts = []
     for number, sidecar in enumerate(store.iterate(hint=1)):
         if number % _STEP == 0:
-            report(number, max(sidecars, number), said("looking at the operations"))
+            report(number, max(sidecars, number), said("reading the operations"))
         fact = fact_of(sidecar, sizes.pop(sidecar["operationId"], 0))
         facts.append(fact)
         months[_month(fact.id), fact.type] += fact.bytes

@@ -216,14 +216,13 @@ def _scene(prompt: str, seed: object, extension: str, ratio: object = "3:2", sid
     from opstore.providers.local.pictures import written
     from opstore.providers.local.scene_words import brief_of
     from opstore.providers.local.scenes import compose_scene
-    from opstore.providers.local.words import language_of
 
     wide, high = RATIOS.get(str(ratio), (16, 9))
     scale = side / max(wide, high)
     size = (round(wide * scale / 2) * 2, round(high * scale / 2) * 2)
     number = seed if isinstance(seed, int) else 0
     picture = compose_scene(brief_of(prompt), size, _seed(prompt, number)).frame(0.0)
-    return written(picture, read_parameters({"outputFormat": extension, "outputQuality": 85}, language_of(prompt)))
+    return written(picture, read_parameters({"outputFormat": extension, "outputQuality": 85}))
 
 
 def _seed(prompt: str, number: int) -> int:

@@ -126,7 +126,7 @@ class InputTooLarge(InvalidInput):
 
 
 class TooManyInputs(InvalidInput):
-    """{count} images were given; this takes at most {limit}. Remove some and try again."""
+    """Too many images: {count} given, at most {limit} accepted. Remove some and try again."""
 
 
 class EmptyFile(InvalidInput):
@@ -338,7 +338,7 @@ class FetchTooLarge(FetchError):
 
 
 class FetchTimeout(FetchError):
-    """The result did not arrive within {seconds} seconds."""
+    """The result did not arrive within {seconds} s."""
 
     kind = "timeout"
 
@@ -357,7 +357,7 @@ class SignInWanted(OpstoreError):
 
 
 class NotAllowed(OpstoreError):
-    """Your role does not allow this. It takes: {roles}."""
+    """Your role does not allow this. Required: {roles}."""
 
     status = 403
     kind = "access"
@@ -386,13 +386,13 @@ class NotAdmitted(OpstoreError):
 
 
 class TooManyRequests(OpstoreError):
-    """Too many requests. Wait {seconds} seconds, then go on."""
+    """Too many requests. Wait {seconds} s, then go on."""
 
     status = 429
 
 
 class TooManyWrong(TooManyRequests):
-    """Too many wrong tokens. Wait {seconds} seconds; the right one is taken at any time."""
+    """Too many wrong tokens. Wait {seconds} s; the right one is accepted at any time."""
 
 
 class TooManyBodies(OpstoreError):
@@ -414,7 +414,7 @@ class ShareError(OpstoreError):
 
 
 class ShareNotFound(ShareError):
-    """There is nothing behind this link. It may have been cut when it was copied, or what it showed is gone."""
+    """This link leads nowhere. It may have been cut when it was copied, or its content was removed."""
 
 
 class ShareExpired(ShareError):
@@ -424,7 +424,7 @@ class ShareExpired(ShareError):
 
 
 class ShareRevoked(ShareError):
-    """This link was taken back by whoever sent it."""
+    """This link was revoked by whoever sent it."""
 
     status = 410
 
@@ -442,7 +442,7 @@ class PasswordWrong(ShareError):
 
 
 class TooManyTries(ShareError):
-    """Too many wrong passwords. Wait {seconds} seconds, then try again."""
+    """Too many wrong passwords. Wait {seconds} s, then try again."""
 
     status = 429
 
@@ -468,7 +468,7 @@ class ProviderUnavailable(ProviderError):
 
 
 class RateLimited(ProviderError):
-    """The provider asks to wait {seconds} seconds before the next request."""
+    """The provider asks to wait {seconds} s before the next request."""
 
     status = 429
     kind = "rate limit"

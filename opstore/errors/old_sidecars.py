@@ -1,4 +1,4 @@
-"""Reads sidecars that say how they failed in a sentence only, of earlier releases and of other programs: its kind, its parts.
+"""Reads sidecars that say how they failed in a sentence only, or in one of earlier releases: its kind, its parts, what it is now.
 
 Pure, and total: any text has a kind, and one that nobody here wrote has no parts.
 """
@@ -67,6 +67,50 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("canceled", r"cancell?ed|aborted|stopped by"),
     )
 )
+#: Sentences that were said otherwise once, by what is said now: what was stored is still told in every language.
+FORMER = {
+    "no {provider} token is set; start with the variable {variable}": (
+        "no {provider} API token is set; start with the variable {variable}"
+    ),
+    "fetched again": "downloaded again",
+    "mending": "repairing",
+    (
+        "It was under way when the backup was taken. Whether it was sent since, and is paid for, is not known: look at "
+        "the provider's own list before you run it again."
+    ): (
+        "It was under way when the backup was taken. It may have been sent and billed since: look at the provider's "
+        "own list before you run it again."
+    ),
+    "bringing operations back": "restoring operations",
+    "looking at the operations": "reading the operations",
+    "{count} images were given; this takes at most {limit}. Remove some and try again.": (
+        "Too many images: {count} given, at most {limit} accepted. Remove some and try again."
+    ),
+    "The result did not arrive within {seconds} seconds.": "The result did not arrive within {seconds} s.",
+    "The provider asks to wait {seconds} seconds before the next request.": (
+        "The provider asks to wait {seconds} s before the next request."
+    ),
+    "{count} variants were asked for; 1 to {limit} can be made": "variants requested: {count}; possible: 1 to {limit}",
+    "the model {model} does not do {type} here; choose another one": (
+        "the model {model} does not support {type}; choose another one"
+    ),
+    "{type} takes {wanted} images and {count} were given": "{type} takes {wanted} images; given: {count}",
+    "{model} does not make {type}. It makes {types}.": "{model} does not support {type}. Supported types: {types}.",
+    "{count} images were given, and this model takes at most {limit}.": (
+        "too many images: {count} given, and this model takes at most {limit}."
+    ),
+    "{count} images were given; at most {limit} are accepted": "too many images: {count} given, at most {limit} accepted",
+    "{provider} is not set up here; set its token, or choose local": (
+        "{provider} is not set up here; set its API token, or choose local"
+    ),
+    "This needs {wanted} image(s), and {given} came. Add or remove images and try again.": (
+        "Images needed: {wanted}; given: {given}. Add or remove images and try again."
+    ),
+    "The prompt speaks of image {index}, but only {given} came. Correct the number or add the image.": (
+        "The prompt speaks of image {index}; images given: {given}. Correct the number or add the image."
+    ),
+    "no workflow takes {count} images; remove some": "no operation type takes {count} images; remove some",
+}
 #: More of a text than this tells nothing new: what went wrong stands at its beginning. No sentence of ours is as long.
 _MAX_TEXT = 2_000
 #: A template must say this much itself to be recognised in a sentence: "{host} is empty" would fit too many.
@@ -95,6 +139,11 @@ def _kind_of(text: str) -> str:
 
 
 # -- the parts -----------------------------------------------------------------------------------------------------------
+
+
+def now(template: str) -> str:
+    """Return how a sentence is said now; its details are the same."""
+    return FORMER.get(template, template)
 
 
 def telling(texts: Iterable[str]) -> tuple[str, ...]:

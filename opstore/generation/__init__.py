@@ -101,12 +101,12 @@ class Generation:
         """Return a better wording from the language model, and what it cost; raise InvalidRequest where there is none."""
         asker = self.asker()
         if asker is None:
-            raise InvalidRequest(reason=said("a better wording needs a language model; name one in the settings"))
+            raise InvalidRequest(reason=said("improving the prompt needs a language model; choose one in the settings"))
         self.service.afford([asker.cost()])
         try:
             return model.improve(asker, prompt, workflow), asker.cost().record()
         except model.Nonsense:
-            raise InvalidRequest(reason=said("the language model gave no better wording; try again")) from None
+            raise InvalidRequest(reason=said("the language model gave no improved prompt; try again")) from None
 
     def later(self, question: Callable[[], Answer]) -> Future[Answer]:
         """Ask in the background: a page must not wait for a provider, and its run may end at any time."""

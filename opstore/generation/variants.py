@@ -30,7 +30,7 @@ MODEL_AXIS = "model"
 def varied(service: Service, base: NewOperation, variants: int, axes: Sequence[Axis]) -> list[NewOperation]:
     """Return the operations that a request becomes, in the order of its axes; raise InvalidRequest for what makes no sense."""
     if not 1 <= variants <= MAX_VARIANTS:
-        reason = said("{count} variants were asked for; 1 to {limit} can be made", count=variants, limit=MAX_VARIANTS)
+        reason = said("variants requested: {count}; possible: 1 to {limit}", count=variants, limit=MAX_VARIANTS)
         raise InvalidRequest(reason=reason)
     used = [axis for axis in axes if axis.values]
     if len(used) > MAX_AXES or len({axis.name for axis in used}) < len(used):
@@ -69,7 +69,7 @@ def _with(service: Service, base: NewOperation, name: str, value: Any) -> NewOpe
                 models[step], found = model.name, True
                 parameters = {key: item for key, item in parameters.items() if not _refuses(model, step, key, item)}
     if not found:
-        reason = said("the model {model} does not do {type} here; choose another one", model=str(value), type=base.operation_type)
+        reason = said("the model {model} does not support {type}; choose another one", model=str(value), type=base.operation_type)
         raise InvalidRequest(reason=reason)
     return replace(base, models=models, parameters=parameters)
 

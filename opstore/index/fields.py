@@ -331,7 +331,7 @@ TABLE: tuple[Field, ...] = (
             called=("creator", "author", "createdby", "createur", "auteur", "par"),
             may_be_any=True,
             is_facet=True,
-            label=said("Made by"),
+            label=said("Created by"),
             is_rare=True,
         ),
         Column("created_by", "category", "", "who asked for it, where people sign in"),

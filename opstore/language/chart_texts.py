@@ -26,8 +26,7 @@ class Voice(Spoken):
 
     def parameter(self, name: str, value: str) -> str:
         """Return a parameter with its value, which is JSON."""
-        _ = self.say
-        return _("{name}: {value}").format(name=translations.parameter_name(name, _), value=self._value(json.loads(value)))
+        return self.labelled(translations.parameter_name(name, self.say), self._value(json.loads(value)))
 
     def _value(self, value: Any) -> str:
         _ = self.say

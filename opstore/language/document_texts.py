@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
-from babel.dates import format_datetime
+from babel.dates import format_skeleton
 
 from opstore.language.chart_texts import Voice
-from opstore.language.formats import local
 
 
 @dataclass(frozen=True)
@@ -17,14 +16,12 @@ class Speech(Voice):
 
     zone: tzinfo = UTC
 
-    def exact(self, moment: datetime) -> str:
-        """Return a moment in the zone, to the minute, with the zone's name."""
-        return str(format_datetime(local(moment, self.zone), "d MMM y HH:mm z", locale=self.language))
-
     def tick(self, moment: datetime, unit: str) -> str:
         """Return the beginning of an hour, day, week or month, short enough for an axis."""
-        pattern = {"hour": "d MMM HH:mm", "month": "MMM yy"}.get(unit, "d MMM")
-        return str(format_datetime(moment, pattern, tzinfo=UTC, locale=self.language))
+        if unit == "month":
+            return self.day(moment, "month")
+        day = str(format_skeleton("MMMd", moment, tzinfo=UTC, locale=self.language))
+        return f"{day} {moment:%H:%M}" if unit == "hour" else day
 
     def unit(self, unit: str) -> str:
         """Return by what something is counted over time."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import date, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 
-from babel.dates import format_date, format_skeleton
+from babel.dates import format_date, format_datetime, format_skeleton
 from babel.numbers import format_currency, format_decimal, format_percent
 
 from opstore.language import translations
@@ -32,6 +32,11 @@ class Spoken:
     def ngettext(self, one: str, many: str, count: int) -> str:
         """Return the form for `count`, with the count filled in as `{count}`."""
         return translations.catalogue(self.language).ngettext(one, many, count).format(count=self.number(count))
+
+    def labelled(self, name: str, value: str) -> str:
+        """Return a name and its value as one text."""
+        _ = self.say
+        return _("{name}: {value}").format(name=name, value=value)
 
     def number(self, value: float, digits: int = 0) -> str:
         """Return a number with at most `digits` decimals."""
@@ -88,6 +93,16 @@ class Spoken:
         while count >= 1_000 and place < len(units) - 1:
             count, place = count / 1_000, place + 1
         return f"{self.number(count, 1 if place else 0)}\u00a0{units[place]}"
+
+    def hour(self, hour: int) -> str:
+        """Return a full hour of the day."""
+        _ = self.say
+        return _("{hour}:00").format(hour=hour)
+
+    def minute(self, moment: datetime, zone: tzinfo = UTC) -> str:
+        """Return a moment in a zone, to the minute, with the name of the zone."""
+        there = local(moment, zone)
+        return f"{format_date(there, 'medium', locale=self.language)}, {format_datetime(there, 'HH:mm z', locale=self.language)}"
 
     def day(self, moment: date, unit: str = "day") -> str:
         """Return a day, the first day of a week, or a month."""

@@ -62,6 +62,7 @@ def type_name(operation_type: str, _: Say) -> str:
         "image_to_video_single": _("Animate an image"),
         "image_to_video_transition": _("Transition between images"),
         "edit_then_video": _("Edit, then animate"),
+        "unknown": _("Unknown type"),
     }
     return names.get(operation_type, operation_type)
 
@@ -74,12 +75,12 @@ def status_name(status: str, _: Say) -> str:
         "canceled": _("canceled"),
         "aborted": _("given up"),
         "expired": _("expired"),
-        "unknown": _("unknown"),
+        "unknown": _("outcome unknown"),
         "result missing": _("result missing"),
         "queued": _("queued"),
         "creating": _("being sent"),
         "running": _("running"),
-        "fetching": _("fetching the result"),
+        "fetching": _("downloading the result"),
     }
     return names.get(status, status)
 
@@ -87,7 +88,7 @@ def status_name(status: str, _: Say) -> str:
 def error_kind_name(kind: str, _: Say) -> str:
     """Return what a cause of failure is called; ones that others stored keep their name."""
     names = {
-        "nsfw": _("Refused as unsafe"),
+        "nsfw": _("Refused by the safety filter"),
         "payment": _("Payment or budget"),
         "rate limit": _("Too many requests"),
         "access": _("Access refused"),
@@ -105,7 +106,7 @@ def error_kind_name(kind: str, _: Say) -> str:
         "crash": _("The model failed"),
         "canceled": _("Canceled"),
         "aborted": _("Given up"),
-        "other": _("Something else"),
+        "other": _("Other"),
     }
     return names.get(kind, kind)
 
@@ -117,7 +118,7 @@ def parameter_name(name: str, _: Say) -> str:
         "outputFormat": _("Format"),
         "outputQuality": _("Quality"),
         "resolution": _("Resolution"),
-        "duration": _("Length"),
+        "duration": _("Duration"),
         "framesPerSecond": _("Frames per second"),
         "seed": _("Seed"),
         "negativePrompt": _("Negative prompt"),
@@ -127,9 +128,9 @@ def parameter_name(name: str, _: Say) -> str:
         "inputFidelity": _("Closeness to the images"),
         "moderation": _("Moderation"),
         "safetyTolerance": _("Safety tolerance"),
-        "guidance": _("Guidance"),
+        "guidance": _("Guidance (CFG)"),
         "sampleShift": _("Sample shift"),
-        "steps": _("Steps"),
+        "steps": _("Sampling steps"),
         "enhancePrompt": _("Enhance the prompt"),
         "optimizePrompt": _("Optimize the prompt"),
         "googleSearch": _("With Google search"),
@@ -138,6 +139,18 @@ def parameter_name(name: str, _: Say) -> str:
         "goFast": _("Faster, slightly coarser"),
         "disableSafetyChecker": _("Without safety check"),
         "generateAudio": _("With sound"),
+        "prompt": _("Prompt"),
+        "originalPrompt": _("Original prompt"),
+        "optimizedPrompt": _("Improved prompt"),
+        "useOptimizedPrompt": _("Improved prompt used"),
+        "optimized": _("Improved prompt used"),
+        "editPrompt": _("Prompt of the picture"),
+        "videoPrompt": _("Prompt of the motion"),
+        "imageCount": _("Number of images"),
+        "model": _("Model asked for"),
+        "workflowName": _("Operation type"),
+        "workflowId": _("Operation type (id)"),
+        "confidence": _("Confidence"),
     }
     return names.get(name, name)
 

@@ -63,7 +63,7 @@ class Model:
         """
         if operation_type not in self.types:
             made = {"model": self.title, "type": operation_type, "types": self.types}
-            raise InvalidRequest(reason=said("{model} does not make {type}. It makes {types}.", **made))
+            raise InvalidRequest(reason=said("{model} does not support {type}. Supported types: {types}.", **made))
         chosen = {
             p.name: p.check(parameters[p.name]) for p in self.parameters_for(operation_type) if parameters.get(p.name) is not None
         }

@@ -147,7 +147,7 @@ class Inputs:
             return {self.field: first, self.last_field: last}
         if len(addresses) > self.maximum:
             count, limit = len(addresses), self.maximum
-            reason = said("{count} images were given, and this model takes at most {limit}.", count=count, limit=limit)
+            reason = said("too many images: {count} given, and this model takes at most {limit}.", count=count, limit=limit)
             raise InvalidRequest(reason=reason)
         return {self.field: list(addresses) if self.many else addresses[0]}
 

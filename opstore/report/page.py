@@ -80,7 +80,7 @@ class _Report:
         facts = [self._period()]
         if self._found.query:
             facts.append(self._("Search: {query}").format(query=self._found.query))
-        facts.append(self._("As of {moment}").format(moment=self._say.exact(self._found.now)))
+        facts.append(self._("As of {moment}").format(moment=self._say.minute(self._found.now, self._say.zone)))
         lines = Markup("").join(Markup("<p>{}</p>").format(fact) for fact in facts)
         return Markup("<header><h1>{}</h1>{}</header>\n").format(title, lines)
 
@@ -106,7 +106,7 @@ class _Report:
                     filter(
                         None,
                         [
-                            self._("95 %: {interval}").format(interval=self._say.interval(low, high))
+                            self._("95%: {interval}").format(interval=self._say.interval(low, high))
                             if now["tried"] and low is not None and high is not None
                             else "",
                             self._points(share, past),
@@ -124,7 +124,7 @@ class _Report:
             (
                 self._("Cost"),
                 spent if now["priced"] else self._("unknown"),
-                self._("of {count} operations, {estimates} estimated").format(
+                self._("operations counted: {count}, of these estimated: {estimates}").format(
                     count=self._say.number(now["priced"] or 0), estimates=self._say.number(now["estimated"] or 0)
                 ),
             ),
@@ -137,18 +137,18 @@ class _Report:
     def _change(self, now: dict[str, Any], before: dict[str, Any] | None, name: str) -> str:
         if before is None:
             return ""
-        return self._("{count} in the period before").format(count=self._say.number(before[name] or 0))
+        return self._("previous period: {count}").format(count=self._say.number(before[name] or 0))
 
     def _points(self, share: float | None, past: float | None) -> str:
         if share is None or past is None:
             return ""
-        return self._("{share} in the period before").format(share=self._say.share(past))
+        return self._("previous period: {share}").format(share=self._say.share(past))
 
     # -- sections --------------------------------------------------------------------------------------------------------
 
     def _sections(self) -> Iterator[Markup]:
         if not len(self._chosen):
-            yield _NOTHING.format(self._("There are no operations in this period."))
+            yield _NOTHING.format(self._("No operations in this period."))
             return
         yield self._by_type()
         yield self._over_time()
@@ -174,9 +174,9 @@ class _Report:
         `hidden` are the lines that are too many to be shown.
         """
         if not tally:
-            return _SECTION.format(title, says, _NOTHING.format(self._("None of the operations says anything of it.")), "")
+            return _SECTION.format(title, says, _NOTHING.format(self._("None of the operations records it.")), "")
         counted = self._say.ngettext("{count} operation counted", "{count} operations counted", tally.n)
-        missing = self._say.ngettext("{count} says nothing of it", "{count} say nothing of it", tally.missing)
+        missing = self._say.ngettext("{count} does not record it", "{count} do not record it", tally.missing)
         whole = self._("{says} {counted}; {missing}.") if tally.missing else self._("{says} {counted}.")
         told = [whole.format(says=says, counted=counted, missing=missing)]
         if hidden:
@@ -188,14 +188,14 @@ class _Report:
         title = self._("Operations by type")
         found, hidden = _top(tally)
         items = [svg.Bar(self._say.type_name(row.operation_type), row.n, self._say.number(row.n)) for row in found]
-        says = self._("How many operations of each type were asked for.")
+        says = self._("Number of operations of each type.")
         return self._section(title, says, tally, svg.bars(title, items), hidden=hidden)
 
     def _over_time(self) -> Markup:
         tally = numbers.over_time(self._chosen)
         title = ", ".join((self._("Operations over time"), self._say.unit(tally.extra["unit"])))
         chart = self._columns(title, tally, self._say.number)
-        return self._section(title, self._("Operations by the day they were asked for (UTC) and how they ended."), tally, chart)
+        return self._section(title, self._("Operations by date requested (UTC) and outcome."), tally, chart)
 
     def _columns(self, title: str, tally: Tally, told: Any) -> Markup:
         frame = tally.table
@@ -206,7 +206,7 @@ class _Report:
 
     def _success(self) -> Markup:
         tally = numbers.by_category(self._chosen, "operation_type")
-        title = self._("Rates of success and failure")
+        title = self._("Success and failure rates")
         rows = [row for row in rows_of(tally) if row.tried]
         rows, hidden = rows[:MOST_ROWS], max(0, len(rows) - MOST_ROWS)
         items = [
@@ -219,7 +219,9 @@ class _Report:
             )
             for row in rows
         ]
-        says = self._("The share that ended with a result, of those that nobody stopped; the line is the 95 % interval (Wilson).")
+        says = self._(
+            "Share that ended with a result, among operations that were not canceled; the line is the 95% interval (Wilson)."
+        )
         return self._section(title, says, tally, svg.shares(title, items, self._say.share), hidden=hidden)
 
     def _times(self) -> Markup:
@@ -227,7 +229,7 @@ class _Report:
         title = self._("Mean time per operation")
         found, hidden = _top(tally)
         items = [svg.Bar(self._say.type_name(row.operation_type), row.mean, self._say.seconds(row.mean)) for row in found]
-        names = (self._("Type"), self._("Operations"), self._("Mean"), self._("Median"), self._("95 of 100 within"))
+        names = (self._("Type"), self._("Operations"), self._("Mean"), self._("Median"), self._("95th percentile"))
         lines = [
             (
                 self._say.type_name(row.operation_type),
@@ -238,7 +240,7 @@ class _Report:
             )
             for row in found
         ]
-        says = self._("Time from the request to the stored result, as people waited for it.")
+        says = self._("Time from the request to the stored result, waiting included.")
         return self._section(title, says, tally, svg.bars(title, items), table(_columns(names), lines), hidden)
 
     def _cost(self) -> Markup:
@@ -265,10 +267,12 @@ class _Report:
             )
             for row in found
         ]
-        says = self._("What was spent with each model, by the costs that are stored; estimates are counted as what they say.")
+        says = self._("Spending by model, from the stored costs, estimates included.")
         if tally.extra["others"]:
-            says += " " + self._("{count} in other currencies are left out.").format(
-                count=self._say.number(tally.extra["others"])
+            says += " " + self._say.ngettext(
+                "{count} in another currency is not counted.",
+                "{count} in other currencies are not counted.",
+                tally.extra["others"],
             )
         return self._section(title, says, tally, svg.bars(title, items), table(_columns(names), lines), hidden)
 
@@ -276,7 +280,7 @@ class _Report:
         tally = numbers.cost_over_time(self._chosen)
         title = ", ".join((self._("Cost over time"), self._say.unit(tally.extra["unit"])))
         chart = self._columns(title, tally, lambda value: self._say.money(value, tally.extra["currency"]))
-        return self._section(title, self._("What was spent, by the day of the request (UTC) and how it ended."), tally, chart)
+        return self._section(title, self._("Spending by date requested (UTC) and outcome."), tally, chart)
 
     def _prompts(self) -> Markup:
         tally = content.top_prompts(self._chosen)
@@ -292,9 +296,9 @@ class _Report:
             )
             for row in rows_of(tally)
         ]
-        says = self._("Prompts that differ in case, accents or punctuation only count as one; {count} different ones.").format(
-            count=self._say.number(tally.extra["different"])
-        )
+        says = self._(
+            "Prompts that differ only in case, accents or punctuation count as one; different prompts: {count}."
+        ).format(count=self._say.number(tally.extra["different"]))
         if self._found.picture is None:
             return self._section(title, says, tally, table(_columns(names), lines))
         pictures = [self._picture(row.example) for row in rows_of(tally)]
@@ -308,7 +312,7 @@ class _Report:
         title = self._("Most used words")
         items = [svg.Bar(str(row.word), row.n, self._say.number(row.n)) for row in rows_of(tally)]
         return self._section(
-            title, self._("In how many prompts a word stands; small words are left out."), tally, svg.bars(title, items)
+            title, self._("Number of prompts with the word; small words are left out."), tally, svg.bars(title, items)
         )
 
     def _errors(self) -> Markup:
@@ -330,13 +334,13 @@ class _Report:
 
         days = [get_day_names("abbreviated", locale=self._say.language)[day] for day in range(7)]
         cells = [[int(value) for value in row] for row in tally.table.to_numpy()]
-        chart = svg.heat(title, days, [str(hour) for hour in range(24)], cells)
-        says = self._("When operations were asked for, in the zone {zone}.").format(zone=str(self._say.zone))
+        chart = svg.heat(title, days, [self._say.hour(hour) for hour in range(24)], cells)
+        says = self._("When operations were requested, in the time zone {zone}.").format(zone=str(self._say.zone))
         return self._section(title, says, tally, chart)
 
     def _routing(self) -> Markup:
         tally = content.calibration(self._chosen)
-        title = self._("Proposals that were kept, by how sure the analysis was")
+        title = self._("Suggestions kept, by confidence of the analysis")
         items = [
             svg.Share(
                 f"{self._say.number(row.low_edge * 100)} – {self._say.share(row.low_edge + 0.1)}",
@@ -348,7 +352,9 @@ class _Report:
             for row in rows_of(tally)
             if row.n
         ]
-        says = self._("An analysis that knows itself is kept as often as it is sure; the line is the 95 % interval (Wilson).")
+        says = self._(
+            "With well-calibrated confidence, proposals at 80% are kept 80% of the time; the line is the 95% interval (Wilson)."
+        )
         return self._section(title, says, tally, svg.shares(title, items, self._say.share))
 
     def _ratings(self) -> Markup:
@@ -358,7 +364,7 @@ class _Report:
         items = [
             svg.Bar(str(row.model), row.mean, f"{self._say.number(row.mean, 1)} ★ ({self._say.number(row.n)})") for row in found
         ]
-        says = self._("The mean of the stars, and how many were given.")
+        says = self._("Mean rating and number of ratings.")
         return self._section(title, says, tally, svg.bars(title, items), hidden=hidden)
 
     def _computed(self) -> Markup:
@@ -366,7 +372,7 @@ class _Report:
         title = self._("Median computing time")
         found, hidden = _top(tally)
         items = [svg.Bar(self._say.type_name(row.operation_type), row.median, self._say.seconds(row.median)) for row in found]
-        names = (self._("Type"), self._("Operations"), self._("Median"), self._("95 of 100 within"))
+        names = (self._("Type"), self._("Operations"), self._("Median"), self._("95th percentile"))
         lines = [
             (
                 self._say.type_name(row.operation_type),
@@ -376,7 +382,7 @@ class _Report:
             )
             for row in found
         ]
-        says = self._("Time that the providers say they computed, all steps together; what is waited beside it is not in it.")
+        says = self._("Computing time reported by the providers, all steps together, without waiting.")
         return self._section(title, says, tally, svg.bars(title, items), table(_columns(names), lines), hidden)
 
     def _parameters(self) -> Markup:
@@ -384,17 +390,17 @@ class _Report:
         title = self._("Parameters used")
         shown: list[Any] = list(content.choices(tally, MOST_ROWS).itertuples(index=False))
         items = [svg.Bar(self._say.parameter(row.parameter, row.value), row.n, self._say.number(row.n)) for row in shown]
-        says = self._("The commonest values of the commonest parameters; seeds and texts are not counted.")
+        says = self._("Most common values of the most common parameters; seeds and texts are not counted.")
         return self._section(title, says, tally, svg.bars(title, items), hidden=len(tally.table) - len(shown))
 
     def _proposals(self) -> Markup:
         tally = content.workflows(self._chosen)
-        title = self._("What was proposed, and how surely")
+        title = self._("Suggestions and their confidence")
         rows = tally.table.head(MOST_ROWS)
         names = [svg.cut(self._say.type_name(str(name)), 28) for name in rows.index]
         edges = [f"{at * 10}–{at * 10 + 10}" for at in range(10)]
         cells = [[int(value) for value in row] for row in rows.to_numpy()]
-        says = self._("How often each type was proposed, by how sure the analysis was, in percent.")
+        says = self._("How often each type was suggested, by confidence of the analysis, in percent.")
         chart = svg.heat(title, names, edges, cells, svg.LABEL)
         return self._section(title, says, tally, chart, hidden=len(tally.table) - len(rows))
 
@@ -412,11 +418,11 @@ class _Report:
             for row in rows_of(tally)[:MOST_ROWS]
         ]
         says = self._(
-            "How likely a result of each model wins a blind vote against another model's, with its 95 % interval, "
-            "in the order of its low end; n counts votes."
+            "How likely a result of each model beats another model's in a blind vote, with its 95% interval, "
+            "ordered by the low end; n counts votes."
         )
         if not tally:
-            return _SECTION.format(title, says, _NOTHING.format(self._("No blind vote was between two models here.")), "")
+            return _SECTION.format(title, says, _NOTHING.format(self._("No blind vote compared two models.")), "")
         return _SECTION.format(title, says, svg.shares(title, items, self._say.share), "")
 
     def _picture(self, operation_id: str | None) -> Markup | str:
@@ -429,18 +435,18 @@ class _Report:
         frame = tally.table
         ticks = [self._say.tick(moment.to_pydatetime(), "month") for moment in frame["start"]]
         names = {
-            "inputs": self._("inputs"),
-            "intermediates": self._("in between"),
+            "inputs": self._("input images"),
+            "intermediates": self._("intermediates"),
             "images": self._("images"),
             "videos": self._("videos"),
         }
         series = [(names[kind], kind, [float(value) for value in frame[kind]]) for kind in names]
-        says = self._("What the sidecars say their files have.")
+        says = self._("File sizes, from the metadata.")
         return self._section(title, says, tally, svg.columns(title, ticks, series, self._say.size))
 
     def _ending(self) -> Markup:
         told = [
-            self._("Everything is told from the stored operations; what they do not say is left out, and never counted as zero.")
+            self._("All figures come from the stored operations; what they do not record is left out, never counted as zero.")
         ]
         if self._found.problems:
             told.append(

@@ -56,7 +56,7 @@ def bars(title: str, items: Sequence[Bar]) -> Markup:
         width = max(item.value / most * room, 1 if item.value else 0)
         parts += [
             _TEXT.format(LABEL - 10, y + 17, "label", cut(item.label, 28)),
-            _RECT.format(LABEL, y + 4, width, ROW - 9, "bar", f"{item.label}: {item.told}"),
+            _RECT.format(LABEL, y + 4, width, ROW - 9, "bar", f"{item.label} · {item.told}"),
             _TEXT.format(LABEL + width + 6, y + 17, "value", item.told),
         ]
     return _FRAME.format(WIDTH, max(len(items), 1) * ROW, title, Markup("").join(parts))
@@ -75,7 +75,7 @@ def shares(title: str, items: Sequence[Share], told: Callable[[float], str]) -> 
         parts += [
             _TEXT.format(LABEL - 10, y + 4, "label", cut(item.label, 28)),
             _LINE.format(LABEL + item.low * room, y, LABEL + item.high * room, y, "range"),
-            _RECT.format(LABEL + item.value * room - 4, y - 4, 8, 8, "bar", f"{item.label}: {item.told}"),
+            _RECT.format(LABEL + item.value * room - 4, y - 4, 8, 8, "bar", f"{item.label} · {item.told}"),
             _TEXT.format(LABEL + room + 14, y + 4, "value", item.told),
         ]
     return _FRAME.format(WIDTH, height + 22, title, Markup("").join(parts))
@@ -101,7 +101,12 @@ def columns(
                 base -= size
                 parts.append(
                     _RECT.format(
-                        left + (at + 0.06) * step, base, max(step * 0.88, 0.8), size, kind, f"{when} · {name}: {told(values[at])}"
+                        left + (at + 0.06) * step,
+                        base,
+                        max(step * 0.88, 0.8),
+                        size,
+                        kind,
+                        f"{when} · {name} · {told(values[at])}",
                     )
                 )
     every = max(1, -(-len(ticks) // 8))
@@ -127,7 +132,7 @@ def heat(title: str, rows: Sequence[str], names: Sequence[str], cells: Sequence[
         for across, name in enumerate(names):
             count = cells[down][across]
             ink = 0.04 + 0.96 * count / most
-            parts.append(square.format(left + across * side + 1, down * 22, side - 2, ink, f"{row} {name}: {count}"))
+            parts.append(square.format(left + across * side + 1, down * 22, side - 2, ink, f"{row} {name} · {count}"))
     every = 3 if len(names) > 12 else 1
     bottom = len(rows) * 22 + 16
     parts += [_TEXT.format(left + (at + 0.5) * side, bottom, "tick", name) for at, name in enumerate(names) if at % every == 0]

@@ -19,7 +19,8 @@ from typing import Any
 from babel.dates import format_date
 from markupsafe import Markup
 
-from opstore.language.translations import LANGUAGES, catalogue, choice_name, parameter_name, status_name, translated, type_name
+from opstore.language.formats import Spoken
+from opstore.language.translations import LANGUAGES, choice_name, parameter_name, status_name, translated, type_name
 from opstore.media.provenance import IN_WORDS
 from opstore.shares.content import Item, Picture
 from opstore.shares.record import Scope
@@ -44,9 +45,14 @@ class Reader:
         """Return a text in the reader's language."""
         return translated(text, self.language)
 
+    @property
+    def spoken(self) -> Spoken:
+        """Return the reader's language."""
+        return Spoken(self.language)
+
     def count(self, one: str, many: str, count: int) -> str:
         """Return the form for `count` in the reader's language."""
-        return catalogue(self.language).ngettext(one, many, count).format(count=count)
+        return self.spoken.ngettext(one, many, count)
 
 
 def language_of(wanted: str) -> str:
@@ -71,7 +77,7 @@ def gallery(
     if expires:
         about.append(_("until {day}").format(day=format_date(expires, "medium", locale=reader.language)))
     if not items:
-        about.append(_("What was shown here is gone."))
+        about.append(_("This content was removed."))
     head = Markup("<header><h1>{}</h1>{}</header>").format(title, _line("p", " · ".join(about)))
     if scope.kind == "comparison" and len(items) > 1:
         body = _comparison(items, reader)
@@ -155,7 +161,7 @@ def _sheet(items: Sequence[Item], reader: Reader) -> Markup:
     for item in items:
         shown = next(iter(item.of("result", "between", "input")), None)
         picture = Markup('<img src="{}" alt="" loading="lazy">').format(reader.address(shown, True)) if shown else Markup("")
-        tiles.append(tile.format(item.number, f"{item.number}: {_alt(item, reader)}", picture, item.number))
+        tiles.append(tile.format(item.number, reader.spoken.labelled(str(item.number), _alt(item, reader)), picture, item.number))
     return Markup('<nav class="sheet">{}</nav>').format(Markup("").join(tiles))
 
 
@@ -225,8 +231,8 @@ def _compare(
         '<div class="pair">{}{}<span class="tag l">{}</span><span class="tag r">{}</span><button type="button" class="handle"'
         ' role="slider" aria-label="{}" aria-valuemin="0" aria-valuemax="100" aria-valuenow="50"></button></div>'
     ).format(
-        image.format("right", reader.address(second, False), f"{other}: {alts[second.key]}", _size(second)),
-        image.format("left", reader.address(first, False), f"{one}: {alts[first.key]}", _size(first)),
+        image.format("right", reader.address(second, False), reader.spoken.labelled(other, alts[second.key]), _size(second)),
+        image.format("left", reader.address(first, False), reader.spoken.labelled(one, alts[first.key]), _size(first)),
         one,
         other,
         _("Compare: how much of the left picture is shown"),
@@ -254,7 +260,7 @@ def _choices(side: str, pictures: Sequence[tuple[Picture, str]], alts: Mapping[s
     )
     return Markup("").join(
         button.format(
-            *(side, reader.address(picture, False), label, f"{label}: {alts[picture.key]}"),
+            *(side, reader.address(picture, False), label, reader.spoken.labelled(label, alts[picture.key])),
             *(picture.width or "", picture.height or "", "true" if place == 0 else "false", label),
         )
         for place, (picture, label) in enumerate(pictures)
@@ -282,7 +288,7 @@ def _comparison(items: Sequence[Item], reader: Reader) -> Markup:
     known = [({_("Prompt"): item.prompt} if item.prompt else {}) | _facts(item, reader) for item in items]
     for name in dict.fromkeys(name for facts in known for name in facts):
         rows[name] = [facts.get(name, "") for facts in known]
-    same = ("", _("Made"), _("Id"))
+    same = ("", _("Created"), _("Id"))
     return Markup("<section>{}{}</section>").format(stage, _table(rows, same) if len(rows) > 1 else Markup(""))
 
 
@@ -305,8 +311,8 @@ def _facts(item: Item, reader: Reader) -> dict[str, Any]:
     rows |= {_("Model"): item.model} if item.model else {}
     rows |= {parameter_name(name, _): _value(value, reader) for name, value in (item.parameters or {}).items()}
     if item.moment:
-        told = Markup('<time datetime="{}">{} UTC</time>')
-        rows[_("Made")] = told.format(timestamp(item.moment), f"{item.moment:%Y-%m-%d %H:%M}")
+        told = Markup('<time datetime="{}">{}</time>')
+        rows[_("Created")] = told.format(timestamp(item.moment), reader.spoken.minute(item.moment))
     if item.id:
         rows[_("Id")] = item.id
     return rows
@@ -322,12 +328,12 @@ def _value(value: object, reader: Reader) -> str:
 def _named(picture: Picture, reader: Reader) -> str:
     _ = reader.say
     if picture.role == "input":
-        return _("Input {number}").format(number=picture.number)
+        return _("Input image {number}").format(number=picture.number)
     if picture.role == "between":
-        return _("In between")
+        return _("Intermediate")
     return f"{_('Result')} {picture.number}" if picture.number > 1 else _("Result")
 
 
 def _alt(item: Item, reader: Reader) -> str:
     name = type_name(item.type, reader.say)
-    return f"{name}: {' '.join(item.prompt.split())[:200]}" if item.prompt else name
+    return reader.spoken.labelled(name, " ".join(item.prompt.split())[:200]) if item.prompt else name

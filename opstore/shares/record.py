@@ -61,8 +61,8 @@ class Scope:
 
 def _counted(kind: str, count: int, least: int, most: int) -> str:
     if kind == "comparison":
-        return said("a comparison has {least} to {most} operations, and {count} were given", least=least, most=most, count=count)
-    return said("a link shows {least} to {most} operations, and {count} were given", least=least, most=most, count=count)
+        return said("a comparison has {least} to {most} operations; given: {count}", least=least, most=most, count=count)
+    return said("a link shows {least} to {most} operations; given: {count}", least=least, most=most, count=count)
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ def analyze(prompt: str, count: int, spoken: Language = "en") -> WorkflowAnalysi
     """
     allowed = fitting(count)
     if not allowed:
-        raise InvalidRequest(reason=said("no workflow takes {count} images; remove some", count=count))
+        raise InvalidRequest(reason=said("no operation type takes {count} images; remove some", count=count))
     reading = read(prompt)
     if not prompt.strip():
         reading = replace(reading, language=spoken)

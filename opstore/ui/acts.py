@@ -122,7 +122,7 @@ class Acts:
             return None
         if working:
             count, total = map(words.number, working)
-            said = _("{count} of {total} done so far").format(count=count, total=total)
+            said = _("{count} of {total} done").format(count=count, total=total)
             return {"id": act.id, "done": [name for name in self.done if name != act.id], "busy": said}
         gone = list(change.done if act.kind in ("trash", "restore", "remove") else ())
         # What somebody else took away is not here to be chosen again either.
@@ -140,19 +140,19 @@ class Acts:
         count = len(self.change.failed) or len(self.last.ids if self.last else ())
         first = words.told(errors[0])
         more = ngettext("{count} operation was not changed", "{count} operations were not changed", count)
-        return first if count < 2 else f"{more}: {first}"
+        return first if count < 2 else words.labelled(more, first)
 
     def _said(self) -> str:
         act, count = self.last, len(self.change.done)
         if act and act.kind == "undo" and not count and not self.change.failed and not self.refused:
-            return _("There is nothing to take back.")
+            return _("There is nothing to undo.")
         if act is None or not count:
             return ""
         sentences = {
             "trash": ngettext("{count} moved to the trash", "{count} moved to the trash", count),
             "restore": ngettext("{count} restored", "{count} restored", count),
             "remove": ngettext("{count} removed for good", "{count} removed for good", count),
-            "undo": ngettext("Taken back for {count}", "Taken back for {count}", count),
+            "undo": ngettext("Undone for {count} operation", "Undone for {count} operations", count),
         }
         # What a tile shows by itself needs no word, as long as it is one.
         alone = count == 1 and act.kind in ("rate", "favorite")
@@ -242,7 +242,7 @@ def spoken(service: Service, types: Sequence[str] = tuple(OPERATION_TYPES)) -> d
         "name": _("Operations"),
         "selection": _("Selection"),
         "size": _("Size of the pictures"),
-        "keys": _("Keys"),
+        "keys": _("Keyboard shortcuts"),
         "clear": _("Clear the selection"),
         "all": _("Select all"),
         "restore": _("Restore"),
@@ -256,13 +256,13 @@ def spoken(service: Service, types: Sequence[str] = tuple(OPERATION_TYPES)) -> d
         "favorite": _("Favorite"),
         "tag": _("Tag or collection"),
         "share": _("Share"),
-        "newtag": _("a tag, or several with commas"),
+        "newtag": _("a tag, or several separated by commas"),
         "compare": _("Compare"),
         "review": _("Vote"),
         "few": _("Up to four"),
         "use": _("Use in Create"),
         "remix": _("Use these settings"),
-        "untag": _("Take away the tag {tag}"),
+        "untag": _("Remove the tag {tag}"),
         "add": _("Add"),
         "undo": _("Undo"),
         "close": _("Close"),
@@ -270,7 +270,7 @@ def spoken(service: Service, types: Sequence[str] = tuple(OPERATION_TYPES)) -> d
         "previous": _("Previous"),
         "next": _("Next"),
         "zoom": _("Click: true pixels."),
-        "unstack": _("Show all of them"),
+        "unstack": _("Show all"),
         "lost": _("The library cannot be read just now: {reason}"),
         "unanswered": _("The server does not answer. What you did last may not be stored."),
     }
@@ -296,22 +296,22 @@ def forms(spoken: Callable[[int], str]) -> list[str]:
 def keys(service: Service) -> list[list[str]]:
     """Return the keys of the grid and what each does, of what the viewer may do."""
     known = [
-        ("← → ↑ ↓", "", _("move; with Shift: select what lies between")),
+        ("← → ↑ ↓", "", _("move; with Shift: extend the selection")),
         (_("Enter"), "", _("open")),
-        (_("Space"), "", _("preview; the arrows go on")),
-        ("1 – 5", "rate", _("rate; 0 takes the rating away")),
+        (_("Space"), "", _("preview; the arrows move on")),
+        ("1 – 5", "rate", _("rate; 0 removes the rating")),
         ("F", "favorite", _("favorite")),
         ("T", "tag", _("tags and collections")),
         ("C", "", _("compare what is selected, or one with its input")),
         ("S", "share", _("share")),
-        ("U", "use", _("use the results as images in Create")),
+        ("U", "use", _("use the results as input images in Create")),
         ("R", "remix", _("use its settings in Create")),
         ("X", "", _("select; also a click on the corner, Ctrl or Shift and a click")),
-        (_("Ctrl+A"), "", _("select all that is found")),
+        (_("Ctrl+A"), "", _("select all results")),
         (_("Esc"), "", _("clear the selection")),
         (_("Del"), "trash", _("move to the trash")),
         (_("Ctrl+Z"), "undo", _("undo")),
-        ("/", "", _("search; ↓ leads from there to the pictures")),
-        ("?", "", _("these keys")),
+        ("/", "", _("search; ↓ goes to the pictures")),
+        ("?", "", _("show shortcuts")),
     ]
     return [[key, what] for key, act, what in known if not act or service.may(OFFERED[act])]

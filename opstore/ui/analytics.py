@@ -91,7 +91,7 @@ def _waiting(service: Service, thread: threading.Thread) -> None:
     if service.analytics.is_loaded() or not thread.is_alive():
         again()
     done, total = service.analytics.progress() or (0, 0)
-    text = _("{done} of {total} read for the charts; this is done once").format(
+    text = _("Reading for the charts (once only): {done} of {total}").format(
         done=words.number(done), total=words.number(total) if total else "…"
     )
     st.progress(done / total if total else 0.0, text=text)
@@ -137,7 +137,7 @@ def bar(service: Service, found: View) -> None:
             type="search",
             live="300ms",
             label_visibility="collapsed",
-            placeholder=_("All operations; or for example castle type:text_to_video"),
+            placeholder=_("All operations"),
         )
         asked = values(found.query, "date")
         preset = asked[0] if len(asked) == 1 and asked[0] in PRESETS else None if asked else ""
@@ -191,13 +191,13 @@ def _figures(
     cost = "–" if now["cost"] is None else voice.money(now["cost"], now["currency"])
     if now["cost"] is not None and now["estimated"]:
         cost = _("about {amount}").format(amount=cost)
-    priced = _("{priced} of {all} say what they cost; {estimated} of these are estimates.").format(
+    priced = _("Cost known for {priced} of {all} operations, of these estimates: {estimated}.").format(
         priced=voice.number(now["priced"]), all=voice.number(now["operations"]), estimated=voice.number(now["estimated"])
     )
-    timed = _("{timed} of {all} say how long they took.").format(
+    timed = _("Time known for {timed} of {all} operations.").format(
         timed=voice.number(now["timed"]), all=voice.number(now["operations"])
     )
-    tried = _("{succeeded} of {tried} that nobody stopped; in parentheses the 95 % interval.").format(
+    tried = _("{succeeded} of {tried} operations that were not canceled; in parentheses, the 95% interval.").format(
         succeeded=voice.number(now["succeeded"]), tried=voice.number(now["tried"])
     )
     return [
@@ -224,7 +224,7 @@ def _points(now: dict[str, Any], then: dict[str, Any] | None, voice: Voice) -> s
     if then is None or min(now["tried"], then["tried"]) < FEW:
         return None
     points = 100 * (now["succeeded"] / now["tried"] - then["succeeded"] / then["tried"])
-    return _("{points} points").format(points=f"{'-' if points < 0 else '+'}{voice.number(abs(points), 1)}")
+    return _("{points} pp").format(points=f"{'-' if points < 0 else '+'}{voice.number(abs(points), 1)}")
 
 
 def _signed(change: float, voice: Voice) -> str:
@@ -244,14 +244,24 @@ def _basis(shown: Told, now: dict[str, Any]) -> str:
         told.append(f"{' – '.join(days)}.")
     if shown.before is not None:
         count = voice.number(len(shown.before))
-        told.append(_("Changes are against the period of the same length before, with {count} operations.").format(count=count))
+        told.append(_("Changes are against the previous period of the same length; operations: {count}.").format(count=count))
     else:
-        told.append(_("Choose a period to see the change against the one before."))
+        told.append(_("Choose a period to see the change against the previous one."))
     if now["other_currencies"]:
-        told.append(_("{count} are in other currencies and left out.").format(count=voice.number(now["other_currencies"])))
+        told.append(
+            voice.ngettext(
+                "{count} in another currency is not counted.",
+                "{count} in other currencies are not counted.",
+                now["other_currencies"],
+            )
+        )
     if shown.problems:
         told.append(
-            _("{count} operations of the folder cannot be read and are in no figure.").format(count=voice.number(shown.problems))
+            voice.ngettext(
+                "{count} operation of the folder cannot be read and is not counted.",
+                "{count} operations of the folder cannot be read and are not counted.",
+                shown.problems,
+            )
         )
     return " ".join(told)
 
@@ -266,24 +276,24 @@ def charts(service: Service, shown: Told) -> None:
     if not len(shown.selection):
         results.nothing(service, shown.query)
         return
-    section(_("How much"))
+    section(_("Volume"))
     _row("how-much", shown, figures.over_time, figures.by_type)
-    section(_("How well"))
+    section(_("Success"))
     by = _by("success-by")
     _row("how-well", shown, partial(figures.success, by=by), figures.errors)
-    section(_("How fast"))
+    section(_("Speed"))
     by = _by("times-by")
     _row("how-fast", shown, partial(figures.times, by=by), partial(figures.times, by=by, column="predict_seconds"))
-    section(_("How dear"))
+    section(_("Cost"))
     _row("how-dear", shown, figures.cost_over_time, figures.cost_by_model)
-    section(_("What for"))
+    section(_("Prompts and settings"))
     prompts(service, shown)
     _row("what-for", shown, topics.words, topics.parameters, partial(topics.rhythm, zone=words.zone()))
-    section(_("How good"))
+    section(_("Ratings and votes"))
     _row("how-good", shown, topics.ratings, partial(topics.win_rates, votes=service.reviews.rows()))
-    section(_("Which way"))
+    section(_("Routing"))
     _row("which-way", shown, topics.calibration, topics.workflows)
-    section(_("How large"))
+    section(_("Storage"))
     _row("how-large", shown, topics.storage)
 
 
@@ -295,7 +305,7 @@ def section(title: str) -> None:
 def _by(key: str) -> str:
     names = {"operation_type": _("by type"), "model": _("by model")}
     chosen = st.segmented_control(
-        _("Grouped"),
+        _("Group by"),
         list(names),
         default="operation_type",
         required=True,
@@ -391,16 +401,16 @@ def prompts(service: Service, shown: Told) -> None:
     from opstore.analytics import content
 
     tally = content.top_prompts(shown.selection)
-    parts.heading(_("Prompts asked for most"))
+    parts.heading(_("Most used prompts"))
     if not len(tally.table):
         parts.note(_("No operation here has a prompt."))
         return
     key = ("prompts", shown.voice.language, shown.query)
     show(shown.selection.once(key, lambda: _prompt_table(service, shown, tally.table, tally.extra["currency"])))
-    what = _("Of {count} different prompts those asked for most; case, accents and punctuation do not count.").format(
+    what = _("Different prompts: {count}; here are the most used, ignoring case, accents and punctuation.").format(
         count=shown.voice.number(tally.extra["different"])
     )
-    lacking = _("{missing} have no prompt.").format(missing=shown.voice.number(tally.missing)) if tally.missing else ""
+    lacking = shown.voice.ngettext("{count} has no prompt.", "{count} have no prompt.", tally.missing) if tally.missing else ""
     n = _("n = {n}.").format(n=shown.voice.number(tally.n))
     parts.small(" ".join(part for part in (what, n, lacking) if part))
 

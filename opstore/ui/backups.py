@@ -23,7 +23,7 @@ def backups(service: Service, busy: bool) -> None:
     """Show where backups are kept, take one, and bring one back."""
     desk = service.care.desk
     target = st.text_input(
-        _("Where backups are kept"),
+        _("Backup location"),
         service.preferences().backup_target,
         max_chars=1_000,
         placeholder=_("a folder on another disk, or a remote of rclone"),
@@ -38,7 +38,7 @@ def backups(service: Service, busy: bool) -> None:
         with st.container(horizontal=True):
             if parts.button(_("Compare with the library"), disabled=busy, key="compare-backup"):
                 begin(lambda: desk.restore(target, chosen, dry=True))
-            if parts.button(_("Bring back what is missing"), disabled=busy, key="restore"):
+            if parts.button(_("Restore what is missing"), disabled=busy, key="restore"):
                 begin(lambda: desk.restore(target, chosen, dry=False))
     last = desk.last("restore")
     outcome(last, _restored)
@@ -68,19 +68,19 @@ def _snapshot_name(name: str) -> str:
 
 def _backed(result: Mapping[str, Any]) -> str:
     count = ngettext("{count} operation", "{count} operations", result["operations"])
-    told = [_("{count} backed up; {size} were new.").format(count=count, size=words.size(result["new_bytes"]))]
+    told = [_("Backed up {count}; {size} of new data.").format(count=count, size=words.size(result["new_bytes"]))]
     if result.get("pruned"):
         told.append(_pruned({"count": result["pruned"], "bytes": result["freed"]}))
     if result.get("stayed"):
-        told.append(_("Old ones stay: {reason}").format(reason=words.stored(result["stayed"])))
+        told.append(_("Old ones are kept: {reason}").format(reason=words.stored(result["stayed"])))
     return " ".join(told)
 
 
 def _restored(result: Mapping[str, Any]) -> str:
     count = ngettext("{count} operation", "{count} operations", result["operations"])
-    template = _("{count} came back; {differs} differ and stay.")
+    template = _("Restored {count}; different, left as they are: {differs}.")
     if result["dry"]:
-        template = _("{count} would come back; {differs} differ and stay.")
+        template = _("To restore: {count}; different, left as they are: {differs}.")
     return template.format(count=count, differs=words.number(result["conflicts"]))
 
 
@@ -90,7 +90,7 @@ def _restored(result: Mapping[str, Any]) -> str:
 def _old(service: Service, target: str, busy: bool) -> None:
     """Say which backups a rule would remove, remove them, and let that happen after every backup."""
     desk = service.care.desk
-    st.caption(_("Of each of the last days, weeks and months that have backups the newest stays; the others go for good."))
+    st.caption(_("The newest backup of each of the last days, weeks and months is kept; the others are removed for good."))
     keep = _keep_form(service, busy)
     if keep:
         begin(lambda: desk.prune(target, keep, dry=True))
@@ -114,9 +114,9 @@ def _keep_form(service: Service, busy: bool) -> Keep | None:
             int(column.number_input(label, 0, MOST_KEPT, count, key=f"keep-{number}"))
             for number, (column, label, count) in enumerate(zip(st.columns(3), labels, chosen or KEEP, strict=True))
         ]
-        on = st.toggle(_("Remove old ones after every backup taken here"), chosen is not None, key="keep-on")
+        on = st.toggle(_("Remove old ones after every backup made here"), chosen is not None, key="keep-on")
         with st.container(horizontal=True):
-            look = parts.submit(_("See which may go"), disabled=busy, key="keep-look")
+            look = parts.submit(_("Preview removal"), disabled=busy, key="keep-look")
             save = parts.submit(_("Save"), key="keep-save")
     if save:
         try:
@@ -140,9 +140,9 @@ def _planned(plan: Act | None, target: str) -> Keep | None:
 
 def _prunable(result: Mapping[str, Any]) -> str:
     if not result["count"]:
-        return _("No backup is to go.")
-    count = ngettext("{count} backup may go", "{count} backups may go", result["count"])
-    stays = ngettext("{count} stays", "{count} stay", result["kept"])
+        return _("No backup to remove.")
+    count = ngettext("{count} backup to remove", "{count} backups to remove", result["count"])
+    stays = ngettext("{count} kept", "{count} kept", result["kept"])
     return f"{count}, {words.size(result['bytes'])}; {stays}."
 
 

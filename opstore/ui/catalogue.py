@@ -19,7 +19,7 @@ from opstore.language.translations import LOCALES
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 #: `said` marks sentences of the parts that know nothing of a language: reasons in errors, stored errors, progress notes.
-KEYWORDS = {"_": None, "ngettext": (1, 2), "said": None}
+KEYWORDS = {"_": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2), "said": None}
 
 _HEADER = r"""msgid ""
 msgstr ""
@@ -42,8 +42,8 @@ def messages() -> Catalog:
     """Return every text of the interface: those in the code, and the sentence of every error."""
     found = Catalog(fuzzy=False)
     for path in sources():
-        for _line, text, comments, _context in extract_from_file("python", str(path), keywords=KEYWORDS):
-            found.add(text, locations=[(str(path.relative_to(ROOT)), 0)], auto_comments=comments)
+        for _line, text, comments, context in extract_from_file("python", str(path), keywords=KEYWORDS):
+            found.add(text, locations=[(str(path.relative_to(ROOT)), 0)], auto_comments=comments, context=context)
     for kind in _kinds(OpstoreError):
         found.add(kind.template(), locations=[("opstore/errors", 0)])
     return found

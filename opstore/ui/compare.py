@@ -119,7 +119,10 @@ def _heard(asked: View, before: str | None, after: str | None, count: int) -> di
 def choose(service: Service) -> None:
     """Offer what can be compared, where the address names nothing."""
     parts.note(
-        _("Choose a result to see it beside what it was made from. For any two to four, select them in the library and press C.")
+        _(
+            "Choose a result to see it beside its input image. To compare two to four results, select them in "
+            "the library and press C."
+        )
     )
     st.page_link(parts.REVIEW, label=_("Blind review"))
     found = service.index.search("inputs:>=1 status:stored", size=OFFERED).rows
@@ -182,8 +185,8 @@ def _of_one(operation: Operation, found: Sequence[Pair]) -> list[tuple[Side, Sid
 
 def _side(operation: Operation, part: Part) -> Side:
     several = {"input": len(operation.inputs), "output": len(operation.outputs), "intermediate": len(operation.intermediates)}
-    names = {"input": _("Input {number}"), "output": _("Result {number}"), "intermediate": _("In between")}
-    one = {"input": _("Input"), "output": _("Result"), "intermediate": _("In between")}
+    names = {"input": _("Input image {number}"), "output": _("Result {number}"), "intermediate": _("Intermediate")}
+    one = {"input": _("Input image"), "output": _("Result"), "intermediate": _("Intermediate")}
     name = (names if several[part.role] > 1 else one)[part.role].format(number=part.number)
     frame = {"first": _("first frame"), "last": _("last frame")}.get(part.subject.at or "")
     return Side(operation, part, f"{name}, {frame}" if frame else name)
@@ -208,7 +211,7 @@ def _nothing(service: Service, operations: Sequence[Operation]) -> None:
     if not operation.outputs:
         parts.note(_("This operation has no result, so there is nothing to compare."))
     else:
-        parts.note(_("This was made from words alone, so there is no input to compare it with."))
+        parts.note(_("This was made from text only, so there is no input image to compare it with."))
     for name in operation.outputs[:1]:
         parts.media(service, name, parts.tile(operation).alt, of=operation)
     st.page_link(parts.LIBRARY, label=_("Choose others in the library"))
@@ -268,7 +271,7 @@ def _layer(service: Service, side: Side, box: Box, frame: Box) -> dict[str, Any]
         "src": parts.file_address(subject.name) if whole or not video else f"/api/frames/{subject}",
         "kind": "video" if whole else "image",
         "label": side.label,
-        "alt": f"{side.label}: {title}" if title else side.label,
+        "alt": words.labelled(side.label, title) if title else side.label,
         "box": box.within(frame),
         "rate": service.comparisons.frame_rate(subject.name) if whole else None,
     }
@@ -281,21 +284,21 @@ def _told(found: Alignment) -> str:
     """Say how two pictures lie on each other."""
     sizes = [f"{words.number(wide)} × {words.number(high)}" for wide, high in (found.first, found.second)]
     if found.first == found.second:
-        return _("Both {size}: pixel on pixel.").format(size=sizes[0])
+        return _("Both {size}: pixel for pixel.").format(size=sizes[0])
     if same_shape(found.first, found.second):
-        return _("{first} and {second}: the same shape, shown at one size.").format(first=sizes[0], second=sizes[1])
+        return _("{first} and {second}: the same shape, shown at the same size.").format(first=sizes[0], second=sizes[1])
     ways = {
-        "whole": _("{first} and {second}: other shapes that show the same; the second is stretched onto the first."),
-        "inside": _("{first} and {second}: other shapes; the second lies on the middle of the first."),
-        "around": _("{first} and {second}: other shapes; the first lies on the middle of the second."),
+        "whole": _("{first} and {second}: different shapes of the same picture; the second is stretched onto the first."),
+        "inside": _("{first} and {second}: different shapes; the second is centered on the first."),
+        "around": _("{first} and {second}: different shapes; the first is centered on the second."),
     }
     return ways[found.fit].format(first=sizes[0], second=sizes[1])
 
 
 def _fits() -> list[list[str]]:
     return [
-        ["inside", _("The second on the middle of the first")],
-        ["around", _("The first on the middle of the second")],
+        ["inside", _("The second, centered on the first")],
+        ["around", _("The first, centered on the second")],
         ["whole", _("Stretched to the same shape")],
     ]
 
@@ -303,8 +306,8 @@ def _fits() -> list[list[str]]:
 def _spoken(several: bool) -> dict[str, Any]:
     """Return every word that the stage says, in the viewer's language."""
     figures = _(
-        "{changed} % of the pixels differ visibly (CIEDE2000 above {visible}), structural similarity {similarity} (SSIM, "
-        "1 is equal), mean colour difference {colour}; compared at {width} × {height}."
+        "{changed}% of the pixels differ visibly (CIEDE2000 above {visible}), structural similarity "
+        "{similarity} (SSIM, 1 is equal), mean color difference {colour}; compared at {width} × {height}."
     )
     return {
         "language": words.language(),
@@ -315,14 +318,14 @@ def _spoken(several: bool) -> dict[str, Any]:
             "overlay": _("Overlay"),
             "difference": _("Difference"),
         },
-        "views": _("Ways to look"),
-        "pair": _("What stands against what"),
-        "fit": _("How they lie on each other"),
+        "views": _("View mode"),
+        "pair": _("Compared images"),
+        "fit": _("Alignment"),
         "divider": _("Divider between before and after"),
         "opacity": _("Opacity of the second"),
-        "auto": _("Blink by itself"),
-        "blinking": _("Space changes between them."),
-        "heat": _("Where they differ: the brighter, the more"),
+        "auto": _("Auto-blink"),
+        "blinking": _("Press Space to switch between them."),
+        "heat": _("Differences: the brighter, the stronger"),
         "computing": _("Comparing…"),
         "figures": figures.replace("{visible}", words.number(VISIBLE, 1)),
         "smaller": _("Smaller (−)"),
@@ -330,13 +333,13 @@ def _spoken(several: bool) -> dict[str, Any]:
         "fitted": _("Fit into the window (0)"),
         "previous": _("Previous pair (←)") if several else _("Previous operation (←)"),
         "next": _("Next pair (→)") if several else _("Next operation (→)"),
-        "full": _("Whole screen (F)"),
-        "differences": _("What differs"),
+        "full": _("Full screen (F)"),
+        "differences": _("Differences"),
         "play": _("Play (P)"),
         "pause": _("Pause (P)"),
         "time": _("Time"),
         "earlier": _("One frame back (,)"),
-        "later": _("One frame on (.)"),
+        "later": _("One frame forward (.)"),
     }
 
 

@@ -35,7 +35,7 @@ def opinion(service: Service, operation: Operation) -> None:
         _("Tags and collections"),
         known,
         accept_new_options=True,
-        placeholder=_("Choose a tag, or write a new one"),
+        placeholder=_("Choose a tag, or type a new one"),
         **change("tags"),
     )
     st.text_area(_("Note"), height=72, max_chars=MAX_NOTE, **change("note"))
@@ -127,7 +127,7 @@ def _refused(error: OpstoreError, note: str | None) -> str:
         return words.told(error)
     if isinstance(error, OperationChanged):
         return _not_stored(note)
-    return _("{reason} What you wrote, which is not stored: “{note}”").format(reason=words.told(error), note=note)
+    return _("{reason} What you wrote, which was not saved: “{note}”").format(reason=words.told(error), note=note)
 
 
 def _keep_unstored(operation_id: str, wrong: list[str]) -> None:
@@ -137,7 +137,7 @@ def _keep_unstored(operation_id: str, wrong: list[str]) -> None:
 
 
 def _not_stored(note: str) -> str:
-    return _("Somebody else has changed this note meanwhile. Yours, which is not stored: “{note}”").format(note=note)
+    return _("Somebody else has changed this note meanwhile. Yours, which was not saved: “{note}”").format(note=note)
 
 
 def _edit(name: str, given: Any, under: Any) -> Edit:
@@ -216,5 +216,5 @@ def _put(service: Service, operation_id: str) -> None:
     if change.done:
         st.session_state.pop(f"sure-{operation_id}", None)
         st.query_params.pop("operation", None)
-        st.session_state["done"] = _("Moved to the trash. Ctrl+Z takes it back.")
+        st.session_state["done"] = _("Moved to the trash. Press Ctrl+Z to undo.")
         st.rerun()

@@ -82,7 +82,7 @@ def show(service: Service, operation: Operation) -> None:
     parts.facts(_facts(operation))
     analysis.steps(operation)
     _files(operation)
-    with st.expander(_("Sidecar (JSON)")):
+    with st.expander(_("Metadata file (JSON)")):
         parts.sidecar(operation)
 
 
@@ -93,10 +93,10 @@ def _missing(operation: Operation) -> str:
 
 
 def _pictures(service: Service, operation: Operation) -> None:
-    title = f"{words.type_name(operation.type)}: {' '.join(operation.prompt.split())[:200]}"
+    title = words.labelled(words.type_name(operation.type), " ".join(operation.prompt.split())[:200])
     made = [(name, title, _("Result")) for name in operation.outputs]
-    made += [(name, title, _("In between")) for name in operation.intermediates]
-    names = [(name, _("Input {number}").format(number=number)) for number, name in enumerate(operation.inputs, 1)]
+    made += [(name, title, _("Intermediate")) for name in operation.intermediates]
+    names = [(name, _("Input image {number}").format(number=number)) for number, name in enumerate(operation.inputs, 1)]
     given = [(name, caption, caption) for name, caption in names]
     places = iter(st.columns([2, 1] if given else 1))
     for key, pictures in (("outputs", made), ("inputs", given)):
@@ -111,8 +111,8 @@ def _facts(operation: Operation) -> dict[str, str | None]:
     rows: dict[str, str | None] = {
         _("Type"): words.type_name(operation.type),
         _("Status"): words.status_name(operation.status),
-        _("Made"): f"{words.exact(moment)} ({words.ago(moment)})" if moment else None,
-        _("Made by"): _text(sidecar.get("createdBy")),
+        _("Created"): f"{words.exact(moment)} ({words.ago(moment)})" if moment else None,
+        _("Created by"): _text(sidecar.get("createdBy")),
         _("Model"): operation.model,
         _("Provider"): operation.provider,
         _("Elapsed"): words.seconds(operation.elapsed_seconds) if operation.elapsed_seconds is not None else None,
@@ -120,7 +120,7 @@ def _facts(operation: Operation) -> dict[str, str | None]:
     }
     rows |= {words.parameter_name(name): _value(value) for name, value in operation.parameters().items()}
     rows |= analysis.facts(sidecar.get("workflowAnalysis"))
-    rows[_("Made from")] = ", ".join(operation.parents)
+    rows[_("Created from")] = ", ".join(operation.parents)
     rows[_("Id")] = operation.id
     return rows
 

@@ -20,7 +20,7 @@ def links(asked: str) -> list[list[str]]:
         ("xlsx&thumbnails=1", _("Excel, pictures"), _("with small pictures, up to 2,000")),
         ("csv", _("CSV"), _("the same table as text")),
         ("csv-excel", _("CSV for Excel"), _("the same, marked as UTF-8")),
-        ("jsonl", _("JSON Lines"), _("everything that is known, as stored")),
+        ("jsonl", _("JSON Lines"), _("all metadata, as stored")),
         ("parquet", _("Parquet"), _("for pandas, DuckDB and the like")),
         ("zip", _("Zip"), _("pictures and videos with their metadata")),
     )
@@ -30,7 +30,7 @@ def links(asked: str) -> list[list[str]]:
 def reports(query: str = "") -> None:
     """Offer reports of what a search finds: of the days it asks for, else of the last week, month, year, or of everything."""
     periods = {"7d": _("The last 7 days"), "30d": _("The last 30 days"), "365d": _("The last 365 days"), "": _("Everything")}
-    offered = periods if not values(query, "date") else {values(query, "date")[0]: _("The days of the search")}
+    offered = periods if not values(query, "date") else {values(query, "date")[0]: _("The dates of the search")}
     spoken = {"language": words.language(), "zone": str(words.zone())}
     found = []
     for span, title in offered.items():

@@ -22,7 +22,7 @@ def importing(service: Service, busy: bool) -> None:
     desk = service.care.desk
     source = st.text_input(_("A folder or a zip archive on this machine"), max_chars=1_000, key="import-source").strip()
     with st.container(horizontal=True):
-        for dry, label in ((True, _("See what would come in")), (False, _("Import"))):
+        for dry, label in ((True, _("Preview import")), (False, _("Import"))):
             if parts.button(label, disabled=busy or not source, key=f"import-{dry}"):
                 begin(lambda dry=dry: desk.take_in(source, dry=dry))  # type: ignore[misc] # mypy infers no default
     last = desk.last("import")
@@ -38,7 +38,7 @@ def _history(service: Service, busy: bool) -> None:
         if item.history and item.is_set_up(settings):
             _account(service, item, item.history, busy)
         elif item.history:
-            text = _("With a {provider} token, what was made on its web site in the last {days} days can be imported here.")
+            text = _("With a {provider} API token, what was made on its web site in the last {days} days can be imported here.")
             st.caption(text.format(provider=item.title, days=item.history.days))
     last = desk.last("history")
     outcome(last, _history_told)
@@ -50,23 +50,23 @@ def _account(service: Service, item: Registration, kept: History, busy: bool) ->
     st.caption(_(kept.told))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         days = int(st.number_input(_("Days"), 1, MOST_DAYS, kept.days, key=f"history-{item.name}-days", width=140))
-        for dry, label in ((True, _("See what would come in")), (False, _("Import from {provider}").format(provider=item.title))):
+        for dry, label in ((True, _("Preview import")), (False, _("Import from {provider}").format(provider=item.title))):
             if parts.button(label, disabled=busy, key=f"history-{item.name}-{dry}"):
                 begin(lambda dry=dry: desk.take_history(item.name, days, dry=dry))  # type: ignore[misc] # mypy infers no default
 
 
 def _taken_in(result: Mapping[str, Any]) -> str:
     count = ngettext("{count} operation", "{count} operations", result["operations"])
-    template = _("{count} came in; {same} were there already; {left} files left.")
+    template = _("Imported {count}; already present: {same}; files skipped: {left}.")
     if result["dry"]:
-        template = _("{count} would come in; {same} were there already; {left} files left.")
+        template = _("To import: {count}; already present: {same}; files skipped: {left}.")
     return template.format(count=count, same=words.number(result["same"]), left=words.number(result["left"]))
 
 
 def _history_told(result: Mapping[str, Any]) -> str:
     count = ngettext("{count} operation", "{count} operations", result["operations"])
-    template = _("{count} came in, {without} of them without a result; {same} were there already; {left} predictions left.")
+    template = _("Imported {count}, of these without a result: {without}; already present: {same}; predictions skipped: {left}.")
     if result["dry"]:
-        template = _("{count} would come in; {same} were there already; {left} predictions left.")
+        template = _("To import: {count}; already present: {same}; predictions skipped: {left}.")
     counts = {name: words.number(result[name]) for name in ("without", "same", "left")}
     return template.format(count=count, **counts)

@@ -29,7 +29,7 @@ from opstore.storage.operation import OPERATION_TYPES, STATUSES
 from opstore.ui import controls, drilldown, export, parts, words
 from opstore.ui.components.choices import choices
 from opstore.ui.markup import Markup, css, show
-from opstore.ui.words import _
+from opstore.ui.words import _, pgettext
 
 #: Set where the grid looks by itself for what the page is told next.
 LOOKS = "grid-looks"
@@ -185,7 +185,7 @@ def search_box(service: Service, found: View) -> None:
             type="search",
             live="400ms",  # the grid looks at once: its pictures are there before the page is run
             label_visibility="collapsed",
-            placeholder=_("Search the library: castle -night type:text_to_video rating:>=4"),
+            placeholder=_("Search (e.g. castle -night)"),
         )
         st.selectbox(
             _("Order"),
@@ -197,7 +197,7 @@ def search_box(service: Service, found: View) -> None:
             disabled=bool(found.group or found.mark),
         )
         st.selectbox(
-            _("Together"),
+            _("Group by"),
             ["", *STACKS],
             **controls.heard("group", lambda group: go(group=group)),
             format_func=_group_name,
@@ -212,10 +212,10 @@ def search_box(service: Service, found: View) -> None:
 
 def _group_name(group: str) -> str:
     names = {
-        "": _("Each by itself"),
-        "batch": _("Variants together"),
-        "prompt": _("Same prompt together"),
-        "inputs": _("Same images together"),
+        "": _("No grouping"),
+        "batch": _("By variants"),
+        "prompt": _("By prompt"),
+        "inputs": _("By input images"),
     }
     return names.get(group, group)
 
@@ -225,7 +225,7 @@ def _order_name(order: str) -> str:
         "newest": _("Newest first"),
         "oldest": _("Oldest first"),
         "rating": _("Best rated"),
-        "cost": _("Dearest"),
+        "cost": _("Most expensive"),
         "elapsed": _("Slowest"),
         "relevance": _("Most relevant"),
     }
@@ -258,7 +258,7 @@ def chip_row(found: View) -> None:
         offered.append((drilldown.name(found.mark), _MARKED))
     if offered and not found.mistake:
         choices(
-            [(label, _("Take away {part}").format(part=label), rest) for label, rest in offered],
+            [(label, _("Remove {part}").format(part=label), rest) for label, rest in offered],
             key="chips",
             on_choice=lambda rest: _looked(mark=None) if rest == _MARKED else _looked(q=rest),
             source=lambda rest: found.source(**({"mark": ""} if rest == _MARKED else {"query": rest})),
@@ -293,7 +293,7 @@ def filters(found: View, facets: Mapping[str, Mapping[str, int]]) -> None:
     key = f"filter-date-{values(found.query, 'date')}"
     shape: Any = _("YYYY/MM/DD")  # how days are typed: these letters in another order
     drawn = _days(found.query)
-    st.date_input(_("Made between"), drawn, *span, key=key, on_change=_dated, args=(key, drawn), format=shape)
+    st.date_input(_("Created between"), drawn, *span, key=key, on_change=_dated, args=(key, drawn), format=shape)
     st.toggle(_("Favorites only"), **controls.heard("filter-favorite", lambda only: _ask("favorite", ["yes"] if only else [])))
     if (found.query or found.mark) and parts.button(_("Show everything"), key="show-everything", width="stretch"):
         go(q=None, mark=None)
@@ -333,7 +333,7 @@ def _leading(found: View, field: str, *wanted: str) -> str:
 
 def _rating_name(asked: str) -> str:
     if not asked:
-        return _("all")
+        return pgettext("ratings", "all")
     bare = asked.removeprefix(">=")
     if bare in ("1", "2", "3", "4", "5"):
         return "★" * int(bare) if bare == asked else _("{stars} or better").format(stars="★" * int(bare))
@@ -362,14 +362,14 @@ def _saved(service: Service) -> None:
             go(q=found[chosen], mark=None, view=None)
             st.rerun()
         if not found:
-            st.caption(_("A saved search is a collection that fills itself. For one that you fill, give a tag."))
+            st.caption(_("A saved search is a collection that fills itself. To fill one yourself, use a tag."))
         query = st.session_state.get("good-search", "")
         with st.form("save-search", border=False, clear_on_submit=True):
             name = st.text_input(_("Save this search as"), max_chars=60)
             if parts.submit(_("Save"), disabled=not query, key="save-search-now"):
                 _save(service, name, query)
         for gone in [name for name, text in found.items() if text == query]:
-            if parts.button(_("Forget “{name}”").format(name=parts.plain(gone)), key=f"forget-{gone}"):
+            if parts.button(_("Delete “{name}”").format(name=parts.plain(gone)), key=f"forget-{gone}"):
                 service.curation.remove_search(gone)
                 st.rerun()
 

@@ -51,12 +51,12 @@ def _told(family: Family) -> None:
     count = len(family.members) - missing
     told = [ngettext("{count} operation", "{count} operations", count)]
     if missing:
-        told.append(ngettext("{count} that is not there any more", "{count} that are not there any more", missing))
+        told.append(ngettext("{count} no longer there", "{count} no longer there", missing))
     if family.cut:
         told.append(_("there are more than can be shown"))
     st.caption(" · ".join(told))
     if len(family.members) == 1:
-        parts.note(_("Nothing here was made from this, and it was made from nothing here. Use its result as an image to go on."))
+        parts.note(_("No related operations yet. Use this result as an input image to continue."))
 
 
 def _members(family: Family) -> list[dict[str, Any]]:
@@ -65,12 +65,12 @@ def _members(family: Family) -> list[dict[str, Any]]:
     for name, (column, row) in sorted(places.items(), key=lambda item: item[1]):
         operation = family.members[name]
         if operation is None:
-            title = _("Not there any more: {id}").format(id=name)
+            title = _("No longer there: {id}").format(id=name)
             tile = {"title": title, "label": title, "thumbnail": None, "badge": "", "tone": ""}
         else:
             found = parts.tile(operation)
             kin = [len(family.parents(name)), len(family.children(name))]
-            label = _("{title}; made from {parents}, gave {children}").format(
+            label = _("{title}; parents: {parents}, children: {children}").format(
                 title=found.alt, parents=words.number(kin[0]), children=words.number(kin[1])
             )
             tile = {"title": found.title, "label": label, "thumbnail": found.source, "badge": found.badge, "tone": found.tone}
@@ -81,9 +81,9 @@ def _members(family: Family) -> list[dict[str, Any]]:
 def _spoken() -> dict[str, str]:
     return {
         "name": _("Family"),
-        "declared": _("named as a parent"),
-        "content": _("the same bytes"),
-        "both": _("named as a parent, and the same bytes"),
+        "declared": _("declared parent"),
+        "content": _("identical file"),
+        "both": _("declared parent, identical file"),
     }
 
 
@@ -103,25 +103,25 @@ def _again(service: Service, family: Family, operation: Operation) -> None:
     starts = _starts(family, operation) if service.may("branches.begin") else []
     if not starts:
         return
-    with st.expander(_("Run this branch again on another image")):
+    with st.expander(_("Run again on another image")):
         start = starts[0]
         if len(starts) > 1:
-            start = st.selectbox(_("Begin at"), starts, format_func=lambda item: _title(item), key=f"begin-{operation.id}")
+            start = st.selectbox(_("Start from"), starts, format_func=lambda item: _title(item), key=f"begin-{operation.id}")
         number = 1
         if len(start.inputs) > 1:
             numbers = list(range(1, len(start.inputs) + 1))
-            number = st.selectbox(_("In the place of input"), numbers, key=f"place-{start.id}")
+            number = st.selectbox(_("Input to replace"), numbers, key=f"place-{start.id}")
         given = st.file_uploader(_("Image"), type=PICTURE_TYPES, max_upload_size=10, key=f"branch-{operation.id}")
         if parts.button(_("Run again"), type="primary", disabled=given is None, key="run-branch") and given is not None:
             if presses.doubled(f"branch-{operation.id}"):
-                st.toast(_("This was asked for a moment ago. Press once more for another one."))
+                st.toast(_("This was requested a moment ago. Press once more for another one."))
                 return
             try:
                 service.branches.begin(operation.id, start.id, given.getvalue(), number)
             except OpstoreError as error:
                 parts.show_error(error)
             else:
-                st.toast(_("The branch runs. Its results come into the library one after the other."))
+                st.toast(_("The branch is running. Its results will appear in the library one by one."))
 
 
 def _starts(family: Family, operation: Operation) -> list[Operation]:

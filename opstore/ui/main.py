@@ -52,7 +52,7 @@ def _home() -> None:
 
 def _nowhere() -> None:
     """Say that an address leads nowhere, or to what others may; Streamlit says it in English, over another page."""
-    parts.note(_("There is no page at this address, or none for you: /{name}").format(name=asked), bad=True)
+    parts.note(_("There is no page at this address, or none open to you: /{name}").format(name=asked), bad=True)
     for other in PAGES:
         st.page_link(other)
 

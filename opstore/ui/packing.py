@@ -19,13 +19,11 @@ from opstore.ui.words import _, ngettext
 def packing(service: Service, busy: bool) -> None:
     """Show what packing would save, pack, say what is packed, and bring it back."""
     desk = service.care.desk
-    st.caption(
-        _("The files of old months take less room packed. They are found, shown and exported as before, every byte the same.")
-    )
+    st.caption(_("Packed, the files of old months take less space. They are found, shown and exported as before, byte for byte."))
     last = desk.last("packable")
     days = st.number_input(_("Older than (days)"), 0, 100_000, _days(last), key="pack-days")
     with st.container(horizontal=True):
-        if parts.button(_("See what it saves"), disabled=busy, key="packable"):
+        if parts.button(_("Estimate savings"), disabled=busy, key="packable"):
             storage.begin(lambda: desk.plan_packing(int(days)))
         if _is_open(last, desk.last("pack")) and last is not None:
             text = ngettext("Pack {count} operation", "Pack {count} operations", last.result["count"])
@@ -55,20 +53,20 @@ def _planned(result: Mapping[str, Any]) -> str:
         return _("There is nothing to pack.")
     count = ngettext("{count} operation can be packed", "{count} operations can be packed", result["count"])
     before = sum(row[2] for row in result["months"])
-    template = _("{count}: about {saved} of {before} are saved (estimate).")
+    template = _("{count}: about {saved} of {before} saved (estimate).")
     return template.format(count=count, saved=words.size(max(0, result["saved"])), before=words.size(before))
 
 
 def _packed(result: Mapping[str, Any]) -> str:
     count = ngettext("{count} operation packed", "{count} operations packed", result["count"])
     before = sum(row[2] for row in result["months"])
-    template = _("{count}: {saved} of {before} are saved. Every byte was compared.")
+    template = _("{count}: {saved} of {before} saved. Every byte was compared.")
     return template.format(count=count, saved=words.size(max(0, result["saved"])), before=words.size(before))
 
 
 def _unpacked(result: Mapping[str, Any]) -> str:
     count = ngettext("{count} operation", "{count} operations", result["count"])
-    return _("{count} brought back as plain files.").format(count=count)
+    return _("{count} unpacked.").format(count=count)
 
 
 def _months(service: Service, busy: bool) -> None:
@@ -80,7 +78,7 @@ def _months(service: Service, busy: bool) -> None:
     parts.facts({_("Packed"): f"{ngettext('{count} month', '{count} months', len(months))} · {taken}"})
     with st.popover(_("Unpack"), disabled=busy):
         chosen = st.selectbox(_("Month"), [None, *reversed(months)], format_func=_month_name, key="unpack-month")
-        if parts.button(_("Bring back as plain files"), key="unpack"):
+        if parts.button(_("Unpack"), key="unpack"):
             storage.begin(lambda: service.care.desk.unpack(chosen))
 
 

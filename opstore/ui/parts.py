@@ -61,7 +61,7 @@ def saved(label: str, address: str) -> None:
 
 def too_late() -> None:
     """Say that what was pressed could not be done any more."""
-    st.toast(_("What you pressed was no longer on offer when the press arrived. Nothing was done."))
+    st.toast(_("That action was no longer available when your click arrived. Nothing was done."))
 
 
 def press(key: str) -> None:
@@ -94,7 +94,7 @@ def entitle(page: str, thing: str = "") -> None:
     """Let the browser's tab name the page, and the thing it shows."""
     thing = " ".join(thing.split())
     short = thing if len(thing) <= TITLE else f"{thing[: TITLE - 1]}…"
-    title = _("{name}: {value}").format(name=page, value=short) if short else page
+    title = words.labelled(page, short) if short else page
     st.set_page_config(page_title=f"{title} · opstore")
 
 
@@ -143,7 +143,7 @@ def changes(before: str, after: str) -> None:
     """Show a prompt as a change of another one, word by word."""
     gone, new = Markup('<del aria-label="{}">{}</del>'), Markup('<ins aria-label="{}">{}</ins>')
     pieces = Markup("").join(
-        gone.format(_("taken away"), text) if kind == "gone" else new.format(_("added"), text) if kind == "new" else text
+        gone.format(_("removed"), text) if kind == "gone" else new.format(_("added"), text) if kind == "new" else text
         for kind, text in word_changes(before, after)
     )
     show(Markup('<p class="ops-prompt ops-changes" dir="auto">{}</p>').format(pieces))
@@ -222,7 +222,7 @@ def tile(operation: Operation) -> Tile:
     return Tile(
         id=operation.id,
         source=thumbnail_address(shown) if shown else None,
-        alt=f"{words.type_name(operation.type)}: {title[:120]}",
+        alt=words.labelled(words.type_name(operation.type), title[:120]),
         title=title[:120],
         badge=badge,
         tone=tones.get(operation.status, "quiet"),
@@ -264,27 +264,27 @@ def models(table: ModelTable) -> None:
     prices = [
         {
             _("Model"): model.name,
-            _("Makes"): ", ".join(words.type_name(kind) for kind in model.types),
+            _("Operation types"): ", ".join(words.type_name(kind) for kind in model.types),
             _("Price"): price_text(model),
-            _("Price of"): model.price.date if model.price else None,
+            _("Price as of"): model.price.date if model.price else None,
         }
         for model in table.by_name.values()
     ]
     st.dataframe(prices, hide_index=True, width="stretch")
     for problem in table.problems:
         note(problem, bad=True)
-    st.caption(_("Add a model or mend a price in the file models.toml of the data folder; docs/models.md says how."))
+    st.caption(_("To add a model or correct a price, edit models.toml in the data folder (see docs/models.md)."))
 
 
 def tokens(settings: Mapping[str, str]) -> None:
     """Say of each provider that needs a token whether it is there, and nothing else of it."""
     for item in registry.elsewhere():
         if item.is_set_up(settings):
-            text = _("A {provider} token is set. It is read from the environment, and is never shown, stored or logged.")
+            text = _("A {provider} API token is set. It is read from the environment, and is never shown, stored or logged.")
         else:
             text = _(
-                "No {provider} token is set. Start opstore with the variable {variable} to use its models; "
-                "the token itself is never shown, stored or logged."
+                "No {provider} API token is set. To use its models, start opstore with the variable {variable}; the "
+                "token itself is never shown, stored or logged."
             )
         note(text.format(provider=item.title, variable=item.token))
 
@@ -292,7 +292,9 @@ def tokens(settings: Mapping[str, str]) -> None:
 def spent(spending: Spending) -> None:
     """Show what was spent and what is bound, in one line."""
     st.caption(
-        _("Spent: {today} today, {month} this month (UTC, estimates included); {bound} is bound by what is under way.").format(
+        _(
+            "Spent: {today} today, {month} this month (UTC, estimates included); {bound} reserved for operations in progress."
+        ).format(
             today=words.money(rounded_up(spending.today)),
             month=words.money(rounded_up(spending.month)),
             bound=words.money(rounded_up(spending.bound)),

@@ -131,7 +131,7 @@ def nothing(service: Service, query: str = "") -> None:
             go(q=better, mark=None)
             st.rerun()
         return
-    parts.note(_("Nothing matches. Searches that find something:"))
+    parts.note(_("Nothing matches. Searches with results:"))
     first = newest[0]
     word = next((word for word in first.prompt.split() if len(word) > 3 and word.isalpha()), "")
     kind = with_values("", "type", [first.type]) if can_ask("type", first.type) else ""
@@ -162,9 +162,9 @@ def trash(service: Service) -> None:
     found = service.curation.trashed()
     kept = words.number(KEPT.days)
     if not found:
-        parts.note(_("The trash is empty. What you move here stays for {days} days.").format(days=kept))
+        parts.note(_("The trash is empty. What you move here is kept for {days} days.").format(days=kept))
     else:
-        st.caption(_("What is here can be restored; after {days} days it is removed for good.").format(days=kept))
+        st.caption(_("These operations can be restored. They are removed for good after {days} days.").format(days=kept))
     session = acts.acts()
     _toast(session)
     grid(

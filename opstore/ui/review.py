@@ -27,12 +27,12 @@ def begin(service: Service) -> None:
     """Begin a review of what was chosen in the library, or of a search, and show those there are."""
     chosen = st.session_state.get("review-ids", [])
     parts.note(
-        _("Two results at a time, without saying who made them: choose the better one by key. Results of one prompt come first.")
+        _("Two results at a time, without naming the model: choose the better one by key. Results of the same prompt come first.")
     )
     if service.may("reviews.begin"):
         _form(service, chosen)
     else:
-        parts.note(_("Your role shows what reviews came to; to begin one or to vote takes the role reviewer."))
+        parts.note(_("Your role shows review results; the reviewer role is needed to start one or to vote."))
     found = service.reviews.all()
     if found:
         st.subheader(_("Reviews"), anchor=False)
@@ -47,11 +47,11 @@ def _form(service: Service, chosen: list[str]) -> None:
         query = (
             ""
             if chosen
-            else st.text_input(_("Search whose results are compared"), placeholder=_("castle type:text_to_image date:7d"))
+            else st.text_input(_("Search for the results to compare"), placeholder=_("castle type:text_to_image date:7d"))
         )
         if chosen:
             st.caption(ngettext("{count} chosen in the library", "{count} chosen in the library", len(chosen)))
-        if parts.submit(_("Begin"), type="primary", key="begin"):
+        if parts.submit(_("Start"), type="primary", key="begin"):
             _begin(service, title, chosen, query)
 
 
@@ -138,8 +138,8 @@ def _pair(service: Service, review: Review, voter: Voter) -> None:
     upcoming = reviews.upcoming(review, voter)
     st.caption(ngettext("{count} vote cast", "{count} votes cast", sum(not vote.skipped for vote in mine)))
     if not upcoming:
-        parts.note(_("That was all: no pair is left that you have not seen. The results are one click away."))
-        if mine and parts.button(_("Take the last vote back"), key="take-back"):
+        parts.note(_("All done: you have seen every pair. The results are one click away."))
+        if mine and parts.button(_("Undo the last vote"), key="take-back"):
             reviews.take_back(review.id, voter)
             st.rerun()
         return
@@ -198,7 +198,7 @@ def results(service: Service, review: Review) -> None:
     if standings:
         _standings(standings)
     else:
-        parts.note(_("No vote was between two that differ in this."))
+        parts.note(_("No vote compared two results that differ in this."))
 
 
 def _differing(operations: list[Operation]) -> list[str]:
@@ -224,7 +224,7 @@ def _naming(operations: dict[str, Operation], by: str) -> Callable[[str], str | 
 
 def _standings(standings: list[Standing]) -> None:
     """Show win rates as bars with their intervals, in the order of the intervals' low ends."""
-    head = (_("Win rate"), _("95 % interval"), _("Votes"))
+    head = (_("Win rate"), _("95% interval"), _("Votes"))
     line = Markup(
         '<tr><th scope="row">{}</th><td><span class="ops-rate" style="--rate: {}; --low: {}; --high: {}"><i></i></span></td>'
         "<td>{}</td><td>{}</td><td>{}</td></tr>"
@@ -244,11 +244,11 @@ def _standings(standings: list[Standing]) -> None:
     show(table.format(columns, body))
     st.caption(
         _(
-            "The chance to win against an average other of this list (Bradley-Terry), in the order of the intervals’ low ends; "
-            "where intervals overlap, nothing is decided yet."
+            "Chance of beating an average entry in this list (Bradley-Terry), ordered by the low end of the "
+            "interval; where intervals overlap, nothing is decided yet."
         )
     )
 
 
 def _percent(share: float) -> str:
-    return _("{share} %").format(share=words.number(share * 100))
+    return words.spoken().share(share)

@@ -43,8 +43,8 @@ def asked(service: Service) -> bool:
     def show_it() -> None:
         kind: Kind = "operation" if len(ids) == 1 else "selection"
         if 2 <= len(ids) <= 4:
-            names = {"selection": _("One after the other"), "comparison": _("Against each other")}
-            wanted = st.segmented_control(_("Shown"), list(names), default=kind, required=True, format_func=names.__getitem__)
+            names = {"selection": _("Gallery"), "comparison": _("Comparison")}
+            wanted = st.segmented_control(_("Layout"), list(names), default=kind, required=True, format_func=names.__getitem__)
             kind = "comparison" if wanted == "comparison" else "selection"
         form(service, ids, kind, "grid")
 
@@ -57,7 +57,7 @@ def form(service: Service, ids: Sequence[str], kind: Kind, place: str) -> None:
     with st.container(horizontal=True, key=f"shown-{place}"):
         prompt = st.checkbox(_("Prompt"), True, key=f"share-prompt-{place}")
         parameters = st.checkbox(_("Model and parameters"), True, key=f"share-parameters-{place}")
-        inputs = st.checkbox(_("Inputs"), True, key=f"share-inputs-{place}")
+        inputs = st.checkbox(_("Input images"), True, key=f"share-inputs-{place}")
     title = st.text_input(_("Title (optional)"), max_chars=120, key=f"share-title-{place}") if len(ids) > 1 else ""
     try:
         scope = Scope(kind, tuple(ids), Shown(prompt, parameters, inputs), " ".join(title.split()))
@@ -65,7 +65,7 @@ def form(service: Service, ids: Sequence[str], kind: Kind, place: str) -> None:
         parts.show_error(error)
         return
     left, right = st.columns(2)
-    days = left.selectbox(_("Opens for"), DAYS, index=1, format_func=_days_name, key=f"share-days-{place}")
+    days = left.selectbox(_("Expires after"), DAYS, index=1, format_func=_days_name, key=f"share-days-{place}")
     password = right.text_input(_("Password (optional)"), type="password", key=f"share-password-{place}")
     made, asked_for = f"share-made-{place}", (scope, days, password)
     if parts.button(_("Make a link"), type="primary", key=f"share-{place}") and not presses.doubled(f"{made} {asked_for}"):
@@ -79,20 +79,23 @@ def form(service: Service, ids: Sequence[str], kind: Kind, place: str) -> None:
         st.code(link, language=None, wrap_lines=True)
         if not opened().settings.share_url:
             parts.note(
-                _("This link opens on this machine only. A bundle opens anywhere; docs/sharing.md says how to publish links.")
+                _(
+                    "This link opens on this machine only. An offline page opens anywhere; docs/sharing.md says how to "
+                    "publish links."
+                )
             )
     _bundle(service, scope, place)
 
 
 def _bundle(service: Service, scope: Scope, place: str) -> None:
-    st.caption(_("Or a bundle: a zip with a page that opens in any browser, without a server."))
+    st.caption(_("Or an offline page: a zip that opens in any browser, without a server."))
     if not bundle.fits(service.shares, scope):
-        parts.note(_("This is too much for a download. “python -m opstore share bundle” writes it to disk."))
+        parts.note(_("This is too large for a download. “python -m opstore share bundle” writes it to disk."))
         return
     with st.container(horizontal=True, vertical_alignment="center", key=f"bundle-row-{place}"):
-        pressed = parts.button(_("Download the bundle"), key=f"share-bundle-{place}")
-        help_text = _("As PNG text, EXIF and XMP, which other tools read. What is withheld above is left out here too.")
-        embed = st.checkbox(_("Metadata in the pictures too"), key=f"share-embed-{place}", help=help_text)
+        pressed = parts.button(_("Download the offline page"), key=f"share-bundle-{place}")
+        help_text = _("As PNG text, EXIF and XMP, which other tools read. What you hide above is left out here too.")
+        embed = st.checkbox(_("Include metadata in the pictures"), key=f"share-embed-{place}", help=help_text)
     if pressed:  # told until the next press: a browser that is busy shows the last of two runs only
         st.session_state[f"share-wish-{place}"] = (_bundle_address(scope, embed), secrets.token_hex(8))
     save(*st.session_state.get(f"share-wish-{place}", ("", "")), key=f"share-saved-{place}")
@@ -106,7 +109,7 @@ def _bundle_address(scope: Scope, embed: bool) -> str:
 
 
 def _days_name(days: int) -> str:
-    return ngettext("{count} day", "{count} days", days) if days else _("without end")
+    return ngettext("{count} day", "{count} days", days) if days else _("never")
 
 
 def address(service: Service, share: Share) -> str:
@@ -128,7 +131,7 @@ def listing(service: Service) -> None:
         parts.show_error(error)
         return
     if not found:
-        parts.note(_("Nothing was shared yet. “Share” is in every open operation, and in the bar of a selection."))
+        parts.note(_("No links yet. “Share” is in every open operation and in the selection bar."))
     for item in found[:LISTED]:
         with st.container(border=True, key=f"link-{item.id}"):
             _row(service, item)
@@ -142,7 +145,7 @@ def _row(service: Service, item: Listed) -> None:
     try:
         if share and is_open:
             st.code(address(service, share), language=None, wrap_lines=True)
-        label = _("Take back") if is_open else _("Remove from the list")
+        label = _("Revoke") if is_open else _("Remove from the list")
         if parts.button(label, key=f"end-{item.id}"):
             (service.shares.revoke if is_open else service.shares.forget)(item.id)
             st.rerun()
@@ -176,18 +179,18 @@ def _about(item: Listed, now: datetime) -> list[str]:
             for name, shown in (
                 (_("Prompt"), share.scope.show.prompt),
                 (_("Model and parameters"), share.scope.show.parameters),
-                (_("Inputs"), share.scope.show.inputs),
+                (_("Input images"), share.scope.show.inputs),
             )
             if not shown
         ]
-        told.append(_("withheld: {names}").format(names=", ".join(hidden)) if hidden else "")
+        told.append(_("hidden: {names}").format(names=", ".join(hidden)) if hidden else "")
         told.append(_("with a password") if share.password else "")
     return told
 
 
 def _state(share: Share, now: datetime) -> str:
     if share.revoked:
-        return _("taken back")
+        return _("revoked")
     if share.ended(now):
         return _("expired")
-    return _("open until {time}").format(time=words.exact(share.expires)) if share.expires else _("open without end")
+    return _("open until {time}").format(time=words.exact(share.expires)) if share.expires else _("never expires")

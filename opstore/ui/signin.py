@@ -143,7 +143,7 @@ def gate(settings: Settings) -> Person:
 def _ask() -> None:
     with st.container(key="sign-in"):
         show(Markup('<p class="ops-mark">opstore</p>'))
-        parts.small(_("Sign in to see what was made here."))
+        parts.small(_("Sign in to see the operations."))
         for name, label in _providers().items():
             if parts.button(label, type="primary", key=f"sign-in-{name}"):
                 st.login(name or None)

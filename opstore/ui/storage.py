@@ -20,7 +20,7 @@ from opstore.service import Service
 from opstore.storage.operation import OPERATION_TYPES, parse_time
 from opstore.ui import parts, presses, words
 from opstore.ui.opened_app import opened
-from opstore.ui.words import _, ngettext
+from opstore.ui.words import _, ngettext, pgettext
 
 #: Seconds between two looks at an act.
 TICK = 1.0
@@ -62,7 +62,9 @@ def progress(service: Service) -> Act | None:
         share = min(1.0, act.done / act.total) if act.total else 0.0
         count = f" · {words.number(act.done)} / {words.number(act.total)}" if act.total else ""
         name, note = act_name(act.kind), words.stored(act.note) or "…"
-        st.progress(share, text=f"{name}{count}" if note.casefold() == name.casefold() else f"{name}: {note}{count}")
+        st.progress(
+            share, text=f"{name}{count}" if note.casefold() == name.casefold() else f"{words.labelled(name, note)}{count}"
+        )
 
     with st.container(key="storage-progress"):
         st.fragment(tick, run_every=TICK if running else None)()
@@ -81,18 +83,18 @@ def act_name(kind: str) -> str:
     """Return what an act is called."""
     names = {
         "look": _("Measuring"),
-        "plan": _("Looking what may go"),
+        "plan": _("Finding what can be removed"),
         "clean": _("Cleaning up"),
-        "verify": _("Looking for problems"),
-        "repair": _("Mending"),
+        "verify": _("Checking for problems"),
+        "repair": _("Repairing"),
         "backup": _("Backing up"),
         "restore": _("Restoring"),
-        "prunable": _("Looking which backups may go"),
+        "prunable": _("Finding which backups can be removed"),
         "prune": _("Removing old backups"),
         "empty": _("Emptying the trash"),
         "rebuild": _("Building the index"),
         **dict.fromkeys(("import", "history"), _("Importing")),
-        "packable": _("Looking what packing saves"),
+        "packable": _("Estimating savings"),
         "pack": _("Packing"),
         "unpack": _("Unpacking"),
     }
@@ -107,7 +109,7 @@ def outcome(act: Act | None, told: Callable[[Mapping[str, Any]], str]) -> None:
     if act.state == "failed":
         parts.note(f"{words.stored(act.error or '')} ({when})", bad=True)
     elif act.state == "interrupted":
-        parts.note(_("It was interrupted {when}. Begin it again: it goes on where it was.").format(when=when), bad=True)
+        parts.note(_("It was interrupted {when}. Start it again: it resumes where it stopped.").format(when=when), bad=True)
     else:
         parts.note(f"{told(act.result)} ({when})")
 
@@ -115,7 +117,7 @@ def outcome(act: Act | None, told: Callable[[Mapping[str, Any]], str]) -> None:
 def left(act: Act | None, column: str) -> None:
     """Show what an act left as it was, and why; `column` says what is left."""
     if act and act.state == "done" and act.result.get("rows"):
-        rows = [{column: name, _("Why it is left"): words.stored(reason)} for name, reason in act.result["rows"]]
+        rows = [{column: name, _("Reason"): words.stored(reason)} for name, reason in act.result["rows"]]
         st.dataframe(rows, hide_index=True, width="stretch")
 
 
@@ -168,10 +170,10 @@ def charts(look: Mapping[str, Any]) -> None:
         return
     left, right = st.columns([2, 1])
     with left:
-        st.caption(_("Bytes by month and type"))
+        st.caption(_("Space by month and type"))
         st.plotly_chart(_by_month(look["months"]), key="by-month", config={"displayModeBar": False})
     with right:
-        st.caption(_("Bytes by kind of file"))
+        st.caption(_("Space by kind of file"))
         st.plotly_chart(_by_kind(look["kinds"]), key="by-kind", config={"displayModeBar": False})
 
 
@@ -217,11 +219,11 @@ def _by_kind(kinds: Mapping[str, int]) -> Any:
 
     names = {
         "output": _("Results"),
-        "input": _("Inputs"),
-        "sidecar": _("Sidecars"),
+        "input": _("Input images"),
+        "sidecar": _("Metadata"),
         "trash": _("Trash"),
         "cache": _("Cache"),
-        "other": _("Others’ files"),
+        "other": _("Other programs’ files"),
     }
     rows = [(name, kinds.get(key, 0)) for key, name in names.items() if kinds.get(key)][::-1]
     texts = [words.size(size) for _name, size in rows]
@@ -262,14 +264,19 @@ def cleanup(service: Service, look: Mapping[str, Any] | None, busy: bool) -> Non
             if key in names
         }
         parts.facts(rows)
-    st.caption(_("What is tagged, rated, favourite, noted, shared or under way always stays, and so does what it was made from."))
+    st.caption(
+        _(
+            "Operations that are tagged, rated, favorite, noted, shared or in progress are always kept, and so "
+            "are those they were made from."
+        )
+    )
     rule = _rule_form(desk.last("plan"), busy)
     if rule:
         begin(lambda: desk.plan(rule))
     outcome(desk.last("plan"), _planned)
     _apply_button(service, busy)
     outcome(desk.last("clean"), _cleaned)
-    with st.expander(_("Every day by itself")):
+    with st.expander(_("Automatic clean-up")):
         _policy(service)
 
 
@@ -281,11 +288,11 @@ def _rule_form(last: Act | None, busy: bool) -> Rule | None:
         size = right.number_input(_("At least (MB)"), 0.0, None, chosen.larger_than / 1e6, 1.0)
         known = [name for name in chosen.types if name in OPERATION_TYPES]
         kinds = list(OPERATION_TYPES)
-        types = st.multiselect(_("Only of type"), kinds, known, format_func=words.type_name, placeholder=_("all"))
-        ends = {None: _("all"), True: _("with a result"), False: _("without a result")}
-        succeeded = st.selectbox(_("How it ended"), list(ends), list(ends).index(chosen.succeeded), format_func=ends.__getitem__)
-        query = st.text_input(_("Only what this search finds"), chosen.query, max_chars=1_000)
-        if not parts.submit(_("See what may go"), disabled=busy, key="rule-look"):
+        types = st.multiselect(_("Operation types"), kinds, known, format_func=words.type_name, placeholder=_("all"))
+        ends = {None: pgettext("operations", "all"), True: _("with a result"), False: _("without a result")}
+        succeeded = st.selectbox(_("Outcome"), list(ends), list(ends).index(chosen.succeeded), format_func=ends.__getitem__)
+        query = st.text_input(_("Limit to this search"), chosen.query, max_chars=1_000)
+        if not parts.submit(_("Preview clean-up"), disabled=busy, key="rule-look"):
             return None
     try:
         return Rule(int(days), tuple(types), succeeded, round(size * 1e6), query)
@@ -304,9 +311,9 @@ def _rule_of(act: Act | None) -> Rule | None:
 
 
 def _planned(result: Mapping[str, Any]) -> str:
-    count = ngettext("{count} operation may go", "{count} operations may go", result["count"])
+    count = ngettext("{count} operation can be removed", "{count} operations can be removed", result["count"])
     kept = sum(result["kept"].values())
-    stays = ngettext("{count} stays that somebody wants", "{count} stay that somebody wants", kept)
+    stays = ngettext("{count} protected (tagged, rated, shared…)", "{count} protected (tagged, rated, shared…)", kept)
     return f"{count}, {words.size(result['bytes'])}; {stays}."
 
 
@@ -319,7 +326,7 @@ def _apply_button(service: Service, busy: bool) -> None:
         return
     if clean is not None and clean.began >= plan.began:
         return
-    text = ngettext("Move {count} to the trash", "Move {count} to the trash", plan.result["count"])
+    text = ngettext("Move {count} operation to the trash", "Move {count} operations to the trash", plan.result["count"])
     if parts.button(text, disabled=busy, key="clean"):
         begin(lambda: desk.clean(rule))
 
@@ -332,9 +339,9 @@ def _cleaned(result: Mapping[str, Any]) -> str:
 def _policy(service: Service) -> None:
     chosen = service.preferences()
     with st.form("policy", border=False):
-        on = st.toggle(_("Move to the trash every day what is older"), chosen.retention_days is not None, key="retention")
+        on = st.toggle(_("Move older operations to the trash every day"), chosen.retention_days is not None, key="retention")
         days = st.number_input(_("Older than (days)"), 1, 100_000, chosen.retention_days or 90, key="retention-days")
-        query = st.text_input(_("Only what this search finds"), chosen.retention_query, max_chars=1_000, key="retention-query")
+        query = st.text_input(_("Limit to this search"), chosen.retention_query, max_chars=1_000, key="retention-query")
         if parts.submit(_("Save"), key="retention-save"):
             try:
                 Rule(int(days), query=query)
@@ -351,13 +358,13 @@ def _policy(service: Service) -> None:
 def problems(service: Service, busy: bool) -> None:
     """Show what is wrong, what would be done about it, and the buttons."""
     desk = service.care.desk
-    deep = st.toggle(_("Read every file, and compare its hash"), key="deep")
+    deep = st.toggle(_("Read every file and check its hash"), key="deep")
     with st.container(horizontal=True):
-        if parts.button(_("Look for problems"), disabled=busy, key="verify"):
+        if parts.button(_("Check for problems"), disabled=busy, key="verify"):
             begin(lambda: desk.verify(deep=deep))
         found, mended = desk.last("verify"), desk.last("repair")
         open_ = found and found.state == "done" and found.result["count"] and not (mended and mended.began >= found.began)
-        if open_ and parts.button(_("Mend them"), disabled=busy, key="repair"):
+        if open_ and parts.button(_("Repair"), disabled=busy, key="repair"):
             begin(lambda: desk.repair(deep=deep))
     newest = mended if mended and found and mended.began >= found.began else found
     outcome(newest, _mended if newest is mended else _found)
@@ -366,7 +373,7 @@ def problems(service: Service, busy: bool) -> None:
             {
                 _("Problem"): problem_name(kind),
                 _("File"): name,
-                _("What is done"): words.stored(detail) if detail else step_name(step),
+                _("Action"): words.stored(detail) if detail else step_name(step),
             }
             for kind, name, step, detail in newest.result["rows"]
         ]
@@ -378,7 +385,7 @@ def _found(result: Mapping[str, Any]) -> str:
 
 
 def _mended(result: Mapping[str, Any]) -> str:
-    return _("{done} of {count} mended.").format(done=words.number(result["mended"]), count=words.number(result["count"]))
+    return _("Repaired: {done} of {count}.").format(done=words.number(result["mended"]), count=words.number(result["count"]))
 
 
 def problem_name(kind: str) -> str:
@@ -387,12 +394,12 @@ def problem_name(kind: str) -> str:
         "leftover": _("Left behind by an interrupted save"),
         "orphan": _("Belongs to no operation"),
         "missing": _("Missing"),
-        "truncated": _("Cut short"),
+        "truncated": _("Truncated"),
         "changed": _("Changed"),
         "unparsable": _("Cannot be read"),
         "mismatch": _("Another operation’s"),
         "unsafe": _("Not a plain file"),
-        "foreign name": _("Names another’s file"),
+        "foreign name": _("Refers to another operation’s file"),
     }
     return names.get(kind, kind)
 
@@ -400,12 +407,12 @@ def problem_name(kind: str) -> str:
 def step_name(step: str) -> str:
     """Return what would be done about a problem."""
     names = {
-        "remove": _("is removed"),
-        "adopt": _("is taken into the library"),
-        "finish": _("the move to the trash is completed"),
-        "fetch": _("is fetched again, where it still is"),
-        "quarantine": _("is set aside in quarantine/"),
-        "leave": _("nothing: look at it by hand"),
+        "remove": _("will be removed"),
+        "adopt": _("will be added to the library"),
+        "finish": _("the move to the trash will be completed"),
+        "fetch": _("will be downloaded again, if it still exists"),
+        "quarantine": _("will be moved to quarantine/"),
+        "leave": _("none: check it by hand"),
     }
     return names.get(step, step)
 
@@ -419,7 +426,7 @@ def trash(service: Service, look: Mapping[str, Any] | None, busy: bool) -> None:
     elif not count:
         parts.note(_("The trash is empty."))
     with st.container(horizontal=True):
-        st.page_link(parts.LIBRARY, label=_("Look into the trash"), query_params={"view": "trash"})
+        st.page_link(parts.LIBRARY, label=_("View the trash"), query_params={"view": "trash"})
         if count:
             with st.popover(_("Empty the trash"), disabled=busy):
                 st.text(_("This cannot be undone."))
@@ -437,7 +444,7 @@ def index(service: Service, busy: bool) -> None:
         _("Size"): words.size(service.index.path.stat().st_size if service.index.path.exists() else 0),
     }
     parts.facts(rows)
-    if parts.button(_("Build it anew"), disabled=busy, key="rebuild"):
+    if parts.button(_("Rebuild index"), disabled=busy, key="rebuild"):
         begin(service.care.desk.rebuild)
     outcome(
         service.care.desk.last("rebuild"),

@@ -69,6 +69,11 @@ def provider_name(name: str) -> str:
     return _(registry.title(name))
 
 
+def pgettext(context: str, text: str) -> str:
+    """Return `text` as it is said of `context`, in the viewer's language: French says “all” of ratings as of no type."""
+    return translations.catalogue(language()).pgettext(context, text)
+
+
 def ngettext(one: str, many: str, count: int) -> str:
     """Return the form for `count`, in the viewer's language, with the count filled in as `{count}`."""
     return translations.catalogue(language()).ngettext(one, many, count).format(count=number(count))
@@ -87,18 +92,19 @@ def stored(text: str) -> str:
     """
     if isinstance(text, Said):
         return _filled(text.template, text.details)
-    told = text if text.isspace() else _(text)
+    told = text if text.isspace() else _(old_sidecars.now(text))
     found = old_sidecars.read(text, _templates(language())) if told == text else None
     return told if found is None else _filled(*found)
 
 
 @functools.cache
 def _templates(language: str) -> tuple[str, ...]:
-    return old_sidecars.telling(message.id for message in translations.written(language) or () if isinstance(message.id, str))
+    told = (message.id for message in translations.written(language) or () if isinstance(message.id, str))
+    return old_sidecars.telling((*old_sidecars.FORMER, *told))
 
 
 def _filled(template: str, details: Mapping[str, Any]) -> str:
-    return _(template).format(**{name: _spoken(name, value) for name, value in details.items()})
+    return _(old_sidecars.now(template)).format(**{name: _spoken(name, value) for name, value in details.items()})
 
 
 def _spoken(name: str, value: Any) -> Any:
@@ -126,6 +132,11 @@ def _spoken(name: str, value: Any) -> Any:
 def spoken() -> Spoken:
     """Return the viewer's language, as everything is told in it."""
     return Spoken(language())
+
+
+def labelled(name: str, value: str) -> str:
+    """Return a name and its value as one text."""
+    return spoken().labelled(name, value)
 
 
 def number(value: float, digits: int = 0) -> str:

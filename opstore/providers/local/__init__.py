@@ -9,33 +9,27 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from opstore import clocks
-from opstore.errors import ProviderError, ProviderRefused, said
+from opstore.errors import ProviderError, ProviderRefused, Said, said
 from opstore.providers import Prediction, Report, Search, StepRequest
-
-if TYPE_CHECKING:
-    from opstore.providers.local.words import Language
 
 __all__ = ["LocalEngine", "capabilities", "understood", "unheard"]
 
 
-def capabilities(language: Language = "en", operation_type: str | None = None) -> list[str]:
+def capabilities(operation_type: str | None = None) -> list[Said]:
     """Return what the local engine can do, in words, for one operation type or for all."""
     from opstore.providers.local.abilities import abilities
 
-    return abilities(language, operation_type)
+    return abilities(operation_type)
 
 
-def understood(prompt: str) -> list[str]:
-    """Return in words, in the prompt's language and order, the edits that `prompt` asks for; empty where it names none."""
+def understood(prompt: str) -> list[Said]:
+    """Return in words, in the prompt's order, the edits that `prompt` asks for; empty where it names none."""
     from opstore.providers.local.abilities import describe
     from opstore.providers.local.vocabulary import parse
-    from opstore.providers.local.words import language_of
 
-    language = language_of(prompt)
-    return [describe(edit, language) for edit in parse(prompt)]
+    return [describe(edit) for edit in parse(prompt)]
 
 
 def unheard(prompt: str) -> list[str]:
@@ -114,15 +108,20 @@ def _attempt(request: StepRequest, report: Report) -> tuple[tuple[bytes, ...], P
     except (ProviderError, KeyboardInterrupt):
         raise
     except MemoryError:
-        return (), _refused("memory", request), ""
+        return (
+            (),
+            _refused(said("There is not enough memory to make this. Ask for a smaller size or a shorter video."), "memory"),
+            "",
+        )
     except (ArithmeticError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
         # What Pillow, numpy and PyAV raise on data that they cannot handle.
-        return (), _refused("failed", request, reason=f"{type(error).__name__}: {error}"[:200]), ""
+        quoted = f"{type(error).__name__}: {error}"[:200]
+        reason = said("The local engine could not make this ({quoted}). Try a smaller picture or another format.", quoted=quoted)
+        return (), _refused(reason, "crash"), ""
     return (made.data,), None, made.log
 
 
-def _refused(key: str, request: StepRequest, **details: object) -> ProviderRefused:
+def _refused(reason: Said, kind: str) -> ProviderRefused:
     from opstore.providers.local.phrases import refusal
-    from opstore.providers.local.words import language_of
 
-    return refusal(key, language_of(request.prompt), **details)
+    return refusal(reason, kind)

@@ -1,13 +1,13 @@
 """What the local engine can do, in words: the list that a page shows, the answer to a prompt it does not understand, and the
-name of each edit as it was understood. French and English stand side by side, so that neither is forgotten.
+name of each edit as it was understood.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from opstore.errors import Said, said
 from opstore.providers.local.vocabulary import Edit
-from opstore.providers.local.words import Language
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +15,8 @@ class Ability:
     """One thing that can be asked for, with the operation types that take it."""
 
     key: str
-    en: str
-    fr: str
+    told: Said
     types: frozenset[str]
-
-    def told(self, language: Language) -> str:
-        """Return the ability in words of `language`."""
-        return self.fr if language == "fr" else self.en
 
 
 _EDIT = frozenset({"image_edit_single", "image_edit_multiple"})
@@ -31,135 +26,143 @@ _TWO = frozenset({"image_to_video_transition"})
 _TEXT = frozenset({"text_to_image", "text_to_video"})
 
 ABILITIES: tuple[Ability, ...] = (
-    Ability("blend", "blend (“blend the two, 30%”)", "mélanger (« mélange les deux, 30 % »)", _SEVERAL),
-    Ability("row", "side by side", "côte à côte", _SEVERAL),
-    Ability("column", "one above the other", "l’une au-dessus de l’autre", _SEVERAL),
-    Ability("grid", "grid", "grille ou mosaïque", _SEVERAL),
-    Ability("collage", "collage", "collage", _SEVERAL),
-    Ability(
-        "inset", "inset (“put image 1 into image 2, top left”)", "incrustation (« incruste l’image 1 dans l’image 2 »)", _SEVERAL
-    ),
-    Ability("grayscale", "black and white", "noir et blanc", _EDIT),
-    Ability("sepia", "sepia", "sépia", _EDIT),
-    Ability("invert", "invert the colours (negative)", "inverser les couleurs (négatif)", _EDIT),
-    Ability("blur", "blur", "flouter", _EDIT),
-    Ability("sharpen", "sharpen", "plus net", _EDIT),
-    Ability("brightness", "brighter or darker", "plus clair ou plus sombre", _EDIT),
-    Ability("contrast", "more or less contrast", "plus ou moins de contraste", _EDIT),
-    Ability("saturation", "more or less saturated colours", "couleurs plus ou moins saturées", _EDIT),
-    Ability("warmth", "warmer or cooler", "plus chaud ou plus froid", _EDIT),
-    Ability("rotate", "rotate (degrees, left or right)", "pivoter (degrés, à gauche ou à droite)", _EDIT),
-    Ability("flip", "flip horizontally or vertically", "miroir horizontal ou vertical", _EDIT),
-    Ability("crop", "crop to a ratio (“crop to 16:9”)", "recadrer (« recadre en carré »)", _EDIT),
-    Ability("resize", "resize (“resize to 800x600”, “50%”)", "redimensionner (« redimensionne à 50 % »)", _EDIT),
-    Ability("posterize", "posterize (“to 8 colours”)", "postériser (« en 8 couleurs »)", _EDIT),
-    Ability("pixelate", "pixelate", "pixelliser", _EDIT),
-    Ability("sketch", "pencil sketch", "croquis au crayon", _EDIT),
-    Ability("edges", "edges only", "contours seuls", _EDIT),
-    Ability("vignette", "vignette", "vignettage", _EDIT),
-    Ability("border", "border (“red border of 20 px”)", "bordure (« bordure rouge de 20 px »)", _EDIT),
-    Ability("caption", "caption (“caption ‘Hello’ at the top”)", "légende (« légende “Bonjour” en haut »)", _EDIT),
-    Ability("zoom", "zoom in or out of a still", "zoom avant ou arrière sur une image", _STILL),
-    Ability("pan", "pan left, right, up or down", "travelling à gauche, à droite, vers le haut ou le bas", _STILL),
-    Ability("turn", "slow rotation", "rotation lente", _STILL),
-    Ability("fade", "cross-fade between two stills", "fondu enchaîné entre deux images", _TWO),
-    Ability("wipe", "wipe left, right, up or down", "volet vers la gauche, la droite, le haut ou le bas", _TWO),
-    Ability("iris", "iris (circle)", "iris (cercle)", _TWO),
-    Ability("dissolve", "dissolve in grains", "dissolution en grains", _TWO),
+    Ability("blend", said("blend (“blend the two, 30%”)"), _SEVERAL),
+    Ability("row", said("side by side"), _SEVERAL),
+    Ability("column", said("one above the other"), _SEVERAL),
+    Ability("grid", said("grid"), _SEVERAL),
+    Ability("collage", said("collage"), _SEVERAL),
+    Ability("inset", said("inset (“put image 1 into image 2, top left”)"), _SEVERAL),
+    Ability("grayscale", said("black and white"), _EDIT),
+    Ability("sepia", said("sepia"), _EDIT),
+    Ability("invert", said("invert the colors (negative)"), _EDIT),
+    Ability("blur", said("blur"), _EDIT),
+    Ability("sharpen", said("sharpen"), _EDIT),
+    Ability("brightness", said("brighter or darker"), _EDIT),
+    Ability("contrast", said("more or less contrast"), _EDIT),
+    Ability("saturation", said("more or less saturated colors"), _EDIT),
+    Ability("warmth", said("warmer or cooler"), _EDIT),
+    Ability("rotate", said("rotate (degrees, left or right)"), _EDIT),
+    Ability("flip", said("flip horizontally or vertically"), _EDIT),
+    Ability("crop", said("crop to a ratio (“crop to 16:9”)"), _EDIT),
+    Ability("resize", said("resize (“resize to 800x600”, “50%”)"), _EDIT),
+    Ability("posterize", said("posterize (“to 8 colors”)"), _EDIT),
+    Ability("pixelate", said("pixelate"), _EDIT),
+    Ability("sketch", said("pencil sketch"), _EDIT),
+    Ability("edges", said("edges only"), _EDIT),
+    Ability("vignette", said("vignette"), _EDIT),
+    Ability("border", said("border (“red border of 20 px”)"), _EDIT),
+    Ability("caption", said("caption (“caption ‘Hello’ at the top”)"), _EDIT),
+    Ability("zoom", said("zoom in or out of a still"), _STILL),
+    Ability("pan", said("pan left, right, up or down"), _STILL),
+    Ability("turn", said("slow rotation"), _STILL),
+    Ability("fade", said("cross-fade between two stills"), _TWO),
+    Ability("wipe", said("wipe left, right, up or down"), _TWO),
+    Ability("iris", said("iris (circle)"), _TWO),
+    Ability("dissolve", said("dissolve in grains"), _TWO),
     Ability(
         "scene",
-        "composed scenes: sea, beach, mountains, forest, city, desert, meadow, lake, snow, space, castle, flowers, at "
-        "any time of day and weather",
-        "paysages composés : mer, plage, montagnes, forêt, ville, désert, prairie, lac, neige, espace, château, "
-        "fleurs, à toute heure et par tout temps",
+        said(
+            "composed scenes: sea, beach, mountains, forest, city, desert, meadow, lake, snow, space, castle, flowers, at "
+            "any time of day and weather"
+        ),
         _TEXT,
     ),
-    Ability(
-        "abstract",
-        "abstract compositions in the colours that you name",
-        "compositions abstraites dans les couleurs citées",
-        _TEXT,
-    ),
+    Ability("abstract", said("abstract compositions in the colors that you name"), _TEXT),
 )
 
 
-def abilities(language: Language, operation_type: str | None = None) -> list[str]:
+def abilities(operation_type: str | None = None) -> list[Said]:
     """Return what can be asked for, in words, of one operation type or of all."""
-    return [a.told(language) for a in ABILITIES if operation_type is None or operation_type in a.types]
+    return [a.told for a in ABILITIES if operation_type is None or operation_type in a.types]
 
 
-_PLAIN: dict[str, tuple[str, str]] = {
-    "grayscale": ("black and white", "noir et blanc"),
-    "sepia": ("sepia", "sépia"),
-    "invert": ("inverted colours", "couleurs inversées"),
-    "blur": ("blur", "flou"),
-    "sharpen": ("sharper", "plus net"),
-    "pixelate": ("pixelated", "pixellisation"),
-    "sketch": ("pencil sketch", "croquis au crayon"),
-    "edges": ("edges only", "contours seuls"),
-    "vignette": ("vignette", "vignettage"),
-    "posterize": ("posterized", "postérisation"),
+_PLAIN = {
+    "grayscale": said("black and white"),
+    "sepia": said("sepia"),
+    "invert": said("inverted colors"),
+    "blur": said("blur"),
+    "sharpen": said("sharper"),
+    "pixelate": said("pixelated"),
+    "sketch": said("pencil sketch"),
+    "edges": said("edges only"),
+    "vignette": said("vignette"),
+    "posterize": said("posterized"),
 }
-_SIGNED: dict[str, tuple[tuple[str, str], tuple[str, str]]] = {
-    "brightness": (("brighter", "plus clair"), ("darker", "plus sombre")),
-    "contrast": (("more contrast", "plus de contraste"), ("less contrast", "moins de contraste")),
-    "saturation": (("more saturated", "plus saturé"), ("less saturated", "moins saturé")),
-    "warmth": (("warmer", "plus chaud"), ("cooler", "plus froid")),
+#: More of it, and less.
+_SIGNED = {
+    "brightness": (said("brighter"), said("darker")),
+    "contrast": (said("more contrast"), said("less contrast")),
+    "saturation": (said("more saturated"), said("less saturated")),
+    "warmth": (said("warmer"), said("cooler")),
 }
-_PLACES = {"top": ("at the top", "en haut"), "center": ("in the middle", "au milieu"), "bottom": ("at the bottom", "en bas")}
 
 
-def describe(edit: Edit, language: Language) -> str:
-    """Return an edit in words, as it will be applied: "rotate 30° to the left", "un peu plus clair"."""
-    fr = language == "fr"
+def describe(edit: Edit) -> Said:
+    """Return an edit in words, as it will be applied: "rotate 30° to the left", "brighter (slightly)"."""
     match edit.kind:
         case "rotate":
-            side = ("to the left", "vers la gauche") if edit.degrees < 0 else ("to the right", "vers la droite")
-            return f"{'pivoter de' if fr else 'rotate'} {abs(edit.degrees):g}°" + (
-                f" {side[fr]}" if abs(edit.degrees) < 180 else ""
-            )
+            return _turn(edit.degrees)
         case "flip":
-            return ("miroir " if fr else "flip ") + _axis(edit.axis, fr)
-        case "crop" | "resize":
-            return _shape(edit, fr)
+            return said("flip vertically") if edit.axis == "vertical" else said("flip horizontally")
+        case "crop":
+            return _crop(edit)
+        case "resize":
+            return _resize(edit)
         case "caption":
-            quoted = f"« {edit.text} »" if fr else f"“{edit.text}”"
-            return f"{'légende' if fr else 'caption'} {quoted} {_PLACES[edit.place][fr]}"
+            return _caption(edit)
         case "border":
-            width = f" ({edit.width:g} px)" if edit.width >= 1 else f" ({edit.width:.0%})" if edit.width else ""
-            return ("bordure" if fr else "border") + width
+            return _border(edit.width)
         case kind if kind in _SIGNED:
-            return _strength(_SIGNED[kind][edit.amount < 0][fr], edit.amount, fr)
+            return _strength(_SIGNED[kind][edit.amount < 0], edit.amount)
         case kind:
-            word = _PLAIN[kind][fr]
+            word = _PLAIN[kind]
             if edit.colours:
-                word = f"{word}, {edit.colours} {'couleurs' if fr else 'colours'}"
-            return _strength(word, edit.amount, fr)
+                word = said("{edit}, {count} colors", edit=word, count=edit.colours)
+            return _strength(word, edit.amount)
 
 
-def _strength(word: str, amount: float, fr: bool) -> str:
+def _turn(degrees: float) -> Said:
+    if abs(degrees) >= 180:
+        return said("rotate {degrees}°", degrees=f"{abs(degrees):g}")
+    if degrees < 0:
+        return said("rotate {degrees}° to the left", degrees=f"{-degrees:g}")
+    return said("rotate {degrees}° to the right", degrees=f"{degrees:g}")
+
+
+def _caption(edit: Edit) -> Said:
+    if edit.place == "top":
+        return said("caption “{quoted}” at the top", quoted=edit.text)
+    if edit.place == "center":
+        return said("caption “{quoted}” in the middle", quoted=edit.text)
+    return said("caption “{quoted}” at the bottom", quoted=edit.text)
+
+
+def _border(width: float) -> Said:
+    if width >= 1:
+        return said("border ({pixels} px)", pixels=f"{width:g}")
+    return said("border ({share}%)", share=round(width * 100)) if width else said("border")
+
+
+def _strength(word: Said, amount: float) -> Said:
     share = abs(amount)
     if share < 0.7:
-        return f"{word} ({'un peu' if fr else 'slightly'})"
-    if share > 1.4:
-        return f"{word} ({'fortement' if fr else 'strongly'})"
-    return word
+        return said("{edit} (slightly)", edit=word)
+    return said("{edit} (strongly)", edit=word) if share > 1.4 else word
 
 
-def _axis(axis: str, fr: bool) -> str:
-    if axis == "vertical":
-        return "vertical" if fr else "vertically"
-    return "horizontal" if fr else "horizontally"
+def _crop(edit: Edit) -> Said:
+    if size := _size(edit):
+        return said("crop to {size}", size=size)
+    return said("crop to {share}%", share=round(edit.scale * 100)) if edit.scale else said("crop to the center")
 
 
-def _shape(edit: Edit, fr: bool) -> str:
-    word = {"crop": ("crop", "recadrer"), "resize": ("resize", "redimensionner")}[edit.kind][fr]
-    to = "en" if fr else "to"
+def _resize(edit: Edit) -> Said:
+    if size := _size(edit):
+        return said("resize to {size}", size=size)
+    return said("resize to {share}%", share=round(edit.scale * 100)) if edit.scale else said("resize")
+
+
+def _size(edit: Edit) -> str:
     if edit.ratio:
-        return f"{word} {to} {edit.ratio[0]}:{edit.ratio[1]}"
-    if edit.size:
-        sides = [str(side) if side > 0 else "…" for side in edit.size]
-        return f"{word} {to} {sides[0]} × {sides[1]}"
-    if edit.scale:
-        return f"{word} {'à' if fr else 'to'} {edit.scale:.0%}"
-    return f"{word} {'au centre' if fr else 'to the centre'}"
+        return f"{edit.ratio[0]}:{edit.ratio[1]}"
+    return " × ".join(str(side) if side > 0 else "…" for side in edit.size or ())

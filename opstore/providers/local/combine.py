@@ -7,17 +7,17 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from opstore.errors import said
 from opstore.providers.local.arrangements import Arrangement
 from opstore.providers.local.phrases import refusal
 from opstore.providers.local.pictures import covering, flattened
-from opstore.providers.local.words import Language
 
 #: The longest side that a combination is brought to when its parts are larger: five large photos in a row fit no format.
 _LONGEST = 4096
 _PAPER = (247, 245, 240)
 
 
-def combine(pictures: list[Image.Image], how: Arrangement, seed: int, language: Language) -> Image.Image:
+def combine(pictures: list[Image.Image], how: Arrangement, seed: int) -> Image.Image:
     """Return the pictures as one, arranged as asked."""
     match how.kind:
         case "blend":
@@ -31,7 +31,7 @@ def combine(pictures: list[Image.Image], how: Arrangement, seed: int, language: 
         case "collage":
             return _collage(pictures, seed)
         case _:
-            return _inset(pictures, how, language)
+            return _inset(pictures, how)
 
 
 def _blend(pictures: list[Image.Image], share: float) -> Image.Image:
@@ -123,11 +123,17 @@ def _lay(sheet: Image.Image, card: Image.Image, centre: tuple[float, float], deg
     sheet.paste(turned, (left, top), turned.getchannel("A"))
 
 
-def _inset(pictures: list[Image.Image], how: Arrangement, language: Language) -> Image.Image:
+def _inset(pictures: list[Image.Image], how: Arrangement) -> Image.Image:
     """Set one picture small into another, with a white line and a soft shadow."""
     for index in (how.inner, how.outer):
         if not 1 <= index <= len(pictures):
-            raise refusal("no_such_image", language, index=index, given=len(pictures))
+            raise refusal(
+                said(
+                    "The prompt speaks of image {index}; images given: {given}. Correct the number or add the image.",
+                    index=index,
+                    given=len(pictures),
+                )
+            )
     sheet, inner = flattened(pictures[how.outer - 1]).copy(), flattened(pictures[how.inner - 1])
     width, height = sheet.size
     scale = min(width * 0.36 / inner.width, height * 0.42 / inner.height)

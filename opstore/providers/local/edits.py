@@ -11,24 +11,24 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageChops, ImageEnhance, ImageFilter, ImageOps
 
+from opstore.errors import said
 from opstore.providers.local.lettering import draw_caption
 from opstore.providers.local.noise import Floats
 from opstore.providers.local.phrases import refusal
 from opstore.providers.local.pictures import check_size, covering, cropped
 from opstore.providers.local.vocabulary import Edit
-from opstore.providers.local.words import Language
 
 
-def apply_edit(picture: Image.Image, edit: Edit, language: Language) -> Image.Image:
+def apply_edit(picture: Image.Image, edit: Edit) -> Image.Image:
     """Return `picture` with one edit applied."""
     if edit.kind == "resize":
-        return _resize(picture, edit, language)
+        return _resize(picture, edit)
     if edit.kind == "crop":
-        return _crop(picture, edit, language)
+        return _crop(picture, edit)
     if edit.kind == "border":
-        return _border(picture, edit, language)
+        return _border(picture, edit)
     if edit.kind == "rotate":
-        return _rotate(picture, edit, language)
+        return _rotate(picture, edit)
     return _OPERATIONS[edit.kind](picture, edit)
 
 
@@ -176,25 +176,25 @@ def _caption(picture: Image.Image, edit: Edit) -> Image.Image:
     return draw_caption(picture, edit.text, edit.place, edit.colour)
 
 
-def _rotate(picture: Image.Image, edit: Edit, language: Language) -> Image.Image:
+def _rotate(picture: Image.Image, edit: Edit) -> Image.Image:
     quarter = {90.0: Image.Transpose.ROTATE_270, -90.0: Image.Transpose.ROTATE_90, 180.0: Image.Transpose.ROTATE_180}
     if edit.degrees == 0:
         return picture.copy()
     if edit.degrees in quarter:
         return picture.transpose(quarter[edit.degrees])
     side = max(picture.size) * 1.42
-    check_size(int(side), int(side), language)
+    check_size(int(side), int(side))
     ground = (255, 255, 255, 0) if picture.mode == "RGBA" else (255, 255, 255)
     return picture.rotate(-edit.degrees, Image.Resampling.BICUBIC, expand=True, fillcolor=ground)
 
 
-def _crop(picture: Image.Image, edit: Edit, language: Language) -> Image.Image:
+def _crop(picture: Image.Image, edit: Edit) -> Image.Image:
     if edit.ratio:
         return cropped(picture, edit.ratio)
     width, height = picture.size
     wide, high = edit.size or (round(width * (edit.scale or 0.8)), round(height * (edit.scale or 0.8)))
     if wide > width or high > height or min(wide, high) < 1:
-        raise refusal("empty_crop", language)
+        raise refusal(said("The picture is too small to be cropped that way. Ask for a smaller crop, or resize it first."))
     left, top = (width - wide) // 2, (height - high) // 2
     return picture.crop((left, top, left + wide, top + high))
 
@@ -212,19 +212,19 @@ def target_size(size: tuple[int, int], edit: Edit) -> tuple[int, int]:
     return wide or max(1, round(width * high / height)), high or max(1, round(height * wide / width))
 
 
-def _resize(picture: Image.Image, edit: Edit, language: Language) -> Image.Image:
+def _resize(picture: Image.Image, edit: Edit) -> Image.Image:
     size = target_size(picture.size, edit)
-    check_size(*size, language)
+    check_size(*size)
     if edit.stretch or edit.size is None or min(edit.size) <= 0:
         return picture.resize(size, Image.Resampling.LANCZOS)
     return covering(picture, size)
 
 
-def _border(picture: Image.Image, edit: Edit, language: Language) -> Image.Image:
+def _border(picture: Image.Image, edit: Edit) -> Image.Image:
     shorter = min(picture.size)
     width = edit.width if edit.width >= 1 else shorter * (edit.width or 0.04 * edit.amount)
     pixels = max(1, round(width))
-    check_size(picture.width + 2 * pixels, picture.height + 2 * pixels, language)
+    check_size(picture.width + 2 * pixels, picture.height + 2 * pixels)
     colour: Any = edit.colour or (255, 255, 255)
     return ImageOps.expand(picture, pixels, (*colour, 255) if picture.mode == "RGBA" else colour)
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from opstore.errors import said
 from opstore.providers.local.phrases import refusal
-from opstore.providers.local.words import Language
 from opstore.providers.parameters import number_of
 
 #: Ratios that can be asked for.
@@ -66,9 +66,9 @@ def _even(length: float) -> int:
     return max(2, round(length / 2) * 2)
 
 
-def read_parameters(parameters: Mapping[str, Any], language: Language) -> Parameters:
+def read_parameters(parameters: Mapping[str, Any]) -> Parameters:
     """Return the parameters of a request, or raise a refusal that names the one that cannot be used."""
-    reader = _Reader(parameters, language)
+    reader = _Reader(parameters)
     ratio = reader.choice("aspectRatio", (MATCH_INPUT, *RATIOS), MATCH_INPUT)
     return Parameters(
         ratio=RATIOS.get(ratio),
@@ -84,10 +84,16 @@ def read_parameters(parameters: Mapping[str, Any], language: Language) -> Parame
 @dataclass(frozen=True, slots=True)
 class _Reader:
     given: Mapping[str, Any]
-    language: Language
 
     def _refuse(self, name: str, value: object, allowed: str) -> Exception:
-        return refusal("parameter", self.language, name=name, value=repr(value)[:40], allowed=allowed)
+        return refusal(
+            said(
+                "The parameter {parameter} cannot be {value}. Use {allowed}.",
+                parameter=name,
+                value=repr(value)[:40],
+                allowed=allowed,
+            )
+        )
 
     def choice(self, name: str, allowed: tuple[str, ...], default: str) -> str:
         value = self.given.get(name)

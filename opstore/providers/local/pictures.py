@@ -10,11 +10,10 @@ import io
 from PIL import Image, ImageOps
 
 from opstore import media
-from opstore.errors import UnsupportedMedia
+from opstore.errors import UnsupportedMedia, said
 from opstore.media.likeness import in_srgb
 from opstore.providers.local.parameters import Parameters
 from opstore.providers.local.phrases import refusal
-from opstore.providers.local.words import Language
 
 #: Pixels of one picture that are worked on at most: 40 million are 160 MB in memory.
 MOST_PIXELS = 40_000_000
@@ -24,12 +23,20 @@ WIDEST = 1_000_000
 LONGEST_SIDE = 16_383
 
 
-def open_picture(data: bytes, index: int, language: Language) -> Image.Image:
+def open_picture(data: bytes, index: int) -> Image.Image:
     """Return the first frame of a picture file, upright, in RGB or RGBA; refuse what is damaged or too large to unpack."""
     known = media.facts(data)
     if known.width and known.height and known.width * known.height > MOST_PIXELS and max(known.width, known.height) <= WIDEST:
         megapixels, limit = known.width * known.height // 1_000_000, MOST_PIXELS // 1_000_000
-        raise refusal("too_many_pixels", language, index=index, megapixels=megapixels, limit=limit)
+        raise refusal(
+            said(
+                "Image {index} has {megapixels} million pixels; at most {limit} million can be worked on. "
+                "Make it smaller and try again.",
+                index=index,
+                megapixels=megapixels,
+                limit=limit,
+            )
+        )
     kind = media.sniff(data)
     try:
         if kind is None or kind.kind != "image":
@@ -37,7 +44,13 @@ def open_picture(data: bytes, index: int, language: Language) -> Image.Image:
         with media.reading(index):
             return _bare(_plain(in_srgb(ImageOps.exif_transpose(media.opened(data, kind)))))
     except UnsupportedMedia as error:
-        raise refusal("unreadable", language, index=index) from error
+        raise refusal(
+            said(
+                "Image {index} cannot be read: it is damaged or not a JPEG, PNG, WebP, GIF, AVIF or HEIC. Open it in another "
+                "program, save it again as JPEG or PNG, and retry.",
+                index=index,
+            )
+        ) from error
 
 
 def _plain(picture: Image.Image) -> Image.Image:
@@ -66,10 +79,18 @@ def flattened(picture: Image.Image) -> Image.Image:
     return ground
 
 
-def check_size(width: int, height: int, language: Language) -> None:
+def check_size(width: int, height: int) -> None:
     """Refuse a result that would be too large to make or to write."""
     if width * height > MOST_PIXELS or max(width, height) > LONGEST_SIDE:
-        raise refusal("result_too_large", language, width=width, height=height, limit=MOST_PIXELS // 1_000_000)
+        raise refusal(
+            said(
+                "The result would be {width} × {height} pixels; at most {limit} million pixels can be made. "
+                "Ask for a smaller size.",
+                width=width,
+                height=height,
+                limit=MOST_PIXELS // 1_000_000,
+            )
+        )
 
 
 def cropped(picture: Image.Image, ratio: tuple[int, int]) -> Image.Image:

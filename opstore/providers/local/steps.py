@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from opstore.errors import ProviderRefused, Said, said
 from opstore.providers import Report, StepRequest
 from opstore.providers.local.abilities import abilities, describe
 from opstore.providers.local.arrangements import Arrangement, arrangement_of, needs_model
@@ -25,7 +26,7 @@ from opstore.providers.local.scene_words import brief_of
 from opstore.providers.local.scenes import compose_scene
 from opstore.providers.local.video import encoded
 from opstore.providers.local.vocabulary import Edit, parse, parse_folded
-from opstore.providers.local.words import Language, compose, fold, language_of
+from opstore.providers.local.words import compose, fold
 from opstore.storage.operation import OPERATION_TYPES
 
 
@@ -42,7 +43,6 @@ class Work:
     """A request with everything read and checked."""
 
     request: StepRequest
-    language: Language
     parameters: Parameters
     report: Report
 
@@ -61,22 +61,27 @@ class Work:
         """Open all pictures of the request."""
         opened = []
         for index, data in enumerate(self.request.inputs, start=1):
-            self.report(0.0, f"opening image {index}")
-            opened.append(open_picture(data, index, self.language))
+            self.report(0.0, said("opening image {index}", index=index))
+            opened.append(open_picture(data, index))
         return opened
 
 
 def make(request: StepRequest, report: Report) -> Made:
-    """Return what a request asks for, or raise a refusal in the prompt's language."""
-    language = language_of(request.prompt)
+    """Return what a request asks for, or raise a refusal."""
     if request.operation_type not in _STEPS:
-        raise refusal("unknown_type", language, value=request.operation_type)
+        raise refusal(
+            said("The local engine does not know the operation type {type}. Choose another type.", type=request.operation_type),
+            "needs a model",
+        )
     row = OPERATION_TYPES[request.operation_type]
     least, most = row.minimum, row.maximum
     given = len(request.inputs)
     if not least <= given <= most:
-        raise refusal("count", language, wanted=least if least == most else f"{least}–{most}", given=given)
-    work = Work(request, language, read_parameters(request.parameters, language), report)
+        wanted = least if least == most else f"{least}–{most}"
+        raise refusal(
+            said("Images needed: {wanted}; given: {given}. Add or remove images and try again.", wanted=wanted, given=given)
+        )
+    work = Work(request, read_parameters(request.parameters), report)
     return _STEPS[request.operation_type](work)
 
 
@@ -84,29 +89,39 @@ def _edited(work: Work, picture: Image.Image, edits: list[Edit], start: float) -
     """Apply the edits in order, then the ratio asked for; report from the share `start` on."""
     words = []
     for i, edit in enumerate(edits):
-        words.append(describe(edit, work.language))
+        words.append(describe(edit))
         work.report(start + (0.9 - start) * i / len(edits), words[-1])
-        picture = apply_edit(picture, edit, work.language)
+        picture = apply_edit(picture, edit)
     if work.parameters.ratio:
         picture = cropped(picture, work.parameters.ratio)
     return picture, ", ".join(words)
 
 
 def _saved(work: Work, picture: Image.Image, log: str) -> Made:
-    work.report(0.92, "writing the picture")
+    work.report(0.92, said("writing the picture"))
     return Made(written(picture, work.parameters), log)
 
 
 def _edit_single(work: Work) -> Made:
     edits = parse(work.prompt)
     if not edits:
-        raise refusal("nothing_understood", work.language, list=_listed(work))
+        raise _not_understood(work)
     picture, log = _edited(work, work.pictures()[0], edits, 0.05)
     return _saved(work, picture, log)
 
 
-def _listed(work: Work) -> str:
-    return ", ".join(abilities(work.language, work.request.operation_type))
+def _not_understood(work: Work) -> ProviderRefused:
+    return refusal(
+        said(
+            "The local engine has no AI model and did not find an edit that it knows in this prompt. It can do: {list}.",
+            list=_listed(work),
+        ),
+        "needs a model",
+    )
+
+
+def _listed(work: Work) -> tuple[Said, ...]:
+    return tuple(abilities(work.request.operation_type))
 
 
 def _edit_multiple(work: Work) -> Made:
@@ -114,13 +129,20 @@ def _edit_multiple(work: Work) -> Made:
     how, rest = arrangement_of(fold(text))
     edits = parse_folded(text, rest)
     if needs_model(fold(text)) and (how is None or how.kind != "blend"):
-        raise refusal("needs_model", work.language, list=_listed(work))
+        raise refusal(
+            said(
+                "Replacing or transferring a part of one image needs an AI model, which the local engine is not. With these "
+                "images it can do: {list}.",
+                list=_listed(work),
+            ),
+            "needs a model",
+        )
     if how is None and not edits:
-        raise refusal("nothing_understood", work.language, list=_listed(work))
+        raise _not_understood(work)
     how = how or Arrangement("row")
     pictures = work.pictures()
-    work.report(0.1, f"combining: {how.kind}")
-    together = combine(pictures, how, work.seed, work.language)
+    work.report(0.1, said("combining the images"))
+    together = combine(pictures, how, work.seed)
     picture, log = _edited(work, together, edits, 0.5)
     return _saved(work, picture, f"{how.kind}, {log}".rstrip(", "))
 
@@ -128,22 +150,22 @@ def _edit_multiple(work: Work) -> Made:
 def _text_to_image(work: Work) -> Made:
     _need_prompt(work)
     brief = brief_of(work.prompt)
-    work.report(0.05, f"composing: {brief.told()}")
+    work.report(0.05, said("composing the scene"))
     scene = compose_scene(brief, work.parameters.picture_size(), work.seed)
-    work.report(0.6, "painting")
+    work.report(0.6, said("painting"))
     return _saved(work, scene.frame(0.0), brief.told())
 
 
 def _need_prompt(work: Work) -> None:
     if not work.prompt.strip():
-        raise refusal("empty_prompt", work.language)
+        raise refusal(said("The prompt is empty. Write what the picture should show, for example “a calm sea at sunset”."))
 
 
 def _text_to_video(work: Work) -> Made:
     _need_prompt(work)
     parameters = work.parameters
     brief = brief_of(work.prompt)
-    work.report(0.0, f"composing: {brief.told()}")
+    work.report(0.0, said("composing the scene"))
     size = parameters.video_size()
     scene = compose_scene(brief, size, work.seed, moving=parameters.seconds)
     frames = (scene.frame(i / parameters.fps) for i in range(parameters.frames))
@@ -154,7 +176,7 @@ def _filmed(work: Work, frames: Iterable[Image.Image], size: tuple[int, int], lo
     count = work.parameters.frames
 
     def done(number: int) -> None:
-        work.report(0.02 + 0.96 * number / count, f"frame {number} of {count}")
+        work.report(0.02 + 0.96 * number / count, said("frame {number} of {count}", number=number, count=count))
 
     return Made(encoded(frames, size, work.parameters.fps, done), log)
 

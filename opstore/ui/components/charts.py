@@ -39,11 +39,11 @@ def charts(*, key: str, drawn: Sequence[Mapping[str, Any]], on_pick: Callable[[s
             on_pick(sent["asked"])
 
     words = {
-        "data": _("The data of this chart"),
+        "data": _("Chart data"),
         "csv": _("Download as CSV"),
-        "marks": _("Marks; arrow keys go from one to the next, Enter shows its operations"),
-        "more": _("The file has {count} more rows."),
-        "said": _("What the commonest say"),
+        "marks": _("Chart elements; arrow keys move between them, Enter shows the operations"),
+        "more": _("More rows in the file: {count}"),
+        "said": _("Most common messages"),
         "unloaded": _("The charts could not be loaded. Reload the page to try again."),
     }
     _mount(key=key, data={"script": PLOTLY, "words": words, "charts": list(drawn)}, on_picked_change=picked)

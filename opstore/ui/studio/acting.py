@@ -27,7 +27,7 @@ def result(service: Service, operation: Operation, place: str) -> None:
     if operation.error:
         parts.note(words.stored(operation.error), bad=operation.status != "canceled")
     for name in operation.outputs[:1]:
-        parts.media(service, name, f"{words.type_name(operation.type)}: {title[:200]}", title[:200], of=operation)
+        parts.media(service, name, words.labelled(words.type_name(operation.type), title[:200]), title[:200], of=operation)
     actions(service, operation, place)
 
 
@@ -51,7 +51,7 @@ def actions(service: Service, operation: Operation, place: str) -> None:
         known = makes and operation.type in OPERATION_TYPES
         if known and parts.button(_("Run again"), key=f"again-{place}-{operation.id}"):
             _again(service, operation)
-        if place != "library" and parts.button(_("See in library"), key=f"see-{operation.id}"):
+        if place != "library" and parts.button(_("View in library"), key=f"see-{operation.id}"):
             st.switch_page(parts.LIBRARY, query_params={"operation": operation.id})
 
 
@@ -115,7 +115,7 @@ def remix(operation_id: str) -> None:
 
 def _again(service: Service, operation: Operation) -> None:
     if presses.doubled(f"again-{operation.id}"):
-        st.toast(_("This was asked for a moment ago. Press once more for another one."))
+        st.toast(_("This was requested a moment ago. Press once more for another one."))
         return
     try:
         service.again(operation.id)
@@ -167,7 +167,7 @@ def fill_in(service: Service) -> None:
     deciding.word_steps(found.steps)
     if found.left_out:
         names = ", ".join(_left(name) for name in found.left_out)
-        st.toast(parts.plain(_("Not taken over, since it cannot be used here: {names}").format(names=names)))
+        st.toast(parts.plain(_("Not carried over (not supported here): {names}").format(names=names)))
 
 
 def _left(name: str) -> str:

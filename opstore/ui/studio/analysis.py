@@ -23,7 +23,7 @@ def facts(stored: object) -> dict[str, str | None]:
     proposed = workflow.get("id") if isinstance(workflow, Mapping) else workflow
     chosen = analysis.get("overriddenTo")
     return {
-        _("Proposed"): _proposal(proposed, confidence),
+        _("Suggested"): _proposal(proposed, confidence),
         _("Chosen instead"): words.type_name(chosen) if isinstance(chosen, str) else None,
         _("Reasoning"): str(analysis.get("reasoning") or ""),
         _("Alternatives"): _alternatives(analysis.get("alternatives")),
@@ -41,7 +41,7 @@ def _proposal(name: object, confidence: object) -> str | None:
 def _share(value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         return None
-    return f"{words.number(value * 100)}\u00a0%"
+    return words.spoken().share(value)
 
 
 def _alternatives(stored: object) -> str | None:

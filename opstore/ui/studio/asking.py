@@ -117,7 +117,7 @@ def _hand_over(
         return  # the second half of a double click: why not stands there already
     known.fresh = True
     if handed[0] == mark and refused[0] != mark and now - handed[1] < presses.DOUBLE_CLICK_SECONDS:
-        known.refusal = (mark, _("This was asked for a moment ago. Press once more for another one."), now)
+        known.refusal = (mark, _("This was requested a moment ago. Press once more for another one."), now)
         return
     known.refusal = ("", "", 0.0)
     if why := _why_not(wanted, given, decision, costs):
@@ -138,18 +138,16 @@ def _hand_over(
 def _why_not(wanted: SmartRequest, given: Sequence[Given], decision: Decision, costs: object) -> str:
     """Return why a request is not handed over, nothing where it is."""
     if not wanted.prompt:
-        return _("Write a prompt first: say in a few words what you want to see.")
+        return _("Write a prompt first: describe in a few words what you want to see.")
     if decision.analysis is None:
-        return _("That is more images than any workflow takes. Remove some.")
+        return _("That is more images than any operation type takes. Remove some.")
     if giving.refused() or not all(item.sound for item in given):
         return _("One of the images cannot be used. Remove it first.")
     if costs is None:
-        return _("This request cannot run as it stands. Above is said why.")
+        return _("This request cannot run as it stands. The reason is given above.")
     if _is_news(decision, costs):
         name = words.type_name(decision.workflow)
-        return _("Your words now ask for “{name}”, which costs something. Press Generate again if that is what you want.").format(
-            name=name
-        )
+        return _("Your prompt now asks for “{name}”, which is paid. Press Generate again to confirm.").format(name=name)
     return ""
 
 

@@ -42,18 +42,18 @@ def decide(generation: Generation, text: str, given: list[Given]) -> Decision:
     written = draft(text, of=controls.key_of("prompt"), key="draft")
     fitting = list(workflows.fitting(len(given)))
     if not fitting:
-        parts.note(_("That is more images than any workflow takes. Remove some."), bad=True)
+        parts.note(_("That is more images than any operation type takes. Remove some."), bad=True)
         return Decision(written, "image_edit_multiple", None)
     analysis = questions.analysis(generation, written, given)
     workflow = _chosen(fitting, analysis.workflow, text) or analysis.workflow
     asked().proposed = analysis.workflow
     one_of(
-        _("Workflow"),
+        _("Operation type"),
         {name: words.type_name(name) for name in fitting},
         workflow,
         key="workflow",
         on_choice=choose,
-        note=_("Proposed from your words and the number of images; one click changes it."),
+        note=_("Suggested from your prompt and the number of images; one click changes it."),
     )
     analysis = analysis.overridden(workflow)
     _reason(analysis, bool(written.strip() or given))
@@ -102,15 +102,15 @@ def word_steps(steps: StepPrompts | None) -> None:
 def _reason(analysis: WorkflowAnalysis, begun: bool) -> None:
     """Say why, in one line that is always there: nothing moves while somebody types."""
     line = Markup('<p class="ops-reason">{} <span lang="{}">{}</span></p>')
-    share = f"{words.number(analysis.confidence * 100)} %"
+    share = words.spoken().share(analysis.confidence)
     if not begun:
-        show(Markup('<p class="ops-reason">{}</p>').format(_("Proposed from your words and your images.")))
+        show(Markup('<p class="ops-reason">{}</p>').format(_("Suggested from your prompt and your images.")))
     elif analysis.overridden_to:
         name = words.type_name(analysis.workflow)
-        told = _("Your choice. Proposed was “{name}” ({share}):").format(name=name, share=share)
+        told = _("You chose this. Suggested: “{name}” ({share}):").format(name=name, share=share)
         show(line.format(told, analysis.language, analysis.reasoning))
     else:
-        show(line.format(_("Proposed ({share}):").format(share=share), analysis.language, analysis.reasoning))
+        show(line.format(_("Suggested ({share}):").format(share=share), analysis.language, analysis.reasoning))
     if analysis.fallback:
         parts.note(words.stored(analysis.fallback))
 

@@ -84,9 +84,9 @@ def _tell_refused(names: Sequence[str]) -> None:
     st.session_state["refused-files"] = len(names)
     for name in names:
         if name.rpartition(".")[2].lower() in PICTURE_TYPES:
-            said = _("“{name}” has more than 10 MB, or did not arrive whole. Remove it: until then nothing is made.")
+            said = _("“{name}” is larger than 10 MB, or did not arrive whole. Remove it to continue.")
         else:
-            said = _("“{name}” is no picture in JPG, PNG, WebP, GIF, HEIC or AVIF. Remove it: until then nothing is made.")
+            said = _("“{name}” is not a picture in JPG, PNG, WebP, GIF, HEIC or AVIF. Remove it to continue.")
         parts.note(said.format(name=name), bad=True)
 
 

@@ -63,7 +63,7 @@ def wording(generation: Generation, text: str, workflow: str) -> tuple[str | Non
         return _better(text, str(proposed), cost, mark)
     asker = generation.asker()
     if text.strip() and asker is not None:
-        label = _("Better wording ({amount} at most)").format(amount=words.money(asker.cost().amount or 0.0))
+        label = _("Improve the prompt ({amount} at most)").format(amount=words.money(asker.cost().amount or 0.0))
         _offer("wording", mark, label, lambda: generation.improve(text, workflow), generation)
     return None, False, None
 
@@ -71,9 +71,9 @@ def wording(generation: Generation, text: str, workflow: str) -> tuple[str | Non
 def _better(text: str, proposed: str, cost: Mapping[str, Any], mark: str) -> tuple[str, bool, Mapping[str, Any]]:
     """Show a proposal as a change of the person's own words, to be edited, taken or left."""
     with st.container(border=True, key="wording"):
-        edited = st.text_area(_("Better wording"), proposed, key=f"better-{mark[:16]}", height=100) or proposed
+        edited = st.text_area(_("Improved prompt"), proposed, key=f"better-{mark[:16]}", height=100) or proposed
         parts.changes(text, edited)
-        used = st.toggle(_("Use this wording"), True, key=f"use-better-{mark[:16]}")
+        used = st.toggle(_("Use this prompt"), True, key=f"use-better-{mark[:16]}")
     return edited, used, cost
 
 
@@ -99,7 +99,7 @@ def _offer(kind: str, mark: str, label: str, question: Callable[[], object], gen
 def _waiting(answer: Future[object]) -> None:
     if answer.done():
         st.rerun()
-    st.caption(_("Asking …"))
+    st.caption(_("Asking…"))
 
 
 def _answer(kind: str, mark: str) -> object:

@@ -47,7 +47,7 @@ def _results(generation: Generation, was_busy: bool) -> None:
     with now:
         alone = [job for job in jobs if not sheet or job.batch_id != sheet]
         if alone:
-            st.subheader(_("Now"), anchor=False)
+            st.subheader(_("In progress"), anchor=False)
         for job in alone:
             panel.job_row(service, job, "create")
     with together:
@@ -68,7 +68,7 @@ def _sheet(generation: Generation, batch_id: str) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(ngettext("{count} variant", "{count} variants", len(variants)), anchor=False)
-        if parts.button(_("See in library"), key="see-sheet", type="tertiary"):
+        if parts.button(_("View in library"), key="see-sheet", type="tertiary"):
             st.switch_page(parts.LIBRARY, query_params={"q": f"batch:{batch_id}"})
         if any(variant.status in UNDER_WAY for variant in variants) and parts.button(_("Cancel all"), key="cancel-sheet"):
             _cancel(generation.service, variants)
@@ -91,12 +91,12 @@ def _cancel(service: Service, variants: Sequence[Variant]) -> None:
 def _variant(variant: Variant) -> Tile:
     name = differs(variant) or words.type_name(variant.type)
     tones = {"stored": "", "failed": "failed", "result missing": "failed", "unknown": "unknown"}
-    done = f"{words.number(variant.share * 100)} %" if variant.share else words.status_name(variant.status)
+    done = words.spoken().share(variant.share) if variant.share else words.status_name(variant.status)
     playing = "▶" if (variant.output or "").endswith((".mp4", ".webm")) else ""
     return Tile(
         id=variant.id,
         source=parts.thumbnail_address(variant.output) if variant.output else None,
-        alt=f"{name}: {' '.join(variant.prompt.split())[:120]}",
+        alt=words.labelled(name, " ".join(variant.prompt.split())[:120]),
         title=name,
         badge=playing if variant.status == "stored" else done,
         tone=tones.get(variant.status, "quiet"),
@@ -113,8 +113,8 @@ def _latest(service: Service, operations: Sequence[Operation]) -> None:
 
 
 def _examples() -> None:
-    parts.note(_("Your results appear here. Closing the page stops nothing: come back and they are there."))
-    st.caption(_("For a start, try one of these:"))
+    parts.note(_("Your results appear here. You can close the page: they will be there when you come back."))
+    st.caption(_("To get started, try one of these:"))
     examples = (
         _("The sea at sunset, calm mood"),
         _("Snowy mountains under a starry night sky"),

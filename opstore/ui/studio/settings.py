@@ -37,7 +37,7 @@ def choices(service: Service, kind: str, count: int) -> Choices:
     for step in steps:
         model = _model(service, step, len(steps) == 1)
         if model is None:
-            parts.note(_("No model here does this. Choose another workflow or provider."), bad=True)
+            parts.note(_("No model is available for this type. Choose another type or provider."), bad=True)
             continue
         models[step] = model.name
         for parameter in model.parameters_for(step):
@@ -67,7 +67,7 @@ def _parameters(kind: str, offered: Mapping[str, Parameter]) -> dict[str, Any]:
     for parameter in plain:
         values[parameter.name] = _widget(kind, parameter)
     if more:
-        with st.popover(_("More")):
+        with st.popover(_("More parameters")):
             for parameter in more:
                 values[parameter.name] = _widget(kind, parameter)
     return {name: value for name, value in values.items() if value is not None}

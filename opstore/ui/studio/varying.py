@@ -29,7 +29,7 @@ def vary(service: Service, kind: str, count: int, chosen: Choices) -> tuple[int,
         variants = st.number_input(_("Variants"), 1, MAX_VARIANTS, 1, key=key, width=110, persist_state="session")
         axes: list[Axis] = []
         with st.popover(_("Sweep")):
-            st.caption(_("Makes one operation for every value, shown side by side."))
+            st.caption(_("Creates one operation per value, shown side by side."))
             for number in (1, 2):
                 axes += _axis(service, kind, count, chosen.offered, number, [axis.name for axis in axes])
     return int(variants), axes

@@ -23,6 +23,7 @@ from opstore.launcher import serving
 from opstore.ui import scripts, signin
 from opstore.ui.first_screen import First
 from opstore.ui.opened_app import running
+from opstore.ui.page_language import PageLanguage
 from opstore.ui.preload import Early
 from opstore.ui.warm_up import warm
 
@@ -53,7 +54,12 @@ app = st.App(
     Path(ui.__file__).with_name("main.py"),
     lifespan=lifespan,
     routes=[*Api(running, identify).routes(), *scripts.routes()],
-    middleware=[*middleware(SETTINGS.share_url, signin.host(), identify), Middleware(Early), Middleware(First)],
+    middleware=[
+        *middleware(SETTINGS.share_url, signin.host(), identify),
+        Middleware(Early),
+        Middleware(First),
+        Middleware(PageLanguage),
+    ],
 )
 
 if __name__ == "__main__":

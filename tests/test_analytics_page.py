@@ -92,7 +92,7 @@ def test_no_chart_where_there_is_no_data(make: object) -> None:
     for language in ("en", "fr"):
         made = make(Selection.of(expected_frame()), Search(), Voice(language))  # type: ignore[operator]
         assert made.figure is None
-        assert len(made.sentence) > 15
+        assert len(made.sentence) > 10
 
 
 def test_plotly_knows_every_word_of_a_chart_and_json_holds_all_that_is_sent(app: App) -> None:

@@ -66,7 +66,7 @@ def test_thirty_are_rated_and_the_undo_brings_back_each_as_it_was(few: Server, w
         assert [judged(few, number)["rating"] for number in range(30, 60)] == [2] * 30
         assert {number: judged(few, number).get("rating") for number in range(30)} == {n: before[n] for n in range(30)}
         page.locator(".notice").get_by_role("button", name="Undo").click()
-        expect(page.locator(".notice")).to_contain_text("Taken back for 30")
+        expect(page.locator(".notice")).to_contain_text("Undone for 30")
         assert {number: judged(few, number).get("rating") for number in range(60)} == before
         expect(tile(page, 58).locator(".rating")).to_have_count(0)
 

@@ -223,7 +223,7 @@ def test_a_link_is_made_opened_and_taken_back_by_hand(served: Server, windows: W
         row.get_by_role("button", name="Revoke").click()
         expect(row).to_contain_text("revoked")
         guest.reload()
-        expect(guest.get_by_text("This link was taken back")).to_be_visible()
+        expect(guest.get_by_text("This link was revoked")).to_be_visible()
 
 
 # -- a bundle ------------------------------------------------------------------------------------------------------------

@@ -133,6 +133,20 @@ def test_csv_for_excel_is_the_same_behind_a_mark(odd: Exports) -> None:
     assert odd.prepare("csv-excel").filename.endswith(".csv")
 
 
+def test_csv_for_french_excel_says_the_same_with_semicolons_and_decimal_commas(odd: Exports) -> None:
+    plain, french = (exported(odd, name)[0].decode("utf-8-sig") for name in ("csv", "csv-excel-fr"))
+    assert exported(odd, "csv-excel-fr")[0].startswith(b"\xef\xbb\xbf")
+    one, other = (list(csv.reader(io.StringIO(text, newline=""), delimiter=by)) for text, by in ((plain, ","), (french, ";")))
+    assert one[0] == other[0] and len(one) == len(other) > 2
+    numbers = {place for place, column in enumerate(COLUMNS) if column.kind == "number"}
+    commas = 0
+    for said, told in zip(one[1:], other[1:], strict=True):
+        for place, (cell, again) in enumerate(zip(said, told, strict=True)):
+            assert again == (cell.replace(".", ",") if place in numbers else cell)
+            commas += cell != again
+    assert commas > 2
+
+
 def test_csv_reads_back_in_pandas(odd: Exports) -> None:
     data, _export = exported(odd, "csv")
     frame = pd.read_csv(io.BytesIO(data), parse_dates=["timestamp"], keep_default_na=False, na_values=[""], dtype={"prompt": str})
@@ -322,8 +336,8 @@ def test_nothing_is_an_export_too(tmp_path: Path, name: str) -> None:
     store.initialize_storage()
     data, export = exported(made(store.root), name)
     assert export.written == 0 and export.total == 0 and export.filename == f"opstore-2025-11-03.{FORMATS[name].extension}"
-    if name in ("csv", "csv-excel"):
-        assert data.decode("utf-8-sig").strip() == ",".join(NAMES)
+    if name in ("csv", "csv-excel", "csv-excel-fr"):
+        assert data.decode("utf-8-sig").strip() == (";" if name == "csv-excel-fr" else ",").join(NAMES)
     elif name == "xlsx":
         assert list(sheets(data)) == ["Operations", "About"]
     elif name == "jsonl":

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opstore import translations
 from opstore.errors import Said
+from opstore.language import translations
 from opstore.providers.local import capabilities, understood, unheard
 from opstore.providers.local.abilities import ABILITIES, abilities, describe
 from opstore.providers.local.arrangements import arrangement_of
@@ -274,8 +274,7 @@ def test_border_and_caption_particulars() -> None:
 def french(text: str) -> str:
     """Return what a French page says."""
     assert isinstance(text, Said)
-    details = {name: french(value) if isinstance(value, Said) else value for name, value in text.details.items()}
-    return translations.translated(text.template, "fr").format(**details)
+    return translations.told(text, "fr")
 
 
 def test_what_is_understood_is_said_in_any_language_whatever_that_of_the_prompt() -> None:

@@ -128,7 +128,7 @@ def test_why_nothing_was_handed_over_stays_until_the_request_is_another_and_two_
     assert first not in html(sound(at.run())), "until the request is another"
     for _click in range(2):
         sound(at.button(key="generate").click().run())
-    assert len(app.service.jobs()) == 1 and "asked for a moment ago" in html(at)
+    assert len(app.service.jobs()) == 1 and "requested a moment ago" in html(at)
     known = at.session_state["asked"]
     known.refusal = (*known.refusal[:2], known.refusal[2] - 1)  # a second later
     sound(at.button(key="generate").click().run())

@@ -106,18 +106,21 @@ def test_only_what_the_images_allow_is_ever_proposed(prompt: str, count: int) ->
 
 
 def test_more_images_than_any_workflow_takes_are_refused() -> None:
-    with pytest.raises(InvalidRequest, match="no workflow takes 6 images"):
+    with pytest.raises(InvalidRequest, match="no operation type takes 6 images"):
         rules.analyze("combine", 6)
 
 
-def test_the_reason_names_the_images_and_the_words_that_decided_in_the_language_of_the_prompt() -> None:
+def test_the_reason_names_the_images_and_the_words_that_decided_in_the_language_of_the_prompt_or_the_page() -> None:
     analysis = rules.analyze("remplace le personnage de l'image 2 par celui de l'image 1", 2)
-    assert analysis.reasoning == "2 images et « remplace » : une seule image est faite à partir de toutes."
+    assert analysis.reasoning == "2 images, «\u00a0remplace\u00a0»\u00a0: une seule image sera créée à partir de toutes."
     assert analysis.language == "fr"
-    assert rules.analyze("Remove the background", 1).reasoning == "1 image and “Remove”: the image is edited."
-    assert "nothing asks for motion" in rules.analyze("lighthouse", 0).reasoning
+    assert rules.analyze("Remove the background", 1).reasoning == "1 image, “Remove”: the image will be edited."
+    assert "no motion requested" in rules.analyze("lighthouse", 0).reasoning
     told = rules.analyze(" ", 1, "fr").reasoning  # a picture, and no word yet
-    assert told.startswith("1 image et rien ne demande de mouvement")
+    assert told == "1 image, aucun mouvement demandé\u00a0: l’image sera modifiée."
+    english = rules.analyze("change le ciel, puis fais bouger les nuages", 1, "en")
+    assert english.reasoning == "1 image, “change” and “fais bouger”: a picture will be made first, then a video of it."
+    assert english.language == "en"
 
 
 def test_the_record_has_the_shape_of_the_specification_first() -> None:

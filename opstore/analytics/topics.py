@@ -105,7 +105,7 @@ def mark_name(mark: Mark, voice: Voice) -> str:
         return f"{format_date(_MONDAY + timedelta(day), 'EEEE', locale=voice.language)}, {voice.hour(hour)} ({mark.name})"
     _ = voice.say
     if mark.kind in ("proposed", "sure"):
-        sure = f"{_edges()[int(mark.value)]}\u00a0%"
+        sure = voice.interval(int(mark.value) / TENTHS, (int(mark.value) + 1) / TENTHS)
         if mark.kind == "sure":
             return _("confidence of the analysis: {sure}").format(sure=sure)
         return _("Suggested: {type}, confidence {sure}").format(type=short(voice.type_name(mark.name)), sure=sure)
@@ -247,9 +247,14 @@ def workflows(selection: Selection, search: Search, voice: Voice) -> Chart:
             y=[names[at] for at, _tenth, _n in held],
             text=[voice.number(n) for _at, _tenth, n in held],
             customdata=[
-                [Mark("proposed", str(rows.index[at]), str(tenth)).beside(search.text), voice.number(n)] for at, tenth, n in held
+                [
+                    Mark("proposed", str(rows.index[at]), str(tenth)).beside(search.text),
+                    voice.number(n),
+                    voice.interval(tenth / TENTHS, (tenth + 1) / TENTHS),
+                ]
+                for at, tenth, n in held
             ],
-            hovertemplate=voice.labelled("%{y}, %{x}\u00a0%", "%{customdata[1]}") + "<extra></extra>",
+            hovertemplate=voice.labelled("%{y}, %{customdata[2]}", "%{customdata[1]}") + "<extra></extra>",
             meta={"columns": TENTHS},
             **style,
         )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from opstore.exports import Export
 
 #: As the table of formats has them: that table is loaded only when something is exported; a test holds the two together.
-NAMES = ("csv", "csv-excel", "xlsx", "jsonl", "parquet", "zip")
+NAMES = ("csv", "csv-excel", "csv-excel-fr", "xlsx", "jsonl", "parquet", "zip")
 
 
 def add(verbs: Any) -> None:

@@ -1,4 +1,4 @@
-"""Exports: a selection, what a search finds, or everything, in one of five formats, streamed: memory does not grow.
+"""Exports: a selection, what a search finds, or everything, in one of seven formats, streamed: memory does not grow.
 
 The columns are those of the analytics frame, made from each sidecar by the same function. What cannot be read is left out and
 told, never a reason to stop. Whatever ends an export early leaves nothing behind.
@@ -59,6 +59,9 @@ FORMATS: dict[str, Format] = {
     for row in (
         Format("csv", "csv", "text/csv; charset=utf-8; header=present", _loaded("texts", "csv_parts"), binary=False),
         Format("csv-excel", "csv", "text/csv; charset=utf-8; header=present", _loaded("texts", "excel_csv_parts"), binary=False),
+        Format(
+            "csv-excel-fr", "csv", "text/csv; charset=utf-8; header=present", _loaded("texts", "french_csv_parts"), binary=False
+        ),
         Format(
             "xlsx", "xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", _loaded("excel", "excel_parts")
         ),

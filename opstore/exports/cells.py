@@ -34,6 +34,11 @@ def csv_line(row: Row) -> list[str]:
     return [csv_cell(value) for _column, value in cells(row)]
 
 
+def french_csv_line(row: Row) -> list[str]:
+    """Return a row as a line of CSV in which numbers have a decimal comma."""
+    return [csv_cell(value).replace(".", ",") if isinstance(value, float) else csv_cell(value) for _column, value in cells(row)]
+
+
 def csv_cell(value: Any) -> str:
     """Return a value as CSV has it: times in ISO 8601 and UTC, true and false, lists as JSON, texts that nothing runs."""
     if value is None:

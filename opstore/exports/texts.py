@@ -6,11 +6,12 @@ import codecs
 import csv
 import io
 import json
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from opstore.analytics.columns import NAMES
-from opstore.exports.cells import csv_line
+from opstore.analytics.rows import Row
+from opstore.exports.cells import csv_line, french_csv_line
 from opstore.exports.work import PART, Work
 
 # Valid inside JSON, but line ends to readers that split text: escaped, so that a line stays a line.
@@ -20,10 +21,10 @@ _LINE_ENDS = str.maketrans({"\u2028": "\\u2028", "\u2029": "\\u2029", "\u0085": 
 class Lines:
     """CSV lines (RFC 4180: CRLF, quotes doubled, UTF-8 without a mark) as they are written."""
 
-    def __init__(self) -> None:
-        """Begin with the names of the columns."""
+    def __init__(self, between: str = ",") -> None:
+        """Begin with the names of the columns; `between` stands between two cells."""
         self._text = io.StringIO(newline="")
-        self._writer = csv.writer(self._text)
+        self._writer = csv.writer(self._text, delimiter=between)
         self._writer.writerow(NAMES)
 
     def add(self, line: list[str]) -> None:
@@ -44,9 +45,12 @@ class Lines:
 
 def csv_parts(work: Work) -> Generator[bytes]:
     """Yield a CSV file of the frame's columns."""
-    lines = Lines()
+    yield from _parts(work, Lines(), csv_line)
+
+
+def _parts(work: Work, lines: Lines, told: Callable[[Row], list[str]]) -> Generator[bytes]:
     for _sidecar, row in work.rows():
-        lines.add(csv_line(row))
+        lines.add(told(row))
         if lines.full():
             yield lines.taken()
     yield lines.taken()
@@ -56,6 +60,12 @@ def excel_csv_parts(work: Work) -> Generator[bytes]:
     """Yield the same file with a mark in front: without, Excel takes it for text of the machine's old code page."""
     yield codecs.BOM_UTF8
     yield from csv_parts(work)
+
+
+def french_csv_parts(work: Work) -> Generator[bytes]:
+    """Yield the table as an Excel set to French opens it in columns: a mark, semicolons, and decimals behind a comma."""
+    yield codecs.BOM_UTF8
+    yield from _parts(work, Lines(";"), french_csv_line)
 
 
 def json_line(sidecar: dict[str, Any]) -> bytes:

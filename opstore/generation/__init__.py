@@ -79,23 +79,25 @@ class Generation:
 
     # -- analysis --------------------------------------------------------------------------------------------------------
 
-    def propose(self, prompt: str, images: Sequence[bytes], spoken: Language = "en") -> WorkflowAnalysis:
+    def propose(self, prompt: str, images: Sequence[bytes], spoken: Language | None = None) -> WorkflowAnalysis:
         """Return what the rules say at once, and for nothing; raise InvalidRequest where no workflow takes so many images."""
         return rules.analyze(prompt, len(images), spoken)
 
-    def analyze(self, prompt: str, images: Sequence[bytes]) -> WorkflowAnalysis:
+    def analyze(self, prompt: str, images: Sequence[bytes], spoken: Language | None = None) -> WorkflowAnalysis:
         """Return the workflow that a prompt and its images ask for, from the language model where the settings name one.
 
         Its budget used up, its answer missing, late or nonsense: then the rules answer, and the analysis says so.
         """
         asker = self.asker()
         if asker is None:
-            return self.propose(prompt, images)
+            return self.propose(prompt, images, spoken)
         try:
             self.service.afford([asker.cost()])
         except _MONEY as error:
-            return replace(self.propose(prompt, images), fallback=said("the rules decided: {reason}", reason=error.sentence))
-        return model.analyze(asker, prompt, [media.thumbnail(image, LOOK_SIZE) for image in images])
+            return replace(
+                self.propose(prompt, images, spoken), fallback=said("the rules decided: {reason}", reason=error.sentence)
+            )
+        return model.analyze(asker, prompt, [media.thumbnail(image, LOOK_SIZE) for image in images], spoken)
 
     def improve(self, prompt: str, workflow: str) -> tuple[str, Mapping[str, Any]]:
         """Return a better wording from the language model, and what it cost; raise InvalidRequest where there is none."""

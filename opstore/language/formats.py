@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 
-from babel.dates import format_date, format_datetime, format_skeleton
+from babel.dates import format_date, format_skeleton
 from babel.numbers import format_currency, format_decimal, format_percent
 
 from opstore.language import translations
@@ -102,7 +102,7 @@ class Spoken:
     def minute(self, moment: datetime, zone: tzinfo = UTC) -> str:
         """Return a moment in a zone, to the minute, with the name of the zone."""
         there = local(moment, zone)
-        return f"{format_date(there, 'medium', locale=self.language)}, {format_datetime(there, 'HH:mm z', locale=self.language)}"
+        return f"{self.day(there)}, {there:%H:%M} {there.tzname()}"
 
     def day(self, moment: date, unit: str = "day") -> str:
         """Return a day, the first day of a week, or a month."""

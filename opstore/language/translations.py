@@ -16,6 +16,8 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
+from opstore.errors import Said
+
 LOCALES = Path(__file__).parent / "locale"
 #: Languages of the interface, by the name each has for itself.
 LANGUAGES = {"en": "English", "fr": "Français"}
@@ -47,6 +49,12 @@ def catalogue(language: str) -> gnu.NullTranslations:
 def translated(text: str, language: str) -> str:
     """Return `text` in a language."""
     return catalogue(language).gettext(text) if text else ""  # gettext's translation of nothing is the catalogue's header
+
+
+def told(text: Said, language: str) -> str:
+    """Return a sentence in a language, from its parts."""
+    details = {name: told(value, language) if isinstance(value, Said) else value for name, value in text.details.items()}
+    return translated(text.template, language).format(**details)
 
 
 # -- names of things -----------------------------------------------------------------------------------------------------

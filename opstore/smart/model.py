@@ -49,12 +49,12 @@ class Nonsense(ValueError):
     """An answer that cannot be used; the text says why."""
 
 
-def analyze(asker: Asker, prompt: str, pictures: Sequence[bytes]) -> WorkflowAnalysis:
+def analyze(asker: Asker, prompt: str, pictures: Sequence[bytes], spoken: Language | None = None) -> WorkflowAnalysis:
     """Return what the model says of a prompt and its (small) pictures, or what the rules say and why the model was not followed.
 
     Raise InvalidRequest where no workflow takes so many images: then nobody is asked.
     """
-    known = rules.analyze(prompt, len(pictures))
+    known = rules.analyze(prompt, len(pictures), spoken)
     instruction = _INSTRUCTION.format(
         count=len(pictures),
         workflows="\n".join(f"- {name}: {_WORKFLOWS[name]}" for name in fitting(len(pictures))),

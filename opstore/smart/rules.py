@@ -11,9 +11,10 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from opstore.errors import InvalidRequest, said
+from opstore.errors import InvalidRequest, Said, said
+from opstore.language.translations import told
 from opstore.smart import vocabulary
 from opstore.smart.analysis import Language, StepPrompts, WorkflowAnalysis, ranked
 from opstore.workflows import fitting
@@ -62,24 +63,23 @@ class Reading:
         return next(found, None)
 
 
-def analyze(prompt: str, count: int, spoken: Language = "en") -> WorkflowAnalysis:
+def analyze(prompt: str, count: int, spoken: Language | None = None) -> WorkflowAnalysis:
     """Return what `prompt` asks for with `count` images; raise InvalidRequest where no workflow takes so many.
 
-    The reason is told in the prompt's language, and in the `spoken` one where the prompt has no words yet.
+    The reason is told in the `spoken` language, in the prompt's where nobody says one.
     """
     allowed = fitting(count)
     if not allowed:
         raise InvalidRequest(reason=said("no operation type takes {count} images; remove some", count=count))
     reading = read(prompt)
-    if not prompt.strip():
-        reading = replace(reading, language=spoken)
+    language = spoken or reading.language
     shares = _probabilities(reading, count)
     (workflow, confidence), *others = ranked(shares)
     return WorkflowAnalysis(
         workflow=workflow,
         confidence=confidence,
-        reasoning=_reason(reading, workflow, count),
-        language=reading.language,
+        reasoning=told(_reason(reading, workflow, count), language),
+        language=language,
         alternatives=tuple((name, share) for name, share in others if share >= 0.01),
         steps=split(reading) if workflow == "edit_then_video" else None,
     )
@@ -275,44 +275,28 @@ def split(reading: Reading) -> StepPrompts:
 
 # -- the reason ----------------------------------------------------------------------------------------------------------
 
-_COUNTS: Mapping[Language, tuple[str, str, str]] = {
-    "en": ("no image", "1 image", "{count} images"),
-    "fr": ("aucune image", "1 image", "{count} images"),
+_MEANING = {
+    "text_to_image": said("a picture will be made from the text"),
+    "image_edit_single": said("the image will be edited"),
+    "image_edit_multiple": said("one picture will be made from the images"),
+    "text_to_video": said("a video will be made from the text"),
+    "image_to_video_single": said("the image will be animated"),
+    "image_to_video_transition": said("a video will lead from the first image to the second"),
+    "edit_then_video": said("a picture will be made first, then a video of it"),
 }
-_MEANING: Mapping[Language, Mapping[str, str]] = {
-    "en": {
-        "text_to_image": "a picture is made from the text",
-        "image_edit_single": "the image is edited",
-        "image_edit_multiple": "one picture is made from the images",
-        "text_to_video": "a video is made from the text",
-        "image_to_video_single": "the image is set in motion",
-        "image_to_video_transition": "a video leads from the first image to the second",
-        "edit_then_video": "a picture is made first, then a video of it",
-    },
-    "fr": {
-        "text_to_image": "une image est créée à partir du texte",
-        "image_edit_single": "l'image est retouchée",
-        "image_edit_multiple": "une seule image est faite à partir de toutes",
-        "text_to_video": "une vidéo est créée à partir du texte",
-        "image_to_video_single": "l'image est mise en mouvement",
-        "image_to_video_transition": "une vidéo mène de la première image à la seconde",
-        "edit_then_video": "une image est faite d'abord, puis une vidéo à partir d'elle",
-    },
-}
-_QUOTED: Mapping[Language, str] = {"en": "“{}”", "fr": "« {} »"}
-_NO_MOTION: Mapping[Language, str] = {"en": "nothing asks for motion", "fr": "rien ne demande de mouvement"}
-_AND: Mapping[Language, str] = {"en": " and ", "fr": " et "}
 _MOTION = ("animate", "video", "camera", "caused", "moves", "moving")
 
 
-def _reason(reading: Reading, workflow: str, count: int) -> str:
-    """Return why: the number of images, the words that decided, what will be done; in the prompt's language."""
-    language = reading.language
-    number = _COUNTS[language][min(count, 2)].format(count=count)
-    because = [_QUOTED[language].format(_short(found)) for found in _deciding(reading, workflow) if found]
-    told = _AND[language].join([number, *(because or [_NO_MOTION[language]])])
-    colon = " : " if language == "fr" else ": "
-    return f"{told[0].upper()}{told[1:]}{colon}{_MEANING[language][workflow]}."
+def _reason(reading: Reading, workflow: str, count: int) -> Said:
+    """Return why: the number of images, the words that decided, what will be done."""
+    given = said("{count} images", count=count) if count > 1 else said("1 image") if count else said("No image")
+    words = [said("“{name}”", name=_short(found)) for found in _deciding(reading, workflow) if found]
+    first, *others = words or [said("no motion requested")]
+    if others:
+        return said(
+            "{given}, {first} and {second}: {result}.", given=given, first=first, second=others[0], result=_MEANING[workflow]
+        )
+    return said("{given}, {first}: {result}.", given=given, first=first, result=_MEANING[workflow])
 
 
 def _deciding(reading: Reading, workflow: str) -> list[str | None]:

@@ -15,7 +15,7 @@ import streamlit as st
 
 from opstore.errors import OpstoreError
 from opstore.generation import Generation
-from opstore.smart.analysis import WorkflowAnalysis
+from opstore.smart.analysis import Language, WorkflowAnalysis
 from opstore.ui import parts, words
 from opstore.ui.studio.giving import Given
 from opstore.ui.words import _
@@ -32,7 +32,7 @@ def analysis(generation: Generation, text: str, given: Sequence[Given]) -> Workf
         return answered
     if isinstance(answered, OpstoreError):
         parts.show_error(answered)
-    return generation.propose(text, [item.data for item in given], "fr" if words.language() == "fr" else "en")
+    return generation.propose(text, [item.data for item in given], _language())
 
 
 def offer_analysis(generation: Generation, text: str, given: Sequence[Given]) -> None:
@@ -40,11 +40,11 @@ def offer_analysis(generation: Generation, text: str, given: Sequence[Given]) ->
     asker = generation.asker()
     if asker is None or not text.strip() or not all(item.sound for item in given):
         return
-    mark, images = _mark(text, given), [item.data for item in given]
+    mark, images, spoken = _mark(text, given), [item.data for item in given], _language()
     if _answer("analysis", mark) is not None:
         return  # it has been asked exactly this
     label = _("Ask {model} ({amount} at most)").format(model=asker.title, amount=words.money(asker.cost().amount or 0.0))
-    _offer("analysis", mark, label, lambda: generation.analyze(text, images), generation)
+    _offer("analysis", mark, label, lambda: generation.analyze(text, images, spoken), generation)
 
 
 def wording(generation: Generation, text: str, workflow: str) -> tuple[str | None, bool, Mapping[str, Any] | None]:
@@ -78,6 +78,10 @@ def _better(text: str, proposed: str, cost: Mapping[str, Any], mark: str) -> tup
 
 
 # -- one question at a time of each kind ---------------------------------------------------------------------------------
+
+
+def _language() -> Language:
+    return "fr" if words.language() == "fr" else "en"
 
 
 def _mark(text: str, given: Sequence[Given]) -> str:

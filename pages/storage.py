@@ -4,7 +4,7 @@ import streamlit as st
 
 from opstore.ui import backups, importing, packing, parts, storage
 from opstore.ui.opened_app import opened
-from opstore.ui.words import _
+from opstore.ui.words import _, pgettext
 
 service = opened().service
 desk = service.care.desk
@@ -44,7 +44,7 @@ with right:
         st.subheader(_("Backups"), anchor=False)
         backups.backups(service, busy)
     with st.container(border=True):
-        st.subheader(_("Import"), anchor=False)
+        st.subheader(pgettext("heading", "Import"), anchor=False)
         importing.importing(service, busy)
     with st.container(border=True):
         st.subheader(_("Problems"), anchor=False)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def add(verbs: Any) -> None:
     """Add this command to the parser."""
-    telling = verb(verbs, "stats", _stats, "tell how much, how well, how fast, how dear and what for")
+    telling = verb(verbs, "stats", _stats, "show volume, success, speed, cost, prompts and storage")
     telling.add_argument("query", metavar="QUERY", nargs="*", help="of what, as for search (default: everything)")
     telling.add_argument("--since", type=_day, metavar="DAY", help="from this day on, such as 2025-11-01 (UTC)")
     telling.add_argument("--until", type=_day, metavar="DAY", help="to this day, which is included")

@@ -393,6 +393,8 @@ def _value(value: Any, name: str = "") -> str | None:
         return words.type_name(str(value))
     if isinstance(value, bool):
         return _("yes") if value else _("no")
+    if isinstance(value, float):
+        return words.number(value, 3)
     return None if value is None else str(words.choice_name(value))[:200]
 
 

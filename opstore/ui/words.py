@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -117,6 +117,8 @@ def _spoken(name: str, value: Any) -> Any:
         return number(value, 3)
     if not isinstance(value, str) or name in LITERAL:
         return value
+    if name == "list":
+        return ", ".join(_listed(value))
     if name in ("type", "types"):
         return _("“{name}”").format(name=type_name(value.strip("'")))
     if name == "choices":
@@ -124,6 +126,16 @@ def _spoken(name: str, value: Any) -> Any:
     if name.endswith("parameter"):
         return _("“{name}”").format(name=parameter_name(value))
     return value.replace(".", get_decimal_symbol(language())) if _DECIMAL.fullmatch(value) else stored(value)
+
+
+def _listed(text: str) -> Iterator[str]:
+    """Yield the members of a list that was stored as one text, each as the catalogue has it: a member may hold commas itself."""
+    pieces = text.split(", ")[:100]
+    while pieces:
+        tried = ((count, ", ".join(pieces[:count])) for count in range(min(len(pieces), 14), 1, -1))
+        count, member = next(((count, member) for count, member in tried if _(member) != member), (1, pieces[0]))
+        del pieces[:count]
+        yield _(member)
 
 
 # -- numbers and times ---------------------------------------------------------------------------------------------------

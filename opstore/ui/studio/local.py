@@ -25,6 +25,6 @@ def note(kind: str, text: str) -> None:
         elif kind in ("text_to_image", "text_to_video") and (missed := unheard(text)):
             st.caption(_("Cannot be painted here:"), width="content")
             st.text(", ".join(missed[:MOST]) + (" …" if len(missed) > MOST else ""), width="content")
-        with st.popover(_("Supported edits"), type="tertiary"):
+        with st.popover(_("What is possible"), type="tertiary"):
             for line in capabilities(kind if kind != "edit_then_video" else None):
                 st.text(words.stored(line))

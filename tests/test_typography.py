@@ -98,7 +98,7 @@ PROMPTS = (
 
 
 #: Rooms that make what people read.
-ROOMS = ("ui", "analytics", "language", "report", "shares", "smart")
+ROOMS = ("ui", "analytics", "report", "shares", "smart")
 #: Strings with a colon that are no sentence: style sheets, and what other programs read.
 NOT_SHOWN = ("--st-", "--ops-", "name}: {_quoted", "- {name}")
 

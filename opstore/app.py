@@ -216,11 +216,11 @@ class App:
         trash = Trash(self.store)
         self.service: Service = Service(
             store=self.store,
-            jobs=jobs,
+            _jobs=jobs,
             table=table,
             thumbnails=self.thumbnails,
-            preferences=self._preferences,
-            budget=self._budget,
+            _preferences=self._preferences,
+            _budget=self._budget,
             index=self.index,
             curation=Curation(self.store, self.index, trash),
             analytics=Analytics(self.index),
@@ -240,17 +240,15 @@ class App:
             once=Once(self.store),
             drafts=Drafts(self.store),
             branches=Branches(self.store, self.index, lineage, jobs, lambda *given: self.service.again(*given)),
-            provider=self.provider,
-            available=tuple(self._providers),
-            wake=self.runner.wake,
+            _provider=self.provider,
+            _available=tuple(self._providers),
+            _wake=self.runner.wake,
         )
         self.generation: Generation = Generation(self.service, self._asker)
 
     def acting_as(self, person: Person) -> Acting:
         """Return what `person` may use of this."""
-        from opstore.access.roles import view
-
-        return Acting(self.settings, self.service.acting_as(person), view(self.generation, person, "generation"))
+        return Acting(self.settings, self.service.acting_as(person), self.generation.acting_as(person))
 
     def provider(self) -> str:
         """Return who makes things: the environment's choice, else the settings page's, else the first provider that is set up."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+from opstore.access.roles import Role, act, part
 from opstore.errors import (
     FileMissing,
     InvalidInput,
@@ -82,6 +83,7 @@ class _Unchanged(Exception):
     """The annotations are as they are wanted: nothing is written."""
 
 
+@part()
 class Curation:
     """What reviewers do with the operations of one store."""
 
@@ -94,6 +96,7 @@ class Curation:
 
     # -- annotations -----------------------------------------------------------------------------------------------------
 
+    @act(Role.CREATOR, Role.REVIEWER)
     def annotate(self, ids: Sequence[str], edit: Edit, versions: Collection[str] | None = None) -> Change:
         """Apply one edit to several operations; raise InvalidInput, with nothing changed, for an edit that makes no sense.
 
@@ -110,6 +113,7 @@ class Curation:
         change = _each(ids, annotate)
         return replace(change, inverse=inverse)
 
+    @act(Role.CREATOR, Role.REVIEWER)
     def undo(self, change: Change) -> Change:
         """Take a change back; what others changed since stays. What this returns can be taken back as well."""
         if change.trashed:
@@ -161,6 +165,7 @@ class Curation:
 
     # -- trash -----------------------------------------------------------------------------------------------------------
 
+    @act(Role.CREATOR, Role.REVIEWER)
     def put_in_trash(self, ids: Sequence[str], versions: Collection[str] | None = None) -> Change:
         """Move operations to the trash; `undo` brings them back.
 
@@ -176,22 +181,27 @@ class Curation:
 
         return replace(_each(ids, put), trashed=True)
 
+    @act(Role.CREATOR, Role.REVIEWER)
     def restore(self, ids: Sequence[str]) -> Change:
         """Bring operations back from the trash."""
         return _each(ids, self._trash.restore)
 
+    @act(*Role)
     def trashed(self) -> list[Trashed]:
         """Return what is in the trash, the last trashed first."""
         return self._trash.all()
 
+    @act(Role.ADMIN)
     def remove_for_good(self, ids: Sequence[str]) -> Change:
         """Remove trashed operations with all their files; this cannot be undone."""
         return _each(ids, self._trash.remove)
 
+    @act(Role.ADMIN)
     def purge(self, older_than: timedelta = KEPT) -> list[str]:
         """Remove for good what has been in the trash for longer than `older_than`; return the ids."""
         return self._trash.purge(older_than)
 
+    @act(*Role)
     def used_by(self, ids: Iterable[str]) -> list[str]:
         """Return the operations, other than `ids`, that have an output of one of `ids` as an input."""
         chosen = {check_operation_id(operation_id) for operation_id in ids}
@@ -200,6 +210,7 @@ class Curation:
 
     # -- saved searches --------------------------------------------------------------------------------------------------
 
+    @act(*Role)
     def searches(self) -> dict[str, str]:
         """Return the saved searches, name → query, by name."""
         try:
@@ -208,6 +219,7 @@ class Curation:
             return {}  # a link or a folder of that name: saving one says so
         return dict(sorted(found.items(), key=lambda item: item[0].casefold()))
 
+    @act(*Role)
     def save_search(self, name: str, query: str) -> None:
         """Save a search under a name, over one that has it; raise InvalidInput for a bad name, InvalidQuery for a bad query."""
         parse(query)
@@ -216,6 +228,7 @@ class Curation:
         clean = _clean(name, MAX_TAG, said("a saved search needs a name of at most {limit} characters", limit=MAX_TAG))
         self._change_searches(lambda found: {**found, clean: query})
 
+    @act(*Role)
     def remove_search(self, name: str) -> None:
         """Forget a saved search; one that is not there is passed over."""
         gone = (name, _plain(name))

@@ -1,5 +1,7 @@
-"""What a person can do with opstore, as functions: the page, the HTTP interface and the command line call these and no others.
+"""What people can do with opstore, as acts, here and in the parts that it holds; each says beside it who may do it.
 
+Pages and HTTP come in through `App.acting_as`, with the rights of one person; work in the background, and whoever sits at this
+machine without sign-in, have all rights. Commands open the parts that they need without it: who can read the folder may.
 Whatever is asked is checked whole before anything is stored; what is acknowledged is durable.
 """
 
@@ -14,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from opstore import media
-from opstore.access.roles import LOCAL, Person, acting, view
+from opstore.access.roles import Door, Role, act, acting, part
 from opstore.analytics.queries import Analytics
 from opstore.care import Care
 from opstore.clocks import mark, seconds_since
@@ -109,80 +111,42 @@ class Page:
     older: str | None
 
 
-class Service:
-    """The acts of people over one data folder."""
+@part()
+@dataclass(kw_only=True, eq=False, repr=False)
+class Service(Door):
+    """The acts of people over one data folder. A part is an object that is asked directly, such as `service.curation.undo`."""
 
-    def __init__(
-        self,
-        *,
-        store: Store,
-        jobs: JobFolder,
-        table: ModelTable,
-        thumbnails: Thumbnails,
-        preferences: PreferenceFile,
-        budget: Budget,
-        index: Index,
-        curation: Curation,
-        analytics: Analytics,
-        exports: Exports,
-        care: Care,
-        comparisons: Comparisons,
-        shares: Shares,
-        lineage: Lineage,
-        reviews: Reviews,
-        branches: Branches,
-        once: Once,
-        drafts: Drafts,
-        provider: Callable[[], str],
-        available: Collection[str],
-        wake: Callable[[], None] = lambda: None,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
-        """Work on what `app` has wired.
+    store: Store
+    table: ModelTable
+    thumbnails: Thumbnails
+    index: Index
+    curation: Curation
+    analytics: Analytics
+    exports: Exports
+    care: Care
+    comparisons: Comparisons
+    shares: Shares
+    lineage: Lineage
+    reviews: Reviews
+    branches: Branches
+    once: Once
+    drafts: Drafts
+    _jobs: JobFolder
+    _preferences: PreferenceFile
+    _budget: Budget
+    #: Who makes things when a request does not say, and all who are set up here.
+    _provider: Callable[[], str]
+    _available: Collection[str]
+    _wake: Callable[[], None] = lambda: None
+    _clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-        `provider` names who makes things when a request does not say, `available` all that are set up here.
-        """
-        self.store = store
-        self.table = table
-        self.thumbnails = thumbnails
-        self._shown = Copies(store, "shown", "whole", for_browser)
-        self.index = index
-        self.curation = curation
-        self.analytics = analytics
-        self.exports = exports
-        self.care = care
-        self.comparisons = comparisons
-        self.shares = shares
-        self.lineage = lineage
-        self.reviews = reviews
-        self.branches = branches
-        self.once = once
-        self.drafts = drafts
-        self._jobs = jobs
-        self._preferences = preferences
-        self._budget = budget
-        self._provider = provider
-        self._available = available
-        self._wake = wake
-        self._clock = clock
-
-    # -- for whom --------------------------------------------------------------------------------------------------------
-
-    @property
-    def person(self) -> Person:
-        """Return for whom this is: whoever sits at this machine, unless `acting_as` says otherwise."""
-        return LOCAL
-
-    def may(self, act: str) -> bool:
-        """Say whether that person may do an act, such as `create` or `curation.annotate`."""
-        return LOCAL.may(act)
-
-    def acting_as(self, person: Person) -> Service:
-        """Return this service as `person` may use it: the table in `opstore.access.roles` says what is NotAllowed."""
-        return view(self, person)
+    def __post_init__(self) -> None:
+        """Keep what browsers show of a HEIC beside the store's other copies."""
+        self._shown = Copies(self.store, "shown", "whole", for_browser)
 
     # -- making ----------------------------------------------------------------------------------------------------------
 
+    @act(*Role)
     def plan(self, request: NewOperation) -> tuple[StepPlan, ...]:
         """Return the provider calls that a request would make; raise InvalidRequest for one that could not run."""
         if len(request.images) > MAX_INPUTS:
@@ -212,6 +176,7 @@ class Service:
             kind: name for kind, name in chosen.items() if name in {model.name for model in self.table.models(provider, kind)}
         }
 
+    @act(Role.CREATOR)
     def create(self, request: NewOperation) -> str:
         """Store a request durably and return its operation's id; the runner, here or in another process, does the rest."""
         steps = self.plan(request)
@@ -253,6 +218,7 @@ class Service:
         known |= {"createdBy": by} if (by := acting().recorded) else {}
         return known | ({"retryOf": check_operation_id(request.retry_of)} if request.retry_of else {})
 
+    @act(Role.CREATOR)
     def cancel(self, operation_id: str) -> None:
         """Ask for an operation under way to stop; raise OperationNotFound where it has ended already."""
         try:
@@ -261,6 +227,7 @@ class Service:
             raise DamagedOperation(operation_id=operation_id, reason=said("its record in pending/ is damaged")) from None
         self._wake()
 
+    @act(Role.CREATOR)
     def again(
         self,
         operation_id: str,
@@ -292,16 +259,19 @@ class Service:
             )
         )
 
+    @act(*Role)
     def models(self, step_type: str, provider: str | None = None) -> Sequence[Model]:
         """Return the models that do `step_type`, the one chosen in the settings first, else the table's default."""
         chosen = provider or self._provider()
         preferred = self._preferred(chosen).get(step_type)
         return sorted(self.table.models(chosen, step_type), key=lambda model: model.name != preferred)
 
+    @act(*Role)
     def estimate(self, steps: Sequence[StepPlan]) -> list[Cost | None]:
         """Return what each step will probably cost, None where the price is not known."""
         return [step.model.estimate(step.operation_type, step.parameters) for step in steps]
 
+    @act(*Role)
     def afford(self, costs: Sequence[Cost | None]) -> None:
         """Raise as `Budget.check` does where steps of these estimated costs must not be asked for; what is free always may."""
         if any(cost is None or cost.amount or cost.estimated for cost in costs):
@@ -309,14 +279,17 @@ class Service:
 
     # -- following -------------------------------------------------------------------------------------------------------
 
+    @act(*Role)
     def jobs(self) -> list[JobView]:
         """Return what is under way, oldest first."""
         return [self._view(job) for job in self._jobs.all()]
 
+    @act(*Role)
     def count_jobs(self) -> int:
         """Return how many operations are under way: as many as `jobs` shows, or a page that compares the two would never rest."""
         return len(self._jobs.all())
 
+    @act(*Role)
     def job(self, operation_id: str) -> JobView | None:
         """Return one operation under way, None where it has ended or never was."""
         try:
@@ -348,10 +321,12 @@ class Service:
 
     # -- looking ---------------------------------------------------------------------------------------------------------
 
+    @act(*Role)
     def operation(self, operation_id: str) -> Operation:
         """Return one stored operation; raise InvalidOperationId, OperationNotFound or DamagedOperation."""
         return Operation.of(self.store.get_operation_metadata(operation_id))
 
+    @act(*Role)
     def page(self, *, before: str | None = None, size: int = 24, types: Sequence[str] = (), statuses: Sequence[str] = ()) -> Page:
         """Return a page of stored operations, newest first, of these types and statuses (empty: of all)."""
         found = tuple(itertools.islice(self._matching(before, size, set(types), set(statuses)), size + 1))
@@ -365,6 +340,7 @@ class Service:
             if (not types or operation.type in types) and (not statuses or operation.status in statuses):
                 yield operation
 
+    @act(*Role)
     def latest(self, size: int = 24, status: str = "") -> list[Operation]:
         """Return the newest stored operations, of one status where given, as far as the index has seen them.
 
@@ -374,6 +350,7 @@ class Service:
             return list(self.page(size=size, statuses=[status] if status else ()).operations)
         return self._read(self.index.search(with_values("", "status", [status] if status else []), size=size).rows)
 
+    @act(*Role)
     def of_batch(self, batch_id: str) -> list[Operation]:
         """Return the stored operations of one batch, newest first, as far as the index has seen them."""
         return self._read(self.index.search(with_values("", "batch", [batch_id]), size=MAX_PAGE).rows)
@@ -385,6 +362,7 @@ class Service:
                 found.append(self.operation(row.id))
         return found
 
+    @act(*Role)
     def shown(self, name: str) -> tuple[Path, media.MediaType | None]:
         """Return, as `media` does, what every browser shows of a stored file: itself, or its likeness where it is a HEIC.
 
@@ -398,6 +376,7 @@ class Service:
             raise UnsupportedMedia(index=1)
         return copy, shown_as(kind)
 
+    @act(*Role)
     def media(self, name: str) -> tuple[Path, media.MediaType | None]:
         """Return a path of a stored media file and what its bytes are; raise InvalidFileName, FileMissing or UnsafeFile."""
         path = self.store.file_path(name)
@@ -410,6 +389,7 @@ class Service:
         except FileNotFoundError:  # removed at this very moment
             raise FileMissing(name=name) from None
 
+    @act(*Role)
     def copy_to_save(self, name: str, likeness: Path | None = None) -> Copy | None:
         """Return a stored media file, or its `likeness`, with the mark of what made it; None where it can leave as it is.
 
@@ -424,24 +404,29 @@ class Service:
             return None
         return Provenance(self.store).copy(operation, name, likeness)
 
+    @act(*Role)
     def expect(self, rows: Iterable[Row]) -> None:
         """Have the small pictures made of what will probably be looked at next, the nearest first, while nobody waits."""
         self.thumbnails.expect([name for row in rows if (name := shown_by(row))])
 
+    @act(Role.ADMIN)
     def clock_leap(self) -> Leap | None:
         """Return the leap of this machine's clock for which nothing is removed for its age now, None where there is none."""
         return self.care.leaps.standing()
 
+    @act(Role.ADMIN)
     def problems(self, *, deep: bool = False) -> list[Problem]:
         """Return everything that is wrong in the data folder."""
         return self.store.verify(deep=deep)
 
     # -- settings --------------------------------------------------------------------------------------------------------
 
+    @act(*Role)
     def preferences(self) -> Preferences:
         """Return what people chose."""
         return self._preferences.load()
 
+    @act(*Role)
     def settings_damage(self) -> SettingsDamaged | None:
         """Return why nothing that costs money is done now, None where the settings can be trusted."""
         try:
@@ -450,14 +435,17 @@ class Service:
             return damage
         return None
 
+    @act(Role.ADMIN)
     def change_preferences(self, *, mend: bool = False, **changes: Any) -> Preferences:
         """Change settings; raise InvalidSetting for a value that makes no sense, SettingsDamaged unless it is to `mend` them."""
         return self._preferences.save(mend=mend, **changes)
 
+    @act(Role.CREATOR, Role.ANALYST)
     def spending(self) -> Spending:
         """Return what was spent today and this month, and what is bound by operations under way."""
         return self._budget.spending()
 
+    @act(*Role)
     def provider(self) -> str:
         """Return the name of the provider that makes things now."""
         return self._provider()

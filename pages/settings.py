@@ -3,8 +3,11 @@
 import streamlit as st
 
 from opstore.access.roles import LOCAL
+from opstore.analytics.queries import Analytics
 from opstore.errors import OpstoreError, SettingsChanged
 from opstore.providers import registry
+from opstore.service import Service
+from opstore.shares import Shares
 from opstore.storage.operation import OPERATION_TYPES
 from opstore.ui import export, parts, share, signin, words
 from opstore.ui.opened_app import opened
@@ -13,7 +16,7 @@ from opstore.ui.words import _
 app = opened()
 service = app.service
 chosen = service.preferences()
-mine = service.may("change_preferences")
+mine = service.may(Service.change_preferences)
 
 if done := st.session_state.pop("settings-saved", None):
     st.toast(done)
@@ -49,7 +52,7 @@ with st.form("settings", border=False):
         disabled=bool(app.settings.provider),
     )
     st.subheader(_("Budget"))
-    if service.may("spending"):
+    if service.may(Service.spending):
         parts.spent(service.spending())
     left, right = st.columns(2)
     daily = left.number_input(_("A day (US dollars)"), 0.0, None, chosen.daily_budget, 1.0, placeholder=_("no limit"))
@@ -98,14 +101,14 @@ with st.form("settings", border=False):
             st.session_state["settings-saved"] = _("Saved.")
             st.rerun()
 
-if service.may("shares.all"):
+if service.may(Shares.all):
     st.subheader(_("Shared links"))
     share.listing(service)
 
 st.subheader(_("Models and prices"))
 parts.models(service.table)
 
-if service.may("analytics.held"):
+if service.may(Analytics.held):
     st.subheader(_("Usage report"))
     export.reports()
 

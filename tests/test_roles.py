@@ -1,11 +1,16 @@
-"""Roles: one table says who may do what, nothing public is missing from it, and the service itself refuses."""
+"""Roles: a rule beside each act says who may do it, nothing public is without one, and the service itself refuses."""
 
 from __future__ import annotations
 
+import copy
+import functools
 import inspect
+import operator
+import pickle
 import re
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,17 +19,29 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from opstore.access import roles
+import opstore
 from opstore.access.people import RoleBook, RoleFile
-from opstore.access.roles import ACTS, LOCAL, ROLES, Person, acting, allowed
+from opstore.access.roles import LOCAL, ROLES, Act, Person, Role, act, acting, part
 from opstore.access.signouts import KEPT, KEPT_AS, NAME, SignOuts
+from opstore.analytics.queries import Analytics
 from opstore.api import Api, middleware
 from opstore.app import App, Settings
+from opstore.care import Care
+from opstore.comparing.reviews import Reviews
 from opstore.curation import Curation, Edit, annotations_of
 from opstore.errors import InvalidSetting, NotAllowed, OpstoreError
+from opstore.exports import Exports
+from opstore.generation import Generation
 from opstore.generation.request import SmartRequest
+from opstore.index import Index
+from opstore.jobs.once import Once, Request
+from opstore.lineage.branches import Branches
+from opstore.media.thumbnails import Thumbnails
 from opstore.service import NewOperation, Service
+from opstore.shares import Shares
 from opstore.storage.files import Folder
+from opstore.storage.packs.library import Library
+from opstore.storage.store import Store
 from tests.job_programs import until
 from tests.samples import ID, PNG
 
@@ -42,81 +59,119 @@ def app(tmp_path: Path) -> App:
     return app
 
 
-def public(thing: object) -> Iterator[tuple[str, bool]]:
-    """Yield each public attribute of an object, and whether it is one of its methods."""
-    for name in dir(thing):
-        if not name.startswith("_"):
-            found = inspect.getattr_static(type(thing), name, None)
-            yield name, inspect.isfunction(found) or isinstance(found, staticmethod | classmethod)
-
-
-def paths(thing: object, path: str = "") -> Iterator[str]:
-    """Yield the path of each public act of the service, as deep as the table goes, and of each part that it covers whole."""
-    for name, is_act in public(thing):
-        here = f"{path}.{name}" if path else name
-        if here in ("person", "may", "acting_as", "generation.service"):
-            continue  # who acts; each is tested on its own
-        part = getattr(thing, name)
-        if not is_act and type(part).__module__.startswith("opstore") and any(act.startswith(f"{here}.") for act in ACTS):
-            yield from paths(part, here)
-        else:
-            yield here
-
-
-def every(app: App) -> list[str]:
-    return [*paths(app.service), *paths(app.generation, "generation")]
-
-
-def unnamed(app: App) -> list[str]:
-    """Return the public acts that no entry of the table covers."""
-    found = []
-    for path in every(app):
+def acts(view: object) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield what can be done through a view, at its parts too, by its path; a part that is refused whole is asked for."""
+    for name in dir(view):
+        if name.startswith("_") or name in ("person", "may"):
+            continue
+        if not isinstance(inspect.getattr_static(view, name), property):
+            yield name, getattr(view, name)
+            continue
         try:
-            allowed(path)
-        except LookupError:
-            found.append(path)
-    return found
+            part = getattr(view, name)
+        except NotAllowed:
+            part = None
+        if type(part).__name__.endswith("View"):
+            yield from ((f"{name}.{inner}", do) for inner, do in acts(part))
+        else:
+            yield name, functools.partial(getattr, view, name)
 
 
-# -- the table -----------------------------------------------------------------------------------------------------------
+# -- the rules -----------------------------------------------------------------------------------------------------------
 
 
-def test_every_public_act_has_an_entry(app: App) -> None:
-    assert not unnamed(app), "each needs an entry in opstore.access.roles.ACTS: who may do it?"
+def test_a_part_with_an_act_without_a_rule_cannot_be_made() -> None:
+    with pytest.raises(TypeError, match="no rule says who may do bare, given, said, stated of Part"):
+
+        @part()
+        class Part:
+            @act(*Role)
+            def ruled(self) -> None: ...
+
+            def bare(self) -> None: ...
+
+            @property
+            def given(self) -> None: ...
+
+            @staticmethod
+            def said() -> None: ...
+
+            @classmethod
+            def stated(cls) -> None: ...
 
 
-def test_every_entry_is_an_act_or_a_part_that_there_is(app: App) -> None:
-    known = set(every(app))
-    parts = {path.rpartition(".")[0] for path in known} | {"store.operations"}
-    assert not set(ACTS) - known - parts, "entries for what is not there"
-    assert all(who <= frozenset(ROLES) and who for who in ACTS.values())
+def test_everything_public_of_the_service_is_in_its_view(app: App) -> None:
+    """What the service and generation are made of are parts, and of parts all public methods are acts."""
+    admin = app.acting_as(EACH["admin"])
+    for whole, view in ((app.service, admin.service), (app.generation, admin.generation)):
+        names = {name for name in dir(whole) if not name.startswith("_")} - {"acting_as"}
+        assert names == {name for name in dir(view) if not name.startswith("_")}
+        assert all(getattr(view, name) is not None for name in names)
+    assert {"create", "curation.annotate", "store.operations.has", "care"} <= {path for path, _do in acts(admin.service)}
 
 
-def test_an_act_without_an_entry_is_refused_to_everybody_who_signed_in(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Service, "novel", lambda self: 1, raising=False)
+def test_what_has_no_rule_is_there_for_nobody_who_signed_in(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Newer(Service):
+        def novel(self) -> int:
+            return 1
+
     monkeypatch.setattr(Curation, "novel", lambda self: 1, raising=False)
-    assert unnamed(app) == ["curation.novel", "novel"], "the walk sees them"
-    with pytest.raises(LookupError, match="novel"):
-        app.service.acting_as(EACH["admin"]).novel()  # type: ignore[attr-defined]
+    newer = Newer(**{item.name: getattr(app.service, item.name) for item in fields(Service)})
+    mine = newer.acting_as(EACH["admin"])
+    assert newer.novel() == 1 and mine.operation(ID)
+    for name in ("novel", "curation.novel", "acting_as", "index.makeshift", "index.store", "store.operations.read"):
+        with pytest.raises(AttributeError):
+            operator.attrgetter(name)(mine)
+
+
+def test_who_has_no_role_can_do_nothing_through_a_view(app: App) -> None:
+    nobody = app.acting_as(NOBODY)
+    tried = [*acts(nobody.service), *acts(nobody.generation)]
+    assert len(tried) > 150
+    for path, do in tried:
+        with pytest.raises(NotAllowed):
+            pytest.fail(f"{path} gave {do()!r} to somebody without a role")
 
 
 def test_a_view_gives_no_way_past_it(app: App) -> None:
-    mine = app.service.acting_as(EACH["admin"])
-    for name in ("_jobs", "_preferences", "__dict__"):
+    mine: Any = app.service.acting_as(EACH["reviewer"])
+    for name in ("_jobs", "_preferences", "__dict__", "_target", "_person", "curation._store", "lineage._store", "table._x"):
         with pytest.raises(AttributeError):
-            getattr(mine, name)
-    with pytest.raises(LookupError):
-        mine.acting_as(LOCAL)
+            operator.attrgetter(name)(mine)
+    for change in ("person", "_person", "_target", "create", "novel"):
+        with pytest.raises(AttributeError):
+            setattr(mine, change, EACH["admin"])
+    for copied in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError):
+            copied(mine)
+    with pytest.raises(TypeError):
+        type(mine)(app.service, LOCAL)
+    for inner in (Service.create, mine.create.__wrapped__):  # the function itself, which no view has asked
+        with pytest.raises((NotAllowed, AttributeError)):
+            inner(mine, REQUEST)
     generation = app.acting_as(EACH["reviewer"]).generation
     with pytest.raises(NotAllowed):
         generation.service.create(REQUEST)
 
 
-@pytest.mark.parametrize("act", ["craete", "curation.anotate", "", "analyticss.held"])
-def test_a_misspelt_act_is_a_fault_of_the_program(app: App, act: str) -> None:
+def test_an_act_that_was_kept_stays_the_act_of_whose_view_it_came_from(app: App) -> None:
+    mine, others = app.service.acting_as(EACH["reviewer"]), app.service.acting_as(EACH["admin"])
+    create: Any = mine.create
+    assert create.__self__ is mine, "nothing leads from it to the service itself"
+    with pytest.raises(NotAllowed):
+        others.once.make(Request("a", "b"), lambda operation_id: create(REQUEST))
+    with ThreadPoolExecutor() as threads, pytest.raises(NotAllowed):
+        threads.submit(create, REQUEST).result()
+    with pytest.raises(NotAllowed):
+        type(others).create(mine, REQUEST)
+    assert app.service.jobs() == [] and acting() == LOCAL
+
+
+def test_an_act_without_a_rule_is_a_fault_of_the_program(app: App) -> None:
     for service in (app.service, app.service.acting_as(EACH["admin"])):
-        with pytest.raises(LookupError):
-            service.may(act)
+        for unknown in (Service._preferred, Service.acting_as, Curation, len):
+            with pytest.raises(LookupError):
+                service.may(unknown)
 
 
 #: Answers that say nothing of what is stored.
@@ -125,7 +180,7 @@ FILLED = {"operation_id": ID, "id": ID, "name": f"{ID}_out.png", "subject": f"{I
 
 
 @pytest.mark.long
-def test_no_http_answer_is_given_past_the_table(app: App) -> None:
+def test_no_http_answer_is_given_past_the_rules(app: App) -> None:
     """Whoever has no role at all is let in here: every answer must still refuse, or it uses more than `guard.acting` gives."""
     served = TestClient(Starlette(routes=Api(lambda: app, lambda request: NOBODY).routes()), raise_server_exceptions=False)
     seen = 0
@@ -165,42 +220,56 @@ def test_the_app_answers_at_the_name_where_people_sign_in_and_at_no_other(app: A
 
 def test_pages_never_see_the_whole_app() -> None:
     """`running()` gives everything to anybody: only the launcher, and the main script for the settings, may ask for it."""
-    root = Path(roles.__file__).parent
-    asking = re.compile(r"ui\.state import .*\brunning\b|def running\(\) -> App")
+    root = Path(opstore.__file__).parent
+    asking = re.compile(r"import .*\brunning\b|def running\(\) -> App")
     users = {
         path.name for path in (*root.rglob("*.py"), *(root.parent / "pages").glob("*.py")) if asking.search(path.read_text())
     }
-    assert users == {"main.py", "state.py"}
+    assert users == {"main.py", "opened_app.py"}
 
 
 # -- who may what --------------------------------------------------------------------------------------------------------
 
-MAY = {
-    "create": {"creator"},
-    "generation.execute": {"creator"},
-    "branches.begin": {"creator"},
-    "shares.create": {"creator"},
-    "curation.annotate": {"creator", "reviewer"},
-    "curation.put_in_trash": {"creator", "reviewer"},
-    "reviews.vote": {"reviewer"},
-    "analytics.held": {"analyst"},
-    "exports.prepare": {"creator", "analyst"},
-    "operation": {"creator", "reviewer", "analyst"},
-    "index.search": {"creator", "reviewer", "analyst"},
-    "change_preferences": set(),
-    "curation.remove_for_good": set(),
-    "care.desk.clean": set(),
-    "care.back_up": set(),
-    "store.save": set(),
-    "shares.rotate": set(),
-}
+MAY: list[tuple[Act, str, set[str]]] = [
+    (Service.create, "service.create", {"creator"}),
+    (Generation.execute, "generation.execute", {"creator"}),
+    (Generation.batch, "generation.batch", {"creator", "reviewer", "analyst"}),
+    (Branches.begin, "service.branches.begin", {"creator"}),
+    (Branches.turn, "service.branches.turn", set()),
+    (Once, "service.once", {"creator"}),
+    (Shares.create, "service.shares.create", {"creator"}),
+    (Shares.rotate, "service.shares.rotate", set()),
+    (Curation.annotate, "service.curation.annotate", {"creator", "reviewer"}),
+    (Curation.put_in_trash, "generation.service.curation.put_in_trash", {"creator", "reviewer"}),
+    (Curation.remove_for_good, "service.curation.remove_for_good", set()),
+    (Reviews.vote, "service.reviews.vote", {"reviewer"}),
+    (Analytics.held, "service.analytics.held", {"analyst"}),
+    (Analytics.save, "service.analytics.save", set()),
+    (Exports.prepare, "service.exports.prepare", {"creator", "analyst"}),
+    (Service.spending, "service.spending", {"creator", "analyst"}),
+    (Service.operation, "service.operation", {"creator", "reviewer", "analyst"}),
+    (Service.change_preferences, "service.change_preferences", set()),
+    (Index.search, "service.index.search", {"creator", "reviewer", "analyst"}),
+    (Index.rebuild, "service.index.rebuild", set()),
+    (Thumbnails.path, "service.thumbnails.path", {"creator", "reviewer", "analyst"}),
+    (Thumbnails.stop, "service.thumbnails.stop", set()),
+    (Care, "service.care", set()),
+    (Care.back_up, "service.care.back_up", set()),
+    (Store.read_file, "service.store.read_file", {"creator", "reviewer", "analyst"}),
+    (Store.save, "service.store.save", set()),
+    (Library.has, "service.store.operations.has", {"creator", "reviewer", "analyst"}),
+    (Library.let_go, "service.store.operations.let_go", set()),
+]
 
 
-@pytest.mark.parametrize("act", MAY)
-def test_a_role_may_what_it_names_and_an_admin_everything(act: str) -> None:
-    assert {role for role, person in EACH.items() if person.may(act)} == MAY[act] | {"admin"}
-    assert not NOBODY.may(act) and LOCAL.may(act)
-    assert Person("Both", frozenset({"reviewer", "creator"})).may(act) == bool(MAY[act] & {"reviewer", "creator"})
+@pytest.mark.parametrize(("named", "path", "roles"), MAY, ids=[path for _named, path, _roles in MAY])
+def test_a_role_may_what_it_names_and_an_admin_everything(app: App, named: Act, path: str, roles: set[str]) -> None:
+    assert {role for role, person in EACH.items() if person.may(named)} == roles | {"admin"}
+    assert not NOBODY.may(named) and LOCAL.may(named)
+    assert Person("Both", frozenset({"reviewer", "creator"})).may(named) == bool(roles & {"reviewer", "creator"})
+    for refused in EACH.keys() - roles - {"admin"}:
+        with pytest.raises(NotAllowed):  # before anything else: no argument is looked at
+            operator.attrgetter(path)(app.acting_as(EACH[refused]))()
 
 
 def test_the_service_itself_refuses(app: App) -> None:
@@ -229,7 +298,7 @@ def test_what_is_allowed_is_done_and_known_by_whom(app: App) -> None:
     assert reviewer.curation.annotate([ID], Edit(rating=4)).done == (ID,)
     assert annotations_of(reviewer.operation(ID).sidecar)["rating"] == 4
     assert reviewer.index.search("boat").total.n == 1
-    assert reviewer.person == EACH["reviewer"] and reviewer.may("curation.annotate") and not reviewer.may("create")
+    assert reviewer.person == EACH["reviewer"] and reviewer.may(Curation.annotate) and not reviewer.may(Service.create)
     assert acting() == LOCAL, "and afterwards it is nobody's act any more"
     creator = app.acting_as(EACH["creator"])
     made = creator.service.create(REQUEST)
@@ -255,12 +324,7 @@ def test_who_asked_for_an_operation_is_recorded_as_far_as_the_book_says(app: App
 def test_without_sign_in_nothing_stands_between(app: App) -> None:
     assert app.service.acting_as(LOCAL) is app.service
     assert app.acting_as(LOCAL).generation is app.generation
-    assert app.service.person is LOCAL and app.service.may("care.desk.clean")
-
-
-def test_an_entry_of_a_part_holds_for_what_has_none_of_its_own() -> None:
-    assert allowed("care.desk.clean") == allowed("care") == roles.ADMIN
-    assert allowed("store.read_file") == roles.LOOK and allowed("store.save") == roles.ADMIN
+    assert app.service.person is LOCAL and app.service.may(Care)
 
 
 # -- the book ------------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from opstore.access.roles import Person
 from opstore.app import App, Settings
+from opstore.care import Care
 from opstore.errors import NoRole, OpstoreError, SignInBroken, SignInWanted
 from opstore.ui import signin
 from opstore.ui.opened_app import opened, running
@@ -132,4 +133,4 @@ def test_what_is_set_up_by_half_lets_nobody_in(
 
 
 def test_without_either_file_there_is_no_sign_in(tmp_path: Path) -> None:
-    assert signin.person(Settings(data=tmp_path)).may("care.desk.clean")
+    assert signin.person(Settings(data=tmp_path)).may(Care)

@@ -1,74 +1,88 @@
-"""Who may do what: one table of acts and roles, and the view of the service through which a person acts.
+"""Who may do what: the rule of an act, which stands beside it, and the view through which a person who signed in acts.
 
-What the table does not name is refused: a new act has an entry of its own before anybody who signed in can do it.
+A view has what has a rule, and nothing else: an act without one is done by nobody who signed in, not even by an admin.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+import inspect
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, cast
+from enum import StrEnum
+from typing import Any, Self, TypeVar, cast
 
 from opstore.errors import NotAllowed
 
-#: What a person may be, several at once; an admin may do everything.
-ROLES = ("creator", "reviewer", "analyst", "admin")
-CREATOR, REVIEWER, ANALYST, ADMIN = (frozenset({role}) for role in ROLES)
-#: Whoever has a role at all may look, and keep searches.
-LOOK = frozenset(ROLES)
-_MARK = CREATOR | REVIEWER
 
-#: Acts by their path from the service, and who may do them besides admins; the entry of a part holds for all below it that has
-#: none of its own. `generation` is what stands over the service.
-ACTS: Mapping[str, frozenset[str]] = {
-    # making
-    **dict.fromkeys(("plan", "estimate", "afford", "models", "table", "provider"), LOOK),
-    **dict.fromkeys(("create", "again", "cancel", "once", "drafts"), CREATOR),
-    "generation": CREATOR,
-    "generation.batch": LOOK,
-    "generation.close": ADMIN,
-    **dict.fromkeys(("branches.begin", "branches.go_on", "branches.forget"), CREATOR),
-    "branches.all": LOOK,
-    **dict.fromkeys(("branches.start", "branches.stop", "branches.turn"), ADMIN),
-    # looking
-    **dict.fromkeys(("job", "jobs", "count_jobs", "operation", "page", "latest", "of_batch", "media", "shown", "expect"), LOOK),
-    **dict.fromkeys(("comparisons", "copy_to_save", "lineage", "thumbnails.path"), LOOK),
-    **dict.fromkeys(("thumbnails.start", "thumbnails.stop", "thumbnails.expect", "problems", "clock_leap"), ADMIN),
-    **dict.fromkeys(("index", "store"), ADMIN),
-    **dict.fromkeys(
-        ("index.search", "index.count", "index.get", "index.facets", "index.meant", "index.neighbours", "index.progress"), LOOK
-    ),
-    **dict.fromkeys(("index.version", "index.changes_since", "index.used_as_input", "index.holding", "index.makeshift"), LOOK),
-    **dict.fromkeys(("store.read_file", "store.open_file", "store.iterate", "store.media_names"), LOOK),
-    **dict.fromkeys(("store.list_operations", "store.get_operation_metadata"), LOOK),
-    **dict.fromkeys(("store.operations.has", "store.operations.path", "store.operations.is_empty"), LOOK),
-    # saying what one thinks of it
-    **dict.fromkeys(("curation.annotate", "curation.undo", "curation.put_in_trash", "curation.restore"), _MARK),
-    **dict.fromkeys(("curation.trashed", "curation.used_by"), LOOK),
-    **dict.fromkeys(("curation.remove_for_good", "curation.purge"), ADMIN),
-    **dict.fromkeys(("curation.searches", "curation.save_search", "curation.remove_search"), LOOK),
-    **dict.fromkeys(("reviews.begin", "reviews.remove", "reviews.vote", "reviews.take_back", "reviews.upcoming"), REVIEWER),
-    **dict.fromkeys(("reviews.all", "reviews.get", "reviews.operation", "reviews.votes", "reviews.rows"), LOOK),
-    # finding out, taking away, handing on
-    "analytics": ANALYST,
-    "analytics.save": ADMIN,
-    **dict.fromkeys(("exports", "spending"), CREATOR | ANALYST),
-    "shares": CREATOR,
-    "shares.rotate": ADMIN,
-    # looking after it
-    **dict.fromkeys(("preferences", "settings_damage"), LOOK),
-    **dict.fromkeys(("care", "change_preferences"), ADMIN),
-}
-#: A path that leads to where the paths begin.
-_BEGINNING = "generation.service"
-#: Paths that lead to acts of their own.
-_PARTS = {act.rpartition(".")[0] for act in ACTS} - {""} | {_BEGINNING}
+class Role(StrEnum):
+    """What a person may be, several at once; an admin may do everything. `@act(*Role)` is for whoever is anything at all."""
 
+    CREATOR = "creator"
+    REVIEWER = "reviewer"
+    ANALYST = "analyst"
+    ADMIN = "admin"
+
+
+#: Roles as `roles.toml` has them.
+ROLES = tuple(role.value for role in Role)
+
+ADMINS: frozenset[Role] = frozenset({Role.ADMIN})
+
+#: An act as it is named: `Service.create`, `Curation.annotate`; the class of a part for what is in it, such as `Care`.
+Act = Callable[..., object]
+Method = TypeVar("Method", bound=Act)
+Class = TypeVar("Class", bound=type)
 Kind = TypeVar("Kind")
-Result = TypeVar("Result")
+
+#: Who may do an act; and of a part what holds for all in it that has no rule of its own.
+_RULES: dict[Act, frozenset[Role]] = {}
+#: Classes whose public methods are acts, and whether one rule holds for all of them.
+_PARTS: dict[type, bool] = {}
+
+
+def act(role: Role, *others: Role) -> Callable[[Method], Method]:
+    """Say who may do an act besides admins. The function stays what it was, and costs what it did: only a view asks."""
+
+    def ruled(method: Method) -> Method:
+        _RULES[method] = frozenset((Role.ADMIN, role, *others))
+        return method
+
+    return ruled
+
+
+def part(*roles: Role) -> Callable[[Class], Class]:
+    """Say of a class that its public methods are acts; those without a rule of their own are for `roles`, and for admins.
+
+    Where no roles are given, each must have its own, or the class cannot be made. Of other attributes, views have those that the
+    class declares: parts, and what is for `roles`.
+    """
+
+    def parted(made: Class) -> Class:
+        acts = {name: function for name, function in _functions(made) if name in vars(made)}
+        bare = [name for name, function in acts.items() if function not in _RULES]
+        if bare and not roles:
+            raise TypeError(f"no rule says who may do {', '.join(bare)} of {made.__name__}")
+        _PARTS[made] = bool(roles) and len(bare) == len(acts)
+        if roles:
+            _RULES.update(dict.fromkeys([made, *(acts[name] for name in bare)], frozenset((Role.ADMIN, *roles))))
+        return made
+
+    return parted
+
+
+def _functions(made: type) -> Iterator[tuple[str, Act]]:
+    """Yield the public methods and properties of a class, with the function in which each is done."""
+    for name in dir(made):
+        found = inspect.getattr_static(made, name)
+        if isinstance(found, property):
+            found = found.fget
+        elif isinstance(found, staticmethod | classmethod):
+            found = found.__func__
+        if not name.startswith("_") and callable(found) and not isinstance(found, type):
+            yield name, found
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +98,19 @@ class Person:
     recorded: str | None = None
     identity: str | None = None
 
-    def may(self, act: str) -> bool:
-        """Say whether this person may do an act; raise LookupError for one that no entry covers."""
-        return not self.roles.isdisjoint(allowed(act) | ADMIN)
+    def may(self, act: Act) -> bool:
+        """Say whether this person may do an act; raise LookupError for one without a rule."""
+        return not self.roles.isdisjoint(_RULES[act])
 
-    def check(self, act: str) -> None:
+    def check(self, act: Act) -> None:
         """Raise NotAllowed unless this person may do an act."""
         if not self.may(act):
-            raise NotAllowed(roles=" / ".join(role for role in ROLES if role in allowed(act) | ADMIN))
+            raise NotAllowed(roles=" / ".join(role for role in Role if role in _RULES[act]))
 
 
 #: Whoever sits at this machine where no sign-in is set up, and a program with the token: both may do everything.
-LOCAL = Person("", ADMIN)
-PROGRAM = Person("API", ADMIN)
+LOCAL = Person("", ADMINS)
+PROGRAM = Person("API", ADMINS)
 
 _acting: ContextVar[Person] = ContextVar("opstore-acting", default=LOCAL)
 
@@ -116,60 +130,109 @@ def on_behalf(recorded: str | None) -> Iterator[None]:
         _acting.reset(before)
 
 
-def allowed(act: str) -> frozenset[str]:
-    """Return who may do an act, besides admins: its own entry, else that of the part it belongs to."""
-    path = act
-    while path not in ACTS:
-        path = path.rpartition(".")[0]
-        if not path:
-            raise LookupError(f"no entry in opstore.access.roles.ACTS covers {act!r}")
-    return ACTS[path]
+class Door:
+    """Where acts begin: all of them may be done by whoever sits at this machine, and `acting_as` says what others may."""
 
+    @property
+    def person(self) -> Person:
+        """Return for whom this is."""
+        return LOCAL
 
-def view(target: Kind, person: Person, path: str = "") -> Kind:
-    """Return `target`, a part of the service, as `person` may use it; who may do everything gets it as it is."""
-    return target if person == LOCAL else cast("Kind", _View(target, person, path))
+    def may(self, act: Act) -> bool:
+        """Say whether that person may do an act, such as `Service.create` or `Curation.annotate`."""
+        return LOCAL.may(act)
+
+    def acting_as(self, person: Person) -> Self:
+        """Return this as `person` may use it, at its parts too: what is not for them raises NotAllowed."""
+        return _view(self, person)
 
 
 class _View:
-    """Stands for an object: each public attribute is looked up in the table first."""
+    """Stands for a part as one person may use it; each part has a subclass, with its acts and nothing else."""
 
-    __slots__ = ("_path", "_target", "person")
+    __slots__ = ("_person", "_target")
 
-    def __init__(self, target: object, person: Person, path: str) -> None:
-        self._target = target
-        self._path = path
-        self.person = person
+    @property
+    def person(self) -> Person:
+        """Return for whom this is."""
+        return _person(self)
 
-    def may(self, act: str) -> bool:
-        """Say whether the person may do an act of the service."""
-        return self.person.may(act)
+    def may(self, act: Act) -> bool:
+        """Say whether that person may do an act."""
+        return _person(self).may(act)
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        path = f"{self._path}.{name}" if self._path else name
-        if path in _PARTS:
-            return view(getattr(self._target, name), self.person, "" if path == _BEGINNING else path)
-        if callable(getattr(type(self._target), name, None)):
-            return _checked(getattr(self._target, name), self.person, path)
-        self.person.check(path)
-        return getattr(self._target, name)
+    def __reduce__(self) -> str:
+        raise TypeError("what one person may use stays in this process, and is not copied")
 
 
-def _checked(act: Callable[..., Result], person: Person, path: str) -> Callable[..., Result]:
-    """Return an act that is refused when it is done, not when it is named: a page may hand it to a button that nobody presses."""
+#: Where a view keeps whom it is for and what it stands for: from here on, none of its names leads there.
+_PERSON, _TARGET = (vars(_View)[name] for name in _View.__slots__)
+for _slot in _View.__slots__:
+    delattr(_View, _slot)
 
-    @functools.wraps(act)
-    def do(*args: Any, **named: Any) -> Result:
-        person.check(path)
-        before = _acting.set(person)
+
+def _person(view: _View) -> Person:
+    return cast("Person", _PERSON.__get__(view))
+
+
+def _target(view: _View, act: Act) -> Any:
+    """Return what a view stands for, to do an act; raise NotAllowed where it is not for that person."""
+    _person(view).check(act)
+    return _TARGET.__get__(view)
+
+
+def _view(target: Kind, person: Person) -> Kind:
+    if person == LOCAL:
+        return target
+    kind: type = type(target)
+    made = object.__new__(_class(kind))
+    _PERSON.__set__(made, person)
+    _TARGET.__set__(made, target)
+    return cast("Kind", made)
+
+
+@functools.cache
+def _class(kind: type) -> type[_View]:
+    """Return the class of the views of a part: its acts and properties that have a rule, and what it declares."""
+    declared = {name for base in kind.__mro__ for name in inspect.get_annotations(base) if not name.startswith("_")}
+    members = {name: _declared(kind, name) for name in declared}
+    members |= {name: _ruled(kind, name, function) for name, function in _functions(kind) if function in _RULES}
+    return type(f"{kind.__name__}View", (_View,), {"__slots__": (), **members})
+
+
+def _ruled(kind: type, name: str, function: Act) -> Any:
+    if isinstance(inspect.getattr_static(kind, name), property):
+        return property(lambda view: getattr(_target(view, function), name))
+
+    @functools.wraps(function)
+    def do(view: _View, /, *args: Any, **named: Any) -> object:
+        """Refuse when it is done, not when it is named: a page may hand it to a button that nobody presses."""
+        target = _target(view, function)
+        before = _acting.set(_person(view))
         try:
-            return act(*args, **named)
+            return getattr(target, name)(*args, **named)
         finally:
             _acting.reset(before)
 
     return do
 
 
-__all__ = ["ACTS", "LOCAL", "PROGRAM", "ROLES", "Person", "acting", "allowed", "on_behalf", "view"]
+def _declared(kind: type, name: str) -> Any:
+    own = next((base for base in kind.__mro__ if base in _RULES), None)
+
+    def give(view: _View) -> object:
+        found = getattr(_TARGET.__get__(view), name)
+        made = next((base for base in type(found).__mro__ if base in _PARTS), None)
+        if made is None:
+            if own is None:
+                raise AttributeError(f"no rule says who may see {name}")
+            return getattr(_target(view, own), name)
+        if _PARTS[made]:
+            _person(view).check(made)
+        # What is for admins alone goes as deep as it likes: they may do everything.
+        return found if _PARTS[made] and _RULES[made] == ADMINS else _view(found, _person(view))
+
+    return property(give)
+
+
+__all__ = ["LOCAL", "PROGRAM", "ROLES", "Act", "Door", "Person", "Role", "act", "acting", "on_behalf", "part"]

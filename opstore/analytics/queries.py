@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from opstore.access.roles import Role, act, part
 from opstore.errors import InvalidRequest, said, shown
 from opstore.index import Count, Found, Index
 from opstore.index.language import parse, values, with_values
@@ -42,6 +43,7 @@ class Period:
         return (self.last - self.first).days + 1
 
 
+@part(Role.ANALYST)
 class Analytics:
     """The frame of a data folder, shared by all sessions of a process; nothing is loaded before the first question."""
 
@@ -174,6 +176,7 @@ class Analytics:
         """Return today, in UTC, as the search language counts days."""
         return self._clock().astimezone(UTC).date()
 
+    @act(Role.ADMIN)
     def save(self) -> None:
         """Keep what has been read, for the next process."""
         if self._opened:

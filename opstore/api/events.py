@@ -29,6 +29,7 @@ from starlette.responses import Response, StreamingResponse
 from opstore.api.shapes import job_record
 from opstore.api.table import TEXT, Call, Parameter, Told
 from opstore.errors import OpstoreError, TooManyListeners
+from opstore.service import Service
 from opstore.storage.operation import parse_time
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Events:
         return (Call("GET", "/api/events", self._listen, "What happens, as it happens", told, (last,), errors=(503,)),)
 
     async def _listen(self, request: Request) -> Response:
-        self._app().service.person.check("jobs")  # here, where a refusal is still an answer
+        self._app().service.person.check(Service.jobs)  # here, where a refusal is still an answer
         if self._listeners >= MAX_LISTENERS:
             raise TooManyListeners
         if request.method == "HEAD":  # as a stream its answer would have no end, and nobody would see it

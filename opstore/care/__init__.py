@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from opstore import clocks
+from opstore.access.roles import Role, part
 from opstore.care.account_history import HistoryImport, since_of
 from opstore.care.background import Desk
 from opstore.care.backup import Backup, Taken, check_apart
@@ -60,6 +61,7 @@ __all__ = [
 ]
 
 
+@part(Role.ADMIN)
 class Care:
     """Everything that keeps one data folder in order."""
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opstore import media
+from opstore.access.roles import Role, part
 from opstore.comparing.align import Box, Fit, best_fit, likeness, place, same_shape
 from opstore.comparing.pixels import MAX_SIDE, Figures, difference
 from opstore.comparing.subjects import Pair, Subject
@@ -44,6 +45,7 @@ class Alignment:
         return place(self.first, self.second, self.fit)
 
 
+@part(*Role)
 class Comparisons:
     """What is known of how the files of one store compare."""
 

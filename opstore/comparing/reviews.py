@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, Literal
 
+from opstore.access.roles import Role, act, part
 from opstore.errors import FileMissing, InvalidInput, OperationBusy, OperationExists, OperationNotFound, OpstoreError, said
 from opstore.index import MAX_PAGE, Index
 from opstore.storage.files import Folder, digest
@@ -99,6 +100,7 @@ class Pair:
     right: str
 
 
+@part()
 class Reviews:
     """The reviews of one store."""
 
@@ -111,6 +113,7 @@ class Reviews:
 
     # -- reviews ---------------------------------------------------------------------------------------------------------
 
+    @act(Role.REVIEWER)
     def begin(self, title: str, *, ids: Sequence[str] = (), query: str | None = None) -> Review:
         """Begin a review of `ids`, or of the newest results of a search; raise InvalidInput where there are not two of them."""
         name = " ".join(title.split())[:MAX_NAME]
@@ -129,6 +132,7 @@ class Reviews:
         operation = self.operation(operation_id)
         return operation is not None and operation.output is not None
 
+    @act(*Role)
     def operation(self, operation_id: str) -> Operation | None:
         """Return an operation, None where it is not there or cannot be read."""
         try:
@@ -136,6 +140,7 @@ class Reviews:
         except OpstoreError:
             return None
 
+    @act(*Role)
     def get(self, review_id: str) -> Review:
         """Return a review; raise InvalidOperationId or OperationNotFound."""
         check_operation_id(review_id)
@@ -144,12 +149,14 @@ class Reviews:
             raise OperationNotFound(operation_id=review_id)
         return found
 
+    @act(*Role)
     def all(self) -> list[Review]:
         """Return the reviews, the newest first; what is no record of one is passed over."""
         names = sorted((name for name in self._folder.names() if is_operation_id(name.removesuffix(".json"))), reverse=True)
         found = (_review(self._document(name)) for name in names if name.endswith(".json"))
         return [review for review in found if review is not None]
 
+    @act(Role.REVIEWER)
     def remove(self, review_id: str) -> None:
         """Remove a review with all its votes."""
         check_operation_id(review_id)
@@ -158,6 +165,7 @@ class Reviews:
 
     # -- votes -----------------------------------------------------------------------------------------------------------
 
+    @act(*Role)
     def votes(self, review_id: str | None = None, voter: Voter | None = None) -> list[Vote]:
         """Return votes in the order in which they were cast, skipped ones too: of a review, of a person, or all there are."""
         return self._cast(review_id, {voter.key} if voter else None)
@@ -170,6 +178,7 @@ class Reviews:
                 found += _votes(self._document(name), match["id"], match["voter"])
         return sorted(found, key=lambda vote: (vote.at, vote.voter))
 
+    @act(*Role)
     def rows(self) -> list[dict[str, Any]]:
         """Return every vote that was not skipped as a plain row: review, voter, left, right, winner, at."""
         return [
@@ -178,6 +187,7 @@ class Reviews:
             if not vote.skipped
         ]
 
+    @act(Role.REVIEWER)
     def vote(self, review_id: str, voter: Voter, pair: Pair, choice: str) -> Vote:
         """Cast a vote, durably; another one on the same pair by the same person takes its place.
 
@@ -191,6 +201,7 @@ class Reviews:
         self._change(review_id, voter, lambda votes: [*(vote for vote in votes if vote.pair != cast.pair), cast])
         return cast
 
+    @act(Role.REVIEWER)
     def take_back(self, review_id: str, voter: Voter) -> Vote | None:
         """Take a person's last vote back and return it, None where there is none."""
         gone: list[Vote] = []
@@ -220,6 +231,7 @@ class Reviews:
 
     # -- what comes next -------------------------------------------------------------------------------------------------
 
+    @act(Role.REVIEWER)
     def upcoming(self, review: Review, voter: Voter, count: int = 2) -> list[Pair]:
         """Return the next pairs that a person has not seen; the order and the sides are drawn once for each person."""
         seen = {vote.pair for vote in self._cast(review.id, voter.keys)}

@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO
 
+from opstore.access.roles import Role, part
 from opstore.errors import DamagedOperation, InvalidRequest, OperationNotFound, OpstoreError, UnsafeFile, said, shown
 from opstore.exports.work import Stored, Work
 from opstore.index import MAX_PAGE, Index
@@ -99,6 +100,7 @@ class Export:
         return self.work.left_out
 
 
+@part(Role.CREATOR, Role.ANALYST)
 class Exports:
     """The exports of one store."""
 

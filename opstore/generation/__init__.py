@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from opstore import media
-from opstore.access.roles import acting
+from opstore.access.roles import Door, Role, act, acting, part
 from opstore.errors import (
     BudgetReached,
     InvalidMetadata,
@@ -62,8 +62,12 @@ class Variant:
     type: str
 
 
-class Generation:
+@part(Role.CREATOR)
+class Generation(Door):
     """The acts of people who make things, over one service."""
+
+    service: Service
+    asker: model.Ask
 
     def __init__(
         self,
@@ -114,6 +118,7 @@ class Generation:
         """Ask in the background: a page must not wait for a provider, and its run may end at any time."""
         return self._questions.submit(question)
 
+    @act(Role.ADMIN)
     def close(self) -> None:
         """Wait for no answer any more."""
         self._questions.shutdown(wait=False, cancel_futures=True)
@@ -204,6 +209,7 @@ class Generation:
 
     # -- what becomes of several -----------------------------------------------------------------------------------------
 
+    @act(*Role)
     def batch(self, batch_id: str) -> list[Variant]:
         """Return the operations of a batch in the order they were asked for, those under way and those that have ended."""
         jobs = [job for job in self.service.jobs() if job.batch_id == batch_id]

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from opstore.access.roles import Role, act, part
 from opstore.errors import StorageError, said
 from opstore.index import blocks, changes, same_bytes, suggestions
 from opstore.index.changes import Changes
@@ -67,8 +68,11 @@ class Found:
     stacks: Mapping[str, int] = field(default_factory=dict)
 
 
+@part(Role.ADMIN)
 class Index:
     """What can be asked of a data folder without reading it."""
+
+    path: Path
 
     def __init__(self, store: Store, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         """Index the operations of `store` in its cache folder; nothing happens before `start` or the first question."""
@@ -128,6 +132,7 @@ class Index:
         # What was saved into the old one meanwhile.
         self.update()
 
+    @act(*Role)
     def version(self) -> str:
         """Return a text that is another as soon as the index holds something else, whichever process changed it."""
 
@@ -137,12 +142,20 @@ class Index:
 
         return self._ask(ask)
 
+    @property
+    @act(*Role)
+    def is_makeshift(self) -> bool:
+        """Say whether the index goes with this object, because the cache folder cannot be written."""
+        return self.makeshift is not None
+
+    @act(*Role)
     def progress(self) -> Progress:
         """Return how far the index is, whichever process works on it."""
         return self._ask(lambda: self._follower.progress())
 
     # -- asking ----------------------------------------------------------------------------------------------------------
 
+    @act(*Role)
     def search(
         self, text: str = "", *, order: str = "newest", after: str | None = None, size: int = 50, stack: str | None = None
     ) -> Found:
@@ -172,6 +185,7 @@ class Index:
 
         return self._ask(ask_stacks if stack else ask)
 
+    @act(*Role)
     def count(self, text: str = "") -> Count:
         """Return how many operations a search finds, exact up to 10,000."""
         query = parse(text)
@@ -186,6 +200,7 @@ class Index:
         """Count anew at the next question: for measurements."""
         self._counts.clear()
 
+    @act(*Role)
     def neighbours(self, operation_id: str, text: str = "", order: str = "newest") -> tuple[str | None, str | None]:
         """Return the ids before and after an operation in what a search finds, None at an end or where it is not found."""
         query = parse(text)
@@ -201,11 +216,13 @@ class Index:
 
         return self._ask(ask)
 
+    @act(*Role)
     def get(self, operation_id: str) -> Row | None:
         """Return the row of an operation, None where it has none."""
         found = self.search(f"id:{operation_id}", size=1).rows
         return found[0] if found else None
 
+    @act(*Role)
     def used_as_input(self, operation_id: str) -> list[str]:
         """Return the operations that name this one as the source of an input, newest first."""
 
@@ -216,6 +233,7 @@ class Index:
 
         return self._ask(ask)
 
+    @act(*Role)
     def holding(self, sha256: str, *, made: bool) -> list[str]:
         """Return operations that probably have a file of this content, as an input or, with `made`, as a result; oldest first.
 
@@ -241,6 +259,7 @@ class Index:
 
         return self._ask(ask)
 
+    @act(*Role)
     def facets(self) -> Mapping[str, dict[str, int]]:
         """Return the types, statuses, models, tags and so on that are in use, each with its count, most used first."""
 
@@ -254,6 +273,7 @@ class Index:
 
         return self._ask(ask)
 
+    @act(*Role)
     def meant(self, query: str) -> str | None:
         """Return a search that finds something and that `query`, which does not, was perhaps meant to be; None for none."""
         better = suggestions.meant(query, self.facets())
@@ -261,6 +281,7 @@ class Index:
 
     # -- for what is derived from the index ------------------------------------------------------------------------------
 
+    @act(*Role)
     def changes_since(self, cursor: str | None) -> Changes:
         """Return which operations have changed since the answer that had `cursor`."""
 

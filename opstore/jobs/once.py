@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from opstore import clocks
+from opstore.access.roles import Role, part
 from opstore.clocks.leaps import Leaps
 from opstore.errors import FileMissing, InvalidInput, KeyReused, OpstoreError, said
 from opstore.storage.files import Folder, digest
@@ -39,6 +40,7 @@ class Request:
             raise InvalidInput(reason=said("an idempotency key has 1 to {limit} printable ASCII characters", limit=MAX_KEY))
 
 
+@part(Role.CREATOR)
 class Once:
     """The named requests of one store."""
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from opstore import media
-from opstore.access.roles import acting, on_behalf
+from opstore.access.roles import Role, act, acting, on_behalf, part
 from opstore.errors import FileMissing, InputTooLarge, InvalidRequest, OperationNotFound, OpstoreError, said
 from opstore.index import Index
 from opstore.jobs import JobFolder
@@ -124,6 +124,7 @@ def _step(family: Family, name: str, start: str, number: int, chosen: list[str])
     return Step(name, tuple(sources))
 
 
+@part(Role.ADMIN)
 class Branches:
     """The branches under way in one store."""
 
@@ -154,6 +155,7 @@ class Branches:
             self._thread.join(timeout=10)
             self._thread = None
 
+    @act(Role.CREATOR)
     def begin(self, operation_id: str, start: str, image: bytes, number: int = 1) -> str:
         """Run the branch from `start` to an operation again with `image` as input `number` of `start`, and return its id.
 
@@ -171,12 +173,14 @@ class Branches:
         self._wake.set()
         return branch_id
 
+    @act(*Role)
     def all(self) -> list[Branch]:
         """Return the branches under way, oldest first; what is no record of one is passed over."""
         names = (parse_name(name) for name in self._folder.names())
         found = (self._read(name.operation_id) for name in names if name and name.role == "sidecar")
         return sorted((branch for branch in found if branch), key=lambda branch: branch.id)
 
+    @act(Role.CREATOR)
     def go_on(self, branch_id: str) -> None:
         """Try once more what a branch stands still at: the failed operation is made anew."""
         with self._folder.locked(f"branch-{check_operation_id(branch_id)}"):
@@ -187,6 +191,7 @@ class Branches:
             self._write(branch, replace(branch, steps=steps, error=None))
         self._wake.set()
 
+    @act(Role.CREATOR)
     def forget(self, branch_id: str) -> None:
         """Make nothing more of a branch; what was made stays."""
         with self._folder.locked(f"branch-{check_operation_id(branch_id)}"):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from opstore.access.roles import Role, part
 from opstore.errors import OpstoreError
 from opstore.index import Index
 from opstore.storage.names import is_operation_id
@@ -51,6 +52,7 @@ class Family:
         return sorted(child for parent, child in self.links if parent == operation_id)
 
 
+@part(*Role)
 class Lineage:
     """Finds families in one store."""
 

@@ -24,6 +24,7 @@ from itertools import islice
 from pathlib import Path
 
 from opstore import media
+from opstore.access.roles import Role, act, part
 from opstore.errors import FileMissing, OpstoreError, StorageError
 from opstore.storage.files import Folder, digest, is_passing, storage_errors
 from opstore.storage.names import check_name, is_operation_id
@@ -207,6 +208,7 @@ def _links(path: Path) -> int:
     return 0
 
 
+@part(Role.ADMIN)
 class Thumbnails(Copies):
     """The thumbnails of one store, those that somebody will probably look at made ahead, one at a time, while nobody waits."""
 
@@ -236,6 +238,7 @@ class Thumbnails(Copies):
                 self._expected.clear()
                 self._turn.notify_all()
 
+    @act(*Role)
     def path(self, name: str) -> Path | None:
         """Return the thumbnail of a stored media file, as `Copies.path` does; what is made ahead waits meanwhile."""
         with self._turn:

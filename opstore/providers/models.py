@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from opstore.access.roles import Role, part
 from opstore.errors import InvalidRequest, said, shown
 from opstore.providers import Prediction, StepRequest, registry
 from opstore.providers.parameters import Inputs, Parameter, Rule, encodable
@@ -188,6 +189,7 @@ class Model:
         return None if seconds is None else price.times(unit, seconds * len(prediction.outputs))
 
 
+@part(*Role)
 @dataclass(frozen=True, slots=True)
 class ModelTable:
     """All models that can be used, by name; `problems` says in sentences what of the user's own file was left out, and why."""

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
+from opstore.access.roles import Role, act, part
 from opstore.clocks.leaps import Leaps
 from opstore.errors import (
     DamagedOperation,
@@ -60,6 +61,7 @@ class Listed:
     visits: Visits
 
 
+@part(Role.CREATOR)
 class Shares:
     """The share links of one store."""
 
@@ -150,6 +152,7 @@ class Shares:
         self._read(share_id)
         return Listed(share_id, self._readable(share_id), self._log.visits(share_id))
 
+    @act(Role.ADMIN)
     def rotate(self, *, end_old: bool = False) -> None:
         """Sign links with a new key; `end_old` ends every link made before, whose addresses change with it."""
         self._keys.rotate(end_old=end_old)

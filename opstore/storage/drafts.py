@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opstore import clocks
+from opstore.access.roles import Role, part
 from opstore.errors import FileMissing, InvalidInput, OpstoreError, said
 from opstore.storage.files import Folder, digest
 from opstore.storage.saving import MAX_INPUT_BYTES, MAX_INPUTS
@@ -43,6 +44,7 @@ class Draft:
     pictures: tuple[bytes, ...]
 
 
+@part(Role.CREATOR)
 class Drafts:
     """The drafts of one data folder."""
 

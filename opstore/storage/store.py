@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from opstore.access.roles import Role, act, part
 from opstore.errors import (
     DamagedOperation,
     FetchError,
@@ -75,8 +76,12 @@ _INPUT_ENDINGS = tuple(
 )
 
 
+@part(Role.ADMIN)
 class Store:
     """A data folder and what can be done with the operations in it."""
+
+    #: The operations, loose or packed.
+    operations: Library
 
     def __init__(
         self,
@@ -90,7 +95,6 @@ class Store:
         Without one they may come from the hosts of every provider that is known.
         """
         self.root = _folder(root)
-        #: The operations, loose or packed.
         self.operations = Library(self.root)
         self.pending = Folder(self.root / "pending", private=True)
         self.cache = self.root / "cache"
@@ -221,12 +225,14 @@ class Store:
 
     # -- reading ---------------------------------------------------------------------------------------------------------
 
+    @act(*Role)
     def list_operations(self, limit: int = 50) -> list[dict[str, Any]]:
         """Return the newest `limit` sidecars, newest first; those that cannot be read are left out (`verify` lists them)."""
         if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
             raise InvalidMetadata(reason=said("limit must be a whole number from 0"))
         return list(itertools.islice(self.iterate(hint=limit), min(limit, sys.maxsize)))
 
+    @act(*Role)
     def iterate(self, *, before: str | None = None, hint: int = 50) -> Iterator[dict[str, Any]]:
         """Yield readable sidecars newest first, only those older than the id `before` where given.
 
@@ -242,10 +248,12 @@ class Store:
         if len(first) < len(names):
             yield from self._readable(sorted((name for name in names if name < first[-1]), reverse=True))
 
+    @act(*Role)
     def get_operation_metadata(self, operation_id: str) -> dict[str, Any]:
         """Return one sidecar; raise OperationNotFound, or DamagedOperation where it cannot be read."""
         return decode(self._sidecar_bytes(operation_id), operation_id)
 
+    @act(*Role)
     def open_file(self, name: str) -> Any:
         """Open a stored media file for reading, a binary file; raise InvalidFileName, FileMissing or UnsafeFile."""
         return self.operations.open(str(check_name(name)))
@@ -254,6 +262,7 @@ class Store:
         """Return a path where a stored file can be read now, for who needs one; raise as `open_file` does."""
         return self.operations.place(str(check_name(name)))
 
+    @act(*Role)
     def read_file(self, name: str) -> bytes:
         """Return a stored file's bytes; raise as `open_file` does."""
         return self.operations.read(str(check_name(name)))
@@ -295,6 +304,7 @@ class Store:
     def _stored_media(self, operation_id: str) -> dict[str, bytes]:
         return {name: self.operations.read(name) for name in self.media_names(operation_id)}
 
+    @act(*Role)
     def media_names(self, operation_id: str) -> list[str]:
         """Return the media stored under an id: probed by name, since listing a million names takes seconds."""
         found = self.operations.present([check_operation_id(operation_id) + ending for ending in _INPUT_ENDINGS])

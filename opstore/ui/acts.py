@@ -15,25 +15,28 @@ from typing import Any
 
 import streamlit as st
 
-from opstore.curation import Change, Edit
+from opstore.comparing.reviews import Reviews
+from opstore.curation import Change, Curation, Edit
 from opstore.errors import OperationNotFound, OpstoreError
+from opstore.exports import Exports
 from opstore.service import Service
+from opstore.shares import Shares
 from opstore.storage.operation import OPERATION_TYPES, STATUSES
 from opstore.ui import export, words
 from opstore.ui.components.grid import Act, sent
 from opstore.ui.words import _, ngettext
 
 #: What the grid offers, and the act of the service that each comes to.
-OFFERED = {
-    **dict.fromkeys(("rate", "favorite", "tag"), "curation.annotate"),
-    "undo": "curation.undo",
-    "trash": "curation.put_in_trash",
-    "restore": "curation.restore",
-    "remove": "curation.remove_for_good",
-    **dict.fromkeys(("use", "remix"), "create"),
-    "share": "shares.create",
-    "export": "exports.prepare",
-    "review": "reviews.vote",
+OFFERED: Mapping[str, Callable[..., object]] = {
+    **dict.fromkeys(("rate", "favorite", "tag"), Curation.annotate),
+    "undo": Curation.undo,
+    "trash": Curation.put_in_trash,
+    "restore": Curation.restore,
+    "remove": Curation.remove_for_good,
+    **dict.fromkeys(("use", "remix"), Service.create),
+    "share": Shares.create,
+    "export": Exports.prepare,
+    "review": Reviews.vote,
 }
 #: Acts of a window that can be taken back, and of which it is known that they were done; and how many operations they may hold.
 KEPT, KEPT_OPERATIONS = 50, 50_000

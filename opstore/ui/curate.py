@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from opstore.curation import MAX_NOTE, Edit, annotations_of, version_of
+from opstore.curation import MAX_NOTE, Curation, Edit, annotations_of, version_of
 from opstore.errors import OperationChanged, OpstoreError
 from opstore.service import Service
 from opstore.storage.operation import Operation
@@ -25,7 +25,7 @@ def opinion(service: Service, operation: Operation) -> None:
 
     def change(name: str) -> dict[str, Any]:
         args = (service, operation.id, name, keys[name])
-        return {"key": keys[name], "on_change": _changed, "args": args, "disabled": not service.may("curation.annotate")}
+        return {"key": keys[name], "on_change": _changed, "args": args, "disabled": not service.may(Curation.annotate)}
 
     with st.container(horizontal=True, vertical_alignment="center", key="opinion"):
         st.feedback(options="stars", **change("rating"))
@@ -158,8 +158,8 @@ def _stars(given: int | None) -> int | None:
 
 def keys(service: Service, operation: Operation) -> None:
     """Take the keys that the grid has, too: 1 to 5 and 0 rate, F favorite, T tags, Delete to the trash."""
-    kinds = [*(("rate", "favorite") if service.may("curation.annotate") else ())]
-    kinds += ["trash"] if service.may("curation.put_in_trash") else []
+    kinds = [*(("rate", "favorite") if service.may(Curation.annotate) else ())]
+    kinds += ["trash"] if service.may(Curation.put_in_trash) else []
 
     def press(kind: str, value: Any) -> None:
         if kind == "trash":
@@ -189,7 +189,7 @@ def _pressed(service: Service, operation_id: str, kind: str, value: Any) -> None
 
 def trash(service: Service, operation: Operation) -> None:
     """Offer to move an operation to the trash; where others were made from it, say so first."""
-    if not service.may("curation.put_in_trash"):
+    if not service.may(Curation.put_in_trash):
         return
     asked = f"sure-{operation.id}"
     pressed = parts.button(_("Move to trash"), key=f"trash-{operation.id}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import streamlit as st
 from babel.dates import format_date
 
+from opstore.analytics.queries import Analytics
 from opstore.index import Count
 from opstore.service import Service
 from opstore.ui import parts, words
@@ -35,7 +36,7 @@ def follow_mark() -> None:
 def asked() -> str:
     """Return the mark that the address asks for, nothing where it asks for none that can be read, or the viewer has no charts."""
     text: str = st.query_params.get("mark", "")
-    if not text or not opened().service.may("analytics"):
+    if not text or not opened().service.may(Analytics):
         return ""
     from opstore.analytics.drilldown import mark_of  # pandas: half a second that only whoever comes from a chart pays
 

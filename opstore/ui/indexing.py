@@ -12,7 +12,7 @@ from opstore.ui.words import _
 
 def progress(service: Service) -> None:
     """Show how far the index is while it is being made; the library can be used meanwhile."""
-    if service.index.makeshift:
+    if service.index.is_makeshift:
         st.caption(_("The cache folder cannot be written: the library is indexed in a temporary folder, anew after each start."))
     if not service.index.progress().ready:
         st.fragment(_progress, run_every=1.0)(service)

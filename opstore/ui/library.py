@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from opstore.errors import InvalidQuery, OpstoreError
+from opstore.exports import Exports
 from opstore.index import ORDERS
 from opstore.index.fields import FILTERS, SEARCHES
 from opstore.index.language import can_ask, chips, corrected, parse, values, with_values
@@ -206,7 +207,7 @@ def search_box(service: Service, found: View) -> None:
             disabled=bool(found.mark),
         )
         _saved(service)
-        if service.may("exports.prepare"):
+        if service.may(Exports.prepare):
             export.offer(service, found.query, found.order, mark=found.mark)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from opstore.errors import OpstoreError
-from opstore.lineage.branches import Branch
+from opstore.lineage.branches import Branch, Branches
 from opstore.lineage.families import Family, layout
 from opstore.service import Service
 from opstore.storage.operation import Operation
@@ -100,7 +100,7 @@ def _about(service: Service, family: Family, operation: Operation) -> None:
 
 def _again(service: Service, family: Family, operation: Operation) -> None:
     """Offer to make this operation, and what led to it, from another image."""
-    starts = _starts(family, operation) if service.may("branches.begin") else []
+    starts = _starts(family, operation) if service.may(Branches.begin) else []
     if not starts:
         return
     with st.expander(_("Run again on another image")):
@@ -163,7 +163,7 @@ def _branch(service: Service, branch: Branch) -> None:
     )
     if branch.error:
         parts.note(words.stored(branch.error), bad=True)
-        if not service.may("branches.go_on"):
+        if not service.may(Branches.go_on):
             return
         with st.container(horizontal=True, gap="xsmall"):
             if parts.button(_("Try again"), key=f"go-on-{branch.id}"):

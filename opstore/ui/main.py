@@ -6,6 +6,10 @@ from urllib.parse import unquote, urlsplit
 import streamlit as st
 
 from opstore import launcher
+from opstore.analytics.queries import Analytics
+from opstore.care import Care
+from opstore.comparing.cache import Comparisons
+from opstore.service import Service
 from opstore.ui import panel, parts, presses, signin
 from opstore.ui.components import document
 from opstore.ui.opened_app import drawn, opened, running
@@ -25,12 +29,12 @@ who = signin.gate(running().settings)
 HOME = "opstore-home"
 #: Pages by file, title, and an act that nobody has use for the page without.
 OFFERED = (
-    ("create", _("Create"), "create"),
-    ("library", _("Library"), "page"),
-    ("compare", _("Compare"), "comparisons.kind"),
-    ("analytics", _("Analytics"), "analytics.held"),
-    ("storage", _("Storage"), "care.desk"),
-    ("settings", _("Settings"), "preferences"),
+    ("create", _("Create"), Service.create),
+    ("library", _("Library"), Service.page),
+    ("compare", _("Compare"), Comparisons.kind),
+    ("analytics", _("Analytics"), Analytics.held),
+    ("storage", _("Storage"), Care),
+    ("settings", _("Settings"), Service.preferences),
 )
 PAGES = [
     st.Page(launcher.PAGES / f"{name}.py", title=title, url_path=HOME if name == "create" else name, default=name == "create")
@@ -58,7 +62,7 @@ def _nowhere() -> None:
 
 
 leads = [st.Page(_home, title="opstore", url_path="create", visibility="hidden")]
-if not who.may("create"):
+if not who.may(Service.create):
     leads.append(st.Page(_home, title="opstore", url_path=HOME, default=True, visibility="hidden"))
 asked = unquote(urlsplit(st.context.url or "").path.rstrip("/").rpartition("/")[2]).strip()
 if asked and "/" not in asked and asked not in {HOME, *(other.url_path for other in (*PAGES, *BESIDES, *leads))}:

@@ -72,7 +72,7 @@ def job_row(service: Service, job: JobView, place: str) -> None:
 
 
 def _cancel(service: Service, job: JobView, place: str) -> None:
-    if not service.may("cancel"):
+    if not service.may(Service.cancel):
         return
     if parts.button(_("Cancel"), key=f"cancel-{place}-{job.id}", disabled=job.cancel, width="content"):
         try:

@@ -118,7 +118,7 @@ def nothing(service: Service, query: str = "") -> None:
     newest = service.index.search(size=1).rows
     if not newest:
         if service.store.operations.is_empty() or service.index.progress().ready:
-            if service.may("create"):
+            if service.may(Service.create):
                 parts.note(_("The library is empty. Make the first one."))
                 st.page_link(parts.CREATE, label=_("Create"))
             else:

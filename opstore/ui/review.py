@@ -29,7 +29,7 @@ def begin(service: Service) -> None:
     parts.note(
         _("Two results at a time, without naming the model: choose the better one by key. Results of the same prompt come first.")
     )
-    if service.may("reviews.begin"):
+    if service.may(Reviews.begin):
         _form(service, chosen)
     else:
         parts.note(_("Your role shows review results; the reviewer role is needed to start one or to vote."))
@@ -81,7 +81,7 @@ def vote(service: Service, review_id: str) -> None:
     """Let a person vote in a review, and show its results to who asks; raise OperationNotFound for one that is not there."""
     review = service.reviews.get(review_id)
     parts.entitle(_("Blind review"), review.title)
-    votes = service.may("reviews.vote")
+    votes = service.may(Reviews.vote)
     with st.container(horizontal=True, vertical_alignment="bottom", key="review-strip"):
         name = _voter(service.person) if votes else ""
         view = (

@@ -12,7 +12,7 @@ import streamlit as st
 
 from opstore.errors import OpstoreError
 from opstore.service import Service
-from opstore.shares import Kind, Listed, Scope, Share, Shown, bundle
+from opstore.shares import Kind, Listed, Scope, Share, Shares, Shown, bundle
 from opstore.ui import parts, presses, words
 from opstore.ui.components.save import save
 from opstore.ui.markup import Markup, show
@@ -27,7 +27,7 @@ LISTED = 100
 
 def button(service: Service, ids: Sequence[str], kind: Kind, place: str) -> None:
     """Show the button that opens the form, to whoever may share; `place` tells it from others on the page."""
-    if not service.may("shares.create"):
+    if not service.may(Shares.create):
         return
     with st.popover(_("Share")):
         form(service, ids, kind, place)
@@ -36,7 +36,7 @@ def button(service: Service, ids: Sequence[str], kind: Kind, place: str) -> None
 def asked(service: Service) -> bool:
     """Open the form for what was just chosen in the grid; say whether something was."""
     ids = st.session_state.pop("sharing", None)
-    if not ids or not service.may("shares.create"):
+    if not ids or not service.may(Shares.create):
         return False
 
     @st.dialog(ngettext("Share {count} operation", "Share {count} operations", len(ids)), width=560)

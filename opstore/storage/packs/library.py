@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from opstore.access.roles import Role, act, part
 from opstore.errors import DamagedPack, FileMissing, OperationExists, StorageError, said
 from opstore.storage import disk
 from opstore.storage.files import Folder, storage_errors
@@ -152,6 +153,7 @@ class Packs:
             pack.close()
 
 
+@part(Role.ADMIN)
 class Library(Folder):
     """The operations of a data folder, loose or packed."""
 
@@ -193,6 +195,7 @@ class Library(Folder):
             entry = self.packs.entry(name)
             return self.loose.size(name) if entry is None else entry.size
 
+    @act(*Role)
     def has(self, name: str) -> bool:
         """Say whether something of that name is there, of whatever kind."""
         return super().has(name) or self.packs.entry(name) is not None or super().has(name)
@@ -312,6 +315,7 @@ class Library(Folder):
                         back.append(parts.operation_id)
         return back
 
+    @act(*Role)
     def is_empty(self) -> bool:
         """Say whether there is nothing at all, without reading all names."""
         with storage_errors():

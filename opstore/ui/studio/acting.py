@@ -33,7 +33,7 @@ def result(service: Service, operation: Operation, place: str) -> None:
 
 def actions(service: Service, operation: Operation, place: str) -> None:
     """Show what can be done with an operation: edit, animate, download, redo with changes or as it is, see it in the library."""
-    makes = service.may("create")
+    makes = service.may(Service.create)
     still = _still(operation) if makes else None
     with st.container(horizontal=True, gap="xsmall"):
         if operation.output:
@@ -141,7 +141,7 @@ def overtaken(service: Service) -> None:
     """
     for key in presses.left():
         kind, _place, operation_id = ([*key.split("-", 2), "", ""])[:3]
-        if kind not in _BY_NAME or not service.may("create"):
+        if kind not in _BY_NAME or not service.may(Service.create):
             continue
         try:
             operation = service.operation(operation_id)

@@ -239,6 +239,7 @@ class App:
             reviews=Reviews(self.store, self.index),
             once=Once(self.store),
             drafts=Drafts(self.store),
+            # Its operations are asked for like a person's: of the service, which is being made here.
             branches=Branches(self.store, self.index, lineage, jobs, lambda *given: self.service.again(*given)),
             _provider=self.provider,
             _available=tuple(self._providers),

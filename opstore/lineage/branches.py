@@ -3,6 +3,11 @@
 A request is one file in `branches/`, with the new image beside it, until all its operations are made; any process that runs takes
 it up. Before an operation is asked for, the jobs under way and the library are searched for it, under a lock: a crash between two
 steps repeats nothing, and pays for nothing twice.
+
+The runner of jobs does not do this, for a branch is no job: no provider is asked for it, it has no result, cost or sidecar, and
+no job waits for another. What it does, a person could do by hand: wait for an operation, then run the next again on its result.
+So it asks by `Service.again`, like a person, under the models, budget and settings of that moment, and the jobs that come of it
+are the runner's like all others.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from opstore import media
 from opstore.access.roles import Door, Role, act, acting, part
 from opstore.analytics.queries import Analytics
 from opstore.care import Care
-from opstore.clocks import mark, seconds_since
 from opstore.clocks.leaps import Leap
 from opstore.comparing.cache import Comparisons
 from opstore.comparing.reviews import Reviews
@@ -27,7 +26,6 @@ from opstore.curation import Curation
 from opstore.errors import (
     DamagedOperation,
     FileMissing,
-    InputTooLarge,
     InvalidRequest,
     OperationNotFound,
     OpstoreError,
@@ -38,7 +36,9 @@ from opstore.errors import (
 from opstore.exports import Exports
 from opstore.index import MAX_PAGE, Index, Row
 from opstore.index.language import with_values
-from opstore.jobs import Job, JobFolder, Progress, Step
+from opstore.jobs import Job, JobFolder
+from opstore.jobs.job_view import JobView
+from opstore.jobs.new_operation import NewOperation
 from opstore.jobs.once import Once
 from opstore.lineage.branches import Branches
 from opstore.lineage.families import Lineage
@@ -46,61 +46,16 @@ from opstore.media.likeness import for_browser, shown_as
 from opstore.media.provenance import Copy, Provenance
 from opstore.media.thumbnails import Copies, Thumbnails
 from opstore.preferences import PreferenceFile, Preferences
-from opstore.providers import registry
 from opstore.providers.models import Cost, Model, ModelTable
 from opstore.shares import Shares
 from opstore.spending.budget import Budget, Spending
 from opstore.storage.drafts import Drafts
-from opstore.storage.names import check_operation_id, generate_operation_id, is_operation_id, parse_name
-from opstore.storage.operation import MAX_SIDECAR_BYTES, Operation, parse_time, timestamp
-from opstore.storage.store import MAX_INPUT_BYTES, MAX_INPUTS, Store
+from opstore.storage.names import check_operation_id, parse_name
+from opstore.storage.operation import Operation
+from opstore.storage.saving import check_image
+from opstore.storage.store import Store
 from opstore.storage.verify import Problem
 from opstore.workflows import StepPlan, plan, step_types
-
-#: A record becomes a sidecar, with a record of each step besides: what is larger than this would not fit into one.
-MAX_JOB_BYTES = MAX_SIDECAR_BYTES // 4
-
-
-@dataclass(frozen=True, slots=True)
-class NewOperation:
-    """A request for an operation. `images` are whole files; `parents` the operations whose outputs are among them.
-
-    `models` chooses a model by name for a step's type; `retry_of` names the operation that is run again; `batch_index` counts the
-    operations of one batch from 1; `operation_id` is a new one that somebody has chosen already.
-    """
-
-    operation_type: str
-    prompt: str
-    images: tuple[bytes, ...] = ()
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    models: Mapping[str, str] = field(default_factory=dict)
-    provider: str | None = None
-    parents: tuple[str, ...] = ()
-    batch_id: str | None = None
-    batch_index: int | None = None
-    retry_of: str | None = None
-    workflow_analysis: Mapping[str, Any] | None = None
-    operation_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class JobView:
-    """An operation under way as a person sees it; `share` is from 0 to 1, None where nobody knows."""
-
-    id: str
-    type: str
-    prompt: str
-    state: str
-    model: str
-    seconds: float
-    progress: Progress
-    cancel: bool
-    inputs: tuple[str, ...]
-    local: bool
-    parameters: Mapping[str, Any]
-    batch_id: str | None
-    batch_index: int
-    analysis: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +101,22 @@ class Service(Door):
 
     # -- making ----------------------------------------------------------------------------------------------------------
 
+    @act(Role.CREATOR)
+    def create(self, request: NewOperation) -> str:
+        """Store a request durably and return its operation's id; the runner, here or in another process, does the rest."""
+        steps = self.plan(request)
+        for number, image in enumerate(request.images, 1):
+            check_image(image, number)
+        costs = self.estimate(steps)
+        self.afford(costs)
+        job = request.job(steps, costs, self._clock(), acting().recorded)
+        self._keep(job, request.images)
+        self._wake()
+        return job.operation_id
+
     @act(*Role)
     def plan(self, request: NewOperation) -> tuple[StepPlan, ...]:
         """Return the provider calls that a request would make; raise InvalidRequest for one that could not run."""
-        if len(request.images) > MAX_INPUTS:
-            count = len(request.images)
-            reason = said("too many images: {count} given, at most {limit} accepted", count=count, limit=MAX_INPUTS)
-            raise InvalidRequest(reason=reason)
         provider = request.provider or self._provider()
         if provider not in self._available:
             # Otherwise the runner would wait minutes for a provider that cannot come.
@@ -176,47 +140,29 @@ class Service(Door):
             kind: name for kind, name in chosen.items() if name in {model.name for model in self.table.models(provider, kind)}
         }
 
-    @act(Role.CREATOR)
-    def create(self, request: NewOperation) -> str:
-        """Store a request durably and return its operation's id; the runner, here or in another process, does the rest."""
-        steps = self.plan(request)
-        for number, image in enumerate(request.images, 1):
-            check_image(image, number)
-        self.afford(self.estimate(steps))
-        now = self._clock()
-        operation_id = check_operation_id(request.operation_id or generate_operation_id(now))
-        job = Job(operation_id, "queued", timestamp(now), self._known(request), tuple(_step(item) for item in steps), born=mark())
-        if len(job.encode()) > MAX_JOB_BYTES:
-            raise InvalidRequest(reason=said("prompt, parameters and analysis together are too long; shorten them"))
+    @act(*Role)
+    def estimate(self, steps: Sequence[StepPlan]) -> list[Cost | None]:
+        """Return what each step will probably cost, None where the price is not known."""
+        return [step.model.estimate(step.operation_type, step.parameters) for step in steps]
+
+    @act(*Role)
+    def afford(self, costs: Sequence[Cost | None]) -> None:
+        """Raise as `Budget.check` does where steps of these estimated costs must not be asked for; what is free always may."""
+        if any(cost is None or cost.amount or cost.estimated for cost in costs):
+            self._budget.check([cost.amount if cost else None for cost in costs])
+
+    def _keep(self, job: Job, images: Sequence[bytes]) -> None:
+        """Store the images of a job, then its record, which names them; where that fails, nothing stays."""
         self.store.initialize_storage()
         names: list[str] = []
         try:
-            for number, image in enumerate(request.images, 1):
-                names.append(self.store.save_input_image(operation_id, image, number).name)
-            operation = {**job.operation, "inputCount": len(names), "inputFiles": names}
-            self._jobs.add(replace(job, operation=operation))
+            for number, image in enumerate(images, 1):
+                names.append(self.store.save_input_image(job.operation_id, image, number).name)
+            self._jobs.add(replace(job, operation={**job.operation, "inputCount": len(names), "inputFiles": names}))
         except OpstoreError:
             with contextlib.suppress(OpstoreError):  # nobody would ever find them: verify() lists what stays
-                self.store.operations.remove(operation_id, names)
+                self.store.operations.remove(job.operation_id, names)
             raise
-        self._wake()
-        return operation_id
-
-    @staticmethod
-    def _known(request: NewOperation) -> dict[str, Any]:
-        known: dict[str, Any] = {
-            "operationType": request.operation_type,
-            "prompt": request.prompt,
-            "parameters": dict(request.parameters),
-            "inputCount": 0,
-            "inputFiles": [],
-            "workflowAnalysis": dict(request.workflow_analysis) if request.workflow_analysis else None,
-            "parents": [parent for parent in request.parents if is_operation_id(parent)],
-            "batchId": request.batch_id,
-        }
-        known |= {"batchIndex": request.batch_index} if request.batch_index else {}
-        known |= {"createdBy": by} if (by := acting().recorded) else {}
-        return known | ({"retryOf": check_operation_id(request.retry_of)} if request.retry_of else {})
 
     @act(Role.CREATOR)
     def cancel(self, operation_id: str) -> None:
@@ -266,17 +212,6 @@ class Service(Door):
         preferred = self._preferred(chosen).get(step_type)
         return sorted(self.table.models(chosen, step_type), key=lambda model: model.name != preferred)
 
-    @act(*Role)
-    def estimate(self, steps: Sequence[StepPlan]) -> list[Cost | None]:
-        """Return what each step will probably cost, None where the price is not known."""
-        return [step.model.estimate(step.operation_type, step.parameters) for step in steps]
-
-    @act(*Role)
-    def afford(self, costs: Sequence[Cost | None]) -> None:
-        """Raise as `Budget.check` does where steps of these estimated costs must not be asked for; what is free always may."""
-        if any(cost is None or cost.amount or cost.estimated for cost in costs):
-            self._budget.check([cost.amount if cost else None for cost in costs])
-
     # -- following -------------------------------------------------------------------------------------------------------
 
     @act(*Role)
@@ -298,26 +233,7 @@ class Service(Door):
             return None
 
     def _view(self, job: Job) -> JobView:
-        began = parse_time(job.created_at) or self._clock()
-        named, batch = job.operation.get("inputFiles"), job.operation.get("batchId")
-        parameters, place = job.operation.get("parameters"), job.operation.get("batchIndex")
-        analysis = job.operation.get("workflowAnalysis")
-        return JobView(
-            id=job.operation_id,
-            type=str(job.operation.get("operationType", "unknown")),
-            prompt=str(job.operation.get("prompt", "")),
-            state=job.state,
-            model=job.step.model,
-            seconds=seconds_since(job.born, began),
-            progress=self._jobs.progress(job.operation_id),
-            cancel=job.cancel,
-            inputs=tuple(name for name in named if parse_name(name)) if isinstance(named, list) else (),
-            local=registry.computes_here(job.step.provider),
-            parameters=parameters if isinstance(parameters, Mapping) else {},
-            batch_id=batch if isinstance(batch, str) else None,
-            batch_index=place if isinstance(place, int) else 0,
-            analysis=analysis if isinstance(analysis, Mapping) else None,
-        )
+        return JobView.of(job, self._jobs.progress(job.operation_id), self._clock())
 
     # -- looking ---------------------------------------------------------------------------------------------------------
 
@@ -456,13 +372,6 @@ def shown_by(row: Row) -> str | None:
     return row.output or (row.id if row.inputs else None)
 
 
-def check_image(image: bytes, number: int) -> None:
-    """Raise InputTooLarge, EmptyFile or UnsupportedMedia unless image `number` of a request can be an input."""
-    if isinstance(image, bytes) and len(image) > MAX_INPUT_BYTES:
-        raise InputTooLarge(index=number, megabytes=f"{len(image) / 1024 / 1024:.1f}", limit=MAX_INPUT_BYTES // 1024 // 1024)
-    media.check_image(image, number)
-
-
 def models_of(old: Operation) -> dict[str, str]:
     """Return the models of an operation's steps by type, as far as its sidecar, whoever wrote it, tells."""
     steps = old.sidecar.get("steps")
@@ -471,16 +380,4 @@ def models_of(old: Operation) -> dict[str, str]:
     return {kind: model for kind, model in named if isinstance(kind, str) and isinstance(model, str)}
 
 
-def _step(item: StepPlan) -> Step:
-    cost = item.model.estimate(item.operation_type, item.parameters)
-    return Step(
-        operation_type=item.operation_type,
-        prompt=item.prompt,
-        provider=item.model.provider,
-        model=item.model.name,
-        parameters=dict(item.parameters),
-        estimate=cost.record() if cost else None,
-    )
-
-
-__all__ = ["JobView", "NewOperation", "Page", "Service", "check_image", "models_of", "shown_by"]
+__all__ = ["JobView", "NewOperation", "Page", "Service", "models_of", "shown_by"]

@@ -32,7 +32,8 @@ from opstore.errors import (
 )
 from opstore.generation.remix import remix
 from opstore.jobs import JobFolder
-from opstore.service import MAX_JOB_BYTES, NewOperation, Service
+from opstore.jobs.new_operation import MAX_JOB_BYTES
+from opstore.service import NewOperation, Service
 from opstore.storage.operation import OPERATION_TYPES
 from opstore.storage.store import MAX_INPUT_BYTES, Store
 from tests.samples import (

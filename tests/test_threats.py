@@ -17,8 +17,7 @@ import pytest
 from opstore.api import Api
 from opstore.api.openapi import document
 from opstore.errors import InputTooLarge
-from opstore.service import check_image
-from opstore.storage.store import MAX_INPUT_BYTES
+from opstore.storage.saving import MAX_INPUT_BYTES, check_image
 from tests.samples import PNG
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -99,7 +99,9 @@ FORMER = {
     "{count} images were given, and this model takes at most {limit}.": (
         "too many images: {count} given, and this model takes at most {limit}."
     ),
-    "{count} images were given; at most {limit} are accepted": "too many images: {count} given, at most {limit} accepted",
+    "{count} images were given; at most {limit} are accepted": (
+        "Too many images: {count} given, at most {limit} accepted. Remove some and try again."
+    ),
     "{provider} is not set up here; set its token, or choose local": (
         "{provider} is not set up here; set its API token, or choose local"
     ),

@@ -30,12 +30,12 @@ from opstore.generation.request import Axis, Outcome, SmartRequest
 from opstore.generation.variants import MAX_BATCH, MAX_VARIANTS, MODEL_AXIS, differing, varied
 from opstore.jobs.ending import UNSENT, clean
 from opstore.providers.models import Cost
-from opstore.service import NewOperation, Service, check_image
+from opstore.service import NewOperation, Service
 from opstore.smart import model, rules
 from opstore.smart.analysis import Language, WorkflowAnalysis
 from opstore.storage.names import generate_operation_id
 from opstore.storage.operation import OPERATION_TYPES, plain
-from opstore.storage.store import MAX_INPUTS
+from opstore.storage.saving import MAX_INPUTS, check_image
 from opstore.workflows import MAX_PROMPT
 
 __all__ = ["MAX_BATCH", "MAX_VARIANTS", "MODEL_AXIS", "Axis", "Generation", "Outcome", "Remix", "SmartRequest", "Variant"]

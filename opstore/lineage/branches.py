@@ -18,16 +18,16 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
-from opstore import media
 from opstore.access.roles import Role, act, acting, on_behalf, part
-from opstore.errors import FileMissing, InputTooLarge, InvalidRequest, OperationNotFound, OpstoreError, said
+from opstore.errors import FileMissing, InvalidRequest, OperationNotFound, OpstoreError, said
 from opstore.index import Index
 from opstore.jobs import JobFolder
 from opstore.lineage.families import Family, Lineage
 from opstore.storage.files import Folder, digest, is_passing
 from opstore.storage.names import check_name, check_operation_id, generate_operation_id, input_name, parse_name, sidecar_name
 from opstore.storage.operation import Operation
-from opstore.storage.store import MAX_INPUT_BYTES, Store
+from opstore.storage.saving import MAX_INPUT_BYTES, check_image
+from opstore.storage.store import Store
 
 log = logging.getLogger("opstore.lineage.branches")
 
@@ -166,10 +166,7 @@ class Branches:
 
         Durable when it returns. Raise InvalidRequest where it cannot be told how, UnsupportedMedia for no picture.
         """
-        if len(image) > MAX_INPUT_BYTES:
-            limit = MAX_INPUT_BYTES // 1024 // 1024
-            raise InputTooLarge(index=1, megabytes=f"{len(image) / 1024 / 1024:.1f}", limit=limit)
-        kind = media.check_image(image, 1)
+        kind = check_image(image, 1)
         steps = plan(self._lineage.family(operation_id), start, number)
         branch_id = generate_operation_id()
         branch = Branch(branch_id, input_name(branch_id, 1, kind.extension), steps, created_by=acting().recorded)

@@ -66,6 +66,11 @@ def input_bytes(data: object, index: int) -> bytes:
     return content
 
 
+def check_image(image: bytes, index: int) -> media.MediaType:
+    """Return the type of image `index` of a request; raise InputTooLarge, EmptyFile, UnsupportedMedia or InvalidRequest."""
+    return media.check_image(input_bytes(image, index), index)
+
+
 def output_bytes(data: object) -> bytes:
     """Return the checked bytes of a result; raise InvalidMetadata or EmptyFile."""
     return _bytes(data, said("result"))

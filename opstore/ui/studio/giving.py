@@ -12,9 +12,9 @@ import streamlit as st
 
 from opstore import media
 from opstore.errors import OpstoreError
-from opstore.service import Service, check_image
+from opstore.service import Service
 from opstore.storage.names import parse_name
-from opstore.storage.store import MAX_INPUTS
+from opstore.storage.saving import MAX_INPUTS, check_image
 from opstore.ui import parts
 from opstore.ui.components.gallery import gallery
 from opstore.ui.components.paste import brought

@@ -10,6 +10,7 @@ import pickle
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -98,6 +99,28 @@ def test_a_part_with_an_act_without_a_rule_cannot_be_made() -> None:
 
             @classmethod
             def stated(cls) -> None: ...
+
+
+def test_a_rule_holds_whichever_decorator_it_stands_above_or_below() -> None:
+    @part(*Role)
+    class Part:
+        @act(Role.ADMIN)
+        @staticmethod
+        def above() -> None: ...
+
+        @staticmethod
+        @act(Role.ADMIN)
+        def below() -> None: ...
+
+        @contextmanager
+        @act(Role.ADMIN)
+        def inside(self) -> Iterator[None]:
+            yield
+
+        def open(self) -> None: ...
+
+    assert EACH["creator"].may(Part.open)
+    assert not any(EACH["creator"].may(admin) for admin in (Part.above, Part.below, Part.inside))
 
 
 def test_everything_public_of_the_service_is_in_its_view(app: App) -> None:

@@ -47,7 +47,7 @@ def act(role: Role, *others: Role) -> Callable[[Method], Method]:
     """Say who may do an act besides admins. The function stays what it was, and costs what it did: only a view asks."""
 
     def ruled(method: Method) -> Method:
-        _RULES[method] = frozenset((Role.ADMIN, role, *others))
+        _RULES[_function(method)] = frozenset((Role.ADMIN, role, *others))
         return method
 
     return ruled
@@ -62,6 +62,9 @@ def part(*roles: Role) -> Callable[[Class], Class]:
 
     def parted(made: Class) -> Class:
         acts = {name: function for name, function in _functions(made) if name in vars(made)}
+        for function in acts.values():  # `@act` may stand below another decorator: what it says must not be lost
+            if (inner := inspect.unwrap(function)) in _RULES:
+                _RULES.setdefault(function, _RULES[inner])
         bare = [name for name, function in acts.items() if function not in _RULES]
         if bare and not roles:
             raise TypeError(f"no rule says who may do {', '.join(bare)} of {made.__name__}")
@@ -76,13 +79,15 @@ def part(*roles: Role) -> Callable[[Class], Class]:
 def _functions(made: type) -> Iterator[tuple[str, Act]]:
     """Yield the public methods and properties of a class, with the function in which each is done."""
     for name in dir(made):
-        found = inspect.getattr_static(made, name)
-        if isinstance(found, property):
-            found = found.fget
-        elif isinstance(found, staticmethod | classmethod):
-            found = found.__func__
-        if not name.startswith("_") and callable(found) and not isinstance(found, type):
-            yield name, found
+        function = _function(inspect.getattr_static(made, name))
+        if not name.startswith("_") and callable(function) and not isinstance(function, type):
+            yield name, function
+
+
+def _function(member: Any) -> Any:
+    if isinstance(member, property):
+        return member.fget
+    return member.__func__ if isinstance(member, staticmethod | classmethod) else member
 
 
 @dataclass(frozen=True, slots=True)

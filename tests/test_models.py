@@ -168,7 +168,7 @@ def test_words_are_turned_into_the_providers() -> None:
         ("minimax/hailuo-02", "text_to_video", {"duration": 10}, "with duration 10, resolution must be one of 768p"),
         ("wan-video/wan-2.2-t2v-fast", "text_to_video", {"duration": 5, "framesPerSecond": 30}, "framesPerSecond from 17 to 24"),
         ("wan-video/wan-2.2-t2v-fast", "text_to_video", {"duration": 1}, "duration.*from 2.7 to 24.2 s"),
-        ("qwen/qwen-image", "text_to_video", {}, "does not make text_to_video. It makes text_to_image"),
+        ("qwen/qwen-image", "text_to_video", {}, "does not support text_to_video. Supported types: text_to_image"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_name(name: str, kind: str, parameters: dict[str, Any], said: str) -> None:

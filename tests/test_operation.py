@@ -312,7 +312,7 @@ def test_each_type_takes_its_number_of_images(name: str, fitting: range) -> None
         if count in fitting:
             OPERATION_TYPES[name].check_count(count)
         else:
-            with pytest.raises(InvalidRequest, match=f"{name} takes .* and {count} were given"):
+            with pytest.raises(InvalidRequest, match=f"images for {name}: .*; given: {count}"):
                 OPERATION_TYPES[name].check_count(count)
 
 

@@ -164,7 +164,7 @@ def test_a_double_click_on_run_again_makes_one(app: App, store: Store) -> None:
     at = create()
     for _click in range(2):
         sound(at.button(key=f"again-create-{ID}").click().run())
-    assert len(app.service.jobs()) == 1 and "asked for a moment ago" in at.toast[0].value
+    assert len(app.service.jobs()) == 1 and "requested a moment ago" in at.toast[0].value
     for key in at.session_state["pressed"]:
         at.session_state["pressed"][key] = (time.monotonic() - presses.DOUBLE_CLICK_SECONDS, True)
     sound(at.button(key=f"again-create-{ID}").click().run())
@@ -221,7 +221,7 @@ def test_more_pictures_than_any_workflow_takes(app: App) -> None:
         at.file_uploader(key="upload-0").upload(f"photo{number}.png", PNG, "image/png")
     at.text_area(key="prompt").set_value("together")
     sound(at.run())
-    assert "more images than any workflow takes" in html(at)
+    assert "more images than any operation type takes" in html(at)
 
 
 @pytest.mark.long

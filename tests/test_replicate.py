@@ -169,8 +169,8 @@ def test_one_provider_serves_many_threads(standin: StandIn, replicate: Replicate
         (request(prompt=" "), "the prompt is empty"),
         (request(prompt="\udcff"), "broken character"),
         (request(outputQuality=500), "outputQuality"),
-        (request("text_to_video"), "does not make text_to_video"),
-        (request("image_edit_single", "qwen/qwen-image-edit-plus"), "takes 1 images and 0 were given"),
+        (request("text_to_video"), "does not support text_to_video"),
+        (request("image_edit_single", "qwen/qwen-image-edit-plus"), "images for image_edit_single: 1; given: 0"),
     ],
 )
 def test_what_cannot_work_is_never_sent(standin: StandIn, replicate: Replicate, asked: StepRequest, said: str) -> None:

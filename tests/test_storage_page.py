@@ -157,7 +157,7 @@ def test_a_backup_and_back(app: App, tmp_path: Path) -> None:
     press(app, at, "keep-save")
     assert app.service.preferences().backup_keep == (0, 0, 0)
     at = press(app, at, "keep-look")
-    assert "1 backup may go" in shown(at) and len(list((tmp_path / "backups" / "snapshots").iterdir())) == 2
+    assert "1 backup to remove" in shown(at) and len(list((tmp_path / "backups" / "snapshots").iterdir())) == 2
     at = press(app, at, "prune")
     assert "1 backup removed" in shown(at) and len(list((tmp_path / "backups" / "snapshots").iterdir())) == 1
     assert "1 backup removed" in shown(press(app, at, "backup"))

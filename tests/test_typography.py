@@ -100,7 +100,7 @@ PROMPTS = (
 #: Rooms that make what people read.
 ROOMS = ("ui", "analytics", "report", "shares", "smart")
 #: Strings with a colon that are no sentence: style sheets, and what other programs read.
-NOT_SHOWN = ("--st-", "--ops-", "name}: {_quoted", "- {name}")
+NOT_SHOWN = ("is not read", "--st-", "--ops-", "name}: {_quoted", "- {name}")
 
 
 def test_no_code_sets_a_colon_or_a_percent_sign_itself() -> None:

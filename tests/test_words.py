@@ -318,9 +318,9 @@ def test_every_error_is_told_in_both_languages(speak: Callable[[str], None], kin
 def test_a_reason_is_told_in_the_viewers_language_with_what_it_names(speak: Callable[[str], None]) -> None:
     with pytest.raises(InvalidRequest) as caught:
         OPERATION_TYPES["image_edit_multiple"].check_count(1)
-    assert str(caught.value) == "This request cannot be run: image_edit_multiple takes 2 to 5 images; given: 1"
+    assert str(caught.value) == "This request cannot be run: number of images for image_edit_multiple: 2 to 5; given: 1"
     speak("en")
-    assert words.told(caught.value) == "This request cannot be run: “Combine images” takes 2 to 5 images; given: 1"
+    assert words.told(caught.value) == "This request cannot be run: number of images for “Combine images”: 2 to 5; given: 1"
     speak("fr")
     assert words.told(caught.value) == (
         f"Impossible de lancer l’opération{HARD}: nombre d’images pour «{HARD}Combiner des images{HARD}»{HARD}: "

@@ -94,7 +94,7 @@ FORMER = {
     "the model {model} does not do {type} here; choose another one": (
         "the model {model} does not support {type}; choose another one"
     ),
-    "{type} takes {wanted} images and {count} were given": "{type} takes {wanted} images; given: {count}",
+    "{type} takes {wanted} images and {count} were given": "number of images for {type}: {wanted}; given: {count}",
     "{model} does not make {type}. It makes {types}.": "{model} does not support {type}. Supported types: {types}.",
     "{count} images were given, and this model takes at most {limit}.": (
         "too many images: {count} given, and this model takes at most {limit}."

@@ -87,7 +87,7 @@ class OperationType:
             return
         fixed = self.minimum == self.maximum
         wanted = str(self.minimum) if fixed else said("{minimum} to {maximum}", minimum=self.minimum, maximum=self.maximum)
-        reason = said("{type} takes {wanted} images; given: {count}", type=self.name, wanted=wanted, count=count)
+        reason = said("number of images for {type}: {wanted}; given: {count}", type=self.name, wanted=wanted, count=count)
         raise InvalidRequest(reason=reason)
 
 

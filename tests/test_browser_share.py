@@ -108,7 +108,7 @@ def drive(page: Page) -> None:
     for _ in range(3):
         page.keyboard.press("PageDown")
     page.keyboard.press("ArrowRight")
-    expect(handle).to_have_attribute("aria-valuenow", "72")
+    expect(handle).to_have_attribute("aria-valuenow", "71")
     page.get_by_role("button", name="Side by side").first.click()
     beside = pair.screenshot()
     with Image.open(io.BytesIO(beside)) as picture:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from opstore.ui.components import modules
+from opstore import browser
+from opstore.ui import components
 
 ROOT = Path(__file__).resolve().parents[1]
 FRONT = ROOT / "tests" / "front"
@@ -33,14 +34,13 @@ def test_units(program: Callable[..., str], name: str) -> None:
 
 
 @pytest.fixture
-def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+def written(tmp_path: Path) -> Callable[..., str]:
     """`written(entry=…, other=…)`: the script of the first of these modules."""
-    monkeypatch.setattr(modules, "_HERE", tmp_path)
 
     def write(**texts: str) -> str:
         for name, text in texts.items():
             (tmp_path / f"{name}.js").write_text(text)
-        return modules.script.__wrapped__(f"{next(iter(texts))}.js")
+        return browser.script.__wrapped__(tmp_path / f"{next(iter(texts))}.js")
 
     return write
 
@@ -108,9 +108,11 @@ def test_what_would_not_be_joined_as_a_browser_would_is_refused(
 
 def test_every_component_of_ours_can_be_read_as_a_module(program: Callable[..., str], tmp_path: Path) -> None:
     """Streamlit would say of one that cannot be only in the browser."""
-    entries = [path.name for path in modules._HERE.glob("*.js") if "\nexport default " in path.read_text("utf-8")]
+    entries = [
+        path.name for path in Path(components.__file__).parent.glob("*.js") if "\nexport default " in path.read_text("utf-8")
+    ]
     for name in entries:
-        (tmp_path / name).with_suffix(".mjs").write_text(modules.script(name))
+        (tmp_path / name).with_suffix(".mjs").write_text(components.script(name))
     assert len(entries) > 15
     asks = "for (const name of process.argv.slice(1)) if (typeof (await import(name)).default !== 'function') throw name"
     page = (FRONT / "page.js").as_uri()

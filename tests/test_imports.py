@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS: tuple[tuple[str, ...], ...] = tuple(
     tuple(floor.split())
     for floor in """\
-errors media.heif clocks launcher
+errors media.heif clocks launcher browser
 storage.operation storage.job storage.names storage.disk storage.files media language.translations access.roles
 storage.saving storage.packs storage.verify media.likeness media.xmp fetch access.people access.signouts clocks.leaps \
 launcher.serving language.formats spending.spent

@@ -1,5 +1,7 @@
 /* The sliders of a shared page and of an offline bundle: drag, touch, keys; nothing is loaded that is not named in the page. */
 
+import { Divider } from "../browser/divider.js";
+
 /**
  * The place of each picture is kept before it has arrived, so that nothing below it moves: as large as it is, as far as it fits.
  *
@@ -36,14 +38,10 @@ function slide(figure) {
   /** @type {Record<string, HTMLElement>} */
   const tags = { left: all(pair, ".tag.l")[0], right: all(pair, ".tag.r")[0] };
 
-  const move = (/** @type {number} */ wanted) => {
-    const at = Math.min(100, Math.max(0, wanted));
-    pair.style.setProperty("--at", `${at}%`);
-    handle.setAttribute("aria-valuenow", String(Math.round(at)));
-  };
+  const divider = new Divider(handle, () => pair.style.setProperty("--at", `${divider.at * 100}%`));
   const follow = (/** @type {PointerEvent} */ event) => {
-    const box = pair.getBoundingClientRect();
-    move(((event.clientX - box.left) / box.width) * 100);
+    const { left: from, right: to } = pair.getBoundingClientRect();
+    divider.dragTo(event.clientX, from, to);
   };
 
   pair.onpointerdown = event => {
@@ -56,17 +54,6 @@ function slide(figure) {
   pair.onpointermove = event => {
     if (event.buttons && !figure.classList.contains("beside")) follow(event);
   };
-  handle.onkeydown = event => {
-    const now = Number(handle.getAttribute("aria-valuenow")),
-      step = event.shiftKey ? 10 : 2;
-    /** @type {Record<string, number>} */
-    const places = { ArrowLeft: now - step, ArrowDown: now - step, ArrowRight: now + step, ArrowUp: now + step };
-    Object.assign(places, { PageDown: now - 10, PageUp: now + 10, Home: 0, End: 100 });
-    if (!(event.key in places)) return;
-    move(places[event.key]);
-    event.preventDefault();
-  };
-
   /* Two of other shapes are shown whole, centred, and that is said. */
   const shape = () => {
     const ratio = (/** @type {Element} */ picture) =>

@@ -19,6 +19,7 @@ from typing import Any
 from babel.dates import format_date
 from markupsafe import Markup
 
+from opstore.browser import script
 from opstore.language.formats import Spoken
 from opstore.language.translations import LANGUAGES, choice_name, parameter_name, status_name, translated, type_name
 from opstore.media.provenance import IN_WORDS
@@ -28,7 +29,7 @@ from opstore.storage.operation import timestamp
 
 _HERE = Path(__file__).parent
 _CSS = (_HERE / "page.css").read_text("utf-8")
-_JS = (_HERE / "compare.js").read_text("utf-8")
+_JS = script(_HERE / "compare.js")
 
 #: Where a picture is: (picture, whether the small copy of it) → address.
 Address = Callable[[Picture, bool], str]

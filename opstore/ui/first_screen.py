@@ -17,7 +17,7 @@ from streamlit import config
 
 from opstore.language import translations
 from opstore.storage.operation import OPERATION_TYPES, STATUSES
-from opstore.ui.components.modules import script
+from opstore.ui.components import script
 from opstore.ui.words import COOKIE
 
 if TYPE_CHECKING:

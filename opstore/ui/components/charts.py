@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from opstore.ui.components.modules import script
+from opstore.ui.components import script
 from opstore.ui.scripts import PLOTLY
 from opstore.ui.words import _
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import streamlit as st
 
 from opstore.ui import presses
-from opstore.ui.components.modules import script
+from opstore.ui.components import script
 
 _HTML = '<div class="row" role="list"></div>\n<span hidden></span>'
 _CSS = """

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from opstore.ui.components.modules import script
+from opstore.ui.components import script
 
 _HERE = Path(__file__).parent
 _HTML = '<div class="root"></div>\n<span hidden></span>'

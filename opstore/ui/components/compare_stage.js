@@ -1,6 +1,7 @@
 /* Pictures laid on each other: one stage, five ways to look, zoom and pan shared by all of them. It knows the page's elements
    only, no Streamlit, so that it can stand in any page. */
 
+import { Divider } from "../../browser/divider.js";
 import { Clock } from "./compare_clock.js";
 import { columnsOf, cut, framed, grown, MOST, span } from "./compare_frame.js";
 import { clamp, el } from "./dom.js";
@@ -33,16 +34,12 @@ export const VIEWS = ["slider", "side", "blink", "overlay", "difference"];
 /** By itself less than three times a second: faster flashes make some people ill (WCAG 2.3.1). */
 const BLINK = 600;
 
-/** @type {Record<string, number>} */
-const STEPS = { ArrowLeft: -0.01, ArrowRight: 0.01, PageDown: -0.1, PageUp: 0.1, Home: -1, End: 1 };
-
 /** @param {Box} box */
 const placed = ([x, y, w, h]) => ({ left: `${x * 100}%`, top: `${y * 100}%`, width: `${w * 100}%`, height: `${h * 100}%` });
 
 export class Stage {
   /** @type {View} */
   view = "slider";
-  at = 0.5;
   opacity = 0.5;
   shown = 1;
   zoom = 1;
@@ -77,7 +74,8 @@ export class Stage {
     this.words = words;
     this.tell = tell;
     this.panesPlace = el("div", { className: "panes" });
-    this.divider = this.divided();
+    this.handle = this.divided();
+    this.divider = new Divider(this.handle, () => this.paint());
     this.clock = new Clock({ paint: () => this.paint(), settled: () => this.settled() }, words);
     place.replaceChildren(this.panesPlace, this.clock.bar);
     this.sized = new ResizeObserver(() => this.layout());
@@ -126,7 +124,7 @@ export class Stage {
     const videos = new Map([...this.place.querySelectorAll("video")].map(item => [item.dataset.src ?? "", item]));
     this.panes = this.wanted().map(ats => this.pane(ats, videos));
     this.panesPlace.replaceChildren(...this.panes.map(pane => pane.element));
-    if (view === "slider") this.panes[0].element.append(this.divider);
+    if (view === "slider") this.panes[0].element.append(this.handle);
     if (view === "difference") this.askDifference();
     this.layout();
     this.clock.join([...this.place.querySelectorAll("video")]);
@@ -175,28 +173,20 @@ export class Stage {
 
   divided() {
     const grip = el("span", { className: "grip", "aria-hidden": "true", textContent: "‹ ›" });
-    const divider = el(
+    return el(
       "div",
       {
         className: "divider",
         role: "slider",
         tabIndex: 0,
         "aria-label": this.words.divider,
+        "aria-valuenow": 50,
         "aria-valuemin": 0,
         "aria-valuemax": 100,
         "aria-orientation": "horizontal",
       },
       grip,
     );
-    divider.onkeydown = event => {
-      const by = STEPS[event.key];
-      if (!by) return;
-      event.preventDefault();
-      event.stopPropagation();
-      this.at = clamp(this.at + by * (event.shiftKey ? 10 : 1), 0, 1);
-      this.paint();
-    };
-    return divider;
   }
 
   // -- where everything stands --------------------------------------------------------------------------------------------------
@@ -247,9 +237,8 @@ export class Stage {
     const [pane] = this.panes;
     if (!pane?.frame) return;
     const { from, to } = span(pane.frame),
-      x = from + this.at * (to - from);
-    this.divider.style.left = `${x}px`;
-    this.divider.setAttribute("aria-valuenow", String(Math.round(this.at * 100)));
+      x = from + this.divider.at * (to - from);
+    this.handle.style.left = `${x}px`;
     for (const [number, { at, item, label }] of pane.items.entries()) {
       const share = cut(pane.frame, this.layers[at].box, x) * 100;
       item.style.clipPath = number ? `inset(0 0 0 ${share}%)` : `inset(0 ${100 - share}% 0 0)`;
@@ -391,7 +380,7 @@ export class Stage {
     const divides = this.view === "slider" && (this.zoom === 1 || this.isAtDivider(event, from));
     this.grabbed = { pane, from, centre: [...this.centre], divides };
     if (!divides) return;
-    this.divider.focus({ preventScroll: true });
+    this.handle.focus({ preventScroll: true });
     this.dragTo(pane, from[0]);
     event.preventDefault();
   }
@@ -401,8 +390,8 @@ export class Stage {
    * @param {Point} point
    */
   isAtDivider(event, [x]) {
-    const isOn = event.target instanceof Node && this.divider.contains(event.target);
-    return isOn || Math.abs(x - parseFloat(this.divider.style.left)) < 24;
+    const isOn = event.target instanceof Node && this.handle.contains(event.target);
+    return isOn || Math.abs(x - parseFloat(this.handle.style.left)) < 24;
   }
 
   /** @param {PointerEvent} event */
@@ -444,8 +433,7 @@ export class Stage {
   dragTo(pane, x) {
     if (!pane.frame) return;
     const { from, to } = span(pane.frame);
-    this.at = clamp((x - from) / Math.max(1, to - from), 0, 1);
-    this.paint();
+    this.divider.dragTo(x, from, to);
   }
 
   // -- the difference -----------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 import streamlit as st
 
 from opstore.ui import presses
-from opstore.ui.components.modules import script
+from opstore.ui.components import script
 
 
 @dataclass(frozen=True, slots=True)

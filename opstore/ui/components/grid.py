@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from opstore.ui import presses
-from opstore.ui.components.modules import script
+from opstore.ui.components import script
 
 #: What can be done with chosen operations; anything else that arrives is nobody's act.
 KINDS = ("rate", "favorite", "tag", "trash", "restore", "remove", "undo")

@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from opstore.ui import presses
-from opstore.ui.components.modules import script
+from opstore.ui.components import script
 
 #: What a key can ask for; anything else that arrives is nobody's key.
 KINDS = ("rate", "favorite", "trash")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from opstore.ui.components.modules import script
+from opstore.ui.components import script
 
 _HERE = Path(__file__).parent
 _HTML = '<div class="label" id="label"></div>\n<div class="row" role="radiogroup" aria-labelledby="label"></div>'

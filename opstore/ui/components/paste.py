@@ -15,7 +15,7 @@ import streamlit as st
 
 from opstore.storage.operation import MOST_IMAGES
 from opstore.ui import presses
-from opstore.ui.components.modules import script
+from opstore.ui.components import script
 
 _HTML = "<span hidden></span>"
 _CSS = """

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from opstore.ui.components.modules import script
+from opstore.ui.components import script
 
 _HTML = "<span hidden></span>"
 _CSS = """

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from opstore.ui.components.modules import script
+from opstore.ui.components import script
 
 _HTML = "<span hidden></span>"
 _CSS = """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from opstore.ui.components.modules import script
+from opstore.ui.components import script
 from opstore.ui.words import _
 
 _HERE = Path(__file__).parent

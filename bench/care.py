@@ -16,7 +16,7 @@ from bench import Table, corpus, file_system
 from opstore import Store
 from opstore.care import Care, Rule, survey
 from opstore.index import Index
-from opstore.preferences import Preferences
+from opstore.storage.preferences import Preferences
 from opstore.storage.trash import Trash
 
 OPERATIONS = 3_000

@@ -136,7 +136,7 @@ def care_of(settings: Settings, store: Store) -> Care:
     """Return what takes care of a store, for a process that does nothing else with it."""
     from opstore.care import Care
     from opstore.index import Index
-    from opstore.preferences import PreferenceFile
+    from opstore.storage.preferences import PreferenceFile
     from opstore.storage.trash import Trash
 
     return Care(
@@ -184,12 +184,12 @@ class App:
         from opstore.lineage.branches import Branches
         from opstore.lineage.families import Lineage
         from opstore.media.thumbnails import Thumbnails
-        from opstore.preferences import PreferenceFile
         from opstore.providers import registry
         from opstore.service import Service
         from opstore.shares import Shares
         from opstore.spending.budget import Budget
         from opstore.storage.drafts import Drafts
+        from opstore.storage.preferences import PreferenceFile
         from opstore.storage.trash import Trash
 
         self.settings = settings

@@ -45,13 +45,13 @@ from opstore.lineage.families import Lineage
 from opstore.media.likeness import for_browser, shown_as
 from opstore.media.provenance import Copy, Provenance
 from opstore.media.thumbnails import Copies, Thumbnails
-from opstore.preferences import PreferenceFile, Preferences
 from opstore.providers.models import Cost, Model, ModelTable
 from opstore.shares import Shares
 from opstore.spending.budget import Budget, Spending
 from opstore.storage.drafts import Drafts
 from opstore.storage.names import check_operation_id, parse_name
 from opstore.storage.operation import Operation
+from opstore.storage.preferences import PreferenceFile, Preferences
 from opstore.storage.saving import check_image
 from opstore.storage.store import Store
 from opstore.storage.verify import Problem

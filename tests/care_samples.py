@@ -10,8 +10,8 @@ from typing import Any
 from opstore import Store
 from opstore.care import Care
 from opstore.index import Index
-from opstore.preferences import Preferences
 from opstore.storage.operation import timestamp
+from opstore.storage.preferences import Preferences
 from opstore.storage.trash import Trash
 from tests.samples import JPG, PNG
 

@@ -16,8 +16,8 @@ from opstore.care import Rule, survey
 from opstore.care.survey import ancestors
 from opstore.curation import Edit
 from opstore.errors import InvalidInput, InvalidQuery
-from opstore.preferences import Preferences
 from opstore.shares import Scope, Share, record
+from opstore.storage.preferences import Preferences
 from opstore.storage.trash import Trash
 from tests.care_samples import NOW, annotated, care_of, made, old, save
 from tests.examples import some

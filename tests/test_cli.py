@@ -219,7 +219,7 @@ def test_in_this_process(store: Store, capsys: pytest.CaptureFixture[str]) -> No
 
 #: All that `list` loads of ours and of others: what is added here is paid by everybody who lists.
 LIGHT = {
-    "opstore", "opstore.app", "opstore.cli", "opstore.errors", "opstore.fetch", "opstore.media", "opstore.preferences",
+    "opstore", "opstore.app", "opstore.cli", "opstore.errors", "opstore.fetch", "opstore.media", "opstore.storage.preferences",
     "opstore.storage", "opstore.storage.files", "opstore.storage.names", "opstore.storage.operation", "opstore.storage.store",
     "opstore.storage.trash", "opstore.storage.verify", "opstore.storage.job", "opstore.storage.saving", "opstore.storage.disk",
     "opstore.storage.packs", "opstore.storage.packs.copies", "opstore.storage.packs.library",

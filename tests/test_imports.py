@@ -27,7 +27,7 @@ storage.operation storage.job storage.names storage.disk storage.files media lan
 storage.saving storage.packs storage.verify media.likeness media.xmp fetch access.people access.signouts clocks.leaps \
 launcher.serving language.formats spending.spent
 providers language.chart_texts
-storage.store preferences language.document_texts
+storage.store storage.preferences language.document_texts
 index workflows media.thumbnails media.provenance storage.trash comparing
 jobs lineage.families analytics smart
 spending.budget curation storage.drafts jobs.once lineage.branches comparing.reviews exports report shares

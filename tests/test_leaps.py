@@ -20,11 +20,11 @@ from opstore.clocks.leaps import AWAY, HELD, LEAP, NAME, Leaps
 from opstore.errors import ClockLeapt, ShareExpired
 from opstore.jobs import JobFolder
 from opstore.jobs.once import Once, Request
-from opstore.preferences import Preferences
 from opstore.shares import Scope, Shown
 from opstore.spending.budget import Budget
 from opstore.storage.files import Folder
 from opstore.storage.operation import timestamp
+from opstore.storage.preferences import Preferences
 from opstore.storage.trash import KEPT, Trash
 from tests.care_samples import care_of
 from tests.samples import EDIT, ID, SHORT

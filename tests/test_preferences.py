@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from opstore.errors import InvalidSetting, SettingsDamaged, StorageError
-from opstore.preferences import NAME, PreferenceFile, Preferences
 from opstore.storage.files import Folder
+from opstore.storage.preferences import NAME, PreferenceFile, Preferences
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -150,7 +150,7 @@ _CHILD = """
 import sys
 from pathlib import Path
 from opstore.storage.files import Folder
-from opstore.preferences import PreferenceFile
+from opstore.storage.preferences import PreferenceFile
 settings = PreferenceFile(Folder(Path(sys.argv[1])))
 for number in range(40):
     assert settings.save(**{sys.argv[2]: 1 + number % 50})

@@ -18,7 +18,6 @@ from opstore.fetch import FetchPolicy
 from opstore.jobs import JobFolder
 from opstore.jobs.context import Pauses
 from opstore.jobs.patience import due, is_lost, is_over, kept_for
-from opstore.preferences import Preferences
 from opstore.providers import Prediction, StepRequest, registry
 from opstore.providers.local import steps
 from opstore.providers.models import ModelTable
@@ -26,6 +25,7 @@ from opstore.providers.registry import LONGEST, SHORTEST, Pace, Registration
 from opstore.service import NewOperation
 from opstore.storage.job import Job, Step
 from opstore.storage.operation import OPERATION_TYPES, STEP_TYPES, Operation, timestamp
+from opstore.storage.preferences import Preferences
 from opstore.ui import words
 from opstore.ui.components import paste
 from tests import kiln

@@ -14,7 +14,7 @@ from opstore.care.backup import Backup
 from opstore.care.pruning import prune
 from opstore.care.vault import LocalVault
 from opstore.errors import InvalidInput
-from opstore.preferences import Preferences
+from opstore.storage.preferences import Preferences
 from tests.care_samples import care_of, made, save
 from tests.samples import tree
 from tests.test_cli import run

@@ -14,9 +14,9 @@ from opstore import Store
 from opstore.care import Care
 from opstore.fetch import FetchPolicy
 from opstore.index import Index
-from opstore.preferences import Preferences
 from opstore.providers.replicate import Replicate
 from opstore.storage.files import digest
+from opstore.storage.preferences import Preferences
 from opstore.storage.trash import Trash
 from tests.care_samples import NOW, care_of, made, old, save
 from tests.replicate_standin import StandIn

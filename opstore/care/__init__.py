@@ -32,9 +32,9 @@ from opstore.clocks.leaps import Leaps
 from opstore.errors import InvalidInput, said
 from opstore.fetch import FetchPolicy
 from opstore.index import Index
-from opstore.preferences import Preferences
 from opstore.providers import Account, Provider, registry
 from opstore.storage.files import Folder, digest
+from opstore.storage.preferences import Preferences
 from opstore.storage.store import Store
 from opstore.storage.trash import Trash
 

@@ -15,7 +15,7 @@ from typing import Protocol
 from opstore.care.progress import Report, quiet
 from opstore.care.vault import NAME, Vault
 from opstore.errors import InvalidInput, said
-from opstore.preferences import KEEP, MOST_KEPT, is_keep
+from opstore.storage.preferences import KEEP, MOST_KEPT, is_keep
 
 
 @dataclass(frozen=True, slots=True)

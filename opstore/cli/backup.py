@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from opstore.cli.care import care_for, heed_clock, trusts
 from opstore.cli.common import confirm, count, meter, print_json, printable, settings_of, size_text, verb
 from opstore.errors import InvalidInput, said
-from opstore.preferences import KEEP
+from opstore.storage.preferences import KEEP
 from opstore.storage.store import Store
 
 if TYPE_CHECKING:

@@ -20,10 +20,10 @@ from opstore.errors import (
     UnsafeFile,
     said,
 )
-from opstore.preferences import NAME as SETTINGS
-from opstore.preferences import PreferenceFile
 from opstore.storage.files import Folder
 from opstore.storage.operation import Operation
+from opstore.storage.preferences import NAME as SETTINGS
+from opstore.storage.preferences import PreferenceFile
 from opstore.storage.store import Store
 from opstore.storage.verify import Problem
 

@@ -29,10 +29,10 @@ from opstore.errors import (
     said,
 )
 from opstore.jobs import Job, JobFolder, Step
-from opstore.preferences import Preferences
 from opstore.spending.spent import NAME, Gone, Paid, asked, dollars, first, paid_by
 from opstore.storage.files import Folder
 from opstore.storage.names import parse_name, sidecar_name
+from opstore.storage.preferences import Preferences
 from opstore.storage.store import Store
 from opstore.storage.trash import Trash
 

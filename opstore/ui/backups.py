@@ -12,8 +12,8 @@ from opstore.care.acts import Act
 from opstore.care.remote import is_remote
 from opstore.care.vault import Snapshot
 from opstore.errors import OpstoreError
-from opstore.preferences import KEEP, MOST_KEPT
 from opstore.service import Service
+from opstore.storage.preferences import KEEP, MOST_KEPT
 from opstore.ui import parts, words
 from opstore.ui.storage import begin, left, outcome
 from opstore.ui.words import _, ngettext

@@ -171,7 +171,7 @@ def read_all(store: Store) -> float:
 def making(store: Store, naive: float, where: str, count: int) -> Table:
     """The first building, the opening in a fresh process, and reading every JSON instead."""
     path = store.cache / "frame.arrow"
-    made = path.exists()  # in a folder that is kept; it takes minutes at a million
+    existed = path.exists()  # in a folder that is kept; it takes minutes at a million
     first = timed(lambda: load_frame(store))
     again = [timed(lambda: load_frame(store)) for _ in range(3)]
     command = [sys.executable, "-c", OPENING, str(store.root)]
@@ -181,7 +181,7 @@ def making(store: Store, naive: float, where: str, count: int) -> Table:
     opening = percentile(openings, 0.5)
     rows = [
         ("reading every JSON into pandas", f"{naive:.1f} s", "1"),
-        *([] if made else [("first building of the frame, two processes", f"{first:.1f} s", f"{naive / first:.1f}")]),
+        *([] if existed else [("first building of the frame, two processes", f"{first:.1f} s", f"{naive / first:.1f}")]),
         ("the frame from its snapshot, this process", f"{percentile(again, 0.5):.2f} s", f"{naive / percentile(again, 0.5):.0f}"),
         ("fresh process: imports, frame, every chart drawn (aim: 3 s)", f"{opening:.2f} s", f"{naive / opening:.0f}"),
     ]

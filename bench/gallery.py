@@ -64,18 +64,18 @@ def run() -> Iterable[Table]:
 
 def give_pictures(store: Store, index: Index) -> None:
     """Put real pictures in the place of the newest empty ones, each of a content of its own, as results are."""
-    made = pictures(store.root)
+    contents = pictures(store.root)
     after, number = None, 0
     while number < PICTURES:
-        found = index.search("status:stored", size=1_000, after=after)
-        for row in found.rows:
+        page = index.search("status:stored", size=1_000, after=after)
+        for row in page.rows:
             number += 1
             path = store.operations.path / str(row.output)
-            data = made[number % len(made)] + number.to_bytes(8, "little")  # decoders stop where the picture ends
+            data = contents[number % len(contents)] + number.to_bytes(8, "little")  # decoders stop where the picture ends
             if path.stat().st_size != len(data):
                 path.unlink()  # a link into another corpus, perhaps
                 path.write_bytes(data)
-        after = found.next
+        after = page.next
         if after is None:
             return
 
@@ -84,7 +84,7 @@ def pictures(folder: Path) -> list[bytes]:
     """Return some pictures of 1024 x 1024: soft shapes under noise, which decode no quicker than photographs."""
     from PIL import Image
 
-    made = []
+    contents = []
     for number in range(12):
         path = folder / f"picture-{number}.webp"
         if not path.exists():
@@ -95,8 +95,8 @@ def pictures(folder: Path) -> list[bytes]:
             buffer = io.BytesIO()
             Image.blend(rough, noise, 0.12).save(buffer, "WEBP", quality=85)
             path.write_bytes(buffer.getvalue())
-        made.append(path.read_bytes())
-    return made
+        contents.append(path.read_bytes())
+    return contents
 
 
 def measured(server: Server, windows: Windows, where: str) -> Table:

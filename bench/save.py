@@ -71,9 +71,9 @@ def measure(store: Store, folder: Path) -> dict[str, list[float]]:
 def ways(store: Store, folder: Path, number: int) -> tuple[Callable[[], object], ...]:
     """Return the three ways to keep one operation."""
     operation_id = generate_operation_id()
-    given, result = jpeg(INPUT, 2 * number), png(OUTPUT, 2 * number + 1)
+    picture, result = jpeg(INPUT, 2 * number), png(OUTPUT, 2 * number + 1)
     metadata = {"operationType": "image_edit_single", "prompt": "a calm sea at night", "parameters": {"seed": number}}
-    media = {f"{operation_id}_in_1.jpg": given, f"{operation_id}_out.png": result}
+    media = {f"{operation_id}_in_1.jpg": picture, f"{operation_id}_out.png": result}
     sidecar = {f"{operation_id}.json": b" " * SIDECAR}
 
     def hashed() -> None:
@@ -82,7 +82,7 @@ def ways(store: Store, folder: Path, number: int) -> tuple[Callable[[], object],
         plain(folder / "hashed", media, sidecar)
 
     return (
-        lambda: store.save(operation_id, metadata, inputs=[given], outputs=[result]),
+        lambda: store.save(operation_id, metadata, inputs=[picture], outputs=[result]),
         lambda: plain(folder / "bare", media, sidecar),
         hashed,
     )

@@ -35,19 +35,19 @@ def cards(
     if mark:
         if group or order != "newest":
             raise InvalidRequest(reason=said("what is behind a mark of a chart comes newest first, one by one"))
-        found = service.analytics.page(query, mark, after=after, size=size)
+        page = service.analytics.page(query, mark, after=after, size=size)
     else:
-        found = service.index.search(query, order=order, after=after, size=size, stack=group or None)
-    rows = found.rows[:size]
+        page = service.index.search(query, order=order, after=after, size=size, stack=group or None)
+    rows = page.rows[:size]
     if pictures:
         service.expect(rows)
-    better = service.index.meant(query) if not found.total.n and not mark else None
+    better = service.index.meant(query) if not page.total.n and not mark else None
     return {
         "success": True,
         **({"meant": better} if better else {}),
-        "total": {"n": found.total.n, "exact": found.total.exact},
-        "next": found.next if size else None,
-        "rows": [card(row, found.stacks.get(row.id, 1)) for row in rows],
+        "total": {"n": page.total.n, "exact": page.total.exact},
+        "next": page.next if size else None,
+        "rows": [card(row, page.stacks.get(row.id, 1)) for row in rows],
         "version": version,
     }
 

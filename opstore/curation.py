@@ -129,7 +129,7 @@ class Curation:
         return replace(_each(change.done, take_back), inverse=again)
 
     def _annotate(
-        self, operation_id: str, edit: Edit, made: Mapping[str, Any] | None = None, versions: Collection[str] | None = None
+        self, operation_id: str, edit: Edit, applied: Mapping[str, Any] | None = None, versions: Collection[str] | None = None
     ) -> Inverse | None:
         """Change one operation and return what takes it back, None where it was so already."""
         inverse: Inverse | None = None
@@ -141,7 +141,7 @@ class Curation:
             before = annotations_of(sidecar)
             if edit.note_before is not None and before["note"] not in (edit.note_before, edit.note):
                 raise OperationChanged(operation_id=operation_id)
-            after = _edited(before, edit if made is None else _still(edit, before, made))
+            after = _edited(before, edit if applied is None else _still(edit, before, applied))
             if after == before:
                 raise _Unchanged
             inverse = Inverse(_inverse(before, after), after)
@@ -324,13 +324,13 @@ def _edited(before: Mapping[str, Any], edit: Edit) -> dict[str, Any]:
     }
 
 
-def _still(edit: Edit, now: Mapping[str, Any], made: Mapping[str, Any]) -> Edit:
-    """Return `edit` without what somebody has given another value since it was `made`."""
+def _still(edit: Edit, now: Mapping[str, Any], applied: Mapping[str, Any]) -> Edit:
+    """Return `edit` without what somebody has given another value since it was `applied`."""
     return replace(
         edit,
-        rating=edit.rating if now["rating"] == made["rating"] else None,
-        favorite=edit.favorite if now["favorite"] == made["favorite"] else None,
-        note=edit.note if now["note"] == made["note"] else None,
+        rating=edit.rating if now["rating"] == applied["rating"] else None,
+        favorite=edit.favorite if now["favorite"] == applied["favorite"] else None,
+        note=edit.note if now["note"] == applied["note"] else None,
     )
 
 

@@ -324,12 +324,12 @@ def _checked(url: str, policy: FetchPolicy) -> _Address:
     """Return the address in its parts if the policy lets it through. Nothing is looked up or opened here."""
     if len(url) > _LONGEST:
         raise FetchRefused(reason=said("it is longer than {count} characters", count=_LONGEST))
-    if _UNSAFE.search(url) or not (found := _URL.fullmatch(url)):
+    if _UNSAFE.search(url) or not (match := _URL.fullmatch(url)):
         raise FetchRefused(reason=said("it is not a well-formed https address"))
-    if "@" in found["authority"]:
+    if "@" in match["authority"]:
         raise FetchRefused(reason=said("it carries a user name or password"))
-    scheme, host, port = _authority(found["scheme"].lower(), found["authority"])
-    target = quote((found["path"] or "/") + (found["query"] or ""), safe="%/:@!$&'()*+,;=~-._?[]")
+    scheme, host, port = _authority(match["scheme"].lower(), match["authority"])
+    target = quote((match["path"] or "/") + (match["query"] or ""), safe="%/:@!$&'()*+,;=~-._?[]")
     if not target.startswith("/"):
         target = f"/{target}"
     address = _Address(scheme, host, port, target, trusted=(scheme, host, port) in map(_origin_of, policy.origins))

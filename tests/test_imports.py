@@ -64,6 +64,10 @@ FORBIDDEN = {
 HEAVY = ("streamlit", "pandas", "numpy", "plotly", "PIL", "pi_heif", "av", "replicate", "requests", "httpx")
 MAX_LINES = 500
 MAX_PAGE_LINES = 120
+#: Names that do not say what they hold: enough for a glance, and no longer.
+VAGUE = frozenset(("found", "told", "said", "made", "given"))
+MAX_VAGUE_LINES = 5
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 @dataclass(frozen=True)
@@ -252,7 +256,59 @@ def is_fixed(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) or (isinstance(node, ast.Name) and node.id.isupper())
 
 
-RULES = (upward_imports, streamlit_below_ui, pages_that_do_too_much, unexplained_or_long, dangerous_calls)
+def vague_names(root: Path) -> list[str]:
+    """Local variables that do not say what they hold, and that live for more lines than a glance takes in."""
+    faults = []
+    for module in modules(root, "opstore", "pages", "dashboard.py", "bench"):
+        for function in ast.walk(module.tree):
+            for name in sorted(VAGUE & bound(function)) if isinstance(function, FUNCTIONS) else ():
+                lines = lines_of(function, name)
+                count = max(lines) - min(lines) + 1
+                if count > MAX_VAGUE_LINES:
+                    faults.append(f"{module.name}:{min(lines)}: {name} lives for {count} lines, at most {MAX_VAGUE_LINES}")
+    return faults
+
+
+def own(function: ast.AST) -> Iterator[ast.AST]:
+    """Every node of a function, without what functions inside it hold."""
+    waiting = list(ast.iter_child_nodes(function))
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, FUNCTIONS):
+            waiting += ast.iter_child_nodes(node)
+
+
+def variable(node: ast.AST) -> tuple[str, int]:
+    """The variable that a node names, and the line; no name where it names none."""
+    if isinstance(node, ast.Name):
+        return node.id, node.lineno
+    if isinstance(node, ast.arg):
+        return node.arg, node.lineno
+    if isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar):
+        return node.name or "", node.lineno
+    return "", 0
+
+
+def bound(function: ast.AST) -> set[str]:
+    """The variables of a function itself: its parameters, and what it sets and does not say to be another's."""
+    nodes = list(own(function))
+    others = {name for node in nodes if isinstance(node, ast.Global | ast.Nonlocal) for name in node.names}
+    return {variable(node)[0] for node in nodes if not isinstance(getattr(node, "ctx", None), ast.Load)} - others
+
+
+def lines_of(function: ast.AST, name: str) -> list[int]:
+    """Every line on which a function, or one inside it that has no such variable itself, names this variable."""
+    lines = []
+    for node in own(function):
+        if variable(node)[0] == name:
+            lines.append(variable(node)[1])
+        elif isinstance(node, FUNCTIONS) and name not in bound(node):
+            lines += lines_of(node, name)
+    return lines
+
+
+RULES = (upward_imports, streamlit_below_ui, pages_that_do_too_much, unexplained_or_long, dangerous_calls, vague_names)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -296,6 +352,9 @@ def test_the_project_keeps(rule: Callable[[Path], list[str]]) -> None:
         (dangerous_calls, "pages/create.py", "st.markdown(prompt, unsafe_allow_html=flag)"),
         (dangerous_calls, "pages/create.py", "st.html('<b>' + prompt)"),
         (dangerous_calls, "pages/create.py", "if st.button('Go', key='go'): go()"),
+        (vague_names, "opstore/index/search.py", "def f():\n    found = []\n" + "    g()\n" * 4 + "    return found"),
+        (vague_names, "opstore/ui/results.py", "def f(given):\n" + "    g()\n" * 4 + "    return lambda: given"),
+        (vague_names, "pages/create.py", "def f():\n    told = ''\n    def g():\n        nonlocal told\n\n\n        told += 'x'"),
     ],
 )
 def test_a_rule_catches(rule: Callable[[Path], list[str]], path: str, source: str, tmp_path: Path) -> None:
@@ -309,6 +368,7 @@ def test_the_rules_let_good_code_pass(tmp_path: Path) -> None:
     samples = {
         "opstore/storage/store.py": '"""A store."""\nfrom opstore.fetch import fetch\nfrom .files import write\n',
         "opstore/index/table.py": '"""A table."""\nfrom opstore.index import search\nimport sqlite3\n',
+        "opstore/index/search.py": '"""Search."""\ndef f():\n    found = 1\n    return found\ndef g(found):\n    return found\n',
         "opstore/cli.py": '"""Commands."""\nimport opstore\ndef serve():\n    from streamlit.web import bootstrap\n',
         "opstore/ui/parts.py": '"""Parts."""\nimport streamlit as st\nCSS = "<style></style>"\nst.html(CSS)\n',
         "pages/create.py": '"""Create."""\nimport streamlit as st\nfrom opstore.ui import parts\nst.markdown("**x**")\n',

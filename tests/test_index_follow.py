@@ -236,7 +236,7 @@ def test_a_build_that_was_cut_off_is_used_and_made_up_for(tmp_path: Path, monkey
         monkeypatch.setattr(module, name, value)
 
     def is_right(index: Index) -> bool:
-        holders = [index.holding(f"{number + 1:02x}" * 32, made=True) for number in range(3)]
+        holders = [index.holding(f"{number + 1:02x}" * 32, results=True) for number in range(3)]
         return [row.id for row in all_rows(index, order="cost")] == dearest and all(map(list.__contains__, holders, ids))
 
     def left(index: Index) -> tuple[int, ...]:

@@ -41,13 +41,13 @@ class RoleBook:
     def parse(cls, text: str) -> RoleBook:
         """Read the text of a roles.toml; raise InvalidSetting, naming what is wrong, for one that is not wholly understood."""
         try:
-            found = tomllib.loads(text)
+            document = tomllib.loads(text)
         except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise _wrong(said("it is no TOML: {reason}", reason=str(error))) from None
-        unknown = found.keys() - {"people", "groups", "provider"}
+        unknown = document.keys() - {"people", "groups", "provider"}
         if unknown:
             raise _wrong(said("{name} means nothing here", name=min(unknown)))
-        provider = _table(found, "provider")
+        provider = _table(document, "provider")
         unknown = provider.keys() - {"groups_claim", "trust_unverified_email", "record"}
         if unknown:
             raise _wrong(said("{name} means nothing here", name=f"provider.{min(unknown)}"))
@@ -55,8 +55,8 @@ class RoleBook:
         record = provider.get("record", "name")
         if not isinstance(claim, str) or not isinstance(trusted, bool) or record not in ("name", "email", "nothing"):
             raise _wrong(said("provider holds a value that cannot be used"))
-        people = {_address(name): roles for name, roles in _given(found, "people").items()}
-        return cls(people, _given(found, "groups"), claim, trusted, record)
+        people = {_address(name): roles for name, roles in _given(document, "people").items()}
+        return cls(people, _given(document, "groups"), claim, trusted, record)
 
     def person(self, claims: Mapping[str, Any]) -> Person:
         """Return who signed in with these claims of a checked identity token; nobody in the book has no roles."""
@@ -117,23 +117,23 @@ def _table(found: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _given(found: Mapping[str, Any], name: str) -> dict[str, frozenset[str]]:
-    given: dict[str, frozenset[str]] = {}
+    roles_of: dict[str, frozenset[str]] = {}
     for who, roles in _table(found, name).items():
         listed = [roles] if isinstance(roles, str) else roles
         if not isinstance(listed, list) or not listed or not all(role in ROLES for role in listed):
             raise _wrong(said("{who} must have one or more of {roles}", who=who, roles=ROLES))
-        given[who] = frozenset(listed)
-    return given
+        roles_of[who] = frozenset(listed)
+    return roles_of
 
 
 def _groups(claims: Mapping[str, Any], path: str) -> list[str]:
     """Return the groups at a path of the claims; a claim whose own name has dots, as an address, is found too."""
-    found: Any = claims.get(path)
-    if found is None:
-        found = claims
+    claim: Any = claims.get(path)
+    if claim is None:
+        claim = claims
         for step in path.split("."):
-            found = found.get(step) if isinstance(found, Mapping) else None
-    listed = [found] if isinstance(found, str) else found
+            claim = claim.get(step) if isinstance(claim, Mapping) else None
+    listed = [claim] if isinstance(claim, str) else claim
     return [group for group in listed if isinstance(group, str)] if isinstance(listed, list) else []
 
 

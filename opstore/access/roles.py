@@ -60,18 +60,18 @@ def part(*roles: Role) -> Callable[[Class], Class]:
     class declares: parts, and what is for `roles`.
     """
 
-    def parted(made: Class) -> Class:
-        acts = {name: function for name, function in _functions(made) if name in vars(made)}
+    def parted(kind: Class) -> Class:
+        acts = {name: function for name, function in _functions(kind) if name in vars(kind)}
         for function in acts.values():  # `@act` may stand below another decorator: what it says must not be lost
             if (inner := inspect.unwrap(function)) in _RULES:
                 _RULES.setdefault(function, _RULES[inner])
         bare = [name for name, function in acts.items() if function not in _RULES]
         if bare and not roles:
-            raise TypeError(f"no rule says who may do {', '.join(bare)} of {made.__name__}")
-        _PARTS[made] = bool(roles) and len(bare) == len(acts)
+            raise TypeError(f"no rule says who may do {', '.join(bare)} of {kind.__name__}")
+        _PARTS[kind] = bool(roles) and len(bare) == len(acts)
         if roles:
-            _RULES.update(dict.fromkeys([made, *(acts[name] for name in bare)], frozenset((Role.ADMIN, *roles))))
-        return made
+            _RULES.update(dict.fromkeys([kind, *(acts[name] for name in bare)], frozenset((Role.ADMIN, *roles))))
+        return kind
 
     return parted
 
@@ -226,16 +226,16 @@ def _declared(kind: type, name: str) -> Any:
     own = next((base for base in kind.__mro__ if base in _RULES), None)
 
     def give(view: _View) -> object:
-        found = getattr(_TARGET.__get__(view), name)
-        made = next((base for base in type(found).__mro__ if base in _PARTS), None)
-        if made is None:
+        value = getattr(_TARGET.__get__(view), name)
+        part_kind = next((base for base in type(value).__mro__ if base in _PARTS), None)
+        if part_kind is None:
             if own is None:
                 raise AttributeError(f"no rule says who may see {name}")
             return getattr(_target(view, own), name)
-        if _PARTS[made]:
-            _person(view).check(made)
+        if _PARTS[part_kind]:
+            _person(view).check(part_kind)
         # What is for admins alone goes as deep as it likes: they may do everything.
-        return found if _PARTS[made] and _RULES[made] == ADMINS else _view(found, _person(view))
+        return value if _PARTS[part_kind] and _RULES[part_kind] == ADMINS else _view(value, _person(view))
 
     return property(give)
 

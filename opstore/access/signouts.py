@@ -111,9 +111,9 @@ def _encoded(known: Mapping[str, str]) -> bytes:
 def _decoded(data: bytes) -> dict[str, str]:
     """Return what the file says; raise ValueError where that is not all there was."""
     try:
-        found = json.loads(data)
+        times = json.loads(data)
     except RecursionError:
         raise ValueError("nested") from None
-    if not isinstance(found, dict) or any(parse_time(at) is None for at in found.values()):
+    if not isinstance(times, dict) or any(parse_time(at) is None for at in times.values()):
         raise ValueError("no times by sign-in")
-    return found
+    return times

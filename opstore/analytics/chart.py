@@ -115,13 +115,13 @@ class Search:
 
 def _asked(field: str, values: Sequence[str]) -> list[Text | Span]:
     """Return values as the search has them; a star at a name's end is one. Raise Wrong for what cannot be asked for."""
-    found: list[Text | Span] = []
+    terms: list[Text | Span] = []
     for value in values:
         text = unquoted(value) if NAMED[field] == "name" else value
         if not text:
             raise Wrong("")
-        found.append(Text(text) if NAMED[field] == "name" else value_of(field, text))
-    return found
+        terms.append(Text(text) if NAMED[field] == "name" else value_of(field, text))
+    return terms
 
 
 class Drawing:
@@ -246,8 +246,8 @@ def legend() -> dict[str, Any]:
 
 def intervals(names: Sequence[str], values: Any, low: Any, high: Any, behind: Sequence[Sequence[Any]], voice: Voice) -> Drawing:
     """Return shares from 0 to 1 as points with their intervals; `behind` holds of each its search, its text, and its count."""
-    made = Drawing(bars_height(len(names)))
-    made.points(
+    drawing = Drawing(bars_height(len(names)))
+    drawing.points(
         y=names,
         x=values,
         mode="markers",
@@ -261,11 +261,11 @@ def intervals(names: Sequence[str], values: Any, low: Any, high: Any, behind: Se
         hovertemplate=voice.labelled("%{y}", "%{customdata[1]}, n = %{customdata[2]}") + "<extra></extra>",
     )  # fmt: skip
     for name, (_search, text, _n) in zip(names, behind, strict=True):
-        made.note(x=1.03, xref="paper", y=name, text=text)
-    made.room(110)
-    made.y(autorange="reversed", type="category", showgrid=True)
-    made.x(range=[-0.02, 1.02], tickvals=[0, 0.5, 1], ticktext=[voice.share(value) for value in (0, 0.5, 1)])
-    return made
+        drawing.note(x=1.03, xref="paper", y=name, text=text)
+    drawing.room(110)
+    drawing.y(autorange="reversed", type="category", showgrid=True)
+    drawing.x(range=[-0.02, 1.02], tickvals=[0, 0.5, 1], ticktext=[voice.share(value) for value in (0, 0.5, 1)])
+    return drawing
 
 
 def sentence(voice: Voice, tally: Tally, what: str, lacking: str) -> str:

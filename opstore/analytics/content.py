@@ -132,25 +132,25 @@ _CHUNK = 50_000
 def _of_some(chosen: Whole, words: Numbered, lengths: Whole) -> Whole:
     """Return how often each word stands in some rows, by looking at theirs."""
     offsets, numbers, names, _folded = words
-    found = np.zeros(len(names), np.int64)
+    counts = np.zeros(len(names), np.int64)
     for start in range(0, len(chosen), _CHUNK):
         these = chosen[start : start + _CHUNK]
         part = lengths[these]
         ends = np.cumsum(part)
         taken = numbers[np.repeat(offsets[these] - (ends - part), part) + np.arange(ends[-1])]
-        found += np.bincount(taken, minlength=len(names))
-    return found
+        counts += np.bincount(taken, minlength=len(names))
+    return counts
 
 
 def _of_many(rows: Bools, words: Numbered, lengths: Whole) -> Whole:
     """Return the same by walking through all words."""
     offsets, numbers, names, _folded = words
-    found = np.zeros(len(names), np.int64)
+    counts = np.zeros(len(names), np.int64)
     for start in range(0, len(rows), _CHUNK):
         end = min(start + _CHUNK, len(rows))
         part = numbers[offsets[start] : offsets[end]]
-        found += np.bincount(part[np.repeat(rows[start:end], lengths[start:end])], minlength=len(names))
-    return found
+        counts += np.bincount(part[np.repeat(rows[start:end], lengths[start:end])], minlength=len(names))
+    return counts
 
 
 def _groups(folded: list[str]) -> tuple[Whole, npt.NDArray[np.bool_]]:
@@ -165,12 +165,12 @@ def parameters(selection: Selection) -> Tally:
     n = selection.count("parameters")
     sets = selection.base.once("parameter sets", lambda: parameter_sets(selection.base))
     totals: Counter[str] = Counter()
-    found: Counter[tuple[str, str]] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
     for place in np.flatnonzero(n):
         for name, value in sets[place].items():
-            found[name, json.dumps(value, ensure_ascii=False)] += int(n[place])
+            counts[name, json.dumps(value, ensure_ascii=False)] += int(n[place])
             totals[name] += int(n[place])
-    rows = [(name, value, times) for (name, value), times in found.items()]
+    rows = [(name, value, times) for (name, value), times in counts.items()]
     rows.sort(key=lambda row: (-totals[row[0]], row[0], -row[2], row[1]))
     empty = int(sum(n[place] for place in np.flatnonzero(n) if not sets[place]))
     total = int(n.sum()) - empty

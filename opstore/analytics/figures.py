@@ -67,8 +67,8 @@ def by_type(selection: Selection, search: Search, voice: Voice) -> Chart:
     if not tally:
         return empty("by-type", title, _("No operations."), tally)
     rows = tally.table.head(GROUPS)
-    made = Drawing(bars_height(len(rows)))
-    made.bar(
+    drawing = Drawing(bars_height(len(rows)))
+    drawing.bar(
         y=distinct([named(name, "operation_type", voice) for name in rows["operation_type"]]),
         x=rows["n"],
         orientation="h",
@@ -78,10 +78,15 @@ def by_type(selection: Selection, search: Search, voice: Voice) -> Chart:
         customdata=_searches(selection, search, "operation_type", rows["operation_type"]),
         hovertemplate=voice.labelled("%{y}", "%{text}") + "<extra></extra>",
     )
-    made.y(autorange="reversed", type="category")
-    made.x(visible=False, rangemode="tozero")
+    drawing.y(autorange="reversed", type="category")
+    drawing.x(visible=False, rangemode="tozero")
     return Chart(
-        "by-type", title, sentence(voice, tally, _("Number of operations of each type."), ""), made.figure(), tally.table, tally.n
+        "by-type",
+        title,
+        sentence(voice, tally, _("Number of operations of each type."), ""),
+        drawing.figure(),
+        tally.table,
+        tally.n,
     )
 
 
@@ -92,7 +97,7 @@ def over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
     title = _("Operations over time")
     if not tally:
         return empty("over-time", title, _("No operations."), tally)
-    made = _stacked(selection, tally, search, voice, [voice.number(n) for n in tally.table["n"]])
+    drawing = _stacked(selection, tally, search, voice, [voice.number(n) for n in tally.table["n"]])
     what = {
         "hour": _("Operations per hour (UTC), by outcome."),
         "day": _("Operations per day, by outcome. Days begin at midnight UTC, as in a search."),
@@ -100,7 +105,7 @@ def over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
         "month": _("Operations per month (UTC), by outcome."),
     }[tally.extra["unit"]]
     lacking = voice.ngettext("{count} without a date is not counted.", "{count} without a date are not counted.", tally.missing)
-    return Chart("over-time", title, sentence(voice, tally, what, lacking), made.figure(), tally.table, tally.n)
+    return Chart("over-time", title, sentence(voice, tally, what, lacking), drawing.figure(), tally.table, tally.n)
 
 
 def _stacked(
@@ -108,34 +113,34 @@ def _stacked(
 ) -> Drawing:
     unit = tally.extra["unit"]
     odd = selection.odd_hours() if unit == "hour" else {}
-    made = Drawing(280, barmode="stack", legend=legend(), bargap=gap(len(tally.table)))
+    drawing = Drawing(280, barmode="stack", legend=legend(), bargap=gap(len(tally.table)))
     starts = [pd.Timestamp(start) for start in tally.table["start"]]
     labels = [f"{start:%H:%M}, {voice.day(start)}" if unit == "hour" else voice.day(start, unit) for start in starts]
     for outcome in OUTCOMES:
         values = tally.table[outcome]
         if values.any():
-            told = [voice.money(value, currency) if currency else voice.number(value) for value in values]
+            texts = [voice.money(value, currency) if currency else voice.number(value) for value in values]
             name = outcome_name(outcome, voice)
-            made.bar(
+            drawing.bar(
                 x=tally.table["start"].dt.tz_localize(None),
                 y=values,
                 name=name,
                 marker={"color": OUTCOME_COLOURS[outcome]},
                 customdata=[
                     [_behind(search, search.period(start, unit, odd), outcome, currency), label, said, total]
-                    for start, label, said, total in zip(starts, labels, told, totals, strict=True)
+                    for start, label, said, total in zip(starts, labels, texts, totals, strict=True)
                 ],
                 hovertemplate="%{customdata[1]}<br>" + voice.labelled(name, "%{customdata[2]}") + "<extra></extra>",
             )
     most = float(tally.table[list(OUTCOMES)].sum(axis=1).max())
-    made.scale(most, (lambda value: voice.money(value, currency)) if currency else voice.number)
+    drawing.scale(most, (lambda value: voice.money(value, currency)) if currency else voice.number)
     marked = range(0, len(starts), max(1, -(-len(starts) // 5)))
     hours = [f"{start:%H:%M}<br>" if unit == "hour" else "" for start in starts]
     ticks = [labels[at] if unit == "month" else f"{hours[at]}{short_day(starts[at], voice)}" for at in marked]
     if unit != "month" and starts[0].year != starts[-1].year:
         ticks = [f"{tick}<br>{starts[at].year}" for at, tick in zip(marked, ticks, strict=True)]
-    made.x(tickvals=[starts[at].tz_localize(None) for at in marked], ticktext=ticks, tickangle=0)
-    return made
+    drawing.x(tickvals=[starts[at].tz_localize(None) for at in marked], ticktext=ticks, tickangle=0)
+    return drawing
 
 
 def _behind(search: Search, period: dict[str, Any], outcome: str, currency: str | None) -> str | None:
@@ -162,12 +167,12 @@ def success(selection: Selection, search: Search, voice: Voice, by: str = "opera
     tried = _searches(selection, search, by, rows[by], OUTCOMES["stopped"])
     shown = zip(tried, told, rows["tried"], strict=True)
     behind = [[q, text, voice.number(n)] for q, text, n in shown]
-    made = intervals(names, rows["share"], rows["low"], rows["high"], behind, voice)
+    drawing = intervals(names, rows["share"], rows["low"], rows["high"], behind, voice)
     what = _(
         "Share with a result among operations that were not canceled, with its 95% interval; below {few}, only counts are given."
     )
-    said = sentence(voice, tally, what.format(few=FEW), _lacking(by, tally.missing, voice))
-    return Chart(key, title, said, made.figure(), tally.table, tally.n)
+    caption = sentence(voice, tally, what.format(few=FEW), _lacking(by, tally.missing, voice))
+    return Chart(key, title, caption, drawing.figure(), tally.table, tally.n)
 
 
 def _lacking(by: str, missing: int, voice: Voice) -> str:
@@ -184,9 +189,9 @@ def errors(selection: Selection, search: Search, voice: Voice) -> Chart:
     if not tally:
         return empty("errors", title, _("No failures."), tally)
     rows = tally.table.head(12)
-    made = Drawing(bars_height(len(rows)))
+    drawing = Drawing(bars_height(len(rows)))
     shares = [voice.rate(n, tally.extra["of"], *map(float, numbers.wilson(n, tally.extra["of"]))) for n in rows["n"]]
-    made.bar(
+    drawing.bar(
         y=distinct([short(error_name(kind, voice)) for kind in rows["error_kind"]]),
         x=rows["n"],
         orientation="h",
@@ -198,10 +203,10 @@ def errors(selection: Selection, search: Search, voice: Voice) -> Chart:
         ],
         hovertemplate=voice.labelled("%{y}", "%{text}") + "<br>%{customdata[1]}<br>%{customdata[2]}<extra></extra>",
     )
-    made.y(autorange="reversed", type="category")
-    made.x(visible=False, rangemode="tozero")
+    drawing.y(autorange="reversed", type="category")
+    drawing.x(visible=False, rangemode="tozero")
     what = _("Failures by cause, from their messages; canceled operations are not counted.")
-    said = sentence(
+    caption = sentence(
         voice,
         tally,
         what,
@@ -209,7 +214,7 @@ def errors(selection: Selection, search: Search, voice: Voice) -> Chart:
             "{count} without a recorded cause is not counted.", "{count} without a recorded cause are not counted.", tally.missing
         ),
     )
-    return Chart("errors", title, said, made.figure(), tally.table, tally.n)
+    return Chart("errors", title, caption, drawing.figure(), tally.table, tally.n)
 
 
 def error_name(kind: str, voice: Voice) -> str:
@@ -235,7 +240,7 @@ def times(
         )
         return empty(key, title, missing, tally)
     rows = tally.table.head(GROUPS)
-    made = Drawing(bars_height(len(rows)) + 20, legend=legend())
+    drawing = Drawing(bars_height(len(rows)) + 20, legend=legend())
     names = distinct([named(name, by, voice) for name in rows[by]])
     cells = np.array(rows["bins"].tolist(), float)
     used = np.flatnonzero(cells.sum(axis=0))
@@ -243,7 +248,7 @@ def times(
     edges = np.concatenate([[numbers.TIME_EDGES[0] / 1.41], numbers.TIME_EDGES, [numbers.TIME_EDGES[-1] * 1.41]])
     places = np.arange(low, min(high, cells.shape[1] - 1) + 1)
     shares = cells[:, places] / cells.sum(axis=1, keepdims=True)
-    made.heat(
+    drawing.heat(
         x=np.log2(np.sqrt(edges[places] * edges[places + 1])),
         y=names,
         z=shares,
@@ -257,7 +262,7 @@ def times(
         searches = [Mark("says", column, "").beside(text) for text in _searches(selection, search, by, rows[by])]
     line = {"width": 3, "color": VERMILLION}
     for name, symbol, label in (("median", "circle", _("median")), ("p95", "line-ns-open", _("95th percentile"))):
-        made.points(
+        drawing.points(
             x=np.log2(np.maximum(rows[name].to_numpy(float), edges[0])),
             y=names,
             mode="markers",
@@ -271,14 +276,14 @@ def times(
     ticks = [
         value for value in (0.1, 1, 5, 20, 60, 300, 1_200, 3_600, 14_400) if edges[places[0]] <= value <= edges[places[-1] + 1]
     ]
-    made.x(tickvals=np.log2(ticks) if ticks else None, ticktext=[voice.seconds(value) for value in ticks])
-    made.y(autorange="reversed", type="category")
+    drawing.x(tickvals=np.log2(ticks) if ticks else None, ticktext=[voice.seconds(value) for value in ticks])
+    drawing.y(autorange="reversed", type="category")
     what = (
         _("Time from the request to the stored result; the stronger the color, the more operations.")
         if waited
         else _("Computing time reported by the provider; the stronger the color, the more operations.")
     )
-    said = sentence(
+    caption = sentence(
         voice,
         tally,
         what,
@@ -289,7 +294,7 @@ def times(
         ),
     )
     table = tally.table.drop(columns="bins")
-    return Chart(key, title, said, made.figure(), table, tally.n)
+    return Chart(key, title, caption, drawing.figure(), table, tally.n)
 
 
 def _bins(line: Any, places: Any, edges: Any, voice: Voice) -> list[str]:
@@ -307,14 +312,16 @@ def _about(tally: numbers.Tally, voice: Voice) -> str:
     """Return which part of a cost is an estimate, and what stands in other currencies."""
     _ = voice.say
     estimated, others = tally.extra["estimated"], tally.extra["others"]
-    told = []
+    sentences = []
     if estimated:
-        told.append(voice.ngettext("{count} of these costs is an estimate.", "{count} of these costs are estimates.", estimated))
+        sentences.append(
+            voice.ngettext("{count} of these costs is an estimate.", "{count} of these costs are estimates.", estimated)
+        )
     if others:
-        told.append(
+        sentences.append(
             voice.ngettext("{count} in another currency is not counted.", "{count} in other currencies are not counted.", others)
         )
-    return " ".join(told)
+    return " ".join(sentences)
 
 
 def cost_over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
@@ -326,7 +333,7 @@ def cost_over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
         return empty("cost-over-time", title, _("No operation here records its cost."), tally)
     currency = tally.extra["currency"]
     totals = [voice.money(value, currency) for value in tally.table[list(OUTCOMES)].sum(axis=1)]
-    made = _stacked(selection, tally, search, voice, totals, currency or " ")
+    drawing = _stacked(selection, tally, search, voice, totals, currency or " ")
     spent = float(tally.table[list(OUTCOMES)].to_numpy().sum())
     lost = float(tally.table["failed"].sum())
     what = _("{total} in all, {lost} of it on failures.").format(
@@ -335,8 +342,8 @@ def cost_over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
     lacking = voice.ngettext(
         "{count} without a cost (or a date) is not counted.", "{count} without a cost (or a date) are not counted.", tally.missing
     )
-    said = " ".join(filter(None, (sentence(voice, tally, what, lacking), _about(tally, voice))))
-    return Chart("cost-over-time", title, said, made.figure(), tally.table, tally.n)
+    caption = " ".join(filter(None, (sentence(voice, tally, what, lacking), _about(tally, voice))))
+    return Chart("cost-over-time", title, caption, drawing.figure(), tally.table, tally.n)
 
 
 def cost_by_model(selection: Selection, search: Search, voice: Voice) -> Chart:
@@ -348,7 +355,7 @@ def cost_by_model(selection: Selection, search: Search, voice: Voice) -> Chart:
         return empty("cost-by-model", title, _("No operation here records its cost and its model."), tally)
     currency = tally.extra["currency"]
     rows = tally.table.head(GROUPS)
-    made = Drawing(bars_height(len(rows)) + 10 * len(rows), barmode="stack", legend=legend())
+    drawing = Drawing(bars_height(len(rows)) + 10 * len(rows), barmode="stack", legend=legend())
     names = distinct([short(name) for name in rows["model"]])
     priced, failed, stopped = Mark("cost", currency or "", ""), OUTCOMES["failed"], OUTCOMES["stopped"]
     good = _searches(selection, search, "model", rows["model"], (*failed, *stopped))
@@ -360,7 +367,7 @@ def cost_by_model(selection: Selection, search: Search, voice: Voice) -> Chart:
     if rows["on_stopped"].any():
         parts.append((rows["on_stopped"], outcome_name("stopped", voice), OUTCOME_COLOURS["stopped"], given_up))
     for values, label, colour, searches in parts:
-        made.bar(
+        drawing.bar(
             y=names,
             x=values,
             orientation="h",
@@ -371,12 +378,12 @@ def cost_by_model(selection: Selection, search: Search, voice: Voice) -> Chart:
         )
     for name, total, each in zip(names, rows["cost"], rows["per_success"], strict=True):
         per = _("{money} a result").format(money=voice.money(each, currency)) if each == each else _("no result")
-        made.note(x=1.02, xref="paper", y=name, text=f"{voice.money(total, currency)}<br>{per}")
-    made.room(150)
-    made.y(autorange="reversed", type="category")
-    made.x(rangemode="tozero", visible=False)
+        drawing.note(x=1.02, xref="paper", y=name, text=f"{voice.money(total, currency)}<br>{per}")
+    drawing.room(150)
+    drawing.y(autorange="reversed", type="category")
+    drawing.x(rangemode="tozero", visible=False)
     what = _("Spending by model and per result; the price of a result includes the failures.")
-    said = sentence(
+    caption = sentence(
         voice,
         tally,
         what,
@@ -387,5 +394,5 @@ def cost_by_model(selection: Selection, search: Search, voice: Voice) -> Chart:
         ),
     )
     return Chart(
-        "cost-by-model", title, " ".join(filter(None, (said, _about(tally, voice)))), made.figure(), tally.table, tally.n
+        "cost-by-model", title, " ".join(filter(None, (caption, _about(tally, voice)))), drawing.figure(), tally.table, tally.n
     )

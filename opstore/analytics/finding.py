@@ -95,12 +95,12 @@ class Finder:
 
 def _between(values: Whole | Numbers, spans: list[tuple[int | None, int | None]]) -> Bools:
     """Return where a value lies in one of the spans, their ends included; NaN lies in none."""
-    found = np.zeros(len(values), bool)
+    inside = np.zeros(len(values), bool)
     for low, high in spans:
         fits = values == values
         if low is not None:
             fits &= values >= low
         if high is not None:
             fits &= values <= high
-        found |= fits
-    return found
+        inside |= fits
+    return inside

@@ -178,15 +178,15 @@ def errors(selection: Selection) -> Tally:
     names = base.codes("error_kind")[1]
     n = np.bincount(pairs if selection.rows is None else pairs[selection.rows[rows]], minlength=len(texts))
     kinds = np.array([kind for kind, _ in texts], np.int64)
-    found = []
+    lines = []
     for kind in np.unique(kinds[n > 0]):
         mine = np.flatnonzero(kinds == kind)
         said = mine[[texts[pair][1] is not None for pair in mine]]
         best = int(said[np.argmax(n[said])]) if len(said) and n[said].any() else None
         example = (None, 0) if best is None else (texts[best][1], int(n[best]))
-        found.append((names[kind], int(n[mine].sum()), *example))
-    table = pd.DataFrame(found, columns=["error_kind", "n", "example", "of_them"])
-    table["example"] = optional([line[2] for line in found])
+        lines.append((names[kind], int(n[mine].sum()), *example))
+    table = pd.DataFrame(lines, columns=["error_kind", "n", "example", "of_them"])
+    table["example"] = optional([line[2] for line in lines])
     table = table.sort_values("n", ascending=False, kind="stable", ignore_index=True)
     counted = int(n.sum())
     return Tally(table, counted, int(selection.count("outcome")[1]) - counted, {"of": len(selection)})

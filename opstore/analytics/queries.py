@@ -84,18 +84,18 @@ class Analytics:
         state = held or self.held()
         base = self._based(state)
         key = (state.version, text.strip() and text, self.today())
-        found = self._selections.get(key)
-        if found is None:
+        selection = self._selections.get(key)
+        if selection is None:
             query = parse(text)
             if query.root is None:
-                found = Selection(base)
+                selection = Selection(base)
             else:
                 finder = Finder(base, base.id_seconds(), self.today(), lambda asked: self._rows(state, asked))
-                found = Selection(base, finder.rows(query))
+                selection = Selection(base, finder.rows(query))
             if len(self._selections) >= KEPT:
                 self._selections.clear()
-            self._selections[key] = found
-        return found
+            self._selections[key] = selection
+        return selection
 
     def behind(self, text: str, mark: str, held: Held | None = None) -> Selection:
         """Return what a search finds of what a mark of a chart counts; raise InvalidRequest for a text that is no mark."""

@@ -58,13 +58,13 @@ def win_rates(votes: Sequence[Mapping[str, Any]], name_of: Callable[[str], _T | 
     if not known:
         return []
     rates, low, high = _rates(known, names, seed)
-    found = []
+    standings = []
     for at, name in enumerate(names):
         mine = [winner for one, other, winner in known if name in (one, other)]
         wins, ties = sum(winner == name for winner in mine), sum(winner is None for winner in mine)
         if mine:
-            found.append(Standing(name, float(rates[at]), float(low[at]), float(high[at]), len(mine), wins, ties))
-    return sorted(found, key=lambda standing: (-standing.low, -standing.rate, str(standing.name)))
+            standings.append(Standing(name, float(rates[at]), float(low[at]), float(high[at]), len(mine), wins, ties))
+    return sorted(standings, key=lambda standing: (-standing.low, -standing.rate, str(standing.name)))
 
 
 def _rates(rows: Sequence[tuple[Any, Any, Any]], names: Sequence[Any], seed: int) -> tuple[ndarray, ndarray, ndarray]:
@@ -81,19 +81,19 @@ def _rates(rows: Sequence[tuple[Any, Any, Any]], names: Sequence[Any], seed: int
         cells[at] = places[one] * size + places[other], places[other] * size + places[one]
         shares[at] = (0.5, 0.5) if winner is None else (float(winner == one), float(winner == other))
     chance = np.random.default_rng(seed)
-    found: list[ndarray] = []
+    all_rates: list[ndarray] = []
     start: ndarray | None = None
     for sample in range(SAMPLES + 1):
         drawn = np.arange(len(rows)) if sample == 0 else chance.integers(0, len(rows), len(rows))
         matrix = np.bincount(cells[drawn].ravel(), weights=shares[drawn].ravel(), minlength=size * size).reshape(size, size)
         rates, strengths = _against_others(matrix, start)
         start = strengths if start is None else start
-        found.append(rates)
-    low, high = np.quantile(found[1:], (0.025, 0.975), axis=0)
+        all_rates.append(rates)
+    low, high = np.quantile(all_rates[1:], (0.025, 0.975), axis=0)
     won = np.bincount(cells[:, 0] // size, weights=shares[:, 0], minlength=size)
     won += np.bincount(cells[:, 1] // size, weights=shares[:, 1], minlength=size)
     least, most = wilson(won, np.bincount(cells.ravel() // size, minlength=size))
-    return found[0], np.minimum(np.minimum(low, least), found[0]), np.maximum(np.maximum(high, most), found[0])
+    return all_rates[0], np.minimum(np.minimum(low, least), all_rates[0]), np.maximum(np.maximum(high, most), all_rates[0])
 
 
 def _against_others(matrix: ndarray, start: ndarray | None) -> tuple[ndarray, ndarray]:

@@ -425,12 +425,12 @@ def _offsets(quarters: Whole, zone: tzinfo) -> Whole:
     """Return the seconds by which a zone is ahead of UTC, asked once a day where it is the same at both ends of the day."""
     days = np.unique(quarters // 96)
     ends = {int(day): _offset(int(day) * 86_400, zone) for day in np.unique(np.concatenate([days, days + 1]))}
-    found = np.array([ends[int(day)] for day in days], np.int64)[np.searchsorted(days, quarters // 96)]
+    offsets = np.array([ends[int(day)] for day in days], np.int64)[np.searchsorted(days, quarters // 96)]
     for day in days:
         if ends[int(day)] != ends[int(day) + 1]:
             for place in np.flatnonzero(quarters // 96 == day):
-                found[place] = _offset(int(quarters[place]) * QUARTER, zone)
-    return found
+                offsets[place] = _offset(int(quarters[place]) * QUARTER, zone)
+    return offsets
 
 
 def _offset(second: int, zone: tzinfo) -> int:

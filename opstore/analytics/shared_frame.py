@@ -83,15 +83,15 @@ class Holder:
     def _refreshed(self, held: Held | None) -> Held:
         asked = self.index.version()
         before = held.snapshot if held else self._loaded()
-        found = self._caught_up(before)
+        latest = self._caught_up(before)
         problems = len(self.index.problems())
-        if held is None or found.table is not before.table or problems != held.problems:
-            frame = frame_of(found.table) if held is None or found.table is not before.table else held.frame
-            held = Held(next(_numbers), frame, found, problems)
-        elif found is not before:
-            held = replace(held, snapshot=found)
+        if held is None or latest.table is not before.table or problems != held.problems:
+            frame = frame_of(latest.table) if held is None or latest.table is not before.table else held.frame
+            held = Held(next(_numbers), frame, latest, problems)
+        elif latest is not before:
+            held = replace(held, snapshot=latest)
         self._held, self._asked, self.progress = held, asked, None
-        self._save(found)
+        self._save(latest)
         return held
 
     def _loaded(self) -> Snapshot:

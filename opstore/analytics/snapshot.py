@@ -129,9 +129,9 @@ def _ids(ids: Collection[str]) -> pa.Array:
 def save(path: Path, snapshot: Snapshot) -> None:
     """Write the file; raise OSError where the disk does not take it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    made = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temp = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(made, "wb") as file:
+        with open(temp, "wb") as file:
             file.write(_MAGIC + bytes(_SUM))
             sink = _Summed(file)
             metadata = {"cursor": snapshot.cursor or ""}
@@ -140,9 +140,9 @@ def save(path: Path, snapshot: Snapshot) -> None:
                     stream.write_table(table)
             file.seek(len(_MAGIC))
             file.write(sink.sum.to_bytes(_SUM))
-        made.replace(path)
+        temp.replace(path)
     finally:
-        made.unlink(missing_ok=True)
+        temp.unlink(missing_ok=True)
 
 
 class _Summed:

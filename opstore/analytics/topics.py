@@ -47,8 +47,8 @@ def words(selection: Selection, search: Search, voice: Voice) -> Chart:
     title = _("Words in prompts")
     if not len(tally.table):
         return empty("words", title, _("No prompt here contains words."), tally)
-    made = Drawing(bars_height(len(tally.table)) - 40)
-    made.bar(
+    drawing = Drawing(bars_height(len(tally.table)) - 40)
+    drawing.bar(
         y=tally.table["word"],
         x=tally.table["n"],
         orientation="h",
@@ -57,11 +57,11 @@ def words(selection: Selection, search: Search, voice: Voice) -> Chart:
         customdata=[with_word(search.text, word) for word in tally.table["word"]],
         hovertemplate="%{y}: %{text}<extra></extra>",
     )
-    made.y(autorange="reversed", type="category")
-    made.x(visible=False, rangemode="tozero")
+    drawing.y(autorange="reversed", type="category")
+    drawing.x(visible=False, rangemode="tozero")
     what = _("How many operations have the word in their prompt; accents do not count, small words are left out.")
-    said = sentence(voice, tally, what, voice.ngettext("{count} has no words.", "{count} have no words.", tally.missing))
-    return Chart("words", title, said, made.figure(), tally.table, tally.n)
+    caption = sentence(voice, tally, what, voice.ngettext("{count} has no words.", "{count} have no words.", tally.missing))
+    return Chart("words", title, caption, drawing.figure(), tally.table, tally.n)
 
 
 def parameters(selection: Selection, search: Search, voice: Voice) -> Chart:
@@ -73,14 +73,14 @@ def parameters(selection: Selection, search: Search, voice: Voice) -> Chart:
         return empty("parameters", title, _("No operation here has parameters."), tally)
     rows = content.choices(tally, 14)
     names = [voice.parameter(name, value) for name, value in zip(rows["parameter"], rows["value"], strict=True)]
-    made = Drawing(bars_height(len(rows)) - 40)
+    drawing = Drawing(bars_height(len(rows)) - 40)
     colours = {
         name: colour
         for name, colour in zip(
             dict.fromkeys(rows["parameter"]), (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION) * 3, strict=False
         )
     }
-    made.bar(
+    drawing.bar(
         y=distinct([short(name, 34) for name in names]),
         x=rows["n"],
         orientation="h",
@@ -89,11 +89,11 @@ def parameters(selection: Selection, search: Search, voice: Voice) -> Chart:
         customdata=[Mark("parameter", *pair).beside(search.text) for pair in zip(rows["parameter"], rows["value"], strict=True)],
         hovertemplate="%{y}: %{text}<extra></extra>",
     )
-    made.y(autorange="reversed", type="category")
-    made.x(visible=False, rangemode="tozero")
+    drawing.y(autorange="reversed", type="category")
+    drawing.x(visible=False, rangemode="tozero")
     what = _("Most common values of the most common parameters; seeds and texts are not counted.")
-    said = sentence(voice, tally, what, voice.ngettext("{count} has none.", "{count} have none.", tally.missing))
-    return Chart("parameters", title, said, made.figure(), tally.table, tally.n)
+    caption = sentence(voice, tally, what, voice.ngettext("{count} has none.", "{count} have none.", tally.missing))
+    return Chart("parameters", title, caption, drawing.figure(), tally.table, tally.n)
 
 
 def mark_name(mark: Mark, voice: Voice) -> str:
@@ -134,12 +134,12 @@ def rhythm(selection: Selection, search: Search, voice: Voice, zone: tzinfo = UT
     if not tally:
         return empty("rhythm", title, _("No operation here has a date."), tally)
     days = [format_date(_MONDAY + timedelta(day), "EEE", locale=voice.language) for day in range(7)]
-    made = Drawing(240)
-    made.heat(
+    drawing = Drawing(240)
+    drawing.heat(
         x=list(range(24)), y=days, z=tally.table.to_numpy(), xgap=2, ygap=2, hoverinfo="skip",
     )  # fmt: skip
     held = [(day, hour, n) for day, line in enumerate(tally.table.to_numpy().tolist()) for hour, n in enumerate(line) if n]
-    made.targets(
+    drawing.targets(
         x=[hour for _day, hour, _n in held],
         y=[days[day] for day, _hour, _n in held],
         customdata=[
@@ -148,10 +148,10 @@ def rhythm(selection: Selection, search: Search, voice: Voice, zone: tzinfo = UT
         ],
         hovertemplate=voice.labelled("%{y}, %{customdata[2]}", "%{customdata[1]}") + "<extra></extra>",
     )
-    made.y(autorange="reversed", type="category", showgrid=False)
-    made.x(tickvals=list(range(0, 24, 3)), ticktext=[voice.hour(hour) for hour in range(0, 24, 3)], showgrid=False)
+    drawing.y(autorange="reversed", type="category", showgrid=False)
+    drawing.x(tickvals=list(range(0, 24, 3)), ticktext=[voice.hour(hour) for hour in range(0, 24, 3)], showgrid=False)
     what = _("When operations were requested, in the time zone {zone}; the stronger the color, the more.").format(zone=str(zone))
-    said = sentence(
+    caption = sentence(
         voice,
         tally,
         what,
@@ -160,7 +160,7 @@ def rhythm(selection: Selection, search: Search, voice: Voice, zone: tzinfo = UT
     table = pd.DataFrame(
         tally.table.to_numpy(), index=pd.Index(days, name="weekday"), columns=[voice.hour(hour) for hour in range(24)]
     )
-    return Chart("rhythm", title, said, made.figure(), table.reset_index(), tally.n)
+    return Chart("rhythm", title, caption, drawing.figure(), table.reset_index(), tally.n)
 
 
 # -- routing -------------------------------------------------------------------------------------------------------------
@@ -180,14 +180,14 @@ def calibration(selection: Selection, search: Search, voice: Voice) -> Chart:
         )
     rows = tally.table[tally.table["n"] > 0]
     middle = rows["low_edge"] + 0.05
-    made = Drawing(300, legend=legend())
+    drawing = Drawing(300, legend=legend())
     diagonal = {"dash": "dot", "color": GREY, "width": 1}
-    made.points(x=[0, 1], y=[0, 1], mode="lines", line=diagonal, name=_("perfectly calibrated"), hoverinfo="skip")
-    told = [voice.rate(*values) for values in rows[["kept", "n", "low", "high"]].itertuples(index=False)]
+    drawing.points(x=[0, 1], y=[0, 1], mode="lines", line=diagonal, name=_("perfectly calibrated"), hoverinfo="skip")
+    texts = [voice.rate(*values) for values in rows[["kept", "n", "low", "high"]].itertuples(index=False)]
     tenths = [Mark("sure", "", str(round(low * TENTHS))) for low in rows["low_edge"]]
     searches = [mark.beside(search.text) for mark in tenths]
     tried = [mark.beside(search.narrowed(without={"status": OUTCOMES["stopped"]})) for mark in tenths]
-    made.points(
+    drawing.points(
         x=middle,
         y=rows["share"],
         mode="markers+lines",
@@ -198,11 +198,11 @@ def calibration(selection: Selection, search: Search, voice: Voice) -> Chart:
             "type": "data", "symmetric": False, "array": rows["high"] - rows["share"], "arrayminus": rows["share"] - rows["low"],
             "color": BLUE,
         },
-        customdata=[[q, text, voice.number(n)] for q, text, n in zip(searches, told, rows["n"], strict=True)],
+        customdata=[[q, text, voice.number(n)] for q, text, n in zip(searches, texts, rows["n"], strict=True)],
         hovertemplate=voice.labelled(_("suggestion kept"), "%{customdata[1]}, n = %{customdata[2]}") + "<extra></extra>",
     )  # fmt: skip
     ended = zip(tried, rows["succeeded"], rows["tried"], strict=True)
-    made.points(
+    drawing.points(
         x=middle,
         y=rows["success"],
         mode="markers",
@@ -212,14 +212,14 @@ def calibration(selection: Selection, search: Search, voice: Voice) -> Chart:
         hovertemplate=voice.labelled(_("with a result"), "%{customdata[1]} / %{customdata[2]}") + "<extra></extra>",
     )  # fmt: skip
     percent = {"tickvals": [0, 0.25, 0.5, 0.75, 1], "ticktext": [voice.share(value) for value in (0, 0.25, 0.5, 0.75, 1)]}
-    made.x(range=[0, 1.02], title={"text": _("confidence of the analysis")}, **percent)
-    made.y(range=[0, 1.05], **percent)
-    made.room(24)  # else the last number of the scale has none
+    drawing.x(range=[0, 1.02], title={"text": _("confidence of the analysis")}, **percent)
+    drawing.y(range=[0, 1.05], **percent)
+    drawing.room(24)  # else the last number of the scale has none
     what = _("Share of suggestions kept, by confidence, with its 95% interval, and the share that gave a result.")
-    said = sentence(
+    caption = sentence(
         voice, tally, what, voice.ngettext("{count} has no such analysis.", "{count} have no such analysis.", tally.missing)
     )
-    return Chart("calibration", title, said, made.figure(), tally.table, tally.n)
+    return Chart("calibration", title, caption, drawing.figure(), tally.table, tally.n)
 
 
 def workflows(selection: Selection, search: Search, voice: Voice) -> Chart:
@@ -231,10 +231,10 @@ def workflows(selection: Selection, search: Search, voice: Voice) -> Chart:
         return empty("workflows", title, _("No operation here records which type was suggested."), tally)
     rows = tally.table.head(GROUPS)
     edges = _edges()
-    made = Drawing(bars_height(len(rows)) + 30)
+    drawing = Drawing(bars_height(len(rows)) + 30)
     cells = rows.to_numpy()
     names = distinct([short(voice.type_name(str(name))) for name in rows.index])
-    made.heat(
+    drawing.heat(
         x=edges, y=names, z=cells, xgap=2, ygap=2,
         hoverinfo="skip",
     )  # fmt: skip
@@ -242,7 +242,7 @@ def workflows(selection: Selection, search: Search, voice: Voice) -> Chart:
     dark = cells.max() * 0.3
     # On full blue only white is read; elsewhere the theme's own colour.
     for held, style in (([cell for cell in every if cell[2] <= dark], {}), ([cell for cell in every if cell[2] > dark], _WHITE)):
-        made.targets(
+        drawing.targets(
             x=[edges[tenth] for _at, tenth, _n in held],
             y=[names[at] for at, _tenth, _n in held],
             text=[voice.number(n) for _at, _tenth, n in held],
@@ -258,16 +258,16 @@ def workflows(selection: Selection, search: Search, voice: Voice) -> Chart:
             meta={"columns": TENTHS},
             **style,
         )
-    made.y(autorange="reversed", type="category", showgrid=False)
-    made.x(title={"text": _("confidence, in percent")}, type="category", showgrid=False, tickvals=edges[::3], tickangle=0)
-    said = sentence(
+    drawing.y(autorange="reversed", type="category", showgrid=False)
+    drawing.x(title={"text": _("confidence, in percent")}, type="category", showgrid=False, tickvals=edges[::3], tickangle=0)
+    caption = sentence(
         voice,
         tally,
         _("How often each type was suggested, by confidence of the analysis."),
         voice.ngettext("{count} has no suggestion.", "{count} have no suggestion.", tally.missing),
     )
     table = tally.table.rename_axis("workflow_id").set_axis(edges, axis=1).reset_index()
-    return Chart("workflows", title, said, made.figure(), table, tally.n)
+    return Chart("workflows", title, caption, drawing.figure(), table, tally.n)
 
 
 # -- opinions, storage ---------------------------------------------------------------------------------------------------
@@ -284,9 +284,9 @@ def ratings(selection: Selection, search: Search, voice: Voice) -> Chart:
         return empty("ratings", title, _("No operation here is rated."), tally)
     rows = tally.table.head(GROUPS)
     names = distinct([short(name) for name in rows["model"]])
-    made = Drawing(bars_height(len(rows)), barmode="stack")
+    drawing = Drawing(bars_height(len(rows)), barmode="stack")
     for star in range(1, 6):
-        made.bar(
+        drawing.bar(
             y=names,
             x=rows[f"stars_{star}"] / rows["n"],
             orientation="h",
@@ -304,11 +304,11 @@ def ratings(selection: Selection, search: Search, voice: Voice) -> Chart:
         )
     for name, mean, n in zip(names, rows["mean"], rows["n"], strict=True):
         text = _("mean {mean}, n = {n}").format(mean=voice.number(mean, 1), n=voice.number(n))
-        made.note(x=1.02, xref="paper", y=name, text=text)
-    made.room(130)
-    made.y(autorange="reversed", type="category")
-    made.x(range=[0, 1], visible=False)
-    said = sentence(
+        drawing.note(x=1.02, xref="paper", y=name, text=text)
+    drawing.room(130)
+    drawing.y(autorange="reversed", type="category")
+    drawing.x(range=[0, 1], visible=False)
+    caption = sentence(
         voice,
         tally,
         _("Ratings given to each model's results."),
@@ -318,7 +318,7 @@ def ratings(selection: Selection, search: Search, voice: Voice) -> Chart:
             tally.missing,
         ),
     )
-    return Chart("ratings", title, said, made.figure(), tally.table, tally.n)
+    return Chart("ratings", title, caption, drawing.figure(), tally.table, tally.n)
 
 
 def win_rates(selection: Selection, search: Search, voice: Voice, votes: Sequence[Mapping[str, Any]] = ()) -> Chart:
@@ -336,13 +336,13 @@ def win_rates(selection: Selection, search: Search, voice: Voice, votes: Sequenc
         [search.named(selection, "model", name), text, voice.number(n)]
         for name, text, n in zip(rows["model"], told, rows["votes"], strict=True)
     ]
-    made = intervals(names, rows["rate"], rows["low"], rows["high"], behind, voice)
+    drawing = intervals(names, rows["rate"], rows["low"], rows["high"], behind, voice)
     what = _(
         "How likely a result of each model beats another model's in a blind vote, with its 95% interval, "
         "ordered by the low end; n counts votes."
     )
     leads = _("A point leads to all operations of its model.")
-    said = sentence(
+    caption = sentence(
         voice,
         tally,
         f"{what} {leads}",
@@ -352,7 +352,7 @@ def win_rates(selection: Selection, search: Search, voice: Voice, votes: Sequenc
             tally.missing,
         ),
     )
-    return Chart("wins", title, said, made.figure(), tally.table, tally.n)
+    return Chart("wins", title, caption, drawing.figure(), tally.table, tally.n)
 
 
 def _stored(kind: str, search: Search, start: Any) -> str | None:
@@ -372,12 +372,12 @@ def storage(selection: Selection, search: Search, voice: Voice) -> Chart:
         "images": _("images"),
         "videos": _("videos"),
     }
-    made = Drawing(280, barmode="stack", legend=legend(), bargap=gap(len(tally.table)))
+    drawing = Drawing(280, barmode="stack", legend=legend(), bargap=gap(len(tally.table)))
     months = [voice.day(start, "month") for start in tally.table["start"]]
     for kind, colour in zip(content.KINDS, (GREY, SKY, BLUE, PURPLE), strict=True):
         values = tally.table[kind]
         if values.any():
-            made.bar(
+            drawing.bar(
                 x=months,
                 y=values,
                 name=names[kind],
@@ -392,14 +392,14 @@ def storage(selection: Selection, search: Search, voice: Voice) -> Chart:
                 + voice.labelled(_("cumulative"), "%{customdata[2]}")
                 + "<extra></extra>",
             )
-    made.scale(float(tally.table[list(content.KINDS)].sum(axis=1).max()), voice.size)
+    drawing.scale(float(tally.table[list(content.KINDS)].sum(axis=1).max()), voice.size)
     # Four at most: on a phone there is room for no more.
     marked = months[:: max(1, -(-len(months) // 4))]
-    made.x(type="category", tickvals=marked, ticktext=marked, tickangle=0)
+    drawing.x(type="category", tickvals=marked, ticktext=marked, tickangle=0)
     total = float(tally.table["total"].iloc[-1])
     last = float(tally.table[list(content.KINDS)].iloc[-1].sum())
     what = _("{total} in all, {last} of it in the last month.").format(total=voice.size(total), last=voice.size(last))
-    said = sentence(
+    caption = sentence(
         voice,
         tally,
         what,
@@ -409,4 +409,4 @@ def storage(selection: Selection, search: Search, voice: Voice) -> Chart:
             tally.missing,
         ),
     )
-    return Chart("storage", title, said, made.figure(), tally.table, tally.n)
+    return Chart("storage", title, caption, drawing.figure(), tally.table, tally.n)

@@ -95,12 +95,12 @@ class Bodies:
         with self._slot():
             data = b"".join([piece async for piece in pieces(request, MAX_TEXT)])
         try:
-            found = json.loads(data)
+            body = json.loads(data)
         except (ValueError, RecursionError):
             raise WrongBody(reason=said("it is not JSON")) from None
-        if not isinstance(found, dict):
+        if not isinstance(body, dict):
             raise WrongBody(reason=said("it must be an object of names and values"))
-        return found
+        return body
 
     @contextlib.contextmanager
     def _slot(self) -> Iterator[None]:

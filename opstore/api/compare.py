@@ -35,7 +35,7 @@ class Compare:
         picture = {200: Told("the picture", None, ("image/png",)), 304: Told("the caller has it already", None, ())}
         fit = Parameter("fit", "how to lay them on each other; without it, as fits best", {"enum": ["", *FITS]})
         two = (_subject("first"), _subject("second"), fit)
-        found = done(alignment={"type": "object"}, figures={"type": "object"}, heat=TEXT)
+        schema = done(alignment={"type": "object"}, figures={"type": "object"}, heat=TEXT)
         pair = "/api/compare/{first}/{second}"
         return (
             Call(
@@ -52,7 +52,7 @@ class Compare:
                 pair,
                 self._figures,
                 "How two pictures differ, in figures",
-                {200: Told("the figures", found)},
+                {200: Told("the figures", schema)},
                 two,
                 errors=(404, 422),
             ),

@@ -135,13 +135,13 @@ class Events:
             return
         self._looking = True
         try:
-            found, happened = await run_in_threadpool(self._read)
+            jobs, happened = await run_in_threadpool(self._read)
         finally:
             self._looking, self._looked = False, anyio.current_time()
         for name, record in happened:
             self._number += 1
             self._kept.append((self._number, name, json.dumps(record)))
-        self._known = found
+        self._known = jobs
 
     def _ended_since(self, last: str) -> list[dict[str, Any]]:
         """Return how operations ended after an event of which this process knows nothing any more."""
@@ -153,22 +153,22 @@ class Events:
 
     def _endings(self, ids: Sequence[str], since: datetime) -> list[dict[str, Any]]:
         """Return how those of some operations ended that have ended after a time."""
-        found = []
+        endings = []
         for operation_id in ids[:MOST_ENDED]:
             with contextlib.suppress(OpstoreError):  # trashed at once, or damaged
                 operation = self._app().service.operation(operation_id)
                 ended = parse_time(operation.sidecar.get("completedAt"))
                 if ended and ended >= since:
-                    found.append(_told_ended(operation_id, operation.status))
-        return found
+                    endings.append(_told_ended(operation_id, operation.status))
+        return endings
 
     def _read(self) -> tuple[dict[str, dict[str, Any]], list[tuple[str, dict[str, Any]]]]:
         """Return what is under way by id, and what has happened since the last look."""
         service = self._app().service
         now = datetime.now(UTC)
-        found = {job.id: job_record(job) for job in service.jobs()}
-        happened = [("job", record) for key, record in found.items() if _differs(self._known.get(key), record)]
-        for operation_id in self._known.keys() - found.keys():
+        jobs = {job.id: job_record(job) for job in service.jobs()}
+        happened = [("job", record) for key, record in jobs.items() if _differs(self._known.get(key), record)]
+        for operation_id in self._known.keys() - jobs.keys():
             try:
                 status = service.operation(operation_id).status
             except OpstoreError:  # trashed at once, or damaged
@@ -179,13 +179,13 @@ class Events:
             self._ended.extend(row.id for row in service.index.search(size=MOST_ENDED).rows)
         if self._cursor is not None and changes.ids != ():
             fresh = [
-                name for name in changes.ids or () if name not in self._ended and name not in found and name not in self._known
+                name for name in changes.ids or () if name not in self._ended and name not in jobs and name not in self._known
             ]
             happened += [("ended", ended) for ended in self._endings(fresh, self._read_at - _CLOSE)]
             happened.append(("changed", {"operationIds": None if changes.ids is None else list(changes.ids)}))
         self._ended.extend(record["operationId"] for name, record in happened if name == "ended")
         self._cursor, self._read_at = changes.cursor, now
-        return found, happened
+        return jobs, happened
 
 
 #: An operation may have ended this long before a look that found it: the index follows the folder a moment later.

@@ -124,7 +124,7 @@ class Exporting:
 
         asked = request.query_params
         service = self._app().service
-        found = usage(
+        figures = usage(
             service.analytics,
             asked.get("q", ""),
             since=_day(asked, "since"),
@@ -132,7 +132,7 @@ class Exporting:
             now=datetime.now(UTC),
             votes=service.reviews.rows(),
         )
-        return JSONResponse({"success": True, **document(found)}, headers={"Cache-Control": "no-store"})
+        return JSONResponse({"success": True, **document(figures)}, headers={"Cache-Control": "no-store"})
 
     def _report(self, request: Request) -> Response:
         from opstore.report import Speech, html, pictures, usage  # pandas: half a second that no other answer pays
@@ -140,7 +140,7 @@ class Exporting:
         asked, app = request.query_params, self._app()
         language, now = _spoken(asked), datetime.now(UTC)
         speech = Speech(language, _zone(asked.get("zone") or "UTC"))
-        found = usage(
+        figures = usage(
             app.service.analytics,
             asked.get("q", ""),
             since=_day(asked, "since"),
@@ -154,19 +154,19 @@ class Exporting:
             "Content-Disposition": f'attachment; filename="opstore-report-{now:%Y-%m-%d}.html"',
             "Cache-Control": "no-store",
         }
-        return HTMLResponse(html(found, speech), headers=headers)
+        return HTMLResponse(html(figures, speech), headers=headers)
 
     async def _posted(self, request: Request) -> Response:
         form = await self._bodies.texts(request, ("ids",), MAX_FORM)
         return await run_in_threadpool(self._export, request, form.get("ids"))
 
-    def _export(self, request: Request, given: str | None = None) -> Response:
+    def _export(self, request: Request, ids_text: str | None = None) -> Response:
         asked = request.query_params
         service, query = self._app().service, asked.get("q", "")
-        if given is not None and asked.get("ids"):  # empty in the address of a form that holds what no address could
+        if ids_text is not None and asked.get("ids"):  # empty in the address of a form that holds what no address could
             raise RepeatedParameter(name="ids")
-        given = asked.get("ids") if given is None else given
-        ids = None if given is None else [name for name in given.split(",") if name]
+        ids_text = asked.get("ids") if ids_text is None else ids_text
+        ids = None if ids_text is None else [name for name in ids_text.split(",") if name]
         if mark := asked.get("mark"):
             if ids is not None:
                 raise InvalidRequest(reason=said("give a search or ids, not both"))

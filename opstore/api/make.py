@@ -112,12 +112,12 @@ class Making:
     def _edited(self, form: Form, operation_id: str | None) -> str:
         if not form.files:
             raise InvalidRequest(reason=said("there is no image to edit; send 1 to {limit} as `images`", limit=MAX_EDITED))
-        given = {
+        settings = {
             "aspectRatio": form.texts.get("aspectRatio") or None,
             "outputFormat": form.texts.get("outputFormat") or None,
             "outputQuality": _quality(form.texts.get("outputQuality") or None),
         }
-        parameters = {name: value for name, value in given.items() if value is not None} | {"imageCount": len(form.files)}
+        parameters = {name: value for name, value in settings.items() if value is not None} | {"imageCount": len(form.files)}
         kind, prompt = suggest(len(form.files)), form.texts.get("prompt", "")
         return self._app().service.create(NewOperation(kind, prompt, form.files, parameters, operation_id=operation_id))
 

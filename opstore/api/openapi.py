@@ -83,7 +83,7 @@ def document(calls: Iterable[Call]) -> dict[str, Any]:
 def _operation(call: Call) -> dict[str, Any]:
     errors = _ALWAYS | {status: _ELSE[status] for status in call.errors}
     answers = {**{status: Told(what, ERROR) for status, what in errors.items()}, **call.answers}
-    told: dict[str, Any] = {
+    operation: dict[str, Any] = {
         "operationId": _name(call),
         "summary": call.what,
         "parameters": [_parameter(parameter) for parameter in call.parameters],
@@ -91,8 +91,8 @@ def _operation(call: Call) -> dict[str, Any]:
     }
     if call.body:
         content = {"schema": _plain(call.body.schema)}
-        told["requestBody"] = {"required": True, "content": {call.body.media_type: content}}
-    return told
+        operation["requestBody"] = {"required": True, "content": {call.body.media_type: content}}
+    return operation
 
 
 def _name(call: Call) -> str:
@@ -111,14 +111,14 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     }
 
 
-def _answer(told: Told, status: int) -> dict[str, Any]:
-    answer: dict[str, Any] = {"description": told.what}
-    headers = dict(told.headers) | ({"Retry-After": "seconds"} if status == 429 else {})
+def _answer(response: Told, status: int) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": response.what}
+    headers = dict(response.headers) | ({"Retry-After": "seconds"} if status == 429 else {})
     if headers:
         answer["headers"] = {name: {"description": what, "schema": {"type": "string"}} for name, what in headers.items()}
-    if told.media_types:
-        schema = {"schema": _plain(told.schema)} if told.schema is not None else {}
-        answer["content"] = {kind: schema for kind in told.media_types}
+    if response.media_types:
+        schema = {"schema": _plain(response.schema)} if response.schema is not None else {}
+        answer["content"] = {kind: schema for kind in response.media_types}
     return answer
 
 

@@ -151,14 +151,14 @@ def _told(request: Request, error: OpstoreError | None) -> Response:
         error = ShareNotFound() if error.status == 404 else None
     if error is None:
         return _html(page.sentence(translated(FAULT, language), language), 500)
-    said = translated(error.template(), language).format(**error.details)
+    text = translated(error.template(), language).format(**error.details)
     if isinstance(error, PasswordWanted | PasswordWrong | TooManyTries):
-        wrong = "" if isinstance(error, PasswordWanted) else said
+        wrong = "" if isinstance(error, PasswordWanted) else text
         answer = _html(page.password(wrong, language), error.status)
         if isinstance(error, TooManyTries):
             answer.headers["Retry-After"] = str(error.details["seconds"])
         return answer
-    return _html(page.sentence(said, language), error.status)
+    return _html(page.sentence(text, language), error.status)
 
 
 def _html(text: str, status: int = 200) -> Response:

@@ -23,12 +23,12 @@ def send_at_once() -> int:
 
 def listening() -> list[socket.socket]:
     """Return the listening TCP sockets of this process."""
-    found = []
+    sockets = []
     for item in gc.get_objects():
         with contextlib.suppress(OSError, ReferenceError):
             if type(item) is socket.socket and _listens(item):
-                found.append(item)
-    return found
+                sockets.append(item)
+    return sockets
 
 
 def _listens(item: socket.socket) -> bool:

@@ -97,9 +97,9 @@ class HistoryImport:
     # -- one prediction --------------------------------------------------------------------------------------------------
 
     def _take(self, name: str, past: Past, unsure: datetime | None, provider: str) -> None:
-        made, created = past.prediction, parse_time(past.prediction.created_at)
+        prediction, created = past.prediction, parse_time(past.prediction.created_at)
         model = next((self._table.by_name[name] for name in past.models if name in self._table.by_name), None)
-        if not made.ended:
+        if not prediction.ended:
             raise InvalidInput(reason=said("it is not done yet; import again later"))
         if created is None:
             raise InvalidInput(reason=said("it does not say when it was made"))
@@ -107,7 +107,7 @@ class HistoryImport:
             raise InvalidInput(reason=said("it may belong to an operation under way here; import again later"))
         if model is None and past.prediction.expired:
             raise InvalidInput(reason=said("nothing is known of it any more"))
-        if model is None and made.status == "succeeded" and not made.outputs:
+        if model is None and prediction.status == "succeeded" and not prediction.outputs:
             raise InvalidInput(reason=said("its result is no picture or video"))
         operation_id = f"{created:%Y%m%d%H%M%S}_{digest(name.encode())[:8]}"
         if not self._dry:
@@ -126,19 +126,19 @@ class HistoryImport:
 
     def _outputs(self, past: Past, provider: str) -> tuple[list[bytes], str, str | None]:
         """Return the results, how the operation ended, and why; raise InvalidInput for what may come later."""
-        made = past.prediction
-        if made.status != "succeeded":
-            return [], made.status, clean(made.error)
-        if not made.outputs:
-            if made.expired:
+        prediction = past.prediction
+        if prediction.status != "succeeded":
+            return [], prediction.status, clean(prediction.error)
+        if not prediction.outputs:
+            if prediction.expired:
                 return [], "expired", _gone(provider)
             return (
                 [],
                 "failed",
                 said("{provider} says that it succeeded, and names no result.", provider=registry.title(provider)),
             )
-        found: list[bytes] = []
-        for output in made.outputs:
+        results: list[bytes] = []
+        for output in prediction.outputs:
             try:
                 data = output if isinstance(output, bytes) else fetch(output, self._policy)
             except (FetchUnavailable, FetchTimeout) as error:
@@ -150,12 +150,12 @@ class HistoryImport:
                 raise InvalidInput(reason=said("its result is no picture or video"))
             if not is_whole(data, kind.kind):
                 raise InvalidInput(reason=said("its result came cut short; import again later"))
-            found.append(data)
-        return found, "stored", None
+            results.append(data)
+        return results, "stored", None
 
     def _inputs(self, past: Past, model: Model | None) -> tuple[list[bytes], int]:
         """Return the images that it was made from, and how many cannot be had any more."""
-        found: list[bytes] = []
+        images: list[bytes] = []
         addresses = list(_addresses(_images(past, model)))[:MAX_INPUTS]
         for address in addresses:
             try:
@@ -164,8 +164,8 @@ class HistoryImport:
                 continue
             kind = media.sniff(data)
             if kind and kind.kind == "image" and len(data) <= MAX_INPUT_BYTES:
-                found.append(data)
-        return found, len(addresses) - len(found)
+                images.append(data)
+        return images, len(addresses) - len(images)
 
     def _metadata(
         self,
@@ -178,7 +178,7 @@ class HistoryImport:
         outputs: list[bytes],
         images: int,
     ) -> dict[str, Any]:
-        made = past.prediction
+        prediction = past.prediction
         kind = media.sniff(outputs[0]) if outputs else None
         result = kind.kind if kind else model.output if model else "both"
         operation_type = _type_of(model, result, None if past.prediction.expired else images)
@@ -186,21 +186,21 @@ class HistoryImport:
         prompt = clean(asked, _MAX_PROMPT) or "" if isinstance(asked, str) else ""
         parameters = _parameters(past, model)
         step = Step(operation_type, prompt, provider, model.name if model else past.models[0], parameters)
-        cost = cost_of(self._table, step, made)
+        cost = cost_of(self._table, step, prediction)
         record = step_record(step) | {
-            "predictionId": made.id,
-            "status": made.status,
-            "startedAt": made.started_at,
-            "completedAt": made.completed_at,
-            "predictSeconds": made.predict_seconds,
+            "predictionId": prediction.id,
+            "status": prediction.status,
+            "startedAt": prediction.started_at,
+            "completedAt": prediction.completed_at,
+            "predictSeconds": prediction.predict_seconds,
             "cost": cost,
-            "webUrl": made.web_url,
+            "webUrl": prediction.web_url,
             "error": error,
         }
         return {
             "timestamp": timestamp(created),
-            "completedAt": timestamp(parse_time(made.completed_at) or created),
-            "elapsedSeconds": _elapsed(made, created),
+            "completedAt": timestamp(parse_time(prediction.completed_at) or created),
+            "elapsedSeconds": _elapsed(prediction, created),
             "operationType": operation_type,
             "prompt": prompt,
             "parameters": parameters,
@@ -210,7 +210,7 @@ class HistoryImport:
             "success": status == "stored",
             "steps": [record],
             "cost": cost,
-        } | recorded(error, status, made.error_kind or "not understood")
+        } | recorded(error, status, prediction.error_kind or "not understood")
 
 
 def _gone(provider: str) -> str:
@@ -273,7 +273,7 @@ def _addresses(value: Any) -> Iterator[str]:
 def _parameters(past: Past, model: Model | None) -> dict[str, Any]:
     """Return the settings of a request, by opstore's names where the table has them, else by the model's own."""
     names = {item.field: item for item in model.parameters if not item.frames} if model else {}
-    found: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
     for name, value in past.input.items():
         plain = isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= _MAX_TEXT)
         if not plain or name == (model.prompt_field if model else "prompt") or any(_addresses(value)):
@@ -281,5 +281,5 @@ def _parameters(past: Past, model: Model | None) -> dict[str, Any]:
         own = names.get(name)
         told = {spoken: chosen for chosen, spoken in own.values.items()} if own else {}
         value = told.get(value, value)
-        found[own.name if own else str(name)] = clean(value) if isinstance(value, str) else value
-    return found
+        parameters[own.name if own else str(name)] = clean(value) if isinstance(value, str) else value
+    return parameters

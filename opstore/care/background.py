@@ -103,13 +103,13 @@ class Desk:
 
         def work(report: Report) -> Mapping[str, Any]:
             taken = self._care.back_up(target, report)
-            told: dict[str, Any] = {"left_out": len(taken.left_out), "target": target}
+            outcome: dict[str, Any] = {"left_out": len(taken.left_out), "target": target}
             try:
                 pruned = self._care.prune_by_rule(target, report)
-                told |= {"pruned": len(pruned.gone), "freed": pruned.bytes} if pruned else {}
+                outcome |= {"pruned": len(pruned.gone), "freed": pruned.bytes} if pruned else {}
             except OpstoreError as error:  # the backup is taken all the same
-                told["stayed"] = str(error)
-            return asdict(taken) | told
+                outcome["stayed"] = str(error)
+            return asdict(taken) | outcome
 
         self.acts.start("backup", work)
 

@@ -100,7 +100,7 @@ class Compression:
 
     def packed(self) -> Compressed:
         """Return what is packed now: `bytes` of the files, and in `after` what the pack takes of the disk."""
-        found, left = [], {}
+        months, left = [], {}
         for month in self._library.packs.months():
             path = self._library.packs.path(month)
             try:
@@ -115,8 +115,8 @@ class Compression:
             count = len({parts.operation_id for entry in entries if (parts := parse_name(entry.name))})
             size = sum(entry.size for entry in entries)
             before = sum(_whole_blocks(entry.size) for entry in entries)
-            found.append(Month(_told(month), count, len(entries), size, before, taken))
-        return Compressed(tuple(found), left)
+            months.append(Month(_told(month), count, len(entries), size, before, taken))
+        return Compressed(tuple(months), left)
 
     def plan(self, days: int = DAYS, month: str | None = None, report: Report = quiet) -> Compressed:
         """Say what packing would save, from samples of each month; nothing changes. Raise InvalidInput for no month."""
@@ -203,16 +203,16 @@ class Compression:
 
     def _read(self, operation_id: str, files: Sequence[Loose]) -> dict[str, tuple[str, bytes]]:
         """Return the stamp and the bytes of an operation's loose files; raise for one that cannot be read, or is no operation."""
-        found = {}
+        contents = {}
         for file in files:
             stamp = self._library.loose.stamp(file.name)  # before the bytes: a change in between is seen when they are to go
             data = self._library.loose.read(file.name, MAX_BYTES)
             if stamp is None or len(data) > MAX_BYTES:
                 raise StorageError(reason=said("{name} is too large to be packed", name=file.name))
-            found[file.name] = stamp, data
-        if sidecar_name(operation_id) in found:
-            decode(found[sidecar_name(operation_id)][1], operation_id)
-        return found
+            contents[file.name] = stamp, data
+        if sidecar_name(operation_id) in contents:
+            decode(contents[sidecar_name(operation_id)][1], operation_id)
+        return contents
 
     # -- unpacking -------------------------------------------------------------------------------------------------------
 
@@ -223,13 +223,13 @@ class Compression:
         packs, only = self._library.packs, None if month is None else _key(month)
         with Folder(self._store.root).locked(PACKING):
             wanted = [key for key in packs.months() if only in (None, key)]
-            found = {}
+            opened = {}
             for key in wanted:
                 try:
-                    found[key] = packs.pack(key)
+                    opened[key] = packs.pack(key)
                 except DamagedPack as error:
                     left[packs.path(key).name] = str(error)
-            whole = {key: pack for key, pack in found.items() if pack is not None}
+            whole = {key: pack for key, pack in opened.items() if pack is not None}
             self._check_room(sum(entry.size for pack in whole.values() for entry in pack.entries()))
             total, done = sum(len(pack.sidecars()) for pack in whole.values()), 0
             for key, pack in whole.items():
@@ -285,7 +285,7 @@ class Compression:
         only = None if month is None else _key(month)
         limit = f"{self._clock() - timedelta(days=days):%Y%m}"
         underway = {name.removesuffix(".json") for name in self._store.pending.names()}
-        found: dict[str, Operations] = defaultdict(lambda: defaultdict(list))
+        by_month: dict[str, Operations] = defaultdict(lambda: defaultdict(list))
         odd = set()
         with storage_errors():
             for name, state in self._library.loose.states():
@@ -293,17 +293,17 @@ class Compression:
                 key = name[:6]
                 if parts is None or (key != only if only else key >= limit) or time_of(parts.operation_id) is None:
                     continue
-                found[key][parts.operation_id].append(Loose(name, state.st_size, state.st_blocks * 512))
+                by_month[key][parts.operation_id].append(Loose(name, state.st_size, state.st_blocks * 512))
                 if state.st_size > (MAX_SIDECAR_BYTES if parts.role == "sidecar" else MAX_BYTES):
                     odd.add(parts.operation_id)
-        for operations in found.values():
+        for operations in by_month.values():
             for operation_id, files in list(operations.items()):
                 sidecar = sidecar_name(operation_id)
                 # A power cut may have left media whose sidecar is in the pack already.
                 exists = any(file.name == sidecar for file in files) or self._library.packs.entry(sidecar) is not None
                 if not exists or operation_id in odd or operation_id in underway:
                     del operations[operation_id]
-        return {key: dict(sorted(operations.items())) for key, operations in found.items() if operations}
+        return {key: dict(sorted(operations.items())) for key, operations in by_month.items() if operations}
 
 
 def _batches(operations: Operations) -> Iterator[Operations]:

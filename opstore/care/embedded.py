@@ -60,12 +60,14 @@ def read(data: bytes) -> Embedded:
         return Embedded()
     for reader in (_invoke, _swarm, _comfy, _a1111):
         try:
-            found = reader(texts)
+            embedded = reader(texts)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             continue
-        if found is not None:
+        if embedded is not None:
             kept = dict(texts) if sum(map(len, texts.values())) <= _MAX_KEPT else {}
-            return Embedded(found.tool, _clean(found.prompt), found.model and _clean(found.model)[:300], found.parameters, kept)
+            return Embedded(
+                embedded.tool, _clean(embedded.prompt), embedded.model and _clean(embedded.model)[:300], embedded.parameters, kept
+            )
     return Embedded()
 
 
@@ -75,12 +77,12 @@ def _texts(data: bytes) -> dict[str, str]:
         return {}
     with media.reading(1):
         picture = media.opened(data, kind)
-        found = {key: value for key, value in picture.info.items() if key in _KEYS and isinstance(value, str)}
-        if not found and kind is not media.PNG:  # of a PNG Pillow would decode all pixels for it
+        texts = {key: value for key, value in picture.info.items() if key in _KEYS and isinstance(value, str)}
+        if not texts and kind is not media.PNG:  # of a PNG Pillow would decode all pixels for it
             comment = picture.getexif().get_ifd(_EXIF).get(_USER_COMMENT)
             if isinstance(comment, bytes):
-                found = {"parameters": _comment(comment)}
-        return {key: _clean(value) for key, value in found.items()}
+                texts = {"parameters": _comment(comment)}
+        return {key: _clean(value) for key, value in texts.items()}
 
 
 def _comment(data: bytes) -> str:
@@ -101,18 +103,18 @@ def _clean(text: str) -> str:
 
 def _invoke(texts: Mapping[str, str]) -> Embedded | None:
     if "invokeai_metadata" in texts:
-        told = json.loads(texts["invokeai_metadata"])
-        model = told.get("model")
+        metadata = json.loads(texts["invokeai_metadata"])
+        model = metadata.get("model")
         name = (model.get("name") or model.get("model_name")) if isinstance(model, dict) else model
-        known = _known(told) | _negative(told.get("negative_prompt"))
-        return Embedded("invokeai", _string(told.get("positive_prompt")), _string(name) or None, known)
+        known = _known(metadata) | _negative(metadata.get("negative_prompt"))
+        return Embedded("invokeai", _string(metadata.get("positive_prompt")), _string(name) or None, known)
     if "sd-metadata" in texts:
-        told = json.loads(texts["sd-metadata"])
-        image = told.get("image") or {}
+        metadata = json.loads(texts["sd-metadata"])
+        image = metadata.get("image") or {}
         prompt = image.get("prompt")
         if isinstance(prompt, list):
             prompt = " ".join(_string(part.get("prompt")) for part in prompt if isinstance(part, dict))
-        return Embedded("invokeai", _string(prompt), _string(told.get("model_weights")) or None, _known(image))
+        return Embedded("invokeai", _string(prompt), _string(metadata.get("model_weights")) or None, _known(image))
     return None
 
 
@@ -171,23 +173,23 @@ def _followed(nodes: Mapping[str, Mapping[str, Any]], link: object, wanted: tupl
 
 def _any_text(nodes: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the longest text of a graph without a sampler that is known here."""
-    found = [
+    texts = [
         value
         for inputs in nodes.values()
         for name, value in inputs.items()
         if name in ("text", "prompt") and isinstance(value, str)
     ]
-    return max(found, key=len, default="")
+    return max(texts, key=len, default="")
 
 
 def _known(told: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters that have a name here, numbers as numbers; of several of one name the first."""
-    found: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
     for name, value in told.items():
         known = _NAMES.get(name.lower())
-        if known and known not in found and isinstance(value, str | int | float) and not isinstance(value, bool):
-            found[known] = _number(value) if known not in ("size", "sampler", "scheduler") else _clean(str(value))[:100]
-    return {name: value for name, value in found.items() if value is not None}
+        if known and known not in parameters and isinstance(value, str | int | float) and not isinstance(value, bool):
+            parameters[known] = _number(value) if known not in ("size", "sampler", "scheduler") else _clean(str(value))[:100]
+    return {name: value for name, value in parameters.items() if value is not None}
 
 
 def _number(value: str | int | float) -> int | float | None:

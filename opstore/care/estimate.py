@@ -63,7 +63,7 @@ def _distinct(store: Store, operations: Operations) -> list[Loose]:
     """Return the media of different contents; where no sidecar has the hash, those of the same size are read."""
     sizes = Counter(file.bytes for files in operations.values() for file in files)
     seen: set[str] = set()
-    found = []
+    distinct = []
     for operation_id, files in operations.items():
         hashes: dict[object, object] = {}
         with contextlib.suppress(OpstoreError):
@@ -76,10 +76,10 @@ def _distinct(store: Store, operations: Operations) -> list[Loose]:
                 with contextlib.suppress(OpstoreError):
                     content = digest(store.operations.loose.read(file.name, MAX_BYTES))
             if not file.name.endswith(".json") and content not in seen:
-                found.append(file)
+                distinct.append(file)
             if isinstance(content, str):
                 seen.add(content)
-    return found
+    return distinct
 
 
 def _text_ratio(loose: Folder, operations: Operations, total: int) -> float:

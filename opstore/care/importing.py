@@ -136,13 +136,13 @@ class Import:
 
     def _suffixes(self) -> dict[str, list[str]]:
         """Return the operations, trashed ones too, by the last eight digits of their ids: one look at the names."""
-        found: dict[str, list[str]] = defaultdict(list)
+        by_suffix: dict[str, list[str]] = defaultdict(list)
         for folder in (self._store.operations, self._trash):
             for name in folder.names():
                 parts = parse_name(name)
                 if parts and parts.role == "sidecar":
-                    found[parts.operation_id[15:]].append(parts.operation_id)
-        return found
+                    by_suffix[parts.operation_id[15:]].append(parts.operation_id)
+        return by_suffix
 
     def _picture(self, entry: Entry, suffixes: dict[str, list[str]]) -> None:
         data = content(entry, MAX_FILE)
@@ -180,16 +180,16 @@ class Import:
 
 
 def _metadata(entry: Entry, moment: datetime, data: bytes, kind: media.MediaType, sha256: str) -> dict[str, Any]:
-    told = embedded.read(data)
-    made = "text_to_video" if kind.kind == "video" else "text_to_image"
+    written = embedded.read(data)
+    operation_type = "text_to_video" if kind.kind == "video" else "text_to_image"
     name = "".join(letter if letter.isprintable() else "\ufffd" for letter in entry.name.encode("utf-8", "replace").decode())
     return {
         "timestamp": timestamp(moment),
         "completedAt": timestamp(moment),
-        "operationType": made if told.prompt else "unknown",
-        "prompt": told.prompt,
-        "parameters": dict(told.parameters),
-        "provider": told.tool,
-        "model": told.model,
-        "imported": {"name": name[:255], "sha256": sha256, "tool": told.tool, "texts": dict(told.texts)},
+        "operationType": operation_type if written.prompt else "unknown",
+        "prompt": written.prompt,
+        "parameters": dict(written.parameters),
+        "provider": written.tool,
+        "model": written.model,
+        "imported": {"name": name[:255], "sha256": sha256, "tool": written.tool, "texts": dict(written.texts)},
     }

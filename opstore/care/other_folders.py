@@ -49,17 +49,17 @@ class Libraries:
 
     def entries(self, left: dict[str, str]) -> Iterator[Entry]:
         """Yield every plain file of the libraries, and those outside of any; note in `left` what is not taken, and why."""
-        found = {entry.path: entry for entry in self._source.entries(left)}
-        roots = {root for root in map(_backups, list(found.values())) if root is not None}
+        by_path = {entry.path: entry for entry in self._source.entries(left)}
+        roots = {root for root in map(_backups, list(by_path.values())) if root is not None}
         for root in sorted(roots):
-            _take_backup(root, found, left)
-        roots |= {root for root in map(_root, found.values()) if root is not None}
-        for path in _unfinished(found):
-            del found[path]
-        yield from (entry for entry in found.values() if not _is_aside(entry.path, roots))
-        for entry in list(found.values()):
+            _take_backup(root, by_path, left)
+        roots |= {root for root in map(_root, by_path.values()) if root is not None}
+        for path in _unfinished(by_path):
+            del by_path[path]
+        yield from (entry for entry in by_path.values() if not _is_aside(entry.path, roots))
+        for entry in list(by_path.values()):
             if _PACK.match(entry.name) and not _is_aside(entry.path, roots):
-                yield from self._packed(entry, found, left)
+                yield from self._packed(entry, by_path, left)
 
     def close(self) -> None:
         """Let go of everything."""
@@ -69,10 +69,10 @@ class Libraries:
 
     # -- packed months ---------------------------------------------------------------------------------------------------
 
-    def _packed(self, entry: Entry, found: Mapping[str, Entry], left: dict[str, str]) -> Iterator[Entry]:
+    def _packed(self, entry: Entry, by_path: Mapping[str, Entry], left: dict[str, str]) -> Iterator[Entry]:
         """Yield what is packed and not loose beside it."""
         try:
-            pack = self._opened(entry, found.get(f"{entry.path}-journal"))
+            pack = self._opened(entry, by_path.get(f"{entry.path}-journal"))
             files = pack.entries()
             _check_sizes(files, entry.size)
         except OpstoreError as error:
@@ -82,7 +82,7 @@ class Libraries:
             return
         for file in files:
             path = f"{_root(entry)}operations/{file.name}"
-            if path not in found:
+            if path not in by_path:
                 read = partial(_unpacked, pack, file.name)
                 moment = datetime.fromtimestamp(file.modified / 1e9, UTC)
                 yield Entry(path, file.size, moment, read, partial(_opened, read))
@@ -159,12 +159,12 @@ def _backups(entry: Entry) -> str | None:
     return above.removesuffix("snapshots") if is_list and (above == "snapshots" or above.endswith("/snapshots")) else None
 
 
-def _take_backup(root: str, found: dict[str, Entry], left: dict[str, str]) -> None:
+def _take_backup(root: str, by_path: dict[str, Entry], left: dict[str, str]) -> None:
     """Put the files of the newest whole backup in the place of the contents that it is made of."""
     objects = {}
     lists = []
-    for path in [path for path in found if path.startswith((f"{root}snapshots/", f"{root}objects/"))]:
-        entry = found.pop(path)
+    for path in [path for path in by_path if path.startswith((f"{root}snapshots/", f"{root}objects/"))]:
+        entry = by_path.pop(path)
         if _backups(entry) == root:
             lists.append(entry)
         elif is_content(entry.name):
@@ -179,7 +179,7 @@ def _take_backup(root: str, found: dict[str, Entry], left: dict[str, str]) -> No
             continue
         for path, sha256 in listed.items():
             if sha256 in objects:
-                found[f"{root}{path}"] = _restored(f"{root}{path}", sha256, objects[sha256])
+                by_path[f"{root}{path}"] = _restored(f"{root}{path}", sha256, objects[sha256])
             else:
                 left[f"{root}{path}"] = said("the backup does not have the content {name}", name=sha256[:12])
         return
@@ -209,14 +209,14 @@ def _root(entry: Entry) -> str | None:
     return f"{above}/".removeprefix("/") if folder == FOLDER else None
 
 
-def _unfinished(found: Mapping[str, Entry]) -> list[str]:
+def _unfinished(by_path: Mapping[str, Entry]) -> list[str]:
     """Return the files of what is under way there: it is no operation yet, and nothing that somebody left behind."""
     unfinished = []
-    for path, entry in found.items():
+    for path, entry in by_path.items():
         parts, root = parse_name(entry.name), _root(entry)
         if parts and root is not None:
             name = sidecar_name(parts.operation_id)
-            if f"{root}pending/{name}" in found and f"{root}operations/{name}" not in found:
+            if f"{root}pending/{name}" in by_path and f"{root}operations/{name}" not in by_path:
                 unfinished.append(path)
     return unfinished
 

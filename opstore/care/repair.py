@@ -81,7 +81,7 @@ class Repair:
 
     def apply(self, *, deep: bool = False, report: Report = quiet) -> list[Remedy]:
         """Mend what can be mended; what a first round lays bare (media whose sidecar was no good) a second one takes up."""
-        found: list[Remedy] = []
+        remedies: list[Remedy] = []
         seen: set[tuple[str, str]] = set()
         for _ in range(3):
             plan = [item for item in self.plan(deep=deep, report=report) if (item.problem.kind, item.problem.name) not in seen]
@@ -90,8 +90,8 @@ class Repair:
             for number, remedy in enumerate(plan):
                 report(number, len(plan), said("repairing"))
                 seen.add((remedy.problem.kind, remedy.problem.name))
-                found.append(self._mend(remedy))
-        return found
+                remedies.append(self._mend(remedy))
+        return remedies
 
     # -- which step ------------------------------------------------------------------------------------------------------
 
@@ -163,20 +163,20 @@ class Repair:
             return said("it is gone already")
         if age < _SETTLED or self._store.pending.has(sidecar_name(operation_id)):
             return _refuse(said("it is too young: somebody may be saving it at this moment"))
-        told = said("its sidecar names it now")
+        outcome = said("its sidecar names it now")
         if self._step(problem) == "finish":
             return self._finish(problem)
         if not folder.has(sidecar_name(operation_id)):
             self._write_sidecar(operation_id, parts)
-            told = said("a sidecar was written for it")
+            outcome = said("a sidecar was written for it")
         view = Operation.of(self._store.get_operation_metadata(operation_id))
         if problem.name in (*view.inputs, *view.outputs, *view.intermediates):
-            return told
+            return outcome
         if parts.role == "input":
             return self._set_aside(problem)  # what an operation was made from is only what its sidecar says
         data = folder.read(problem.name)
         self._store.rewrite(operation_id, lambda sidecar: _name_output(sidecar, parts, data))
-        return told
+        return outcome
 
     def _write_sidecar(self, operation_id: str, found: FileName) -> None:
         names = [*self._store.media_names(operation_id), str(found)]
@@ -261,15 +261,15 @@ class Repair:
 
     def _addresses(self, sidecar: Mapping[str, Any]) -> list[str]:
         """Return where results of an operation may be, those of its last step first."""
-        found: list[str] = []
+        addresses: list[str] = []
         for step in reversed(_steps(sidecar)):
             provider = self._asked(step)
             if provider:
                 with contextlib.suppress(ProviderError):  # gone there, or not reached: the stored address may still do
                     outputs = provider.status(str(step["predictionId"])).outputs
-                    found += [output for output in outputs if isinstance(output, str)]
+                    addresses += [output for output in outputs if isinstance(output, str)]
         stored = sidecar.get("resultUrl")
-        return [*found, *([stored] if isinstance(stored, str) and stored not in found else [])]
+        return [*addresses, *([stored] if isinstance(stored, str) and stored not in addresses else [])]
 
     def _got(self, addresses: list[str], name: str | None, recorded: object, wanted: str | None = None) -> bytes:
         """Return the first whole result of the right hash, or kind where no hash is known; else raise, and say why."""

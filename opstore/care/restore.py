@@ -96,16 +96,16 @@ class Restore:
             self._store.initialize_storage()
         groups = _grouped(snapshot)
         done, total = 0, len(groups.library) + len(groups.trash)
-        for place, found in (("operations", groups.library), ("trash", groups.trash)):
-            ids = sorted(found)
+        for place, paths_of in (("operations", groups.library), ("trash", groups.trash)):
+            ids = sorted(paths_of)
             for start in range(0, len(ids), _CHUNK):
                 chunk = ids[start : start + _CHUNK]
-                self._prepare(snapshot, (path for key in chunk for path in found[key].values()))
+                self._prepare(snapshot, (path for key in chunk for path in paths_of[key].values()))
                 for operation_id in chunk:
                     if done % 50 == 0:
                         self._report(done, total, said("restoring operations"))
                     done += 1
-                    self._operation(place, operation_id, found[operation_id], snapshot)
+                    self._operation(place, operation_id, paths_of[operation_id], snapshot)
             self._flush(self._store.operations if place == "operations" else self._trash)
         self._prepare(snapshot, [*groups.pending.values(), *groups.other])
         for operation_id, path in sorted(groups.pending.items()):
@@ -189,15 +189,15 @@ class Restore:
         return True
 
     def _contents(self, wanted: Mapping[str, str], snapshot: Snapshot) -> dict[str, bytes]:
-        found = {}
+        contents = {}
         for name, path in wanted.items():
             try:
-                found[name] = self._vault.read(snapshot.files[path])
+                contents[name] = self._vault.read(snapshot.files[path])
             except StorageError as error:
                 if is_passing(error):
                     raise
                 self._damaged[path] = str(error)
-        return found
+        return contents
 
     def _create(
         self, folder: Folder, key: str, stages: list[dict[str, bytes]], paths: Mapping[str, str] | None, *, private: bool = False

@@ -119,7 +119,7 @@ def named_in(folder: Folder, passes: Callable[[str, bytes], bool] = lambda name,
     A file of which `passes` says so, by its name and content, binds nothing any more. Read as bytes and not as JSON: a record
     that is damaged, or of a later version, must not let go of what it names.
     """
-    found: set[str] = set()
+    ids: set[str] = set()
     for name in folder.names():
         if name.startswith(".") or not name.endswith(".json"):
             continue
@@ -131,19 +131,19 @@ def named_in(folder: Folder, passes: Callable[[str, bytes], bool] = lambda name,
             continue
         if passes(name, content):
             continue
-        found.update(match.decode() for match in _ID.findall(name.encode(errors="replace") + b"\n" + content))
-    return found
+        ids.update(match.decode() for match in _ID.findall(name.encode(errors="replace") + b"\n" + content))
+    return ids
 
 
 def ancestors(of: Iterable[str], parents: Mapping[str, Iterable[str]]) -> set[str]:
     """Return the declared parents of `of`, theirs, and so on; circles end."""
-    found: set[str] = set()
+    reached: set[str] = set()
     rest = list(of)
     while rest:
-        fresh = [parent for parent in parents.get(rest.pop(), ()) if parent not in found]
-        found.update(fresh)
+        fresh = [parent for parent in parents.get(rest.pop(), ()) if parent not in reached]
+        reached.update(fresh)
         rest += fresh
-    return found
+    return reached
 
 
 def _month(operation_id: str) -> str:

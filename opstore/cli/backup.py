@@ -75,13 +75,13 @@ def _prune(options: argparse.Namespace, care: Care) -> int:
         return _pruned(options, care.prune(options.target, keep, report), "removed")
 
 
-def _pruned(options: argparse.Namespace, found: Pruned, what: str) -> int:
+def _pruned(options: argparse.Namespace, pruned: Pruned, what: str) -> int:
     if options.json:
-        print_json({"success": True, "dryRun": options.dry_run, "count": len(found.gone)} | asdict(found))
+        print_json({"success": True, "dryRun": options.dry_run, "count": len(pruned.gone)} | asdict(pruned))
     else:
-        for name in found.gone:
+        for name in pruned.gone:
             print(name)
-        print(f"{len(found.gone)} backups {what}, {size_text(found.bytes)}; {len(found.kept)} stay.")
+        print(f"{len(pruned.gone)} backups {what}, {size_text(pruned.bytes)}; {len(pruned.kept)} stay.")
     return 0
 
 

@@ -89,13 +89,13 @@ def care_for(options: argparse.Namespace) -> Care:
 
 
 def _trash_list(options: argparse.Namespace) -> int:
-    found = Trash(store_of(options)).all()
+    trashed = Trash(store_of(options)).all()
     if options.json:
-        print_json({"success": True, "count": len(found), "operations": [_record(item) for item in found]})
+        print_json({"success": True, "count": len(trashed), "operations": [_record(item) for item in trashed]})
         return 0
-    for item in found:
+    for item in trashed:
         print(_line(item))
-    print(f"{len(found)} in the trash." if found else "The trash is empty.")
+    print(f"{len(trashed)} in the trash." if trashed else "The trash is empty.")
     return 0
 
 

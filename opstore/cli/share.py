@@ -114,14 +114,14 @@ def _create(options: argparse.Namespace) -> int:
 
 def _list(options: argparse.Namespace) -> int:
     shares = _shares(options)
-    found = shares.all()
+    links = shares.all()
     if options.json:
-        listed = [_told(options, shares, item) for item in found]
+        listed = [_told(options, shares, item) for item in links]
         print_json({"success": True, "count": len(listed), "shares": listed})
         return 0
-    for item in found:
+    for item in links:
         print(_line(item))
-    print(f"{len(found)} links." if found else "No links yet. Make one with `python -m opstore share create ID`.")
+    print(f"{len(links)} links." if links else "No links yet. Make one with `python -m opstore share create ID`.")
     return 0
 
 
@@ -192,15 +192,15 @@ def _rotate(options: argparse.Namespace) -> int:
     return _done(options, None, told or "Links are signed with a new key; those made before still open.")
 
 
-def _looked(options: argparse.Namespace, found: Sequence[Listed], what: str) -> int:
+def _looked(options: argparse.Namespace, links: Sequence[Listed], what: str) -> int:
     """Say what would happen to links, and do nothing."""
     if options.json:
-        told = [_told(options, _shares(options), item) for item in found]
+        told = [_told(options, _shares(options), item) for item in links]
         print_json({"success": True, "dryRun": True, "count": len(told), "shares": told})
         return 0
-    for item in found:
+    for item in links:
         print(_line(item))
-    print(f"{len(found)} {what}.")
+    print(f"{len(links)} {what}.")
     return 0
 
 

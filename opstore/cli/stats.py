@@ -34,15 +34,15 @@ def _day(text: str) -> date:
 
 
 def _stats(options: argparse.Namespace) -> int:
-    found = _usage(options)
+    figures = _usage(options)
     if options.report:
-        return _report(options, found)
+        return _report(options, figures)
     if options.json:
         from opstore.report import document
 
-        print_json({"success": True} | document(found))
+        print_json({"success": True} | document(figures))
         return 0
-    for line in _lines(found):
+    for line in _lines(figures):
         print(line)
     return 0
 
@@ -60,7 +60,7 @@ def _usage(options: argparse.Namespace) -> Usage:
     index = Index(store_of(options))
     caught_up(index)
     analytics = Analytics(index)
-    found = usage(
+    figures = usage(
         analytics,
         query,
         since=options.since,
@@ -70,32 +70,32 @@ def _usage(options: argparse.Namespace) -> Usage:
         picture=pictures(index.store, Thumbnails(index.store)) if options.report and not options.no_pictures else None,
     )
     analytics.save()
-    return found
+    return figures
 
 
-def _report(options: argparse.Namespace, found: Usage) -> int:
+def _report(options: argparse.Namespace, figures: Usage) -> int:
     from opstore.exports import put
     from opstore.report import Speech, html
 
     zone = datetime.now().astimezone().tzinfo or UTC
-    size = put([html(found, Speech(options.language, zone)).encode()], Path(options.report), replace=options.force)
+    size = put([html(figures, Speech(options.language, zone)).encode()], Path(options.report), replace=options.force)
     if options.json:
-        print_json({"success": True, "file": options.report, "bytes": size, "operations": len(found.selection)})
+        print_json({"success": True, "file": options.report, "bytes": size, "operations": len(figures.selection)})
     else:
-        print(f"{printable(options.report)}: {len(found.selection):,} operations. Open it in a browser; print it there as PDF.")
+        print(f"{printable(options.report)}: {len(figures.selection):,} operations. Open it in a browser; print it there as PDF.")
     return 0
 
 
 # -- for people ----------------------------------------------------------------------------------------------------------
 
 
-def _lines(found: Usage) -> Iterator[str]:
+def _lines(figures: Usage) -> Iterator[str]:
     """Yield what a terminal shows: headline figures, then the statistics of the storage specification by name, then costs."""
     from opstore.analytics import content, numbers
     from opstore.report import Speech
     from opstore.report.usage import mean_seconds, mean_times, rows_of
 
-    chosen, say = found.selection, Speech()
+    chosen, say = figures.selection, Speech()
     head, money = numbers.headline(chosen), numbers.main_cost(chosen)
     bounds = numbers.span(chosen)
     yield f"Operations     {len(chosen):,}" + (f"   {bounds[0]:%Y-%m-%d} to {bounds[1]:%Y-%m-%d} (UTC)" if bounds else "")
@@ -108,10 +108,10 @@ def _lines(found: Usage) -> Iterator[str]:
     spent = say.money(head["cost"], money.currency) if money.n else "unknown"
     unknown = len(chosen) - money.n - money.others
     yield f"Cost           {spent} (of {money.n:,}; {money.estimated:,} estimated, {unknown:,} unknown)"
-    if found.before is not None:
-        yield f"Period before  {len(found.before):,} operations"
-    if found.problems:
-        yield f"Left out       {found.problems:,} sidecars that cannot be read; `verify` lists them"
+    if figures.before is not None:
+        yield f"Period before  {len(figures.before):,} operations"
+    if figures.problems:
+        yield f"Left out       {figures.problems:,} sidecars that cannot be read; `verify` lists them"
     kinds = numbers.by_category(chosen, "operation_type")
     yield from _table(
         "Operations by type, rates of success and failure",

@@ -170,11 +170,11 @@ def _mark() -> Mark:
 def _decoded(data: bytes) -> _Known | None:
     """Return what the file says, None where it says nothing: the folder itself then tells when it was last changed."""
     try:
-        found = json.loads(data)
-        seen, leap = Mark(**found["seen"]), Leap(**found["leap"]) if found["leap"] else None
-        numbers = (seen.wall, seen.steady, found["latest"], *((leap.before, leap.after, leap.ran) if leap else ()))
+        record = json.loads(data)
+        seen, leap = Mark(**record["seen"]), Leap(**record["leap"]) if record["leap"] else None
+        numbers = (seen.wall, seen.steady, record["latest"], *((leap.before, leap.after, leap.ran) if leap else ()))
         if not all(isinstance(number, int | float) and 0 <= number < _MOST for number in numbers):
             return None
-        return _Known(seen, leap, float(found["latest"]))
+        return _Known(seen, leap, float(record["latest"]))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

@@ -171,12 +171,12 @@ class Reviews:
         return self._cast(review_id, {voter.key} if voter else None)
 
     def _cast(self, review_id: str | None, keys: set[str] | None) -> list[Vote]:
-        found = []
+        votes = []
         for name in self._folder.names():
             match = _VOTES.match(name)
             if match and review_id in (None, match["id"]) and (keys is None or match["voter"] in keys):
-                found += _votes(self._document(name), match["id"], match["voter"])
-        return sorted(found, key=lambda vote: (vote.at, vote.voter))
+                votes += _votes(self._document(name), match["id"], match["voter"])
+        return sorted(votes, key=lambda vote: (vote.at, vote.voter))
 
     @act(*Role)
     def rows(self) -> list[dict[str, Any]]:
@@ -320,25 +320,25 @@ def _kept(vote: Vote) -> dict[str, Any]:
     return {key: value for key, value in asdict(vote).items() if key not in ("review", "voter", "person")}
 
 
-def _review(found: Any) -> Review | None:
-    if not isinstance(found, dict) or not is_operation_id(found.get("id")) or not isinstance(found.get("ids"), list):
+def _review(record: Any) -> Review | None:
+    if not isinstance(record, dict) or not is_operation_id(record.get("id")) or not isinstance(record.get("ids"), list):
         return None
-    title, created, query = found.get("title"), found.get("created"), found.get("query")
+    title, created, query = record.get("title"), record.get("created"), record.get("query")
     return Review(
-        id=found["id"],
+        id=record["id"],
         title=title[:MAX_NAME] if isinstance(title, str) else "",
         created=created if isinstance(created, str) else "",
-        ids=tuple(item for item in found["ids"][:MAX_CANDIDATES] if is_operation_id(item)),
+        ids=tuple(item for item in record["ids"][:MAX_CANDIDATES] if is_operation_id(item)),
         query=query if isinstance(query, str) else None,
     )
 
 
-def _votes(found: Any, review_id: str, person: str) -> list[Vote]:
+def _votes(record: Any, review_id: str, person: str) -> list[Vote]:
     """Return the sound votes of a voter's record."""
-    if not isinstance(found, dict) or not isinstance(found.get("votes"), list) or not isinstance(found.get("voter"), str):
+    if not isinstance(record, dict) or not isinstance(record.get("votes"), list) or not isinstance(record.get("voter"), str):
         return []
     votes = []
-    for item in found["votes"]:
+    for item in record["votes"]:
         left, right = (item.get("left"), item.get("right")) if isinstance(item, dict) else (None, None)
         sound = isinstance(left, str) and isinstance(right, str) and is_operation_id(left) and is_operation_id(right)
         if not sound or item.get("winner") not in (left, right, None):
@@ -346,5 +346,5 @@ def _votes(found: Any, review_id: str, person: str) -> list[Vote]:
         at = item.get("at")
         moment = at if isinstance(at, str) else ""
         skipped = item.get("skipped") is True
-        votes.append(Vote(review_id, found["voter"], str(left), str(right), item.get("winner"), skipped, moment, person))
+        votes.append(Vote(review_id, record["voter"], str(left), str(right), item.get("winner"), skipped, moment, person))
     return votes

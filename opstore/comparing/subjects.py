@@ -74,16 +74,16 @@ def pairs(operation: Operation, kind: Kind) -> list[Pair]:
     """
     inputs = [part for part, what in _parts(operation.inputs, "input", kind) if what == "image"]
     between = [part for part, what in _parts(operation.intermediates, "intermediate", kind) if what == "image"]
-    found: list[Pair] = []
+    matched: list[Pair] = []
     for part, what in _parts(operation.outputs, "output", kind):
         if what == "image":
-            found += [Pair(before, part) for before in (*inputs, *between)]
+            matched += [Pair(before, part) for before in (*inputs, *between)]
             continue
         starts = between or inputs
         if starts:
-            found.append(Pair(starts[0], _frame(part, "first")))
-            found.append(Pair(starts[-1], _frame(part, "last")))
-    return found + [Pair(before, after) for after in between for before in inputs]
+            matched.append(Pair(starts[0], _frame(part, "first")))
+            matched.append(Pair(starts[-1], _frame(part, "last")))
+    return matched + [Pair(before, after) for after in between for before in inputs]
 
 
 def _frame(part: Part, at: str) -> Part:

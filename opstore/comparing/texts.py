@@ -24,13 +24,13 @@ def word_changes(before: str, after: str) -> list[Change]:
     one, other = _WORD.findall(before), _WORD.findall(after)
     if max(len(one), len(other)) > MAX_WORDS:
         return _told("gone", before) + _told("new", after)
-    found: list[Change] = []
+    changes: list[Change] = []
     for tag, start, end, begin, stop in difflib.SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
         if tag == "equal":
-            found += _told("same", "".join(one[start:end]))
+            changes += _told("same", "".join(one[start:end]))
         else:
-            found += _told("gone", "".join(one[start:end])) + _told("new", "".join(other[begin:stop]))
-    return found
+            changes += _told("gone", "".join(one[start:end])) + _told("new", "".join(other[begin:stop]))
+    return changes
 
 
 def _told(kind: Literal["same", "gone", "new"], text: str) -> list[Change]:

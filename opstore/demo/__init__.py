@@ -58,7 +58,7 @@ def fill(
     mark = _mark(store) or _begin(store, seed, sessions, (now or datetime.now(UTC)).replace(microsecond=0))
     story = planned(mark["seed"], mark["end"], mark["sessions"])
     total = sum(map(len, story))
-    done = made = 0
+    done = created = 0
     report(0, total)
     # Spawned: a fork of a process with threads may hang, and the server's threads may be there.
     processes = max(1, min(MOST_PROCESSES, os.cpu_count() or 1, len(story)))
@@ -71,7 +71,7 @@ def fill(
             waiting = {pool.submit(make_session, str(store.root), session): len(session) for session in ordered}
         try:
             for future in as_completed(waiting):
-                made += future.result()
+                created += future.result()
                 done += waiting[future]
                 report(done, total)
         except BaseException:
@@ -80,7 +80,7 @@ def fill(
     from opstore.demo.voting import vote
 
     vote(store, story, mark["seed"], mark["end"])
-    return Filled(total, made)
+    return Filled(total, created)
 
 
 def _begin(store: Store, seed: int, sessions: int, end: datetime) -> dict[str, Any]:

@@ -38,15 +38,15 @@ def make_session(root: str, session: Session) -> int:
     """Make the operations of a session that are not in the data folder `root` yet; return how many were made."""
     store = Store(Path(root))
     maker = _Maker(store)
-    made = 0
+    created = 0
     for item in session:
         name = sidecar_name(item.id)
         if not store.operations.has(name) and not (store.root / "trash" / name).exists():
             # Whoever removed an operation has removed what would be made from it here, too.
             with contextlib.suppress(OperationNotFound):
                 maker.make(item)
-                made += 1
-    return made
+                created += 1
+    return created
 
 
 class _Maker:
@@ -88,19 +88,19 @@ class _Maker:
         """Run the steps of an operation; return their records, and the results up to the first that failed."""
         records: list[dict[str, Any]] = []
         results: list[bytes] = []
-        given = tuple(inputs)
+        images = tuple(inputs)
         parameters = {key: value for key, value in item.parameters.items() if key != "aspectRatio" or not inputs}
         for step in plan(item.type, item.prompt, parameters, len(inputs), provider="local", table=self._table):
             began = time.monotonic()
             request = StepRequest(
-                item.id, step.operation_type, step.prompt, step.parameters, given, DRAFT if item.draft else step.model.name
+                item.id, step.operation_type, step.prompt, step.parameters, images, DRAFT if item.draft else step.model.name
             )
             result, error = self._step(request)
             records.append(_record(item, step.operation_type, step.prompt, round(time.monotonic() - began, 3), error))
             if result is None:
                 break
             results.append(result)
-            given = (result,)
+            images = (result,)
         return records, results
 
     def _step(self, request: StepRequest) -> tuple[bytes | None, str | None]:

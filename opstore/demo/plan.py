@@ -185,7 +185,7 @@ class _Teller:
     def _next(self, kind: str, prompt: str, parameters: dict[str, Any], **more: Any) -> Planned:
         chance, moment = self._chance, self._moment
         self._moment += timedelta(seconds=chance.randint(35, 240), milliseconds=chance.randrange(1000))
-        made = Planned(
+        operation = Planned(
             id=f"{moment:%Y%m%d%H%M%S}_{chance.getrandbits(32):08x}",
             moment=moment,
             type=kind,
@@ -196,32 +196,32 @@ class _Teller:
             old=self._old,
             **more,
         )
-        return self._analysed(self._troubled(made))
+        return self._analysed(self._troubled(operation))
 
-    def _troubled(self, made: Planned) -> Planned:
-        if self._chance.random() > (0.18 if made.old else 0.1):
-            return made
-        if made.old:
-            return replace(made, status="failed", error=self._chance.choice(OLD_TROUBLES))
+    def _troubled(self, operation: Planned) -> Planned:
+        if self._chance.random() > (0.18 if operation.old else 0.1):
+            return operation
+        if operation.old:
+            return replace(operation, status="failed", error=self._chance.choice(OLD_TROUBLES))
         status, error = self._chance.choice(TROUBLES)
-        return replace(made, status=status, error=error)
+        return replace(operation, status=status, error=error)
 
-    def _analysed(self, made: Planned) -> Planned:
+    def _analysed(self, operation: Planned) -> Planned:
         """Some were routed by an analysis of the request: how sure it was tells, though not perfectly, whether it was right."""
         chance = self._chance
         if chance.random() > 0.55:
-            return made
+            return operation
         confidence = round(min(0.99, max(0.2, chance.betavariate(5, 1.8))), 2)
         wrong = chance.random() > 0.35 + 0.63 * confidence
-        chosen = chance.choice([name for name in OPERATION_TYPES if name != made.type]) if wrong else made.type
+        chosen = chance.choice([name for name in OPERATION_TYPES if name != operation.type]) if wrong else operation.type
         analysis: dict[str, Any] = {
             "workflow": {"id": chosen, "name": chosen.replace("_", " ").capitalize()},
             "confidence": confidence,
             "reasoning": "Demo: from the number of images and the words of the prompt.",
         }
-        if made.old:
-            return replace(made, analysis={"analysis": {"confidence": confidence}, "workflow": analysis["workflow"]})
-        return replace(made, analysis=analysis | ({"overriddenTo": made.type} if wrong else {}))
+        if operation.old:
+            return replace(operation, analysis={"analysis": {"confidence": confidence}, "workflow": analysis["workflow"]})
+        return replace(operation, analysis=analysis | ({"overriddenTo": operation.type} if wrong else {}))
 
     def _judged(self, made: list[Planned]) -> Iterator[Planned]:
         chance = self._chance

@@ -185,12 +185,12 @@ class Exports:
         with Reader(folder) if folder.is_dir() else contextlib.nullcontext() as reader:
             for done, operation_id in enumerate(names, 1):
                 try:
-                    found = self._stored(reader, operation_id)
+                    stored = self._stored(reader, operation_id)
                 except (OperationNotFound, DamagedOperation, UnsafeFile) as error:
                     work.leave_out(operation_id, str(error))
                 else:
                     work.written += 1
-                    yield found
+                    yield stored
                 report(done)
 
     def _stored(self, reader: Reader | None, operation_id: str) -> Stored:

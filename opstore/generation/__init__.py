@@ -138,14 +138,14 @@ class Generation(Door):
             parents=request.parents,
             workflow_analysis=analysis.record(),
         )
-        made = varied(self.service, base, request.variants, request.axes)
-        if len(made) == 1:
-            return [replace(made[0], operation_id=request.operation_id)]
+        operations = varied(self.service, base, request.variants, request.axes)
+        if len(operations) == 1:
+            return [replace(operations[0], operation_id=request.operation_id)]
         batch_id = generate_operation_id(self._clock())
         # What the analysis cost was paid once: the first one carries it, or a budget would count it with each.
         free = {key: value for key, value in analysis.record().items() if key != "cost"}
-        rest = [replace(item, workflow_analysis=free) for item in made[1:]]
-        return [replace(item, batch_id=batch_id, batch_index=number) for number, item in enumerate([made[0], *rest], 1)]
+        rest = [replace(item, workflow_analysis=free) for item in operations[1:]]
+        return [replace(item, batch_id=batch_id, batch_index=number) for number, item in enumerate([operations[0], *rest], 1)]
 
     @staticmethod
     def _analysis(request: SmartRequest, analyze: Callable[[str, Sequence[bytes]], WorkflowAnalysis]) -> WorkflowAnalysis:

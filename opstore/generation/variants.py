@@ -43,14 +43,14 @@ def varied(service: Service, base: NewOperation, variants: int, axes: Sequence[A
     # One seed for all points of a sweep: then nothing differs but what is looked at.
     seed = base.parameters.get("seed")
     first = seed if isinstance(seed, int) else secrets.randbits(SEED_BITS - 1)
-    made: list[NewOperation] = []
+    operations: list[NewOperation] = []
     for point in points:
         changed = base
         for axis, value in zip(used, point, strict=True):
             changed = _with(service, changed, axis.name, value)
         seeded = len(points) * variants > 1 and any(step.model.takes_seed for step in service.plan(changed))
-        made += _seeded(changed, variants, first) if seeded else [changed] * variants
-    return made
+        operations += _seeded(changed, variants, first) if seeded else [changed] * variants
+    return operations
 
 
 def _seeded(base: NewOperation, count: int, first: int) -> Iterator[NewOperation]:
@@ -62,13 +62,13 @@ def _with(service: Service, base: NewOperation, name: str, value: Any) -> NewOpe
     """Return the request with one thing changed; another model is told only what it takes."""
     if name != MODEL_AXIS:
         return replace(base, parameters={**base.parameters, name: value})
-    models, parameters, found = dict(base.models), dict(base.parameters), False
+    models, parameters, offered = dict(base.models), dict(base.parameters), False
     for step in step_types(base.operation_type, len(base.images)):
         for model in service.models(step, base.provider):
             if model.name == value:
-                models[step], found = model.name, True
+                models[step], offered = model.name, True
                 parameters = {key: item for key, item in parameters.items() if not _refuses(model, step, key, item)}
-    if not found:
+    if not offered:
         reason = said("the model {model} does not support {type}; choose another one", model=str(value), type=base.operation_type)
         raise InvalidRequest(reason=reason)
     return replace(base, models=models, parameters=parameters)
@@ -91,12 +91,12 @@ def takes(model: Model, step: str, name: str, value: Any) -> bool:
     return False
 
 
-def differing(made: Sequence[tuple[Mapping[str, Any], str | None]]) -> list[dict[str, Any]]:
+def differing(operations: Sequence[tuple[Mapping[str, Any], str | None]]) -> list[dict[str, Any]]:
     """Return for each of several (parameters, model) what tells it from the others: the names whose values are not all the same.
 
     Where a sweep goes through something, its seeds say nothing more and are left out.
     """
-    rows = [{**parameters, **({MODEL_AXIS: model} if model else {})} for parameters, model in made]
+    rows = [{**parameters, **({MODEL_AXIS: model} if model else {})} for parameters, model in operations]
     names = list(dict.fromkeys(name for row in rows for name in row))
     different = [name for name in names if len({repr(row.get(name)) for row in rows}) > 1]
     told = [name for name in different if name != "seed"]

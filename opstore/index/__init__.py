@@ -121,14 +121,14 @@ class Index:
 
     def rebuild(self) -> None:
         """Build the index anew beside the present one, which answers meanwhile, and put it in its place."""
-        made = self.path.with_name("index.rebuilt.db")
-        make(made)
-        database = Database(made)
+        fresh = self.path.with_name("index.rebuilt.db")
+        make(fresh)
+        database = Database(fresh)
         try:
             Follower(database, self.store.operations).reconcile(stamps=True)
         finally:
             database.close()
-        self._database.install(made)
+        self._database.install(fresh)
         # What was saved into the old one meanwhile.
         self.update()
 
@@ -234,13 +234,13 @@ class Index:
         return self._ask(ask)
 
     @act(*Role)
-    def holding(self, sha256: str, *, made: bool) -> list[str]:
-        """Return operations that probably have a file of this content, as an input or, with `made`, as a result; oldest first.
+    def holding(self, sha256: str, *, results: bool) -> list[str]:
+        """Return operations that probably have a file of this content, as an input or, with `results`, as a result; oldest first.
 
         Others of the same second are among them, one in a million is wrong (31 bits are compared), and some may be gone:
         whoever needs to know reads their sidecars.
         """
-        first, last = same_bytes.keys_from(same_bytes.code_of(sha256, made))
+        first, last = same_bytes.keys_from(same_bytes.code_of(sha256, results))
 
         def ask() -> list[str]:
             with self._database.reading() as connection:
@@ -264,12 +264,12 @@ class Index:
         """Return the types, statuses, models, tags and so on that are in use, each with its count, most used first."""
 
         def ask() -> dict[str, dict[str, int]]:
-            found: dict[str, dict[str, int]] = {name: {} for name, search in SEARCHES.items() if search.is_facet}
+            counts: dict[str, dict[str, int]] = {name: {} for name, search in SEARCHES.items() if search.is_facet}
             with self._database.reading() as connection:
                 for name, text, n in connection.execute("SELECT field, text, n FROM word WHERE n > 0 ORDER BY n DESC, text"):
-                    if name in found:
-                        found[name][text] = n
-            return found
+                    if name in counts:
+                        counts[name][text] = n
+            return counts
 
         return self._ask(ask)
 

@@ -82,8 +82,8 @@ class Beginnings:
 
         It is a guess from the newest prompts and kept: nothing but time depends on it.
         """
-        found = self._judged.get(beginning)
-        if found is None:
+        commonest = self._judged.get(beginning)
+        if commonest is None:
             texts = connection.execute(
                 f"SELECT prompt.text FROM (SELECT rowid AS number FROM body WHERE body MATCH ? ORDER BY rowid DESC LIMIT {_LOOK})"
                 " CROSS JOIN op ON op.at = number CROSS JOIN prompt ON prompt.id = op.prompt",
@@ -95,11 +95,11 @@ class Beginnings:
                 own = {word for word in _TOKEN.findall(folded(parted(spelt(text)))) if word.startswith(beginning)}
                 words.update(own)
                 hits += bool(own)
-            found = tuple(word for word, _ in words.most_common(_WORDS)) if hits >= _ENOUGH else ()
+            commonest = tuple(word for word, _ in words.most_common(_WORDS)) if hits >= _ENOUGH else ()
             if len(self._judged) > 500:
                 self._judged.clear()
-            self._judged[beginning] = found
-        return found
+            self._judged[beginning] = commonest
+        return commonest
 
     def _asked(self, text: str, beginning: str) -> bool:
         """Let the engine say it, of this one text."""

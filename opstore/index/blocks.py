@@ -28,12 +28,12 @@ def put_off(connection: sqlite3.Connection, keys: Sequence[int]) -> None:
 
 def between(connection: sqlite3.Connection, first: int, last: int, limit: int) -> list[int]:
     """Return up to `limit` keys from `first` to `last`, in the table and in blocks."""
-    found = [
+    keys = [
         key for (key,) in connection.execute("SELECT key FROM content WHERE key BETWEEN ? AND ? LIMIT ?", (first, last, limit))
     ]
     for (data,) in connection.execute("SELECT keys FROM block"):
-        found += [key for key in _keys(data) if first <= key <= last]
-    return found[:limit]
+        keys += [key for key in _keys(data) if first <= key <= last]
+    return keys[:limit]
 
 
 def settled(connection: sqlite3.Connection) -> bool:

@@ -286,18 +286,18 @@ class _Compiler:
     def numbers(self, node: Field, wide: bool = True) -> list[int]:
         """Return the words that a field's values name; of coarse sizes those that may fit (`wide`), or those that do."""
         known = self.names(node.name)
-        found: dict[int, None] = {}
+        matching: dict[int, None] = {}
         for value in node.values:
             if isinstance(value, Text):
-                found |= {number: None for number, name in known if matches(node.name, value, name)}
+                matching |= {number: None for number, name in known if matches(node.name, value, name)}
                 continue
             low, high = whole(value, UNITS.get(node.name, 1))
             if node.name in UNITS:
                 # A size whose ends lie on both sides of a bound is in no narrow expression.
                 low, high = _bound(low, 0 if wide else 1), _bound(high, 0 if wide else -1)
             fits = (number for number, name in known if (low is None or int(name) >= low) and (high is None or int(name) <= high))
-            found |= dict.fromkeys(fits)
-        return list(found)
+            matching |= dict.fromkeys(fits)
+        return list(matching)
 
     def names(self, name: str) -> list[tuple[int, str]]:
         """Return the numbered names of a field that are in use."""

@@ -43,13 +43,13 @@ class Kinds:
     def of(self, entry: Entry) -> Kind:
         """Return the kind of an entry; raise KeyError where one of its names has no number yet."""
         key = (_same(entry), not entry.note, entry.seed is None, *map(_size, _coarse(entry)))
-        found = self._known.get(key)
-        if found is None:
-            found = _kind_of(entry, self._numbers)
+        kind = self._known.get(key)
+        if kind is None:
+            kind = _kind_of(entry, self._numbers)
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            self._known[key] = found
-        return found
+            self._known[key] = kind
+        return kind
 
 
 def _kind_of(entry: Entry, numbers: Numbers) -> Kind:

@@ -187,15 +187,15 @@ class Follower:
                 self._young.clear()  # the follower's business
             return
         current = _time_of(self._path)  # before the look at what was told: a change between the two is met again
-        told = self._told()
-        if told:
-            self.refresh(told)
+        changed = self._told()
+        if changed:
+            self.refresh(changed)
         state, now = self._state(), time.monotonic()
         if not state.get("complete") or not self._stamps_at or now - self._stamps_at > self._stamps_pause():
             self.reconcile(stamps=True)
         elif state.get("seen") != current or time.time() - current / 1e9 < SETTLED:
             # Clocks of older kernels tick in hundredths of a second: what came right after the look may bear the same time.
-            self._follow_names(current, is_explained=bool(told))
+            self._follow_names(current, is_explained=bool(changed))
         self._look_again()
 
     def _told(self) -> set[str]:

@@ -268,13 +268,13 @@ def corrected(text: str, mistake: InvalidQuery) -> str | None:
 
 def _no_field(name: str) -> Said:
     """Say that there is no such field, and which one is probably meant; `name` is letters only."""
-    told, found = f"'{name[:40]}'", CALLED.get(fold(name)) or nearest(name, FIELDS)
+    quoted, found = f"'{name[:40]}'", CALLED.get(fold(name)) or nearest(name, FIELDS)
     if found:
         return said(
-            "there is no field {name}; did you mean {meant}? A text with a colon goes into quotes", name=told, meant=f"{found}:"
+            "there is no field {name}; did you mean {meant}? A text with a colon goes into quotes", name=quoted, meant=f"{found}:"
         )
     return said(
-        "there is no field {name}; there are {names}. A text with a colon goes into quotes", name=told, names=tuple(FIELDS)
+        "there is no field {name}; there are {names}. A text with a colon goes into quotes", name=quoted, names=tuple(FIELDS)
     )
 
 

@@ -88,14 +88,14 @@ class Pages:
 
     def page(self, after: Place | None, size: int, backwards: bool = False) -> list[tuple[Entry, Place]]:
         """Return up to `size` rows behind a place, or before it with `backwards`, the nearest first."""
-        found: list[tuple[Entry, Place]] = []
+        rows: list[tuple[Entry, Place]] = []
         if self._plan.nothing:
-            return found
+            return rows
         for piece in self._pieces(after, backwards):
-            found += self._walk(piece, size - len(found))
-            if len(found) >= size:
+            rows += self._walk(piece, size - len(rows))
+            if len(rows) >= size:
                 break
-        return found
+        return rows
 
     def place(self, operation_id: str) -> Place | None:
         """Return where an operation stands in this order, None where it is not among what is found."""
@@ -114,12 +114,12 @@ class Pages:
         if plan == Plan():  # each row has one status, and the names are counted: 170 pages less to read from a cold disk
             counted = self._db.execute("SELECT total(n) FROM word WHERE field = 'status'").fetchone()[0]
             return min(int(counted), limit + 1)
-        found = self._count(plan, limit)
-        if plan.doubtful is None or found > limit:
-            return found
+        total = self._count(plan, limit)
+        if plan.doubtful is None or total > limit:
+            return total
         if plan.merged is not None and self._count(replace(plan.doubtful, checks=()), 2 * EXACT) > 2 * EXACT:
             return Pages(self._db, plan.merged, "newest").count(limit)
-        return found + self._count(plan.doubtful, limit - found)
+        return total + self._count(plan.doubtful, limit - total)
 
     def _count(self, plan: Plan, limit: int) -> int:
         if plan.nothing or plan.low >= plan.high:

@@ -26,17 +26,17 @@ def codes_of(sidecar: Mapping[str, Any]) -> tuple[int, ...]:
     files = sidecar.get("files")
     if not isinstance(files, list):
         return ()
-    found: dict[int, None] = {}
+    codes: dict[int, None] = {}
     for entry in files[:MAX_FILES]:
         if not isinstance(entry, dict) or (role := entry.get("role")) not in _ROLES:
             continue
         sha256 = entry.get("sha256")
         if isinstance(sha256, str) and len(sha256) == 64:
             try:  # nothing that costs where nothing fails: a million files are read
-                found[code_of(sha256, role != "input")] = None
+                codes[code_of(sha256, role != "input")] = None
             except ValueError:
                 continue
-    return tuple(found)
+    return tuple(codes)
 
 
 def keys_of(codes: Sequence[int], second: int) -> list[int]:

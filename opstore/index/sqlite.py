@@ -186,13 +186,13 @@ class Database:
         file, log = _identity(self.path), self._log()
         while True:
             with self._lock:
-                found = self._idle.pop() if self._idle else None
-            if found is None:
+                idle = self._idle.pop() if self._idle else None
+            if idle is None:
                 return self._open()
-            if found[1:] == (file, log):
-                return found[:2]
-            found[0].close()  # the file was replaced or deleted meanwhile
-            if found[1] == file:
+            if idle[1:] == (file, log):
+                return idle[:2]
+            idle[0].close()  # the file was replaced or deleted meanwhile
+            if idle[1] == file:
                 # Only its log was, which the engine never does while somebody has it open: what stood in it is lost.
                 self._throw_away(file)
                 file = None
@@ -307,12 +307,12 @@ def _connected(path: Path) -> Connection:
 
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        found = os.stat(path)
+        state = os.stat(path)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise StorageError(reason=os.strerror(error.errno or 0)) from error
-    return found.st_dev, found.st_ino
+    return state.st_dev, state.st_ino
 
 
 def _storage(error: sqlite3.Error) -> StorageError:

@@ -37,14 +37,14 @@ class Stacks:
 
     def page(self, after: Place | None, size: int) -> tuple[list[tuple[Entry, int]], Place | None]:
         """Return up to `size` stacks, each its newest entry and how many it holds, and where to go on, None at the end."""
-        found: list[tuple[Entry, int]] = []
+        stacks: list[tuple[Entry, int]] = []
         seen: set[object] = set()
         place = after
         for _ in range(LOOK // _STEP):
             rows = self._pages.page(place, _STEP)
             for entry, row_place in rows:
-                if len(found) == size:
-                    return found, place
+                if len(stacks) == size:
+                    return stacks, place
                 place = row_place
                 at = find(self._db, entry.id)
                 alone = at is None or (self._column == "prompt" and not entry.prompt.strip())
@@ -53,10 +53,10 @@ class Stacks:
                     if key in seen or self._newest(key, at) != at:
                         continue
                     seen.add(key)
-                found.append((entry, 1 if key is None else self._size(key)))
+                stacks.append((entry, 1 if key is None else self._size(key)))
             if len(rows) < _STEP:
-                return found, None
-        return found, place
+                return stacks, None
+        return stacks, place
 
     def _key(self, at: int | None) -> object:
         row = self._db.execute(f"SELECT {self._column} FROM op WHERE at = ?", (at,)).fetchone()

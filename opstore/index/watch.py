@@ -47,12 +47,12 @@ class Watch:
 
     def changes(self) -> set[str] | None:
         """Return the ids whose sidecars were touched since the last look; None where that is not known, and then it is over."""
-        found: set[str] = set()
+        touched: set[str] = set()
         while self.works:
             try:
                 data = os.read(self._queue, 65_536)
             except BlockingIOError:
-                return found
+                return touched
             except OSError:
                 break
             at = 0
@@ -65,7 +65,7 @@ class Watch:
                     return None
                 parts = parse_name(os.fsdecode(name)) if name.endswith(b".json") else None
                 if parts is not None:
-                    found.add(parts.operation_id)
+                    touched.add(parts.operation_id)
         self.close()
         return None
 

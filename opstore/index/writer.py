@@ -241,12 +241,12 @@ class Writer:
 
     def _prompt(self, text: str) -> int:
         """Return the number of a prompt of one more row."""
-        found = self._prompt_ids.get(text)
-        if found is None:
+        number = self._prompt_ids.get(text)
+        if number is None:
             self._know_prompts({text: 1})
             return self._prompt_ids[text]
-        self._prompts[found] += 1
-        return found
+        self._prompts[number] += 1
+        return number
 
     def _know_prompts(self, counts: Mapping[str, int]) -> None:
         """Find the numbers of the prompts of so many more rows each, or give them new ones: one question for all."""

@@ -125,12 +125,12 @@ def total_cost(costs: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | No
     known = [amount for amount in amounts if isinstance(amount, int | float)]
     if not costs or len(known) < len(costs):
         return None
-    found = [cost for cost in costs if cost]
+    priced = [cost for cost in costs if cost]
     return {
         "amount": round(sum(known), 6),
-        "currency": found[0].get("currency"),
-        "basis": "; ".join(dict.fromkeys(str(cost.get("basis")) for cost in found)),
-        "estimated": any(bool(cost.get("estimated")) for cost in found),
+        "currency": priced[0].get("currency"),
+        "basis": "; ".join(dict.fromkeys(str(cost.get("basis")) for cost in priced)),
+        "estimated": any(bool(cost.get("estimated")) for cost in priced),
     }
 
 

@@ -260,7 +260,7 @@ class Branches:
 
     def _ask_for(self, branch: Branch, step: Step) -> str:
         old = Operation.of(self._store.get_operation_metadata(step.of))
-        made = {item.of: item.made for item in branch.steps}
+        new_ids = {item.of: item.made for item in branch.steps}
         images, parents = [], []
         for name, source in zip(old.inputs, step.sources, strict=True):
             if source == "":
@@ -268,7 +268,7 @@ class Branches:
             elif source is None:
                 images.append(self._store.read_file(name))
             else:
-                new = Operation.of(self._store.get_operation_metadata(made[source] or source))
+                new = Operation.of(self._store.get_operation_metadata(new_ids[source] or source))
                 parents.append(new.id)
                 images.append(self._store.read_file(_still_of(new)))
         with on_behalf(branch.created_by):

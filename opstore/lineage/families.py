@@ -63,8 +63,8 @@ class Lineage:
 
     def family(self, operation_id: str, limit: int = MAX_MEMBERS) -> Family:
         """Return all ancestors and all descendants of an operation; raise OperationNotFound for one that is not there."""
-        found = Family(operation_id, {operation_id: Operation.of(self._store.get_operation_metadata(operation_id))})
-        known: dict[str, Operation | None] = dict(found.members)
+        family = Family(operation_id, {operation_id: Operation.of(self._store.get_operation_metadata(operation_id))})
+        known: dict[str, Operation | None] = dict(family.members)
         for upwards in (True, False):
             waiting = deque([operation_id])
             seen = {operation_id}
@@ -73,15 +73,15 @@ class Lineage:
                 links = [] if member is None else self._parents(member, known) if upwards else self._children(member, known)
                 for link in links:
                     other = link.parent if upwards else link.child
-                    if other not in found.members and len(found.members) >= limit:
-                        found.cut = True
+                    if other not in family.members and len(family.members) >= limit:
+                        family.cut = True
                         continue
-                    found.members[other] = self._read(other, known)
-                    found.links[link.parent, link.child] = link
+                    family.members[other] = self._read(other, known)
+                    family.links[link.parent, link.child] = link
                     if other not in seen:
                         seen.add(other)
                         waiting.append(other)
-        return found
+        return family
 
     def _read(self, operation_id: str, known: dict[str, Operation | None]) -> Operation | None:
         if operation_id not in known:
@@ -112,7 +112,7 @@ class Lineage:
         named = [name for name in declared if self._made(name, sha256, known)]
         if named:
             return named
-        before = [name for name in self._index.holding(sha256, made=True) if name < child.id]
+        before = [name for name in self._index.holding(sha256, results=True) if name < child.id]
         return next(([name] for name in reversed(before) if self._made(name, sha256, known)), [])
 
     def _made(self, operation_id: str, sha256: str, known: dict[str, Operation | None]) -> bool:
@@ -123,7 +123,7 @@ class Lineage:
         """Return the links to what was made of an operation: those whose parents, asked for theirs, name it."""
         ids = set(self._index.used_as_input(parent.id))
         for sha256 in _hashes(parent, made=True):
-            ids |= set(self._index.holding(sha256, made=False)) if sha256 else set()
+            ids |= set(self._index.holding(sha256, results=False)) if sha256 else set()
         children = (self._read(name, known) for name in sorted(ids - {parent.id}))
         return [link for child in children if child for link in self._parents(child, known) if link.parent == parent.id]
 

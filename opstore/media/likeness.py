@@ -36,14 +36,14 @@ def in_srgb(picture: Picture) -> Picture:
         if "sRGB" in ImageCms.getProfileDescription(source):
             return picture
         base = picture.convert("RGB") if alpha else picture
-        found = ImageCms.profileToProfile(base, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        converted = ImageCms.profileToProfile(base, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError):
         return picture
-    if found is None:
+    if converted is None:
         return picture
     if alpha:
-        found.putalpha(alpha)
-    return found
+        converted.putalpha(alpha)
+    return converted
 
 
 def for_model(data: bytes, index: int = 1) -> bytes:

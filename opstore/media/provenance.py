@@ -49,12 +49,12 @@ def address(source: str) -> str:
 
 def declared(file: BinaryIO) -> str:
     """Return the source type that a file names itself, in XMP or content credentials; empty where it names none of ours."""
-    found = _DECLARED.findall(file.read(_LOOKED_AT))
+    mentions = _DECLARED.findall(file.read(_LOOKED_AT))
     size = file.seek(0, io.SEEK_END)
     if size > _LOOKED_AT:
         file.seek(max(_LOOKED_AT, size - _LOOKED_AT))
-        found += _DECLARED.findall(file.read(_LOOKED_AT))
-    named = {name.decode() for name in found}
+        mentions += _DECLARED.findall(file.read(_LOOKED_AT))
+    named = {name.decode() for name in mentions}
     return next((source for source in SOURCES if source in named), "")
 
 
@@ -111,16 +111,16 @@ class Provenance:
         return xmp.with_source(file, kind, address(source)) if kind and source and source != named else []
 
     def _made(self, operation: Operation, steps: int) -> str:
-        told = [self._given(operation, name, steps) for name in operation.inputs]
+        sources = [self._given(operation, name, steps) for name in operation.inputs]
         if operation.provider == _LOCAL:
-            if not told:
+            if not sources:
                 return ALGORITHM
-            if any(source in _GENERATIVE for source in told):
-                return TRAINED if all(source == TRAINED for source in told) else EDITED
-            return ALGORITHM if all(source == ALGORITHM for source in told) else ALTERED
+            if any(source in _GENERATIVE for source in sources):
+                return TRAINED if all(source == TRAINED for source in sources) else EDITED
+            return ALGORITHM if all(source == ALGORITHM for source in sources) else ALTERED
         if "imported" in operation.sidecar and not (operation.provider or operation.model or operation.prompt):
             return self._named(operation.output) if operation.output else ""  # somebody's picture
-        return TRAINED if all(source == TRAINED for source in told) else EDITED
+        return TRAINED if all(source == TRAINED for source in sources) else EDITED
 
     def _given(self, operation: Operation, name: str, steps: int) -> str:
         content = _hash(operation, name)

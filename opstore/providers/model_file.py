@@ -137,12 +137,12 @@ def _inputs(value: object) -> Inputs:
 
 
 def _parameters(entries: Mapping[str, Any]) -> list[Parameter]:
-    found = []
+    parameters = []
     for name, value in entries.items():
         # One name may have several tables, each for its own operation types: "match the input" means nothing without one.
         for entry in value if isinstance(value, list) else [value]:
-            found.append(_parameter(name, _table(entry, f"parameters.{name}")))
-    return found
+            parameters.append(_parameter(name, _table(entry, f"parameters.{name}")))
+    return parameters
 
 
 def _parameter(name: str, entry: Mapping[str, Any]) -> Parameter:

@@ -64,12 +64,12 @@ class Parameter:
 
     def check(self, value: Any) -> Any:
         """Return `value` in the parameter's own type; raise InvalidRequest, with the limits, if it cannot be used."""
-        found = _CONVERT[self.kind](self, value)
-        if found is None or not self._within(found):
+        converted = _CONVERT[self.kind](self, value)
+        if converted is None or not self._within(converted):
             given = shown(str(value))
             reason = said("{parameter} is {value}, but must be {limits}.", parameter=self.name, value=given, limits=self.limits)
             raise InvalidRequest(reason=reason)
-        return found
+        return converted
 
     def _within(self, value: Any) -> bool:
         if self.kind not in ("integer", "number"):

@@ -197,12 +197,12 @@ class _Report:
         chart = self._columns(title, tally, self._say.number)
         return self._section(title, self._("Operations by date requested (UTC) and outcome."), tally, chart)
 
-    def _columns(self, title: str, tally: Tally, told: Any) -> Markup:
+    def _columns(self, title: str, tally: Tally, label_of: Any) -> Markup:
         frame = tally.table
         ticks = [self._say.tick(moment.to_pydatetime(), tally.extra["unit"]) for moment in frame["start"]]
         names = {"succeeded": self._("with a result"), "failed": self._("failed"), "stopped": self._("stopped")}
         series = [(names[kind], kind, [float(value) for value in frame[kind]]) for kind in names]
-        return svg.columns(title, ticks, series, told)
+        return svg.columns(title, ticks, series, label_of)
 
     def _success(self) -> Markup:
         tally = numbers.by_category(self._chosen, "operation_type")
@@ -227,8 +227,8 @@ class _Report:
     def _times(self) -> Markup:
         tally = mean_times(self._chosen)
         title = self._("Mean time per operation")
-        found, hidden = _top(tally)
-        items = [svg.Bar(self._say.type_name(row.operation_type), row.mean, self._say.seconds(row.mean)) for row in found]
+        rows, hidden = _top(tally)
+        items = [svg.Bar(self._say.type_name(row.operation_type), row.mean, self._say.seconds(row.mean)) for row in rows]
         names = (self._("Type"), self._("Operations"), self._("Mean"), self._("Median"), self._("95th percentile"))
         lines = [
             (
@@ -238,7 +238,7 @@ class _Report:
                 self._say.seconds(row.median),
                 self._say.seconds(row.p95),
             )
-            for row in found
+            for row in rows
         ]
         says = self._("Time from the request to the stored result, waiting included.")
         return self._section(title, says, tally, svg.bars(title, items), table(_columns(names), lines), hidden)
@@ -246,8 +246,8 @@ class _Report:
     def _cost(self) -> Markup:
         tally = numbers.cost_by(self._chosen, "model")
         title, currency = self._("Cost by model"), tally.extra["currency"]
-        found, hidden = _top(tally)
-        items = [svg.Bar(row.model, row.cost, self._say.money(row.cost, currency)) for row in found]
+        rows, hidden = _top(tally)
+        items = [svg.Bar(row.model, row.cost, self._say.money(row.cost, currency)) for row in rows]
         names = (
             self._("Model"),
             self._("Operations"),
@@ -265,7 +265,7 @@ class _Report:
                 self._say.money(row.per_success, currency),
                 self._say.number(row.estimated),
             )
-            for row in found
+            for row in rows
         ]
         says = self._("Spending by model, from the stored costs, estimates included.")
         if tally.extra["others"]:
@@ -370,8 +370,8 @@ class _Report:
     def _computed(self) -> Markup:
         tally = computed(self._chosen)
         title = self._("Median computing time")
-        found, hidden = _top(tally)
-        items = [svg.Bar(self._say.type_name(row.operation_type), row.median, self._say.seconds(row.median)) for row in found]
+        rows, hidden = _top(tally)
+        items = [svg.Bar(self._say.type_name(row.operation_type), row.median, self._say.seconds(row.median)) for row in rows]
         names = (self._("Type"), self._("Operations"), self._("Median"), self._("95th percentile"))
         lines = [
             (
@@ -380,7 +380,7 @@ class _Report:
                 self._say.seconds(row.median),
                 self._say.seconds(row.p95),
             )
-            for row in found
+            for row in rows
         ]
         says = self._("Computing time reported by the providers, all steps together, without waiting.")
         return self._section(title, says, tally, svg.bars(title, items), table(_columns(names), lines), hidden)
@@ -445,18 +445,18 @@ class _Report:
         return self._section(title, says, tally, svg.columns(title, ticks, series, self._say.size))
 
     def _ending(self) -> Markup:
-        told = [
+        sentences = [
             self._("All figures come from the stored operations; what they do not record is left out, never counted as zero.")
         ]
         if self._found.problems:
-            told.append(
+            sentences.append(
                 self._say.ngettext(
                     "{count} sidecar could not be read and is not in this report.",
                     "{count} sidecars could not be read and are not in this report.",
                     self._found.problems,
                 )
             )
-        return Markup("<footer>{}</footer>").format(" ".join(told))
+        return Markup("<footer>{}</footer>").format(" ".join(sentences))
 
 
 def _top(tally: Tally) -> tuple[list[Any], int]:

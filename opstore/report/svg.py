@@ -62,14 +62,14 @@ def bars(title: str, items: Sequence[Bar]) -> Markup:
     return _FRAME.format(WIDTH, max(len(items), 1) * ROW, title, Markup("").join(parts))
 
 
-def shares(title: str, items: Sequence[Share], told: Callable[[float], str]) -> Markup:
-    """Return a point with its interval for each share, on a scale from 0 to 100 %, which `told` writes."""
+def shares(title: str, items: Sequence[Share], label_of: Callable[[float], str]) -> Markup:
+    """Return a point with its interval for each share, on a scale from 0 to 100 %, which `label_of` writes."""
     room = WIDTH - LABEL - VALUE - 40
     height = len(items) * ROW
     parts = []
     for tick in (0, 0.25, 0.5, 0.75, 1):
         x = LABEL + tick * room
-        parts += [_LINE.format(x, 0, x, height, "grid"), _TEXT.format(x, height + 16, "tick", told(tick))]
+        parts += [_LINE.format(x, 0, x, height, "grid"), _TEXT.format(x, height + 16, "tick", label_of(tick))]
     for at, item in enumerate(items):
         y = at * ROW + ROW / 2
         parts += [
@@ -82,7 +82,7 @@ def shares(title: str, items: Sequence[Share], told: Callable[[float], str]) -> 
 
 
 def columns(
-    title: str, ticks: Sequence[str], series: Sequence[tuple[str, str, Sequence[float]]], told: Callable[[float], str]
+    title: str, ticks: Sequence[str], series: Sequence[tuple[str, str, Sequence[float]]], label_of: Callable[[float], str]
 ) -> Markup:
     """Return stacked columns over time: `series` are (name, class, a value for each tick)."""
     totals = [sum(values) for values in zip(*(values for _name, _kind, values in series), strict=True)]
@@ -92,7 +92,7 @@ def columns(
     parts = []
     for tick in (0, 0.5, 1):
         y = top + height * (1 - tick)
-        parts += [_LINE.format(left, y, WIDTH - 8, y, "grid"), _TEXT.format(left - 8, y + 4, "label", told(most * tick))]
+        parts += [_LINE.format(left, y, WIDTH - 8, y, "grid"), _TEXT.format(left - 8, y + 4, "label", label_of(most * tick))]
     for at, when in enumerate(ticks):
         base = top + height
         for name, kind, values in series:
@@ -106,7 +106,7 @@ def columns(
                         max(step * 0.88, 0.8),
                         size,
                         kind,
-                        f"{when} · {name} · {told(values[at])}",
+                        f"{when} · {name} · {label_of(values[at])}",
                     )
                 )
     every = max(1, -(-len(ticks) // 8))

@@ -149,30 +149,30 @@ TABLES: dict[str, Callable[[Selection], Tally]] = {
 }
 
 
-def document(found: Usage) -> dict[str, Any]:
+def document(figures: Usage) -> dict[str, Any]:
     """Return everything that is told as plain JSON types; what is not known is null."""
-    head = dict(numbers.headline(found.selection))
-    head["mean_seconds"] = mean_seconds(found.selection)
+    head = dict(numbers.headline(figures.selection))
+    head["mean_seconds"] = mean_seconds(figures.selection)
     tried, succeeded = head["tried"] or 0, head["succeeded"] or 0
     head["success_rate"] = succeeded / tried if tried else None
     head["failure_rate"] = (tried - succeeded) / tried if tried else None
-    bounds = numbers.span(found.selection)
-    told = {
-        "asOf": found.now.isoformat(),
-        "search": found.query,
+    bounds = numbers.span(figures.selection)
+    sections = {
+        "asOf": figures.now.isoformat(),
+        "search": figures.query,
         "first": bounds[0].isoformat() if bounds else None,
         "last": bounds[1].isoformat() if bounds else None,
-        "unreadable": found.problems,
+        "unreadable": figures.problems,
         "headline": head,
-        "before": numbers.headline(found.before) if found.before is not None else None,
+        "before": numbers.headline(figures.before) if figures.before is not None else None,
     }
     for name, make in TABLES.items():
-        tally = make(found.selection)
+        tally = make(figures.selection)
         rows = json.loads(tally.table.to_json(orient="records", date_format="iso"))
-        told[name] = {"rows": rows, "n": tally.n, "missing": tally.missing} | tally.extra
-    wins = content.wins(found.selection, found.votes)
-    told["winRatesByModel"] = {"rows": wins.table.to_dict("records"), "n": wins.n, "missing": wins.missing}
-    plain: dict[str, Any] = _plain(told)
+        sections[name] = {"rows": rows, "n": tally.n, "missing": tally.missing} | tally.extra
+    wins = content.wins(figures.selection, figures.votes)
+    sections["winRatesByModel"] = {"rows": wins.table.to_dict("records"), "n": wins.n, "missing": wins.missing}
+    plain: dict[str, Any] = _plain(sections)
     return plain
 
 

@@ -125,19 +125,19 @@ def _pictures(operation: Operation, store: Store, number: int, show: Shown) -> I
         ("input", operation.inputs if show.inputs else ()),
     )
     provenance = Provenance(store)
-    made = provenance.of(operation)
+    of_operation = provenance.of(operation)
     for role, names in named:
         for place, name in enumerate(names, 1):
             try:
                 with store.open_file(name) as file:
                     media = sniff(file.read(4096))
                     file.seek(0)
-                    said = declared(file)
+                    in_file = declared(file)
             except (OperationNotFound, UnsafeFile):
                 continue
             if media:
                 wide, high = _size(operation, name)
-                source = stronger(made if role != "input" else provenance.of_input(operation, name), said)
+                source = stronger(of_operation if role != "input" else provenance.of_input(operation, name), in_file)
                 yield Picture(f"{number}-{role}-{place}", name, role, place, shown_as(media), wide, high, source)
 
 

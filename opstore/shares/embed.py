@@ -38,15 +38,15 @@ def _parameters(item: Item, picture: Picture) -> str:
 
     Readers take the last line for such a line from three pairs on; what opstore does not know is not made up for them.
     """
-    found = dict(item.parameters or {})
-    negative = found.pop("negativePrompt", None)
+    rest = dict(item.parameters or {})
+    negative = rest.pop("negativePrompt", None)
     pairs: dict[str, object] = {}
     for theirs, ours in (("Steps", "steps"), ("CFG scale", "guidance"), ("Seed", "seed")):
-        if ours in found:
-            pairs[theirs] = found.pop(ours)
+        if ours in rest:
+            pairs[theirs] = rest.pop(ours)
     if picture.width and picture.height:
         pairs["Size"] = f"{picture.width}x{picture.height}"
-    pairs |= {"Model": item.model, "Operation": item.id, "Type": item.type} | found | {"Version": "opstore"}
+    pairs |= {"Model": item.model, "Operation": item.id, "Type": item.type} | rest | {"Version": "opstore"}
     line = ", ".join(f"{name}: {_quoted(value)}" for name, value in pairs.items() if value not in (None, ""))
     head = [item.prompt or "", f"Negative prompt: {negative}" if negative else "", line]
     return "\n".join(text for text in head if text)
@@ -74,7 +74,7 @@ def _xmp(item: Item, source: str) -> bytes:
 
 
 def _properties(item: Item, source: str) -> Mapping[str, str]:
-    found = {
+    properties = {
         "xmp:CreatorTool": "opstore",
         "Iptc4xmpExt:DigitalSourceType": source,
         "xmp:CreateDate": timestamp(item.moment) if item.moment else None,
@@ -84,7 +84,7 @@ def _properties(item: Item, source: str) -> Mapping[str, str]:
         "opstore:operationType": item.type,
         "opstore:parameters": json.dumps(item.parameters, ensure_ascii=False) if item.parameters else None,
     }
-    return {name: text for name, text in found.items() if text}
+    return {name: text for name, text in properties.items() if text}
 
 
 def _text(text: str) -> str:

@@ -176,19 +176,19 @@ def _section(item: Item, numbered: bool, reader: Reader) -> Markup:
 def _stage(item: Item, reader: Reader) -> Markup:
     """Return the results: over what they were made from where both are pictures, else as they are."""
     _ = reader.say
-    results, given = item.of("result", "between"), item.of("input")
+    results, inputs = item.of("result", "between"), item.of("input")
     if not results:
         about = _("This operation has no result.") if item.stored else status_name("failed", _)
-        return _line("p", about) + _row(given, item, reader)
+        return _line("p", about) + _row(inputs, item, reader)
     stills = [picture for picture in results if picture.media.kind == "image"]
-    before = [picture for picture in given if picture.media.kind == "image"]
+    before = [picture for picture in inputs if picture.media.kind == "image"]
     if stills and before and results[0] in stills:
         left = [(picture, _named(picture, reader) if len(before) > 1 else _("Before")) for picture in before]
         right = [(picture, _named(picture, reader) if len(stills) > 1 else _("After")) for picture in stills]
         alts = {picture.key: _alt(item, reader) for picture in (*before, *stills)}
         rest = [picture for picture in results if picture not in stills]
         return _compare(left, right, alts, reader) + _row(rest, item, reader)
-    from_ = Markup("").join(_figure(picture, item, reader, small=True) for picture in given)
+    from_ = Markup("").join(_figure(picture, item, reader, small=True) for picture in inputs)
     return _row(results, item, reader) + (Markup('<div class="from">{}</div>').format(from_) if from_ else Markup(""))
 
 

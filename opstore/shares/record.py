@@ -137,24 +137,24 @@ def has_ended(name: str, data: bytes, now: datetime) -> bool:
         return False
 
 
-def _read(found: Mapping[str, Any], share_id: str) -> Share:
-    show, password = found["show"], found["password"]
-    if found["shareId"] != share_id or not all(is_operation_id(item) for item in found["operations"]):
+def _read(record: Mapping[str, Any], share_id: str) -> Share:
+    show, password = record["show"], record["password"]
+    if record["shareId"] != share_id or not all(is_operation_id(item) for item in record["operations"]):
         raise ValueError("another link's record, or of something else")
     scope = Scope(
-        kind=found["kind"],
-        operations=tuple(found["operations"]),
+        kind=record["kind"],
+        operations=tuple(record["operations"]),
         # What is not said to be shown is withheld.
         show=Shown(**{name: show.get(name) is True for name in ("prompt", "parameters", "inputs")}),
-        title=found["title"],
+        title=record["title"],
     )
     return Share(
         id=share_id,
         scope=scope,
-        created=_time(found["createdAt"]),
-        expires=None if found["expiresAt"] is None else _time(found["expiresAt"]),
+        created=_time(record["createdAt"]),
+        expires=None if record["expiresAt"] is None else _time(record["expiresAt"]),
         password=None if password is None else _password(password),
-        revoked=None if found["revokedAt"] is None else _time(found["revokedAt"]),
+        revoked=None if record["revokedAt"] is None else _time(record["revokedAt"]),
     )
 
 
@@ -165,14 +165,14 @@ def _time(value: object) -> datetime:
     return moment
 
 
-def _password(found: Mapping[str, Any]) -> Password:
-    cost = {name: found[name] for name in ("n", "r", "p")}
+def _password(record: Mapping[str, Any]) -> Password:
+    cost = {name: record[name] for name in ("n", "r", "p")}
     # A record from elsewhere must not make every try cost gigabytes.
     fits = all(isinstance(value, int) and 0 < value <= 2**20 for value in cost.values()) and 128 * cost["n"] * cost["r"] <= 2**27
-    if found["scheme"] != "scrypt" or not fits or cost["p"] > 16:
+    if record["scheme"] != "scrypt" or not fits or cost["p"] > 16:
         raise ValueError("no password that can be checked")
-    bytes.fromhex(found["salt"]), bytes.fromhex(found["digest"])
-    return Password(salt=found["salt"], digest=found["digest"], **cost)
+    bytes.fromhex(record["salt"]), bytes.fromhex(record["digest"])
+    return Password(salt=record["salt"], digest=record["digest"], **cost)
 
 
 def revoked(share: Share, now: datetime) -> Share:

@@ -62,27 +62,27 @@ def analyze(asker: Asker, prompt: str, pictures: Sequence[bytes], spoken: Langua
     )
     try:
         answer = asker.ask(instruction, json.dumps({"request": prompt[: rules.MAX_READ]}, ensure_ascii=False), pictures)
-        found = read(answer, len(pictures), known)
+        analysis = read(answer, len(pictures), known)
     except OpstoreError as error:
         return replace(known, fallback=said("the rules decided: {reason}", reason=str(error)), cost=asker.cost().record())
     except Nonsense as error:
         reason = said("the rules decided: the language model's answer could not be used ({reason})", reason=str(error))
         return replace(known, fallback=reason, cost=asker.cost().record())
-    return replace(found, analyzer=asker.name, cost=asker.cost().record())
+    return replace(analysis, analyzer=asker.name, cost=asker.cost().record())
 
 
 def read(answer: str, count: int, known: WorkflowAnalysis) -> WorkflowAnalysis:
     """Return an answer as an analysis; raise Nonsense for one that is not wholly as it was asked for."""
     fenced = _FENCE.match(answer)
     try:
-        found = json.loads(fenced[1] if fenced else answer)
+        document = json.loads(fenced[1] if fenced else answer)
     except (ValueError, RecursionError):
         raise Nonsense("it is not JSON") from None
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise Nonsense("it is not an object")
     allowed = fitting(count)
-    workflow, confidence = _choice(found, allowed)
-    reasoning = found.get("reasoning")
+    workflow, confidence = _choice(document, allowed)
+    reasoning = document.get("reasoning")
     if not isinstance(reasoning, str) or not reasoning.strip() or not _is_sayable(reasoning):
         raise Nonsense("it gives no reason")
     return WorkflowAnalysis(
@@ -90,8 +90,8 @@ def read(answer: str, count: int, known: WorkflowAnalysis) -> WorkflowAnalysis:
         confidence=round(confidence, 2),
         reasoning=" ".join(reasoning.split())[:MAX_REASON],
         language=known.language,
-        alternatives=_alternatives(found.get("alternatives"), allowed, workflow),
-        steps=_steps(found, known) if workflow == "edit_then_video" else None,
+        alternatives=_alternatives(document.get("alternatives"), allowed, workflow),
+        steps=_steps(document, known) if workflow == "edit_then_video" else None,
     )
 
 
@@ -105,15 +105,15 @@ def _choice(found: Mapping[str, Any], allowed: Sequence[str]) -> tuple[str, floa
 
 
 def _alternatives(listed: object, allowed: Sequence[str], workflow: str) -> tuple[tuple[str, float], ...]:
-    found: dict[str, float] = {}
+    shares: dict[str, float] = {}
     for item in listed if isinstance(listed, list) else []:
         try:
             name, share = _choice(item if isinstance(item, dict) else {}, allowed)
         except Nonsense:
             continue
         if name != workflow:
-            found.setdefault(name, round(share, 2))
-    return tuple(sorted(found.items(), key=lambda item: -item[1]))
+            shares.setdefault(name, round(share, 2))
+    return tuple(sorted(shares.items(), key=lambda item: -item[1]))
 
 
 def _steps(found: Mapping[str, Any], known: WorkflowAnalysis) -> StepPrompts | None:

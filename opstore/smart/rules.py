@@ -289,14 +289,14 @@ _MOTION = ("animate", "video", "camera", "caused", "moves", "moving")
 
 def _reason(reading: Reading, workflow: str, count: int) -> Said:
     """Return why: the number of images, the words that decided, what will be done."""
-    given = said("{count} images", count=count) if count > 1 else said("1 image") if count else said("No image")
+    images = said("{count} images", count=count) if count > 1 else said("1 image") if count else said("No image")
     words = [said("“{name}”", name=_short(found)) for found in _deciding(reading, workflow) if found]
     first, *others = words or [said("no motion requested")]
     if others:
         return said(
-            "{given}, {first} and {second}: {result}.", given=given, first=first, second=others[0], result=_MEANING[workflow]
+            "{given}, {first} and {second}: {result}.", given=images, first=first, second=others[0], result=_MEANING[workflow]
         )
-    return said("{given}, {first}: {result}.", given=given, first=first, result=_MEANING[workflow])
+    return said("{given}, {first}: {result}.", given=images, first=first, result=_MEANING[workflow])
 
 
 def _deciding(reading: Reading, workflow: str) -> list[str | None]:

@@ -134,26 +134,26 @@ class Budget:
 
     def _underway(self, unread: list[str]) -> list[Job]:
         """Return the operations under way; name in `unread` the records that do not say what they bind."""
-        found = []
+        jobs = []
         for operation_id in self._jobs.ids():
             try:
-                found.append(self._jobs.get(operation_id))
+                jobs.append(self._jobs.get(operation_id))
             except OperationNotFound:
                 continue  # it has ended meanwhile: its sidecar is there
             except (OpstoreError, ValueError):
                 unread.append(f"pending/{sidecar_name(operation_id)}")
-        return found
+        return jobs
 
     def _damaged_packs(self, oldest: str) -> list[str]:
         packs = self._store.operations.packs
-        found = []
+        damaged = []
         for month in packs.months():
             try:
                 if month >= oldest[:6]:
                     packs.pack(month)
             except OpstoreError:
-                found.append(f"{packs.folder.path.name}/{packs.path(month).name}")
-        return found
+                damaged.append(f"{packs.folder.path.name}/{packs.path(month).name}")
+        return damaged
 
     def _gone(self, unread: list[str]) -> dict[str, Paid]:
         try:

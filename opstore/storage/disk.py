@@ -89,12 +89,12 @@ def _taken(folder: int, name: str) -> Iterator[None]:
 
 def present(folder: int, names: Iterable[str]) -> list[str]:
     """Return those of `names` that are there, of whatever kind."""
-    found = []
+    there = []
     for name in names:
         with contextlib.suppress(FileNotFoundError):
             os.stat(name, dir_fd=folder, follow_symlinks=False)
-            found.append(name)
-    return found
+            there.append(name)
+    return there
 
 
 def is_named(folder: int, name: str, file: os.stat_result) -> bool:

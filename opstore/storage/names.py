@@ -75,15 +75,15 @@ def is_operation_id(value: object) -> bool:
 
 def parse_name(value: object) -> FileName | None:
     """Return the parts of a store's file name, or None for any other string."""
-    found = _FILE.match(value) if isinstance(value, str) else None
-    if found is None:
+    match = _FILE.match(value) if isinstance(value, str) else None
+    if match is None:
         return None
-    if found["role"] is None:
-        return FileName(found["id"], "sidecar", None, "json")
-    number = int(found["number"]) if found["number"] else None
-    if found["role"] == "out" and number == 1:
+    if match["role"] is None:
+        return FileName(match["id"], "sidecar", None, "json")
+    number = int(match["number"]) if match["number"] else None
+    if match["role"] == "out" and number == 1:
         return None  # the first output carries no number
-    return FileName(found["id"], "input" if found["role"] == "in" else "output", number, found["extension"])
+    return FileName(match["id"], "input" if match["role"] == "in" else "output", number, match["extension"])
 
 
 def check_name(value: object) -> FileName:

@@ -255,26 +255,26 @@ def checked(operation_id: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
     """
     if not isinstance(metadata, Mapping):
         raise InvalidMetadata(reason=said("it is not a mapping of keys to values"))
-    given: dict[str, Any] = plain(metadata)
-    if given.setdefault("operationId", operation_id) != operation_id:
+    sidecar: dict[str, Any] = plain(metadata)
+    if sidecar.setdefault("operationId", operation_id) != operation_id:
         raise InvalidMetadata(reason=said("its operationId is not the id it is to be saved under"))
     for key, (kinds, wanted) in _TYPES.items():
-        if key in given and (not isinstance(given[key], kinds) or (isinstance(given[key], bool) and bool not in kinds)):
+        if key in sidecar and (not isinstance(sidecar[key], kinds) or (isinstance(sidecar[key], bool) and bool not in kinds)):
             raise InvalidMetadata(reason=said("{key} must be {wanted}", key=key, wanted=wanted))
-    if "timestamp" in given and parse_time(given["timestamp"]) is None:
+    if "timestamp" in sidecar and parse_time(sidecar["timestamp"]) is None:
         raise InvalidMetadata(reason=said("timestamp must be an ISO 8601 time such as 2025-11-03T14:30:22.123Z"))
-    output = given.get("outputFile")
-    for name in [*given.get("inputFiles", ()), *(() if output is None else (output,))]:
+    output = sidecar.get("outputFile")
+    for name in [*sidecar.get("inputFiles", ()), *(() if output is None else (output,))]:
         if own_name(name, operation_id) is None:
             raise InvalidMetadata(reason=said("{name} is not a file name of this operation", name=shown(name)))
-    return given
+    return sidecar
 
 
-def complete(operation_id: str, given: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    """Return a whole new sidecar from `given` (as `checked` returns it): every key present, in order, unknown keys last."""
-    error = given.get("error")
-    inputs = given.get("inputFiles", [])
-    success = given.get("success", error is None)
+def complete(operation_id: str, metadata: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """Return a whole new sidecar from `metadata` (as `checked` returns it): every key present, in order, unknown keys last."""
+    error = metadata.get("error")
+    inputs = metadata.get("inputFiles", [])
+    success = metadata.get("success", error is None)
     defaults: dict[str, Any] = {
         "operationId": operation_id,
         "timestamp": timestamp(now),
@@ -288,7 +288,7 @@ def complete(operation_id: str, given: Mapping[str, Any], now: datetime) -> dict
         "workflowAnalysis": None,
         "error": error,
         "success": success,
-        "duration": given.get("parameters", {}).get("duration"),
+        "duration": metadata.get("parameters", {}).get("duration"),
         "schema": SCHEMA,
         "status": "stored" if success else "failed",
         "provider": None,
@@ -304,7 +304,7 @@ def complete(operation_id: str, given: Mapping[str, Any], now: datetime) -> dict
     }
     if not isinstance(defaults["duration"], int | float) or isinstance(defaults["duration"], bool):
         defaults["duration"] = None
-    return {key: given.get(key, default) for key, default in defaults.items()} | dict(given)
+    return {key: metadata.get(key, default) for key, default in defaults.items()} | dict(metadata)
 
 
 # -- reading -------------------------------------------------------------------------------------------------------------

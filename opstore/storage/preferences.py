@@ -118,19 +118,19 @@ class PreferenceFile:
             raise InvalidSetting(name=min(unknown), reason=said("there is no setting of that name"))
         self._folder.make()
         while True:
-            found = self._found()
-            if found.damage is not None and not mend:
-                raise SettingsDamaged(name=NAME, reason=found.damage)
-            chosen = replace(found.chosen, **changes)
+            stored = self._found()
+            if stored.damage is not None and not mend:
+                raise SettingsDamaged(name=NAME, reason=stored.damage)
+            chosen = replace(stored.chosen, **changes)
             data = json.dumps(asdict(chosen), indent=2).encode() + b"\n"
             try:
-                if found.damage is not None:
+                if stored.damage is not None:
                     self._folder.keep(NAME, KEPT_AS)
                     self._folder.replace("settings", NAME, data, None, private=True)
-                elif found.data is None:
+                elif stored.data is None:
                     self._folder.create("settings", [{NAME: data}], private=True)
                 else:
-                    self._folder.replace("settings", NAME, data, digest(found.data), private=True)
+                    self._folder.replace("settings", NAME, data, digest(stored.data), private=True)
                 return chosen
             except (OperationExists, OperationBusy, FileMissing):
                 continue  # another process changed another setting meanwhile: both changes count

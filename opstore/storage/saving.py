@@ -102,28 +102,28 @@ def output_extension(data: bytes, operation_type: str) -> str:
     return found.extension if found else fallback_extension(operation_type)
 
 
-def describe(operation_id: str, given: Mapping[str, Any], media_of: Mapping[str, bytes], now: datetime) -> dict[str, Any]:
+def describe(operation_id: str, metadata: Mapping[str, Any], media_of: Mapping[str, bytes], now: datetime) -> dict[str, Any]:
     """Return the whole sidecar of an operation with these media (name → bytes)."""
     names = {name: check_name(name) for name in media_of}
     inputs = sorted((name for name, part in names.items() if part.role == "input"), key=lambda name: names[name].order)
     outputs = sorted((name for name, part in names.items() if part.role == "output"), key=lambda name: names[name].order)
-    between = _intermediate(given, outputs)
-    main = given.get("outputFile")
+    between = _intermediate(metadata, outputs)
+    main = metadata.get("outputFile")
     if outputs and main not in outputs:
         main = next((name for name in outputs if name != between), None)
     files = [described(name, media_of[name], "input") for name in inputs]
     files += [described(name, media_of[name], "intermediate" if name == between else "output") for name in outputs]
     # What lies in the folder wins over what the caller says of it; names without files are taken as they are given.
     derived = {"outputFile": main} | ({"inputFiles": inputs, "inputCount": len(inputs)} if inputs else {})
-    return complete(operation_id, dict(given) | derived | ({"files": files} if files else {}), now)
+    return complete(operation_id, dict(metadata) | derived | ({"files": files} if files else {}), now)
 
 
-def _intermediate(given: Mapping[str, Any], outputs: Sequence[str]) -> str | None:
+def _intermediate(metadata: Mapping[str, Any], outputs: Sequence[str]) -> str | None:
     """Return the picture of `edit_then_video` beside its video; a picture alone is the intermediate of a failed chain."""
-    if given.get("operationType") != "edit_then_video":
+    if metadata.get("operationType") != "edit_then_video":
         return None
     pictures = [name for name in outputs if not name.endswith((".mp4", ".webm"))]
-    failed = given.get("success", given.get("error") is None) is False
+    failed = metadata.get("success", metadata.get("error") is None) is False
     return pictures[0] if pictures and (len(outputs) > 1 or failed) else None
 
 

@@ -184,21 +184,21 @@ class Store:
         `intermediate` is the picture between the two steps of `edit_then_video`. Returns what `save_complete_operation` does.
         """
         operation_id = check_operation_id(operation_id)
-        given = checked(operation_id, metadata)
+        wanted = checked(operation_id, metadata)
         inputs, outputs = many(inputs, "inputs"), many(outputs, "outputs")
-        files = named_files(operation_id, given.get("operationType", "unknown"), inputs, outputs, intermediate)
-        repeated = self._repeated(given, files)
+        files = named_files(operation_id, wanted.get("operationType", "unknown"), inputs, outputs, intermediate)
+        repeated = self._repeated(wanted, files)
         if repeated is None:
             stored = self._stored_media(operation_id)
             whole = stored | files
-            sidecar = describe(operation_id, given, whole, self._clock())
+            sidecar = describe(operation_id, wanted, whole, self._clock())
             try:
-                if would_mix(stored, files, given):
+                if would_mix(stored, files, wanted):
                     raise OperationExists(operation_id=operation_id)
                 # What was stored before is named again: under the lock it must still be there, and it must survive a power cut.
                 self._create(operation_id, [dict(sorted(whole.items())), {sidecar_name(operation_id): encode(sidecar)}])
             except OperationExists:
-                repeated = self._repeated(given, files)  # another process was faster with the same content
+                repeated = self._repeated(wanted, files)  # another process was faster with the same content
                 if repeated is None:
                     raise
         self.changed(operation_id)
@@ -307,18 +307,18 @@ class Store:
     @act(*Role)
     def media_names(self, operation_id: str) -> list[str]:
         """Return the media stored under an id: probed by name, since listing a million names takes seconds."""
-        found = self.operations.present([check_operation_id(operation_id) + ending for ending in _INPUT_ENDINGS])
+        media = self.operations.present([check_operation_id(operation_id) + ending for ending in _INPUT_ENDINGS])
         for number in itertools.count(1):
             names = [output_name(operation_id, number, extension) for extension in EXTENSIONS]
             outputs = self.operations.present(names)
             if not outputs:
                 break
-            found += outputs
-        return found
+            media += outputs
+        return media
 
-    def _repeated(self, given: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, Any] | None:
+    def _repeated(self, new: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, Any] | None:
         """Return the stored operation of that id if it is what is to be saved, None if there is none; raise OperationExists."""
-        operation_id: str = given["operationId"]
+        operation_id: str = new["operationId"]
         try:
             data = self._sidecar_bytes(operation_id)
             existing = decode(data, operation_id)
@@ -326,7 +326,7 @@ class Store:
             return None
         except (DamagedOperation, UnsafeFile):
             raise OperationExists(operation_id=operation_id) from None  # unreadable, but there: never written over
-        if not _says(existing, given, files) or not self._holds(Operation.of(existing), files):
+        if not _says(existing, new, files) or not self._holds(Operation.of(existing), files):
             raise OperationExists(operation_id=operation_id)
         try:
             self.operations.settle(sidecar_name(operation_id))
@@ -398,16 +398,16 @@ def _entries(sidecar: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [entry for entry in found if isinstance(entry, Mapping)] if isinstance(found, list) else []
 
 
-def _says(existing: Mapping[str, Any], given: Mapping[str, Any], files: Mapping[str, bytes]) -> bool:
-    """Say whether `given`, with `files`, is what the stored sidecar was made from, as far as the caller decides what it says."""
+def _says(existing: Mapping[str, Any], new: Mapping[str, Any], files: Mapping[str, bytes]) -> bool:
+    """Say whether `new`, with `files`, is what the stored sidecar was made from, as far as the caller decides what it says."""
     roles = [entry.get("role") for entry in _entries(existing)]
     # Whether a result could be fetched is the first attempt's outcome; the names of stored files come from their bytes.
-    fetched = given.get("resultUrl") is not None and not any(check_name(name).role == "output" for name in files)
+    fetched = new.get("resultUrl") is not None and not any(check_name(name).role == "output" for name in files)
     decided = {*KEYS, "success", "status"} if fetched else set()
     decided |= {"inputFiles", "inputCount"} if "input" in roles else set()
     decided |= {"outputFile"} if "output" in roles or "intermediate" in roles else set()
     decided |= {"files"} if roles else set()
-    wanted = {"operationType": "unknown", "prompt": "", "parameters": {}, "workflowAnalysis": None, "error": None} | dict(given)
+    wanted = {"operationType": "unknown", "prompt": "", "parameters": {}, "workflowAnalysis": None, "error": None} | dict(new)
     return all(existing.get(key) == value for key, value in wanted.items() if key not in decided)
 
 

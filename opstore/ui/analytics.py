@@ -97,20 +97,20 @@ def _waiting(service: Service, thread: threading.Thread) -> None:
     st.progress(done / total if total else 0.0, text=text)
 
 
-def told(service: Service, found: View) -> Told:
+def told(service: Service, current: View) -> Told:
     """Return what the page is told from."""
     from opstore.language.chart_texts import Voice
 
     held = service.analytics.held()
-    before = service.analytics.before(found.query)
+    before = service.analytics.before(current.query)
     return Told(
-        selection=service.analytics.select(found.query, held),
+        selection=service.analytics.select(current.query, held),
         before=None if before is None else service.analytics.select(before, held),
-        query=found.query,
+        query=current.query,
         version=held.version,
         voice=Voice(words.language()),
         problems=held.problems,
-        search=service.analytics.search(found.query),
+        search=service.analytics.search(current.query),
     )
 
 
@@ -127,7 +127,7 @@ def _look(service: Service, version: int) -> None:
 # -- filter bar ----------------------------------------------------------------------------------------------------------
 
 
-def bar(service: Service, found: View) -> None:
+def bar(service: Service, current: View) -> None:
     """Show the search box and the periods; the other filters are the library's, at the side."""
     css(STYLE.read_text("utf-8"))
     with st.container(horizontal=True, vertical_alignment="bottom", key="search-row"):
@@ -139,10 +139,10 @@ def bar(service: Service, found: View) -> None:
             label_visibility="collapsed",
             placeholder=_("All operations"),
         )
-        asked = values(found.query, "date")
+        asked = values(current.query, "date")
         preset = asked[0] if len(asked) == 1 and asked[0] in PRESETS else None if asked else ""
-        if st.session_state.get("period-of") != found.query or controls.key_of("period") not in st.session_state:
-            st.session_state["period-of"] = found.query
+        if st.session_state.get("period-of") != current.query or controls.key_of("period") not in st.session_state:
+            st.session_state["period-of"] = current.query
             controls.align("period", preset)
         names = {
             "today": _("Today"),
@@ -159,7 +159,7 @@ def bar(service: Service, found: View) -> None:
             format_func=names.__getitem__,
             label_visibility="collapsed",
         )
-        export.offer(service, found.query, report=True)
+        export.offer(service, current.query, report=True)
 
 
 def _chosen(chosen: str | None) -> None:
@@ -237,18 +237,20 @@ def _basis(shown: Told, now: dict[str, Any]) -> str:
     """Return what the figures stand on: the days, what they are compared with, what could not be read."""
     from opstore.analytics import numbers
 
-    voice, told = shown.voice, []
+    voice, sentences = shown.voice, []
     ends = numbers.span(shown.selection)
     if ends:
         days = dict.fromkeys(map(voice.day, ends))
-        told.append(f"{' – '.join(days)}.")
+        sentences.append(f"{' – '.join(days)}.")
     if shown.before is not None:
         count = voice.number(len(shown.before))
-        told.append(_("Changes are against the previous period of the same length; operations: {count}.").format(count=count))
+        sentences.append(
+            _("Changes are against the previous period of the same length; operations: {count}.").format(count=count)
+        )
     else:
-        told.append(_("Choose a period to see the change against the previous one."))
+        sentences.append(_("Choose a period to see the change against the previous one."))
     if now["other_currencies"]:
-        told.append(
+        sentences.append(
             voice.ngettext(
                 "{count} in another currency is not counted.",
                 "{count} in other currencies are not counted.",
@@ -256,14 +258,14 @@ def _basis(shown: Told, now: dict[str, Any]) -> str:
             )
         )
     if shown.problems:
-        told.append(
+        sentences.append(
             voice.ngettext(
                 "{count} operation of the folder cannot be read and is not counted.",
                 "{count} operations of the folder cannot be read and are not counted.",
                 shown.problems,
             )
         )
-    return " ".join(told)
+    return " ".join(sentences)
 
 
 # -- charts --------------------------------------------------------------------------------------------------------------
@@ -328,33 +330,33 @@ def _made(shown: Told, make: Callable[..., Chart]) -> dict[str, Any]:
     return shown.selection.once(key, lambda: sent(make(shown.selection, shown.search, shown.voice), shown.voice))
 
 
-def sent(made: Chart, voice: Voice) -> dict[str, Any]:
+def sent(chart: Chart, voice: Voice) -> dict[str, Any]:
     """Return a chart with the beginning of its data as texts, all of it as CSV, and what the commonest failures say."""
-    table = made.table
+    table = chart.table
     head = [[_cell(value) for value in row] for row in table.head(ROWS).itertuples(index=False)]
     return {
-        "key": made.key,
-        "title": made.title,
-        "sentence": made.sentence,
-        "figure": made.figure,
+        "key": chart.key,
+        "title": chart.title,
+        "sentence": chart.sentence,
+        "figure": chart.figure,
         "columns": [str(name) for name in table.columns],
         "rows": head,
         "count": len(table),
         "csv": csv_of(table),
-        "said": _examples(table, voice) if made.key == "errors" else [],
+        "said": _examples(table, voice) if chart.key == "errors" else [],
     }
 
 
 def _examples(table: Any, voice: Voice) -> list[tuple[str, str, str]]:
     """Return what the commonest failures of each cause say, in full."""
-    told = table[table["example"].notna()].head(EXAMPLES)
+    examples = table[table["example"].notna()].head(EXAMPLES)
     return [
         (
             translations.error_kind_name(kind, _),
             _("{count} of {all}").format(count=voice.number(n), all=voice.number(every)),
             _cut(words.stored(str(text))),
         )
-        for kind, n, every, text in told[["error_kind", "of_them", "n", "example"]].itertuples(index=False)
+        for kind, n, every, text in examples[["error_kind", "of_them", "n", "example"]].itertuples(index=False)
     ]
 
 
@@ -428,14 +430,14 @@ def _prompt_table(service: Service, shown: Told, table: Any, currency: str | Non
 def _prompt_row(service: Service, shown: Told, line: dict[str, Any], currency: str | None) -> Markup:
     from opstore.analytics.numbers import wilson
 
-    found = service.index.get(line["example"]) if line["example"] else None
+    example = service.index.get(line["example"]) if line["example"] else None
     low, high = (float(end) for end in wilson(line["succeeded"], line["tried"]))
     prompt, voice = _cut(line["prompt"]), shown.voice
     address = _same_prompt(shown.query, line["prompt"])
     picture = Markup('<img src="{}" alt="" loading="lazy">')
     row = Markup("<tr><td>{}</td><th scope='row'>{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>")
     return row.format(
-        picture.format(parts.thumbnail_address(found.output)) if found and found.output else "",
+        picture.format(parts.thumbnail_address(example.output)) if example and example.output else "",
         Markup('<a href="{}" target="_self">{}</a>').format(address, prompt),
         voice.number(line["n"]),
         voice.rate(line["succeeded"], line["tried"], low, high) if line["tried"] else "–",

@@ -68,12 +68,12 @@ def _snapshot_name(name: str) -> str:
 
 def _backed(result: Mapping[str, Any]) -> str:
     count = ngettext("{count} operation", "{count} operations", result["operations"])
-    told = [_("Backed up {count}; {size} of new data.").format(count=count, size=words.size(result["new_bytes"]))]
+    sentences = [_("Backed up {count}; {size} of new data.").format(count=count, size=words.size(result["new_bytes"]))]
     if result.get("pruned"):
-        told.append(_pruned({"count": result["pruned"], "bytes": result["freed"]}))
+        sentences.append(_pruned({"count": result["pruned"], "bytes": result["freed"]}))
     if result.get("stayed"):
-        told.append(_("Old ones are kept: {reason}").format(reason=words.stored(result["stayed"])))
-    return " ".join(told)
+        sentences.append(_("Old ones are kept: {reason}").format(reason=words.stored(result["stayed"])))
+    return " ".join(sentences)
 
 
 def _restored(result: Mapping[str, Any]) -> str:

@@ -40,13 +40,13 @@ def sources() -> list[Path]:
 
 def messages() -> Catalog:
     """Return every text of the interface: those in the code, and the sentence of every error."""
-    found = Catalog(fuzzy=False)
+    catalogue = Catalog(fuzzy=False)
     for path in sources():
         for _line, text, comments, context in extract_from_file("python", str(path), keywords=KEYWORDS):
-            found.add(text, locations=[(str(path.relative_to(ROOT)), 0)], auto_comments=comments, context=context)
+            catalogue.add(text, locations=[(str(path.relative_to(ROOT)), 0)], auto_comments=comments, context=context)
     for kind in _kinds(OpstoreError):
-        found.add(kind.template(), locations=[("opstore/errors", 0)])
-    return found
+        catalogue.add(kind.template(), locations=[("opstore/errors", 0)])
+    return catalogue
 
 
 def _kinds(root: type[OpstoreError]) -> Iterator[type[OpstoreError]]:

@@ -157,12 +157,12 @@ def show_comparison(service: Service, asked: View) -> None:
         choose(service)
         return
     parts.entitle(_("Compare"), " · ".join(unique([operation.prompt for operation in operations])))
-    found = pairs(operations[0], service.comparisons.kind) if len(asked.ids) == 1 else []
-    offered = _of_one(operations[0], found) if len(asked.ids) == 1 else _of_several(service, operations)
+    own_pairs = pairs(operations[0], service.comparisons.kind) if len(asked.ids) == 1 else []
+    offered = _of_one(operations[0], own_pairs) if len(asked.ids) == 1 else _of_several(service, operations)
     if not offered:
         _nothing(service, operations)
         return
-    telling = service.comparisons.telling(found) if asked.pair is None and found else 0
+    telling = service.comparisons.telling(own_pairs) if asked.pair is None and own_pairs else 0
     number = min(telling if asked.pair is None else asked.pair, len(offered) - 1)
     try:
         panel = st.session_state.get("compare-panel", True)
@@ -280,19 +280,19 @@ def _layer(service: Service, side: Side, box: Box, frame: Box) -> dict[str, Any]
 # -- words ---------------------------------------------------------------------------------------------------------------
 
 
-def _told(found: Alignment) -> str:
+def _told(alignment: Alignment) -> str:
     """Say how two pictures lie on each other."""
-    sizes = [f"{words.number(wide)} × {words.number(high)}" for wide, high in (found.first, found.second)]
-    if found.first == found.second:
+    sizes = [f"{words.number(wide)} × {words.number(high)}" for wide, high in (alignment.first, alignment.second)]
+    if alignment.first == alignment.second:
         return _("Both {size}: pixel for pixel.").format(size=sizes[0])
-    if same_shape(found.first, found.second):
+    if same_shape(alignment.first, alignment.second):
         return _("{first} and {second}: the same shape, shown at the same size.").format(first=sizes[0], second=sizes[1])
     ways = {
         "whole": _("{first} and {second}: different shapes of the same picture; the second is stretched onto the first."),
         "inside": _("{first} and {second}: different shapes; the second is centered on the first."),
         "around": _("{first} and {second}: different shapes; the first is centered on the second."),
     }
-    return ways[found.fit].format(first=sizes[0], second=sizes[1])
+    return ways[alignment.fit].format(first=sizes[0], second=sizes[1])
 
 
 def _fits() -> list[list[str]]:

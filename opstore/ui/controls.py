@@ -62,12 +62,12 @@ def heard(name: str, change: Callable[[Any], None]) -> dict[str, Any]:
     A control that has gone is heard as long as a browser shows it: what it had been set to, or told before, is no change.
     """
     key = key_of(name)
-    told = _told()
+    last_values = _told()
 
     def changed() -> None:
         given = st.session_state[key]
-        if key not in told or given != told[key]:
-            told[key] = given
+        if key not in last_values or given != last_values[key]:
+            last_values[key] = given
             change(given)
 
     return {"key": key, "on_change": changed}

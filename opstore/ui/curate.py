@@ -94,8 +94,8 @@ def _changed(service: Service, operation_id: str, name: str, key: str) -> None:
     A control that another one has replaced is still heard, of a browser that has not drawn the page since: what it was changed to
     is compared with what it had `under` it, and a note is stored over that one and over no other.
     """
-    given, stands, under = st.session_state[key], key == _keys(operation_id)[name], st.session_state[f"under-{key}"]
-    stored = _stars(given) if name == "rating" else given
+    value, stands, under = st.session_state[key], key == _keys(operation_id)[name], st.session_state[f"under-{key}"]
+    stored = _stars(value) if name == "rating" else value
     if stored == under:
         return  # what it was drawn with: Streamlit takes the last word of a control that went for a change
     if name == "note":  # whole, where what was told while it was written may be a part of it
@@ -104,10 +104,10 @@ def _changed(service: Service, operation_id: str, name: str, key: str) -> None:
     try:
         known = acts.acts()
         known.refused = None
-        change = known.keep(service.curation.annotate([operation_id], _edit(name, given, under)))
-        wrong += [_refused(error, given if name == "note" else None) for error in change.failed.values()]
+        change = known.keep(service.curation.annotate([operation_id], _edit(name, value, under)))
+        wrong += [_refused(error, value if name == "note" else None) for error in change.failed.values()]
     except OpstoreError as error:
-        wrong.append(_refused(error, given if name == "note" else None))
+        wrong.append(_refused(error, value if name == "note" else None))
     if name == "note":
         _keep_unstored(operation_id, wrong)
     else:
@@ -140,15 +140,15 @@ def _not_stored(note: str) -> str:
     return _("Somebody else has changed this note meanwhile. Yours, which was not saved: “{note}”").format(note=note)
 
 
-def _edit(name: str, given: Any, under: Any) -> Edit:
+def _edit(name: str, value: Any, under: Any) -> Edit:
     """Return the change that a control asks for."""
     if name == "rating":
-        return Edit(rating=_stars(given) or 0)
+        return Edit(rating=_stars(value) or 0)
     if name == "favorite":
-        return Edit(favorite=given)
+        return Edit(favorite=value)
     if name == "note":
-        return Edit(note=given, note_before=under)
-    added, removed = (tuple(tag for tag in some if tag not in other) for some, other in ((given, under), (under, given)))
+        return Edit(note=value, note_before=under)
+    added, removed = (tuple(tag for tag in some if tag not in other) for some, other in ((value, under), (under, value)))
     return Edit(add_tags=added, remove_tags=removed)
 
 

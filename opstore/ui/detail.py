@@ -94,12 +94,12 @@ def _missing(operation: Operation) -> str:
 
 def _pictures(service: Service, operation: Operation) -> None:
     title = words.labelled(words.type_name(operation.type), " ".join(operation.prompt.split())[:200])
-    made = [(name, title, _("Result")) for name in operation.outputs]
-    made += [(name, title, _("Intermediate")) for name in operation.intermediates]
+    results = [(name, title, _("Result")) for name in operation.outputs]
+    results += [(name, title, _("Intermediate")) for name in operation.intermediates]
     names = [(name, _("Input image {number}").format(number=number)) for number, name in enumerate(operation.inputs, 1)]
     given = [(name, caption, caption) for name, caption in names]
     places = iter(st.columns([2, 1] if given else 1))
-    for key, pictures in (("outputs", made), ("inputs", given)):
+    for key, pictures in (("outputs", results), ("inputs", given)):
         if pictures:
             with next(places), st.container(key=key):
                 for name, alt, caption in pictures:
@@ -147,13 +147,13 @@ def _files(operation: Operation) -> None:
 
 
 def _about(entry: Mapping[str, Any]) -> str:
-    told = [str(entry.get("mediaType") or _("unknown"))]
+    facts = [str(entry.get("mediaType") or _("unknown"))]
     if isinstance(entry.get("width"), int) and isinstance(entry.get("height"), int):
-        told.append(f"{entry['width']} × {entry['height']}")
+        facts.append(f"{entry['width']} × {entry['height']}")
     if isinstance(entry.get("seconds"), int | float):
-        told.append(words.seconds(entry["seconds"]))
+        facts.append(words.seconds(entry["seconds"]))
     if isinstance(entry.get("bytes"), int):
-        told.append(words.size(entry["bytes"]))
+        facts.append(words.size(entry["bytes"]))
     if isinstance(entry.get("sha256"), str):
-        told.append(f"sha256 {entry['sha256'][:12]}…")
-    return " · ".join(told)
+        facts.append(f"sha256 {entry['sha256'][:12]}…")
+    return " · ".join(facts)

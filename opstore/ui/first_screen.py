@@ -51,7 +51,7 @@ class First:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; where a window opens the Library as it is without a search, send the first screen along."""
-        if not _opens(scope) or not (found := await _asked(self._app, scope, receive, "/api/search", SEARCH)).rows:
+        if not _opens(scope) or not (answer := await _asked(self._app, scope, receive, "/api/search", SEARCH)).rows:
             await self._app(scope, receive, send)
             return
         page = await _asked(self._app, scope, receive, PATH, b"")
@@ -59,14 +59,14 @@ class First:
             return  # the window was closed meanwhile
         body = page.body
         if page.status == 200 and body.count(_TITLE) == 1:
-            body = body.replace(_TITLE, _TITLE + screen(found.rows))
+            body = body.replace(_TITLE, _TITLE + screen(answer.rows))
         kept = [(name, value) for name, value in page.headers if name.lower() not in _OTHER]
-        told = [
+        headers = [
             (b"content-length", str(len(body)).encode()),
             (b"cache-control", b"no-store"),
-            (b"link", _links(found.rows, page.body)),
+            (b"link", _links(answer.rows, page.body)),
         ]
-        await send({"type": "http.response.start", "status": page.status, "headers": [*kept, *told]})
+        await send({"type": "http.response.start", "status": page.status, "headers": [*kept, *headers]})
         await send({"type": "http.response.body", "body": body})
 
 
@@ -123,7 +123,7 @@ def _links(rows: list[Any], page: bytes) -> bytes:
 def screen(rows: list[Any]) -> bytes:
     """Return what draws these rows: the tiles' own code and style, and the words on them in every language."""
     grounds = {mode: config.get_option(f"theme.{mode}.backgroundColor") for mode in ("light", "dark")}
-    given = {
+    contents = {
         "rows": rows,
         "words": _words(),
         "cookie": COOKIE,
@@ -133,7 +133,9 @@ def screen(rows: list[Any]) -> bytes:
     }
     code = script("grid_first.js")
     # Within a script only these letters could end it; nothing stored is read as HTML.
-    data = json.dumps(given, ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    data = (
+        json.dumps(contents, ensure_ascii=False).replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    )
     return f"<style>{_FACE}</style><script>(() => {{ {code}\nfirstScreen({data}); }})()</script>".encode()
 
 
@@ -145,15 +147,15 @@ def _style() -> str:
 @functools.cache
 def _words() -> dict[str, dict[str, Any]]:
     """Return what tiles say, by language; what only those who cannot see them hear comes with the grid."""
-    found = {}
+    by_language = {}
     for language in translations.LANGUAGES:
         say = functools.partial(translations.translated, language=language)
-        found[language] = {
+        by_language[language] = {
             "language": language,
             "types": {name: translations.type_name(name, say) for name in OPERATION_TYPES},
             "statuses": {name: translations.status_name(name, say) for name in STATUSES},
         }
-    return found
+    return by_language
 
 
 def _option(name: str) -> str:

@@ -81,7 +81,7 @@ def view() -> View:
     except InvalidQuery as error:
         query, mistake = st.session_state.get("good-search", ""), error
     st.session_state["good-search"] = query
-    found = View(
+    current = View(
         text=text,
         query=query,
         order=order if order in ORDERS and not (group or mark) else ORDERS[0],
@@ -91,20 +91,20 @@ def view() -> View:
         mistake=mistake,
         mark=mark,
     )
-    _align(found)
-    return found
+    _align(current)
+    return current
 
 
-def entitle(service: Service, found: View) -> None:
+def entitle(service: Service, current: View) -> None:
     """Name in the browser's tab what is open, else what was searched for."""
-    if found.trash:
+    if current.trash:
         parts.entitle(_("Trash"))
         return
     prompt = ""
-    if found.operation:
+    if current.operation:
         with contextlib.suppress(OpstoreError):  # said where it would be shown
-            prompt = service.operation(found.operation).prompt
-    parts.entitle(_("Library"), prompt or found.text)
+            prompt = service.operation(current.operation).prompt
+    parts.entitle(_("Library"), prompt or current.text)
 
 
 def _remember() -> None:
@@ -117,14 +117,14 @@ def _remember() -> None:
     }
 
 
-def _align(found: View) -> None:
-    state: dict[str, Any] = {"search": found.text, "order": found.order, "group": found.group}
+def _align(current: View) -> None:
+    state: dict[str, Any] = {"search": current.text, "order": current.order, "group": current.group}
     for name in FILTERS:
-        state[f"filter-{name}"] = [_canonical(name, value) for value in values(found.query, name)]
-    state["filter-rating"] = next(iter(values(found.query, "rating")), "")
-    state["filter-favorite"] = "yes" in values(found.query, "favorite")
-    if st.session_state.get("aligned") != (found.text, found.order, found.group) or not _stands():
-        st.session_state["aligned"] = (found.text, found.order, found.group)
+        state[f"filter-{name}"] = [_canonical(name, value) for value in values(current.query, name)]
+    state["filter-rating"] = next(iter(values(current.query, "rating")), "")
+    state["filter-favorite"] = "yes" in values(current.query, "favorite")
+    if st.session_state.get("aligned") != (current.text, current.order, current.group) or not _stands():
+        st.session_state["aligned"] = (current.text, current.order, current.group)
         for name, value in state.items():
             controls.align(name, value)
 
@@ -177,7 +177,7 @@ def _last_day() -> date:
 # -- search box, chips, mistakes -----------------------------------------------------------------------------------------
 
 
-def search_box(service: Service, found: View) -> None:
+def search_box(service: Service, current: View) -> None:
     """Show the search box, the order, what is shown as one, and the saved searches."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="search-row"):
         st.text_input(
@@ -195,7 +195,7 @@ def search_box(service: Service, found: View) -> None:
             format_func=_order_name,
             label_visibility="collapsed",
             width=185,
-            disabled=bool(found.group or found.mark),
+            disabled=bool(current.group or current.mark),
         )
         st.selectbox(
             _("Group by"),
@@ -204,11 +204,11 @@ def search_box(service: Service, found: View) -> None:
             format_func=_group_name,
             label_visibility="collapsed",
             width=200,
-            disabled=bool(found.mark),
+            disabled=bool(current.mark),
         )
         _saved(service)
         if service.may(Exports.prepare):
-            export.offer(service, found.query, found.order, mark=found.mark)
+            export.offer(service, current.query, current.order, mark=current.mark)
 
 
 def _group_name(group: str) -> str:
@@ -233,43 +233,43 @@ def _order_name(order: str) -> str:
     return names.get(order, order)
 
 
-def mistake(found: View) -> None:
+def mistake(current: View) -> None:
     """Point at what is wrong with a search; what the last good one found stays."""
-    error = found.mistake
+    error = current.mistake
     if error is None:
         return
     details = error.details
     at, length = int(details.get("position", 0)), max(1, int(details.get("length", 1)))
     start = max(0, at - 40)
-    before, wrong = found.text[start:at], found.text[at : at + length][:60]
+    before, wrong = current.text[start:at], current.text[at : at + length][:60]
     lead = "…" if start else ""
-    shown = f"{lead}{before}{wrong or ' '}{found.text[at + len(wrong) : at + 60]}"
+    shown = f"{lead}{before}{wrong or ' '}{current.text[at + len(wrong) : at + 60]}"
     pointer = " " * len(lead + before) + "^" * max(1, len(wrong))
     template = Markup('<div class="ops-note bad" role="alert">{}<pre class="ops-mistake">{}\n{}</pre></div>')
     show(template.format(words.told(error), shown.replace("\n", " "), pointer))
-    if (better := corrected(found.text, error)) is not None and choices([(better, "", better)], key="corrected"):
+    if (better := corrected(current.text, error)) is not None and choices([(better, "", better)], key="corrected"):
         go(q=better)
         st.rerun()
 
 
-def chip_row(found: View) -> None:
+def chip_row(current: View) -> None:
     """Show every part of the search, and the mark of a chart, each to be taken away."""
-    offered = [(label, rest) for label, rest in chips(found.query)]
-    if found.mark:
-        offered.append((drilldown.name(found.mark), _MARKED))
-    if offered and not found.mistake:
+    offered = [(label, rest) for label, rest in chips(current.query)]
+    if current.mark:
+        offered.append((drilldown.name(current.mark), _MARKED))
+    if offered and not current.mistake:
         choices(
             [(label, _("Remove {part}").format(part=label), rest) for label, rest in offered],
             key="chips",
             on_choice=lambda rest: _looked(mark=None) if rest == _MARKED else _looked(q=rest),
-            source=lambda rest: found.source(**({"mark": ""} if rest == _MARKED else {"query": rest})),
+            source=lambda rest: current.source(**({"mark": ""} if rest == _MARKED else {"query": rest})),
         )
 
 
 # -- filters -------------------------------------------------------------------------------------------------------------
 
 
-def filters(found: View, facets: Mapping[str, Mapping[str, int]]) -> None:
+def filters(current: View, facets: Mapping[str, Mapping[str, int]]) -> None:
     """Show the filters over the names in use; each is a part of the search's text and nothing else."""
     drawn = st.session_state.setdefault("drawn-filters", set())
     for name, label in FILTERS.items():
@@ -291,29 +291,29 @@ def filters(found: View, facets: Mapping[str, Mapping[str, int]]) -> None:
     st.selectbox(_("Rating"), ratings, format_func=_rating_name, **rated)
     span = (FIRST_DAY, _last_day())
     # A key of its own for every span in the text: one of which only the first day is chosen yet is left alone.
-    key = f"filter-date-{values(found.query, 'date')}"
+    key = f"filter-date-{values(current.query, 'date')}"
     shape: Any = _("YYYY/MM/DD")  # how days are typed: these letters in another order
-    drawn = _days(found.query)
+    drawn = _days(current.query)
     st.date_input(_("Created between"), drawn, *span, key=key, on_change=_dated, args=(key, drawn), format=shape)
     st.toggle(_("Favorites only"), **controls.heard("filter-favorite", lambda only: _ask("favorite", ["yes"] if only else [])))
-    if (found.query or found.mark) and parts.button(_("Show everything"), key="show-everything", width="stretch"):
+    if (current.query or current.mark) and parts.button(_("Show everything"), key="show-everything", width="stretch"):
         go(q=None, mark=None)
         st.rerun()
 
 
-def ways(found: View, facets: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, str]]:
+def ways(current: View, facets: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, str]]:
     """Return where each choice of a filter, the order or the stacks leads, by the key of its box and its words."""
     leads: dict[str, dict[str, str]] = {
-        "order": {_order_name(order): found.source(order=order) for order in ORDERS},
-        "group": {_group_name(group): found.source(group=group, order=ORDERS[0]) for group in ("", *STACKS)},
-        "filter-rating": {_rating_name(asked): _leading(found, "rating", asked) for asked in RATINGS},
-        "filter-favorite": {"": _leading(found, "favorite", "" if "yes" in values(found.query, "favorite") else "yes")},
+        "order": {_order_name(order): current.source(order=order) for order in ORDERS},
+        "group": {_group_name(group): current.source(group=group, order=ORDERS[0]) for group in ("", *STACKS)},
+        "filter-rating": {_rating_name(asked): _leading(current, "rating", asked) for asked in RATINGS},
+        "filter-favorite": {"": _leading(current, "favorite", "" if "yes" in values(current.query, "favorite") else "yes")},
     }
     for name in FILTERS:
         chosen = controls.shown(f"filter-{name}")
         spelling = SPELLINGS.get(name, str)
         leads[f"filter-{name}"] = {
-            spelling(text): _leading(found, name, *chosen, text)
+            spelling(text): _leading(current, name, *chosen, text)
             for text in islice(_named(name, facets), MOST_WAYS)
             if text not in chosen
         }
@@ -357,19 +357,19 @@ def _dated(key: str, drawn: list[Any]) -> None:
 
 def _saved(service: Service) -> None:
     with st.popover(_("Saved")):
-        found = service.curation.searches()
-        chosen = choices([(name, "", name) for name in found], key="saved")
+        searches = service.curation.searches()
+        chosen = choices([(name, "", name) for name in searches], key="saved")
         if chosen is not None:
-            go(q=found[chosen], mark=None, view=None)
+            go(q=searches[chosen], mark=None, view=None)
             st.rerun()
-        if not found:
+        if not searches:
             st.caption(_("A saved search is a collection that fills itself. To fill one yourself, use a tag."))
         query = st.session_state.get("good-search", "")
         with st.form("save-search", border=False, clear_on_submit=True):
             name = st.text_input(_("Save this search as"), max_chars=60)
             if parts.submit(_("Save"), disabled=not query, key="save-search-now"):
                 _save(service, name, query)
-        for gone in [name for name, text in found.items() if text == query]:
+        for gone in [name for name, text in searches.items() if text == query]:
             if parts.button(_("Delete “{name}”").format(name=parts.plain(gone)), key=f"forget-{gone}"):
                 service.curation.remove_search(gone)
                 st.rerun()

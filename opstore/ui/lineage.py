@@ -49,12 +49,12 @@ def show_family(service: Service, operation_id: str) -> None:
 def _told(family: Family) -> None:
     missing = sum(member is None for member in family.members.values())
     count = len(family.members) - missing
-    told = [ngettext("{count} operation", "{count} operations", count)]
+    facts = [ngettext("{count} operation", "{count} operations", count)]
     if missing:
-        told.append(ngettext("{count} no longer there", "{count} no longer there", missing))
+        facts.append(ngettext("{count} no longer there", "{count} no longer there", missing))
     if family.cut:
-        told.append(_("there are more than can be shown"))
-    st.caption(" · ".join(told))
+        facts.append(_("there are more than can be shown"))
+    st.caption(" · ".join(facts))
     if len(family.members) == 1:
         parts.note(_("No related operations yet. Use this result as an input image to continue."))
 
@@ -68,12 +68,12 @@ def _members(family: Family) -> list[dict[str, Any]]:
             title = _("No longer there: {id}").format(id=name)
             tile = {"title": title, "label": title, "thumbnail": None, "badge": "", "tone": ""}
         else:
-            found = parts.tile(operation)
+            drawn = parts.tile(operation)
             kin = [len(family.parents(name)), len(family.children(name))]
             label = _("{title}; parents: {parents}, children: {children}").format(
-                title=found.alt, parents=words.number(kin[0]), children=words.number(kin[1])
+                title=drawn.alt, parents=words.number(kin[0]), children=words.number(kin[1])
             )
-            tile = {"title": found.title, "label": label, "thumbnail": found.source, "badge": found.badge, "tone": found.tone}
+            tile = {"title": drawn.title, "label": label, "thumbnail": drawn.source, "badge": drawn.badge, "tone": drawn.tone}
         shown.append({"id": name, "column": column, "row": row, "missing": operation is None, **tile})
     return shown
 
@@ -111,13 +111,13 @@ def _again(service: Service, family: Family, operation: Operation) -> None:
         if len(start.inputs) > 1:
             numbers = list(range(1, len(start.inputs) + 1))
             number = st.selectbox(_("Input to replace"), numbers, key=f"place-{start.id}")
-        given = st.file_uploader(_("Image"), type=PICTURE_TYPES, max_upload_size=10, key=f"branch-{operation.id}")
-        if parts.button(_("Run again"), type="primary", disabled=given is None, key="run-branch") and given is not None:
+        upload = st.file_uploader(_("Image"), type=PICTURE_TYPES, max_upload_size=10, key=f"branch-{operation.id}")
+        if parts.button(_("Run again"), type="primary", disabled=upload is None, key="run-branch") and upload is not None:
             if presses.doubled(f"branch-{operation.id}"):
                 st.toast(_("This was requested a moment ago. Press once more for another one."))
                 return
             try:
-                service.branches.begin(operation.id, start.id, given.getvalue(), number)
+                service.branches.begin(operation.id, start.id, upload.getvalue(), number)
             except OpstoreError as error:
                 parts.show_error(error)
             else:
@@ -126,13 +126,13 @@ def _again(service: Service, family: Family, operation: Operation) -> None:
 
 def _starts(family: Family, operation: Operation) -> list[Operation]:
     """Return where a branch to this operation can begin: itself and its ancestors that have inputs, the oldest first."""
-    found, waiting = {operation.id}, [operation.id]
+    reached, waiting = {operation.id}, [operation.id]
     while waiting:
         for parent in family.parents(waiting.pop()):
-            if parent not in found:
-                found.add(parent)
+            if parent not in reached:
+                reached.add(parent)
                 waiting.append(parent)
-    members = [family.members[name] for name in sorted(found)]
+    members = [family.members[name] for name in sorted(reached)]
     return [member for member in members if member is not None and member.inputs]
 
 

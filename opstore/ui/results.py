@@ -30,47 +30,47 @@ GRID = "library"
 TRASH_SHOWN = 2_000
 
 
-def results(service: Service, found: View, facets: Mapping[str, Mapping[str, int]]) -> str | None:
+def results(service: Service, current: View, facets: Mapping[str, Mapping[str, int]]) -> str | None:
     """Show what the search finds; return the id of the operation that was just opened."""
-    first = _first(service, found)
-    total, span = drilldown.extent(service, found.query, found.mark) if found.mark else _extent(service, found.query)
+    first = _first(service, current)
+    total, span = drilldown.extent(service, current.query, current.mark) if current.mark else _extent(service, current.query)
     if not total.n:
-        nothing(service, found.query)
+        nothing(service, current.query)
     session = acts.acts()
     _toast(session)
     opened, unstacked, away = grid(
         key=GRID,
-        words={**acts.spoken(service), "notes": _notes(found)},
+        words={**acts.spoken(service), "notes": _notes(current)},
         on_act=lambda: acts.take(service, GRID),
         on_open=lambda operation_id: go(operation=operation_id),
-        source=found.source(),
+        source=current.source(),
         first=first,
         total={"n": total.n, "exact": total.exact},
         span=span,
-        open=found.operation,
+        open=current.operation,
         tags=list(facets.get("tag", ()))[:500],
-        ways=ways(found, facets) if not found.mistake else {},
+        ways=ways(current, facets) if not current.mistake else {},
         outcome=session.outcome(),
         trash=False,
     )
     if unstacked:
-        _unstack(service, found, unstacked)
+        _unstack(service, current, unstacked)
     if away:
-        leave(service, *away, found.query, found.order)
+        leave(service, *away, current.query, current.order)
     return opened
 
 
-def _first(service: Service, found: View) -> dict[str, Any] | None:
+def _first(service: Service, current: View) -> dict[str, Any] | None:
     """Return the first page of what is found where the grid does not have it: it need not ask, and its pictures are on the way.
 
     A grid that stands, and has looked by itself for what was typed or what a chip leads to, has it.
     """
     looks = st.session_state.pop(LOOKS, False)
-    stands, shown = GRID in st.session_state, found.source()
+    stands, shown = GRID in st.session_state, current.source()
     if stands and (looks or st.session_state.get("grid-source") == shown):
         page = None
     else:
-        page = cards(service, found.query, order=found.order, group=found.group, mark=found.mark)
+        page = cards(service, current.query, order=current.order, group=current.group, mark=current.mark)
     st.session_state["grid-source"] = shown
     return page
 
@@ -81,15 +81,15 @@ def _notes(found: View) -> dict[str, str]:
     return naming.captions(opened().generation.batch(batches[0])) if len(batches) == 1 else {}
 
 
-def _unstack(service: Service, found: View, operation_id: str) -> None:
+def _unstack(service: Service, current: View, operation_id: str) -> None:
     """Search for what stands behind a stack."""
     row = service.index.get(operation_id)
-    query = found.query
-    if row and found.group == "batch" and row.batch_id:
+    query = current.query
+    if row and current.group == "batch" and row.batch_id:
         query = with_values(query, "batch", [row.batch_id])
-    elif row and found.group == "inputs":
+    elif row and current.group == "inputs":
         query = with_values(query, "images", [row.id])
-    elif row and found.group == "prompt":
+    elif row and current.group == "prompt":
         phrase = " ".join(row.prompt.replace('"', " ").split())[:200]
         query = f'{query} "{phrase}"'.strip() if _readable(f'"{phrase}"') else query
     go(q=query, group=None)
@@ -159,9 +159,9 @@ def _readable(text: str) -> bool:
 
 def trash(service: Service) -> None:
     """Show what is in the trash, to be restored or removed for good."""
-    found = service.curation.trashed()
+    trashed = service.curation.trashed()
     kept = words.number(KEPT.days)
-    if not found:
+    if not trashed:
         parts.note(_("The trash is empty. What you move here is kept for {days} days.").format(days=kept))
     else:
         st.caption(_("These operations can be restored. They are removed for good after {days} days.").format(days=kept))
@@ -171,8 +171,8 @@ def trash(service: Service) -> None:
         key="trash",
         words=acts.spoken(service),
         on_act=lambda: acts.take(service, "trash"),
-        rows=[_trashed(item.operation_id, item.trashed_at, item.sidecar) for item in found[:TRASH_SHOWN]],
-        total={"n": len(found), "exact": True},
+        rows=[_trashed(item.operation_id, item.trashed_at, item.sidecar) for item in trashed[:TRASH_SHOWN]],
+        total={"n": len(trashed), "exact": True},
         tags=[],
         outcome=session.outcome(),
         trash=True,

@@ -67,14 +67,14 @@ def form(service: Service, ids: Sequence[str], kind: Kind, place: str) -> None:
     left, right = st.columns(2)
     days = left.selectbox(_("Expires after"), DAYS, index=1, format_func=_days_name, key=f"share-days-{place}")
     password = right.text_input(_("Password (optional)"), type="password", key=f"share-password-{place}")
-    made, asked_for = f"share-made-{place}", (scope, days, password)
-    if parts.button(_("Make a link"), type="primary", key=f"share-{place}") and not presses.doubled(f"{made} {asked_for}"):
+    link_key, asked_for = f"share-made-{place}", (scope, days, password)
+    if parts.button(_("Make a link"), type="primary", key=f"share-{place}") and not presses.doubled(f"{link_key} {asked_for}"):
         try:
             share = service.shares.create(scope, lasts=timedelta(days=days) if days else None, password=password or None)
-            st.session_state[made] = (asked_for, address(service, share))
+            st.session_state[link_key] = (asked_for, address(service, share))
         except OpstoreError as error:
             parts.show_error(error)
-    shown, link = st.session_state.get(made, (None, ""))
+    shown, link = st.session_state.get(link_key, (None, ""))
     if shown == asked_for:  # a link is shown beside what it shows, and not once something else is chosen
         st.code(link, language=None, wrap_lines=True)
         if not opened().settings.share_url:
@@ -126,13 +126,13 @@ def address(service: Service, share: Share) -> str:
 def listing(service: Service) -> None:
     """Show every link with its visits, the newest first, and a way to take it back."""
     try:
-        found = service.shares.all()
+        links = service.shares.all()
     except OpstoreError as error:
         parts.show_error(error)
         return
-    if not found:
+    if not links:
         parts.note(_("No links yet. “Share” is in every open operation and in the selection bar."))
-    for item in found[:LISTED]:
+    for item in links[:LISTED]:
         with st.container(border=True, key=f"link-{item.id}"):
             _row(service, item)
 
@@ -167,12 +167,12 @@ def _name(share: Share | None) -> str:
 def _about(item: Listed, now: datetime) -> list[str]:
     """Return what is known of a link, in the order of what a person asks."""
     share, seen = item.share, item.visits
-    told = [_state(share, now)] if share else []
-    told.append(ngettext("{count} visit", "{count} visits", seen.count))
+    facts = [_state(share, now)] if share else []
+    facts.append(ngettext("{count} visit", "{count} visits", seen.count))
     if seen.last:
-        told.append(_("last {time}").format(time=words.ago(seen.last)))
+        facts.append(_("last {time}").format(time=words.ago(seen.last)))
     if seen.wrong:
-        told.append(ngettext("{count} wrong password", "{count} wrong passwords", seen.wrong))
+        facts.append(ngettext("{count} wrong password", "{count} wrong passwords", seen.wrong))
     if share:
         hidden = [
             name
@@ -183,9 +183,9 @@ def _about(item: Listed, now: datetime) -> list[str]:
             )
             if not shown
         ]
-        told.append(_("hidden: {names}").format(names=", ".join(hidden)) if hidden else "")
-        told.append(_("with a password") if share.password else "")
-    return told
+        facts.append(_("hidden: {names}").format(names=", ".join(hidden)) if hidden else "")
+        facts.append(_("with a password") if share.password else "")
+    return facts
 
 
 def _state(share: Share, now: datetime) -> str:

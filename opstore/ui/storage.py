@@ -101,7 +101,7 @@ def act_name(kind: str) -> str:
     return names.get(kind, kind)
 
 
-def outcome(act: Act | None, told: Callable[[Mapping[str, Any]], str]) -> None:
+def outcome(act: Act | None, sentence_of: Callable[[Mapping[str, Any]], str]) -> None:
     """Say what the last act of a kind came to, and when."""
     if act is None or act.state == "running":
         return
@@ -111,7 +111,7 @@ def outcome(act: Act | None, told: Callable[[Mapping[str, Any]], str]) -> None:
     elif act.state == "interrupted":
         parts.note(_("It was interrupted {when}. Start it again: it resumes where it stopped.").format(when=when), bad=True)
     else:
-        parts.note(f"{told(act.result)} ({when})")
+        parts.note(f"{sentence_of(act.result)} ({when})")
 
 
 def left(act: Act | None, column: str) -> None:
@@ -194,12 +194,12 @@ def _by_month(rows: Sequence[Sequence[Any]]) -> Any:
     figure = _figure()
     for kind in kinds:
         amounts = [sizes.get((month, kind), 0) / 1e6 for month in months]
-        said = [words.size(amount * 1e6) for amount in amounts]
+        texts = [words.size(amount * 1e6) for amount in amounts]
         hover = "%{x}<br>%{customdata}"
         bar = {
             "name": words.type_name(kind)[:40],
             "marker_color": TYPES.get(kind, GREY),
-            "customdata": said,
+            "customdata": texts,
             "hovertemplate": hover,
         }
         figure.add_bar(x=months, y=amounts, **bar)

@@ -228,13 +228,13 @@ def _apply(unheard: _Unheard) -> Callable[[Callable[..., Any]], Callable[..., An
 def _without_callback(state: SafeSessionState, sent: Any) -> list[str]:
     """Return the keys of the buttons that were pressed, and of which Streamlit calls no callback: gone, or disabled, since."""
     known = state._state._new_widget_state.widget_metadata  # what `SessionState._call_callbacks` asks
-    found = []
+    keys = []
     for widget in sent.widgets if sent is not None else ():
         metadata = known.get(widget.id) if widget.trigger_value else None
         key = user_key_from_element_id(widget.id)
         if widget.trigger_value and key and (metadata is None or metadata.disabled):
-            found.append(key)
-    return found
+            keys.append(key)
+    return keys
 
 
 def _begin_anew(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -253,13 +253,13 @@ def _begin_anew(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _told_in(sent: Any) -> dict[tuple[str, str], list[Any]]:
     """Return what components tell in a request."""
-    found: dict[tuple[str, str], list[Any]] = {}
+    events: dict[tuple[str, str], list[Any]] = {}
     for widget in sent.widgets if sent is not None else ():
         key = (user_key_from_element_id(widget.id) or "").removesuffix("__events")
         for event in _events(widget.json_trigger_value):
             if isinstance(event, Mapping):
-                found.setdefault((key, str(event.get("event"))), []).append(event.get("value"))
-    return found
+                events.setdefault((key, str(event.get("event"))), []).append(event.get("value"))
+    return events
 
 
 def _events(text: str) -> list[Any]:
@@ -340,15 +340,15 @@ def _change_address(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _address(session: AppSession, asked: ClientState) -> str:
     """Return the address of a request: the page's own where the browser did not know of it yet when it asked."""
-    told = asked.query_string
+    address = asked.query_string
     elsewhere = asked.is_history_navigation or _of_another_page(session._pages_manager, asked.page_script_hash)
     with _address_guard:
         known = _addresses.get(session.id)
-        if known and told in known.left and not elsewhere:
+        if known and address in known.left and not elsewhere:
             return known.now
         if known:
             known.left.clear()  # the browser knows, or has gone elsewhere by itself
-    return told
+    return address
 
 
 def _of_another_page(pages: PagesManager, asked: str) -> bool:

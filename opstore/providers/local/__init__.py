@@ -102,7 +102,7 @@ def _attempt(request: StepRequest, report: Report) -> tuple[tuple[bytes, ...], P
     from opstore.providers.local.steps import make  # Pillow, numpy and PyAV: half a second that listing must not pay.
 
     try:
-        made = make(request, report)
+        result = make(request, report)
     except ProviderRefused as refused:
         return (), refused, ""
     except (ProviderError, KeyboardInterrupt):
@@ -118,7 +118,7 @@ def _attempt(request: StepRequest, report: Report) -> tuple[tuple[bytes, ...], P
         quoted = f"{type(error).__name__}: {error}"[:200]
         reason = said("The local engine could not make this ({quoted}). Try a smaller picture or another format.", quoted=quoted)
         return (), _refused(reason, "crash"), ""
-    return (made.data,), None, made.log
+    return (result.data,), None, result.log
 
 
 def _refused(reason: Said, kind: str) -> ProviderRefused:

@@ -49,13 +49,13 @@ def colours_in(folded: str) -> list[Colour]:
         (m.start(), m.end(), (int(m[1][:2], 16), int(m[1][2:4], 16), int(m[1][4:], 16))) for m in _HEX.finditer(folded)
     ]
     hits += [(m.start(), m.end(), colour) for pattern, colour in _PATTERNS for m in pattern.finditer(folded)]
-    found: list[Colour] = []
+    colours: list[Colour] = []
     end = -1
     for start, stop, colour in sorted(hits, key=lambda hit: (hit[0], -hit[1])):
         if start >= end:
-            found.append(colour)
+            colours.append(colour)
             end = stop
-    return found
+    return colours
 
 
 #: One pattern that matches any colour name, for sentences where a colour follows ("dark" in "dark blue border").

@@ -114,7 +114,7 @@ def contexts(folded: str, spans: Sequence[Span]) -> list[Context]:
     """Return the context of every named edit of `spans` (in their order) within the folded prompt."""
     folded = _softened(folded)
     breaks = _breaks(folded, spans)
-    found: list[Context] = []
+    surroundings: list[Context] = []
     listing = reversing = False
     for i, (start, end) in enumerate(spans):
         clause = max((b[1] for b in breaks if b[1] <= start), default=0)
@@ -128,8 +128,8 @@ def contexts(folded: str, spans: Sequence[Span]) -> list[Context]:
         listing = negated and (bool(_LISTING.search(reach)) or (listing and continued))
         turned = bool(_REVERSED.search(before)) or (reversing and continued)
         reversing = turned
-        found.append(Context(before, after, negated, turned, _amount(before, after)))
-    return found
+        surroundings.append(Context(before, after, negated, turned, _amount(before, after)))
+    return surroundings
 
 
 def _between(folded: str, spans: Sequence[Span], i: int) -> str:

@@ -162,14 +162,14 @@ def _border(before: str, after: str) -> dict[str, Any]:
     # The colour stands before the word in English ("a red border") and after it in French; the nearer side is read first.
     colours = colours_in(after) or colours_in(before)
     near = colours_in(before)
-    found: dict[str, Any] = {"colour": near[-1] if near and not colours_in(after) else colours[0]} if colours else {}
+    border: dict[str, Any] = {"colour": near[-1] if near and not colours_in(after) else colours[0]} if colours else {}
     text = f"{before} {after}"
     pixels, percent = _PIXELS.search(text), _PERCENT.search(text)
     if pixels and int(pixels[1]):
-        found["width"] = float(pixels[1])
+        border["width"] = float(pixels[1])
     elif percent and _value(percent[2]) > 0:
-        found["width"] = min(_value(percent[2]) / 100, 0.5)
-    return found
+        border["width"] = min(_value(percent[2]) / 100, 0.5)
+    return border
 
 
 def _levels(named: str, after: str) -> dict[str, Any]:

@@ -134,12 +134,12 @@ def unheard(prompt: str) -> list[str]:
     folded = fold(text)
     heard = bytearray(len(folded))
     for pattern in (_COLOURS, *(pattern for rows in _TABLES.values() for _, pattern in rows)):
-        for found in pattern.finditer(folded):
-            heard[found.start() : found.end()] = b"1" * len(found[0])
+        for match in pattern.finditer(folded):
+            heard[match.start() : match.end()] = b"1" * len(match[0])
     missed: dict[str, str] = {}
-    for found in _WORD.finditer(folded):
-        if not _SMALL.fullmatch(found[0]) and not any(heard[found.start() : found.end()]):
-            missed.setdefault(found[0], text[found.start() : found.end()])
+    for match in _WORD.finditer(folded):
+        if not _SMALL.fullmatch(match[0]) and not any(heard[match.start() : match.end()]):
+            missed.setdefault(match[0], text[match.start() : match.end()])
     return list(missed.values())
 
 

@@ -83,8 +83,8 @@ def _is_of(record: Mapping[str, Any], model: Model) -> bool:
     return same_name and (not version or record.get("version") in (version, "hidden", None))
 
 
-def _same(given: Mapping[str, Any], model: Model, arguments: Mapping[str, Any]) -> bool:
-    """Say whether `given` is the input document that `arguments` was sent as.
+def _same(document: Mapping[str, Any], model: Model, arguments: Mapping[str, Any]) -> bool:
+    """Say whether `document` is the input document that `arguments` was sent as.
 
     The seed (31 random bits) and the prompt are enough; a model that takes no seed is recognised by all else that was sent, its
     images apart, which come back under other addresses.
@@ -93,4 +93,4 @@ def _same(given: Mapping[str, Any], model: Model, arguments: Mapping[str, Any]) 
         compared = {model.prompt_field, model.seed_field}
     else:
         compared = set(arguments) - {model.inputs.field, model.inputs.last_field}
-    return all(given.get(field) == arguments.get(field) for field in compared)
+    return all(document.get(field) == arguments.get(field) for field in compared)

@@ -63,12 +63,12 @@ class Copies:
 
     def _trim(self) -> None:
         with contextlib.suppress(OSError):
-            found = []
+            copies = []
             for entry in os.scandir(self._folder):
                 size = sum(file.stat(follow_symlinks=False).st_size for file in os.scandir(entry.path))
-                found.append((entry.stat().st_mtime, size, entry.path))
-            kept = sum(size for _, size, _ in found)
-            for used, size, path in sorted(found):
+                copies.append((entry.stat().st_mtime, size, entry.path))
+            kept = sum(size for _, size, _ in copies)
+            for used, size, path in sorted(copies):
                 if kept <= MAX_BYTES or used > time.time() - _IN_USE:
                     return
                 shutil.rmtree(path, ignore_errors=True)

@@ -125,18 +125,18 @@ class Packs:
 
     def begin(self, month: str, sidecars: Sequence[bytes]) -> Pack:
         """Return the pack of a month, made now if need be, with a dictionary of what `sidecars` share."""
-        found = self.pack(month)
-        if found is None:
+        pack = self.pack(month)
+        if pack is None:
             from opstore.storage.packs.codecs import dictionary_of
             from opstore.storage.packs.pack import empty
 
             self.folder.make()
             # Under the name that its temp file begins with: a repair at this moment sees that somebody is writing it.
             self.folder.create(month, [{self.path(month).name: empty(month, dictionary_of(sidecars))}])
-            found = self.pack(month)
-        if found is None:
+            pack = self.pack(month)
+        if pack is None:
             raise FileMissing(name=self.path(month).name)
-        return found
+        return pack
 
     def discard(self, month: str) -> bool:
         """Remove the pack of a month if nothing is left in it; nobody may be adding to it. Say whether it is gone."""
@@ -202,18 +202,18 @@ class Library(Folder):
 
     def present(self, names: Sequence[str]) -> list[str]:
         """Return those of `names` that are there, of whatever kind."""
-        found = super().present(names)
-        missing = set(names).difference(found)
+        loose = super().present(names)
+        missing = set(names).difference(loose)
         ids = {parts.operation_id for name in missing if (parts := parse_name(name))}
         packed = {entry.name for operation_id in ids for entry in self.packs.entries(operation_id)}
         if not packed:
-            return found
-        there = {*found, *packed}
+            return loose
+        there = {*loose, *packed}
         return [name for name in names if name in there]
 
     def names(self) -> list[str]:
         """Return every name, unordered; none that moves between loose and packed meanwhile is left out."""
-        found = super().names()
+        names = super().names()
         for _ in range(3):
             seen = self.packs.changed()
             if not seen:
@@ -222,10 +222,10 @@ class Library(Folder):
             for pack in self.packs.readable():
                 with contextlib.suppress(DamagedPack):
                     packed.update(pack.names())
-            found = [*packed.union(found, super().names())]
+            names = [*packed.union(names, super().names())]
             if self.packs.changed() == seen:
                 break
-        return found
+        return names
 
     def sizes(self) -> Iterator[tuple[str, int]]:
         """Yield every name and the bytes that it takes: packed ones what they take in their pack, shared contents shared out."""
@@ -241,12 +241,12 @@ class Library(Folder):
 
     def age(self, name: str) -> float | None:
         """Return how many seconds ago a file was last written, None where there is none."""
-        found = super().age(name)
-        if found is None and (entry := self.packs.entry(name)):
+        seconds = super().age(name)
+        if seconds is None and (entry := self.packs.entry(name)):
             import time
 
             return time.time() - entry.modified / 1e9
-        return found
+        return seconds
 
     def stamp(self, name: str) -> str | None:
         """Return a text that is another after every change of a file, None where there is none of that name."""
@@ -372,14 +372,14 @@ class Library(Folder):
 
     def _bring_back(self, folder: int, ids: Iterable[str]) -> None:
         """Write what is packed of these operations where it is not loose; then it leaves its pack. Their locks are held."""
-        found = {entry.name: entry for operation_id in ids for entry in self.packs.entries(operation_id)}
-        if not found:
+        packed = {entry.name: entry for operation_id in ids for entry in self.packs.entries(operation_id)}
+        if not packed:
             return  # as nearly always: a save must not wait for the disk once more
-        there = set(disk.present(folder, found))
-        temps = {name: disk.temp_name(name) for name in found if name not in there}
+        there = set(disk.present(folder, packed))
+        temps = {name: disk.temp_name(name) for name in packed if name not in there}
         try:
-            _side_by_side(lambda name: self._write(folder, found[name], temps[name]), list(temps))
-            _side_by_side(lambda name: _sync(folder, temps.get(name, name)), list(found))
+            _side_by_side(lambda name: self._write(folder, packed[name], temps[name]), list(temps))
+            _side_by_side(lambda name: _sync(folder, temps.get(name, name)), list(packed))
             sidecars = [name for name in temps if name.endswith(".json")]
             for stage in ([name for name in temps if name not in sidecars], sidecars):
                 for name in stage:
@@ -388,7 +388,7 @@ class Library(Folder):
                 os.fsync(folder)
         finally:
             disk.discard(folder, temps.values())
-        self._drop(found)
+        self._drop(packed)
 
     def _write(self, folder: int, entry: Entry, temp: str) -> None:
         """Write a packed file under a name of its own, with its old time, and read it again."""

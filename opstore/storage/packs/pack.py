@@ -62,14 +62,14 @@ class Entry:
 
 def empty(month: str, dictionary: bytes | None) -> bytes:
     """Return the file of a pack that holds nothing yet."""
-    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as made:
-        made.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        made.executescript(_SCHEMA)
-        made.execute(f"PRAGMA application_id = {APPLICATION}")
-        made.execute(f"PRAGMA user_version = {VERSION}")
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
+        database.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        database.executescript(_SCHEMA)
+        database.execute(f"PRAGMA application_id = {APPLICATION}")
+        database.execute(f"PRAGMA user_version = {VERSION}")
         rows = {"format": "opstore-pack/1", "month": month} | ({"dictionary": dictionary} if dictionary else {})
-        made.executemany("INSERT INTO meta VALUES (?, ?)", rows.items())
-        return made.serialize()
+        database.executemany("INSERT INTO meta VALUES (?, ?)", rows.items())
+        return database.serialize()
 
 
 class Pack:

@@ -21,14 +21,14 @@ _mount = st.components.v2.component("opstore_draft", html=_HTML, css=_CSS, js=_J
 
 def draft(finished: str, *, of: str, key: str) -> str:
     """Return what stands in the text area with the key `of`, of which `finished` is what the page has been told."""
-    found = _told(finished, f".st-key-{of}", key)
+    answer = _told(finished, f".st-key-{of}", key)
     known = st.session_state.setdefault(f"{key}-over", _Over(finished))
     if known.finished != finished:
-        known.finished, known.turn = finished, found.get("turn")
+        known.finished, known.turn = finished, answer.get("turn")
     # A draft counts only over the text that it was written over: what came since, by whatever way, is newer. Nor does one come
     # back when that text does.
-    if found.get("over") == finished and found.get("turn") != known.turn and isinstance(found.get("text"), str):
-        return str(found["text"])
+    if answer.get("over") == finished and answer.get("turn") != known.turn and isinstance(answer.get("text"), str):
+        return str(answer["text"])
     return finished
 
 

@@ -71,14 +71,16 @@ def grid(
     `outcome` (of the last act), `trash` (whether it shows the trash), `first` (the answer of `source`, or None), `ways` (sources
     by the key of a box and the words of a choice in it, for which the grid looks as soon as it is made).
     """
-    given = {"source": source, "rows": rows, "words": words, **data}
+    contents = {"source": source, "rows": rows, "words": words, **data}
 
     def opening() -> None:
         state = st.session_state.get(key)
         if isinstance(state, Mapping) and isinstance(opened := state.get("opened"), str):
             on_open(opened)
 
-    result = _mount(key=key, data=given, on_act_change=on_act, on_opened_change=opening, **presses.hear(key, "unstacked", "away"))
+    result = _mount(
+        key=key, data=contents, on_act_change=on_act, on_opened_change=opening, **presses.hear(key, "unstacked", "away")
+    )
     unstacked, away = (presses.take(presses.heard(key, name)) for name in ("unstacked", "away"))
     opened, unstacked = (found if isinstance(found, str) else None for found in (result.opened, unstacked))
     return opened, unstacked, _away(away)

@@ -32,11 +32,11 @@ def one_of(label: str, offered: Mapping[str, str], shown: str, *, key: str, on_c
             st.session_state[f"{key}-turn"] = sent.get("turn")
             on_choice(value)
 
-    given = {
+    contents = {
         "label": label,
         "note": note,
         "offered": [{"value": value, "name": name} for value, name in offered.items()],
         "shown": shown,
         "turn": st.session_state.get(f"{key}-turn"),
     }
-    _mount(key=key, data=given, on_chosen_change=chosen)
+    _mount(key=key, data=contents, on_chosen_change=chosen)

@@ -45,10 +45,10 @@ def brought(*, key: str) -> Brought:
 
 
 def _pasted(pictures: object) -> list[bytes]:
-    found = []
+    images = []
     for picture in pictures if isinstance(pictures, list) else ():
         try:
-            found.append(base64.b64decode(str(picture), validate=True))
+            images.append(base64.b64decode(str(picture), validate=True))
         except (binascii.Error, ValueError):
             continue  # not what our own script sends: nothing to take
-    return found
+    return images

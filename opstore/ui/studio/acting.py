@@ -156,17 +156,17 @@ def fill_in(service: Service) -> None:
     state = st.session_state
     if wanted := state.pop("wanted-prompt", None):
         controls.set_to("prompt", wanted)
-    found: Remix | None = state.pop("wanted-remix", None)
-    if found is None:
+    chosen: Remix | None = state.pop("wanted-remix", None)
+    if chosen is None:
         return
-    controls.set_to("prompt", found.prompt)
-    giving.use_only(found.images)
-    if found.workflow:
-        state["wanted-type"] = found.workflow
-        settings.fill_in(service, found.workflow, found)
-    deciding.word_steps(found.steps)
-    if found.left_out:
-        names = ", ".join(_left(name) for name in found.left_out)
+    controls.set_to("prompt", chosen.prompt)
+    giving.use_only(chosen.images)
+    if chosen.workflow:
+        state["wanted-type"] = chosen.workflow
+        settings.fill_in(service, chosen.workflow, chosen)
+    deciding.word_steps(chosen.steps)
+    if chosen.left_out:
+        names = ", ".join(_left(name) for name in chosen.left_out)
         st.toast(parts.plain(_("Not carried over (not supported here): {names}").format(names=names)))
 
 

@@ -60,12 +60,12 @@ def _analyzer(analysis: Mapping[str, Any]) -> str | None:
 def steps(operation: Operation) -> None:
     """Show what each step of a chain was told, by which model it was made, and what it cost."""
     stored = operation.sidecar.get("steps")
-    found = [step for step in stored if isinstance(step, Mapping)] if isinstance(stored, list) else []
-    if len(found) < 2:
+    records = [step for step in stored if isinstance(step, Mapping)] if isinstance(stored, list) else []
+    if len(records) < 2:
         return
     st.caption(_("Steps"))
     rows = {}
-    for number, step in enumerate(found[:10], 1):
+    for number, step in enumerate(records[:10], 1):
         kind, cost = step.get("operationType"), step.get("cost")
         told = [str(step.get("prompt") or ""), str(step.get("model") or "")]
         told += [parts.cost_text(cost) or _("unknown")] if isinstance(cost, Mapping) else []

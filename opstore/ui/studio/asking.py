@@ -50,16 +50,16 @@ def _with_prompt(wanted: SmartRequest) -> SmartRequest:
 
 def _told(service: Service, costs: Sequence[Sequence[Cost | None]]) -> list[str]:
     steps = [cost for operation in costs for cost in operation]
-    told = [ngettext("{count} variant", "{count} variants", len(costs))] if len(costs) > 1 else []
+    phrases = [ngettext("{count} variant", "{count} variants", len(costs))] if len(costs) > 1 else []
     if any(cost is None or cost.amount is None for cost in steps):
-        return [*told, _("Price unknown: the list has no price for this model.")]
+        return [*phrases, _("Price unknown: the list has no price for this model.")]
     total = sum(cost.amount or 0.0 for cost in steps if cost)
     if not total:
-        return [*told, _("Free: made on this machine.")]
+        return [*phrases, _("Free: made on this machine.")]
     if len(costs) == 1 and len(steps) == 2:
         first, second = (words.money((cost.amount if cost else None) or 0.0) for cost in steps)
-        told.append(_("picture {first} + motion {second}").format(first=first, second=second))
-    return [*told, _("about {amount} (estimate)").format(amount=words.money(total)), *_budget(service)]
+        phrases.append(_("picture {first} + motion {second}").format(first=first, second=second))
+    return [*phrases, _("about {amount} (estimate)").format(amount=words.money(total)), *_budget(service)]
 
 
 def _budget(service: Service) -> list[str]:
@@ -67,28 +67,28 @@ def _budget(service: Service) -> list[str]:
     if limits.daily_budget is None and limits.monthly_budget is None:
         return []
     spent = service.spending()
-    told = []
+    phrases = []
     if limits.daily_budget is not None:
         used, limit = words.money(rounded_up(spent.today + spent.bound)), words.money(limits.daily_budget)
-        told.append(_("today {used} of {limit}").format(used=used, limit=limit))
+        phrases.append(_("today {used} of {limit}").format(used=used, limit=limit))
     if limits.monthly_budget is not None:
         used, limit = words.money(rounded_up(spent.month + spent.bound)), words.money(limits.monthly_budget)
-        told.append(_("this month {used} of {limit}").format(used=used, limit=limit))
-    return told
+        phrases.append(_("this month {used} of {limit}").format(used=used, limit=limit))
+    return phrases
 
 
-def bar(generation: Generation, wanted: SmartRequest, given: Sequence[Given], decision: Decision) -> None:
+def bar(generation: Generation, wanted: SmartRequest, pictures: Sequence[Given], decision: Decision) -> None:
     """Show what the request costs, why it was not handed over where it was not, and the one button, always last."""
     costs = price(generation, wanted)
-    said = st.container(key="refusal")
+    refusal = st.container(key="refusal")
     moment = presses.noted().get("generate", (None, time.monotonic()))[1]  # when it came, not when this run got here
     pressed = parts.button(_("Generate"), key="generate", type="primary", width="stretch", shortcut="Ctrl+Enter")
     if pressed:
-        _hand_over(generation, wanted, given, decision, costs, moment)
+        _hand_over(generation, wanted, pictures, decision, costs, moment)
     known = asked()
     known.shown = decision.workflow
     if known.refusal[0] == _mark(wanted, costs):
-        with said:
+        with refusal:
             parts.note(known.refusal[1], bad=known.handed[0] != known.refusal[0])
 
 
@@ -108,7 +108,7 @@ def _mark(wanted: SmartRequest, costs: object) -> str:
 
 
 def _hand_over(
-    generation: Generation, wanted: SmartRequest, given: Sequence[Given], decision: Decision, costs: object, now: float
+    generation: Generation, wanted: SmartRequest, pictures: Sequence[Given], decision: Decision, costs: object, now: float
 ) -> None:
     """Hand over what was asked for at the moment `now`, or remember why not; a double click is one press."""
     known, mark = asked(), _mark(wanted, costs)
@@ -120,7 +120,7 @@ def _hand_over(
         known.refusal = (mark, _("This was requested a moment ago. Press once more for another one."), now)
         return
     known.refusal = ("", "", 0.0)
-    if why := _why_not(wanted, given, decision, costs):
+    if why := _why_not(wanted, pictures, decision, costs):
         known.refusal = (mark, why, now)
         return
     try:
@@ -135,13 +135,13 @@ def _hand_over(
         known.handed = (mark, now)
 
 
-def _why_not(wanted: SmartRequest, given: Sequence[Given], decision: Decision, costs: object) -> str:
+def _why_not(wanted: SmartRequest, pictures: Sequence[Given], decision: Decision, costs: object) -> str:
     """Return why a request is not handed over, nothing where it is."""
     if not wanted.prompt:
         return _("Write a prompt first: describe in a few words what you want to see.")
     if decision.analysis is None:
         return _("That is more images than any operation type takes. Remove some.")
-    if giving.refused() or not all(item.sound for item in given):
+    if giving.refused() or not all(item.sound for item in pictures):
         return _("One of the images cannot be used. Remove it first.")
     if costs is None:
         return _("This request cannot run as it stands. The reason is given above.")
@@ -160,7 +160,7 @@ def _is_news(decision: Decision, costs: object) -> bool:
 
 def request(
     text: str,
-    given: Sequence[Given],
+    pictures: Sequence[Given],
     decision: Decision,
     models: dict[str, str],
     parameters: dict[str, object],
@@ -173,12 +173,12 @@ def request(
     analysis = decision.analysis.paid(cost) if decision.analysis else None
     return SmartRequest(
         prompt=text.strip(),
-        images=tuple(item.data for item in given),
+        images=tuple(item.data for item in pictures),
         workflow=decision.workflow,
         analysis=analysis,
         parameters=parameters,
         models=models,
-        parents=tuple(dict.fromkeys(parent for item in given for parent in item.parents)),
+        parents=tuple(dict.fromkeys(parent for item in pictures for parent in item.parents)),
         steps=decision.steps,
         optimized=better,
         use_optimized=used,

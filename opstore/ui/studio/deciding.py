@@ -37,14 +37,14 @@ class Decision:
     steps: StepPrompts | None = None
 
 
-def decide(generation: Generation, text: str, given: list[Given]) -> Decision:
+def decide(generation: Generation, text: str, pictures: list[Given]) -> Decision:
     """Show the proposal with its reason, and let the person choose among the workflows that fit the pictures given."""
     written = draft(text, of=controls.key_of("prompt"), key="draft")
-    fitting = list(workflows.fitting(len(given)))
+    fitting = list(workflows.fitting(len(pictures)))
     if not fitting:
         parts.note(_("That is more images than any operation type takes. Remove some."), bad=True)
         return Decision(written, "image_edit_multiple", None)
-    analysis = questions.analysis(generation, written, given)
+    analysis = questions.analysis(generation, written, pictures)
     workflow = _chosen(fitting, analysis.workflow, text) or analysis.workflow
     asked().proposed = analysis.workflow
     one_of(
@@ -56,8 +56,8 @@ def decide(generation: Generation, text: str, given: list[Given]) -> Decision:
         note=_("Suggested from your prompt and the number of images; one click changes it."),
     )
     analysis = analysis.overridden(workflow)
-    _reason(analysis, bool(written.strip() or given))
-    questions.offer_analysis(generation, written, given)
+    _reason(analysis, bool(written.strip() or pictures))
+    questions.offer_analysis(generation, written, pictures)
     steps = _step_prompts(analysis.steps or rules.steps(written)) if workflow == "edit_then_video" else None
     return Decision(written, workflow, analysis, steps)
 

@@ -46,15 +46,17 @@ def _known() -> _Known:
 def take_up(service: Service) -> None:
     """Fill the form with the tab's draft, once the browser has told which tab this is and while nothing stands in the form."""
     tab.ask(key=_TAB)
-    known, told = _known(), tab.known(key=_TAB)
-    if told is None or known.tab == told.secret:
+    known, identity = _known(), tab.known(key=_TAB)
+    if identity is None or known.tab == identity.secret:
         return
-    known.tab = told.secret
+    known.tab = identity.secret
     files = giving.gathered()
     if st.session_state.get(controls.key_of("prompt")) or files.kept or files.held or files.picked:
         return
     owner = _owner(service)
-    found = service.drafts.load(told.secret, owner) or (service.drafts.load(told.copied, owner) if told.copied else None)
+    found = service.drafts.load(identity.secret, owner) or (
+        service.drafts.load(identity.copied, owner) if identity.copied else None
+    )
     if found is not None:
         _fill_in(service, found)
 
@@ -63,12 +65,12 @@ def _owner(service: Service) -> str:
     return service.person.identity or service.person.name
 
 
-def _fill_in(service: Service, found: Draft) -> None:
+def _fill_in(service: Service, draft: Draft) -> None:
     """Set the widgets as the draft has them; whatever in it is not what this page writes is passed over."""
-    form, state, files = found.form, st.session_state, giving.gathered()
+    form, state, files = draft.form, st.session_state, giving.gathered()
     names = form.get("picked")
     picked = [name for name in (names if isinstance(names, list) else ()) if parse_name(name)]
-    files.kept[:] = found.pictures
+    files.kept[:] = draft.pictures
     files.picked[:] = [name for name in picked if service.store.operations.has(name)][:MAX_INPUTS]
     prompt = _text(form.get("prompt"))
     controls.set_to("prompt", prompt)

@@ -61,21 +61,21 @@ def leave() -> None:
 
 def images(service: Service) -> list[Given]:
     """Show the ways to give pictures; return those given, in order."""
-    found = gathered()
+    files = gathered()
     uploaded = st.file_uploader(
         _("Images"),
         type=PICTURE_TYPES,
         accept_multiple_files=True,
         max_upload_size=10,
-        key=f"upload-{found.round}",
+        key=f"upload-{files.round}",
         help=_("Drop files here, or paste a picture anywhere on this page."),
     )
-    found.held = [file.getvalue() for file in uploaded or ()]
+    files.held = [file.getvalue() for file in uploaded or ()]
     came = brought(key="paste")
-    found.kept += came.pasted
+    files.kept += came.pasted
     _tell_refused(came.refused)
-    given = [Given(data) for data in (*found.held, *found.kept)] + _picked(service)
-    sound = _preview(service, [item.data for item in given], removable=bool(found.kept or found.picked))
+    given = [Given(data) for data in (*files.held, *files.kept)] + _picked(service)
+    sound = _preview(service, [item.data for item in given], removable=bool(files.kept or files.picked))
     return [Given(item.data, item.parents, fine) for item, fine in zip(given, sound, strict=True)][:MAX_INPUTS]
 
 
@@ -96,15 +96,15 @@ def refused() -> bool:
 
 
 def _picked(service: Service) -> list[Given]:
-    found: list[Given] = []
+    pictures: list[Given] = []
     picked = gathered().picked
     for name in list(picked):
         try:
-            found.append(Given(service.store.read_file(name), _parents(service, name)))
+            pictures.append(Given(service.store.read_file(name), _parents(service, name)))
         except OpstoreError as error:
             parts.show_error(error)
             picked.remove(name)
-    return found
+    return pictures
 
 
 def _parents(service: Service, name: str) -> tuple[str, ...]:

@@ -24,23 +24,23 @@ from opstore.ui.words import _
 LOOK = 0.5
 
 
-def analysis(generation: Generation, text: str, given: Sequence[Given]) -> WorkflowAnalysis:
+def analysis(generation: Generation, text: str, pictures: Sequence[Given]) -> WorkflowAnalysis:
     """Return the language model's analysis of exactly this request where it was asked for, else what the rules say."""
-    mark = _mark(text, given)
+    mark = _mark(text, pictures)
     answered = _answer("analysis", mark)
     if isinstance(answered, WorkflowAnalysis):
         return answered
     if isinstance(answered, OpstoreError):
         parts.show_error(answered)
-    return generation.propose(text, [item.data for item in given], _language())
+    return generation.propose(text, [item.data for item in pictures], _language())
 
 
-def offer_analysis(generation: Generation, text: str, given: Sequence[Given]) -> None:
+def offer_analysis(generation: Generation, text: str, pictures: Sequence[Given]) -> None:
     """Offer to ask the language model which workflow is meant."""
     asker = generation.asker()
-    if asker is None or not text.strip() or not all(item.sound for item in given):
+    if asker is None or not text.strip() or not all(item.sound for item in pictures):
         return
-    mark, images, spoken = _mark(text, given), [item.data for item in given], _language()
+    mark, images, spoken = _mark(text, pictures), [item.data for item in pictures], _language()
     if _answer("analysis", mark) is not None:
         return  # it has been asked exactly this
     label = _("Ask {model} ({amount} at most)").format(model=asker.title, amount=words.money(asker.cost().amount or 0.0))

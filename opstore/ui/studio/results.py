@@ -43,7 +43,7 @@ def _results(generation: Generation, was_busy: bool) -> None:
         st.rerun()
     sheet = asked().sheet
     # Places that are always there: a result that is shown keeps its element, and a video plays on, when a job begins or ends.
-    now, together, made = st.container(key="now"), st.container(key="sheet"), st.container(key="made")
+    now, together, recent = st.container(key="now"), st.container(key="sheet"), st.container(key="made")
     with now:
         alone = [job for job in jobs if not sheet or job.batch_id != sheet]
         if alone:
@@ -54,7 +54,7 @@ def _results(generation: Generation, was_busy: bool) -> None:
         if sheet:
             _sheet(generation, sheet)
     latest = service.latest(LATEST)
-    with made:
+    with recent:
         if latest:
             _latest(service, latest)
         elif not jobs:

@@ -48,12 +48,12 @@ def choices(service: Service, kind: str, count: int) -> Choices:
 
 
 def _model(service: Service, step: str, alone: bool) -> Model | None:
-    found = list(service.models(step))
-    if len(found) < 2:
-        return found[0] if found else None
+    models = list(service.models(step))
+    if len(models) < 2:
+        return models[0] if models else None
     return st.selectbox(
         _("Model") if alone else words.type_name(step),
-        found,
+        models,
         format_func=lambda model: model.title,
         key=controls.key_of(f"model-{step}"),
         persist_state="session",

@@ -68,11 +68,11 @@ def _values(name: str, parameter: Parameter | None, models: Mapping[str, Model],
 
 
 def _numbers(text: str, parameter: Parameter) -> list[Any]:
-    found: list[Any] = []
+    values: list[Any] = []
     for part in [part.strip().replace(",", ".") for part in text.split(";") if part.strip()][:MAX_VALUES]:
         try:
-            found.append(parameter.check(part))
+            values.append(parameter.check(part))
         except InvalidRequest as error:
             parts.show_error(error)
             return []
-    return found
+    return values

@@ -122,7 +122,8 @@ function choosing(list) {
     tile.classList.add("current");
     chosen = tile.dataset.id ?? null;
   };
-  return () => chosen;
+  const last = () => chosen;
+  return last;
 }
 
 /** Look whether something else has come, or no grid will. @param {() => unknown} end */
@@ -130,7 +131,7 @@ function ending(end) {
   let looks = 0,
     ran = false,
     idle = 0;
-  return () => {
+  const look = () => {
     /** @type {HTMLElement | null} */
     const app = document.querySelector('[data-testid="stApp"]');
     const state = app?.dataset.testScriptState,
@@ -141,4 +142,5 @@ function ending(end) {
     const other = location.pathname !== "/library" || location.search || document.querySelector('[role="dialog"]');
     if (other || idle > (page ? GRID_COMES : NO_GRID) / LOOK || looks > WAIT / LOOK) end();
   };
+  return look;
 }

@@ -257,6 +257,9 @@ def test_what_may_have_been_billed_counts_with_its_estimate(standin: StandIn, ap
         ({"amount": None, "currency": "USD"}, [{"status": "canceled", "estimate": {"amount": 2.0, "currency": "USD"}}], 2.0),
         ({"amount": 3.0, "currency": "EUR"}, [], 0.0),
         ({"amount": True, "currency": "USD"}, "no list", 0.0),
+        ({"amount": -1000.0, "currency": "USD"}, [], 0.0),
+        ({"amount": float("nan"), "currency": "USD"}, [], 0.0),
+        ({"amount": float("inf"), "currency": "USD"}, [], 0.0),
         ("a lot", None, 0.0),
     ],
 )

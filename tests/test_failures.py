@@ -209,6 +209,14 @@ def test_sentences_within_sentences_end_somewhere() -> None:
     assert sentence_of(deep) is None
 
 
+def test_a_sentence_that_repeats_its_parts_neither_takes_hours_nor_fills_the_memory() -> None:
+    grown: Any = "x"
+    for _ in range(6):
+        grown = {"template": "{a}" * 600, "details": {"a": grown}}
+    assert sentence_of(grown) is None
+    assert sentence_of({"template": "{a}, {a}", "details": {"a": "x" * 5_000}}) is not None
+
+
 def test_half_a_character_in_a_providers_words_stops_no_sidecar() -> None:
     text = ending.clean(explain("failed", "odd \ud83c")[1])
     assert isinstance(text, Said) and text.endswith("(Replicate: odd ?)") and json.dumps(parts(text)).isascii()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +22,7 @@ from opstore.jobs.context import Pauses
 from opstore.jobs.patience import due, is_lost, is_over, kept_for
 from opstore.providers import Prediction, StepRequest, registry
 from opstore.providers.local import steps
-from opstore.providers.models import ModelTable
+from opstore.providers.models import Cost, ModelTable
 from opstore.providers.registry import LONGEST, SHORTEST, Pace, Registration
 from opstore.service import NewOperation
 from opstore.storage.job import Job, Step
@@ -43,7 +45,7 @@ LINE = '    "opstore.providers.replicate",'
 def test_there_is_one_table_of_operation_types() -> None:
     assert set(steps._STEPS) == set(STEP_TYPES) < set(OPERATION_TYPES)
     most = max(row.maximum for row in OPERATION_TYPES.values())
-    assert f"const MOST = {most + 1};" in paste._JS and "slice(0, MOST)" in paste._JS
+    assert most + 1 == paste._MOST and "slice(0, most)" in paste._JS
 
 
 def named(text: str) -> list[str]:
@@ -85,10 +87,10 @@ def test_the_stand_in_holds_a_provider_to_the_pace_and_the_time_that_it_has_regi
 
 
 def test_results_are_kept_from_ten_minutes_to_a_week() -> None:
-    for time in (SHORTEST - timedelta(seconds=1), LONGEST + timedelta(seconds=1)):
+    for kept in (SHORTEST - timedelta(seconds=1), LONGEST + timedelta(seconds=1)):
         with pytest.raises(ValueError, match="results are kept"):
-            replace(registry.registered()[1], keeps=time)
-    assert [registry.span(time) for time in (SHORTEST, timedelta(hours=1), timedelta(days=1), LONGEST)] == [
+            replace(registry.registered()[1], keeps=kept)
+    assert [registry.span(kept) for kept in (SHORTEST, timedelta(hours=1), timedelta(days=1), LONGEST)] == [
         *("10 minutes", "one hour", "24 hours", "7 days")
     ]
 
@@ -172,6 +174,39 @@ def test_two_that_ask_for_the_same_are_told_apart_by_their_ids(app: App, far: Ki
     ids = [app.service.create(NewOperation("text_to_image", "a vase")) for _ in range(2)]
     assert {ended(app, name).sidecar["status"] for name in ids} == {"stored"}
     assert len(set(far.accepted)) == len(far.accepted) == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (Cost(2.0, "usd", "charged", False), {"amount": 2.0, "currency": "USD", "basis": "charged", "estimated": False}),
+        (Cost(-5.0, "USD", "charged", False), None),
+        (Cost(float("nan"), "USD", "charged", False), None),
+        (Cost(1.0, "\ud83d", "charged", False), None),
+        (Cost(1.0, "USD", "\ud83d", False), {"amount": 1.0, "currency": "USD", "basis": "?", "estimated": False}),
+    ],
+)
+def test_what_a_provider_says_it_charges_is_money_or_not_said(app: App, far: Kiln, said: Cost, kept: object) -> None:
+    odd: dict[str, Any] = {"predict_seconds": float("nan"), "error_kind": "\ud83d", "fetch_by": 7}
+    far.result = replace(far.result, cost=said, **odd)
+    operation = made(app)
+    assert operation.sidecar["status"] == "stored", "it was paid for, whatever else is odd"
+    assert operation.sidecar["cost"] == kept and operation.sidecar["steps"][0]["predictSeconds"] is None
+
+
+def test_a_job_waits_for_a_provider_that_is_not_set_up_any_more(far: Kiln, tmp_path: Path) -> None:
+    app = App(Settings.from_env({"OPSTORE_DATA": str(tmp_path / "data")}))
+    folder, name = JobFolder(app.store.pending, app.store.cache / "progress"), "20260101000001_00000000"
+    folder.add(job(name, "running", prediction_id="kiln-1", started_at=at(0)))
+    app.start()
+    try:
+        deadline = time.monotonic() + 30
+        while "waiting for the provider" not in (note := folder.progress(name).note):
+            assert time.monotonic() < deadline, note
+            time.sleep(0.01)
+        assert "kiln is not set up here" in note and folder.get(name).state == "running"
+    finally:
+        app.stop()
 
 
 def test_a_result_that_its_provider_has_deleted_says_for_how_long_it_keeps_them(app: App, far: Kiln) -> None:

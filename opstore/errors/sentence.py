@@ -10,8 +10,9 @@ import string
 from collections.abc import Callable, Mapping
 from typing import Any
 
-#: Sentences within sentences, and characters of a template: more than this nobody here wrote.
-_MAX_DEPTH, _MAX_TEMPLATE = 8, 2_000
+#: Sentences within sentences, characters of a template, and of all that it says: more than this nobody here wrote. A template
+#: that names one field 600 times, three deep, would say 100 MB in 6 kB.
+_MAX_DEPTH, _MAX_TEMPLATE, _MAX_TEXT = 8, 2_000, 20_000
 
 
 class Said(str):
@@ -86,7 +87,10 @@ def _sentence(found: object, depth: int) -> Said:
     for _literal, field, spec, conversion in string.Formatter().parse(template):
         if field is not None and (spec or conversion or not field.isidentifier()):
             raise ValueError("no plain field: a stored width would fill the memory, an attribute tell what is not to be told")
-    return said_again(template, {name: _detail(details[name], depth) for name in fields(template)})
+    filled = {name: _detail(details[name], depth) for name in dict.fromkeys(fields(template))}
+    if sum(len(str(filled[name])) for name in fields(template)) > _MAX_TEXT:
+        raise ValueError("no sentence")
+    return said_again(template, filled)
 
 
 def _detail(value: object, depth: int) -> Any:

@@ -212,6 +212,7 @@ class Machine:
     # -- running: accepted -----------------------------------------------------------------------------------------------
 
     def _accept(self, prediction: Prediction) -> None:
+        prediction = ending.sound(prediction)
         self._accepted = prediction  # until it is written: a full disk must not cost the id
         if prediction.id is not None:
             changes = {
@@ -231,17 +232,18 @@ class Machine:
         misses, asked, missing_since, failing_since = 0, False, None, None
         began = clocks.steady()
         while True:
+            provider: Provider | None = None
             try:
                 provider, prediction_id = self._provider(), self._job.step.prediction_id or ""
                 if self._look().cancel and not asked:
                     asked = self._ask_to_cancel(provider, prediction_id)
-                prediction = provider.status(prediction_id)
+                prediction = ending.sound(provider.status(prediction_id))
             except ProviderError as error:
                 now = clocks.steady()
                 missing_since = (missing_since or now) if error.failure == "not found" else None
                 failing_since = failing_since or now
-                gone = missing_since is not None and now - missing_since >= settling(provider, whole=True)
-                if gone or is_lost(self._job.step, provider, now - failing_since):
+                gone = provider and missing_since and now - missing_since >= settling(provider, whole=True)
+                if gone or (provider and is_lost(self._job.step, provider, now - failing_since)):
                     self._end("expired", self._linked(error.sentence))
                     return
                 misses += 1

@@ -22,6 +22,8 @@ from opstore.storage.operation import parse_time
 NAME = "spent.json"
 _SCHEMA = "opstore-spent/1"
 _MAX_BYTES = 16_000_000
+#: In US dollars, of one operation: what says more is no cost.
+MAX_AMOUNT = 1e9
 #: Longer than any month: an amount of a day further back than this is nobody's any more.
 _KEPT = timedelta(days=32)
 
@@ -113,7 +115,10 @@ def dollars(cost: object) -> float | None:
     if not isinstance(cost, Mapping) or cost.get("currency") != "USD":
         return None
     amount = cost.get("amount")
-    return float(amount) if isinstance(amount, int | float) and not isinstance(amount, bool) else None
+    # An amount below nothing would give back what others were paid.
+    if not isinstance(amount, int | float) or isinstance(amount, bool):
+        return None
+    return float(amount) if 0 <= amount < MAX_AMOUNT else None
 
 
 def _encoded(known: Mapping[str, Paid]) -> bytes:
@@ -129,6 +134,8 @@ def _decoded(data: bytes) -> dict[str, Paid]:
         known = {name: Paid(day, float(amount)) for name, (day, amount) in found["gone"].items()}
     except (TypeError, KeyError, AttributeError, RecursionError, OverflowError):
         raise ValueError("no amounts by operation") from None
-    if not all(is_operation_id(name) and isinstance(paid.day, str) and 0 <= paid.amount < 1e9 for name, paid in known.items()):
+    if not all(
+        is_operation_id(name) and isinstance(paid.day, str) and 0 <= paid.amount < MAX_AMOUNT for name, paid in known.items()
+    ):
         raise ValueError("no amounts by operation")
     return known

@@ -350,7 +350,7 @@ def test_views_of_memory_are_read_whole_or_refused(store: Store) -> None:
 
 def test_eleven_inputs_are_too_many(tmp_path: Path) -> None:
     store = fixed_store(tmp_path)
-    with pytest.raises(TooManyInputs, match="11 images"):
+    with pytest.raises(TooManyInputs, match="images: 11 given"):
         store.save_complete_operation({"operationId": ID, "inputImages": [PNG] * 11})
     assert tree(tmp_path) == {}
     store.save_complete_operation({"operationId": ID, "inputImages": [PNG] * 10, "error": "x"})

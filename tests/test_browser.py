@@ -59,7 +59,7 @@ def test_the_main_job_from_a_prompt_to_the_library_after_a_restart(own_server: S
         visitor.open()
         visitor.upload(("astronaut.jpg", picture))
         visitor.choose(ANIMATE)
-        visitor.number("Length (s)", "1")
+        visitor.number("Duration (s)", "1")
         visitor.ask("zoom in slowly")
         third = made(visitor, own_server, "zoom in slowly")
         assert plays(visitor.page)
@@ -161,7 +161,7 @@ def test_a_picture_is_picked_from_the_library_on_create(filled: Server, windows:
         expect(visitor.dialog).to_have_count(0)
         expect(page.get_by_role("img", name="Image 1")).to_be_visible()
         visitor.choose(ANIMATE)
-        visitor.number("Length (s)", "1")
+        visitor.number("Duration (s)", "1")
         visitor.ask("pan to the right, picked")
         assert made(visitor, filled, "pan to the right, picked")["parents"] == [parent["operationId"]]
 
@@ -241,7 +241,7 @@ def prepare_video(visitor: Visitor, picture: bytes) -> None:
     page = visitor.open()
     visitor.upload(("astronaut.jpg", picture))
     visitor.choose(ANIMATE)
-    visitor.number("Length (s)", "10")
+    visitor.number("Duration (s)", "10")
     page.get_by_role("combobox", name="Resolution").click()
     page.get_by_role("option", name="720p").click()
     visitor.settle()

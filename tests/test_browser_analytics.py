@@ -111,7 +111,7 @@ def test_a_mark_without_a_search_leads_to_its_operations_all_of_them_and_is_take
         page.wait_for_url(re.compile(r"/library\?.*mark=hour"))
         tiles = page.get_by_role("listbox", name="Operations").get_by_role("option")
         expect(tiles).to_have_count(most)
-        page.get_by_role("button", name=re.compile("Take away .*:00")).click()
+        page.get_by_role("button", name=re.compile("Remove .*:00")).click()
         expect(page.get_by_text(re.compile(rf"^{len(raw)} operations")).first).to_be_visible()
         page.wait_for_url(lambda url: "mark=" not in url)
 

@@ -275,7 +275,7 @@ def test_query_chips_filters_and_address_are_one_state(served: Server, windows: 
         expect(chips).to_have_count(2)
         expect(page.get_by_test_id("stSidebar").get_by_text("Image from text")).to_be_visible()
 
-        page.get_by_role("button", name="Take away castle").click()
+        page.get_by_role("button", name="Remove castle").click()
         expect(box).to_have_value("type:text_to_image")
         expect(count).to_contain_text("600 operations")
 

@@ -44,7 +44,7 @@ def test_a_paid_job_outlives_the_tab_and_the_server(windows: Windows, remote: Se
         expect(visitor.page.get_by_role("combobox", name="Model")).to_have_value("Qwen Image")
         visitor.ask(prompt)
         expect(visitor.page.get_by_text("about $", exact=False).first).to_be_visible()
-        expect(visitor.page.get_by_role("heading", name="Now")).to_be_visible()
+        expect(visitor.page.get_by_role("heading", name="In progress")).to_be_visible()
         expect(visitor.page.get_by_text("running ·", exact=False)).to_be_visible()
     with windows.visit(remote, width=390, height=844, touch=True) as visitor:
         page = visitor.open("/library")

@@ -28,21 +28,21 @@ def test_two_photos_are_analysed_overridden_made_remixed_and_varied(server: Serv
         # The proposal comes while one types: nothing is pressed, and the prompt keeps the focus.
         visitor.prompt.press_sequentially(f"{PROMPT}, puis anime-le")
         reason = page.locator(".ops-reason")
-        expect(reason).to_contain_text("2 images et « remplace » et « anime-le »")
+        expect(reason).to_contain_text("2 images, “remplace” and “anime-le”: a picture will be made first")
         expect(page.get_by_role("radio", name=CHAIN)).to_be_checked()
         expect(page.get_by_label("2 · Its motion")).to_have_value("anime-le")
         expect(visitor.prompt).to_be_focused()
         visitor.prompt.fill(PROMPT)
-        expect(reason).to_contain_text("2 images et « remplace » : une seule image est faite à partir de toutes.")
+        expect(reason).to_contain_text("2 images, “remplace”: one picture will be made from the images.")
         expect(page.get_by_role("radio", name=COMBINE)).to_be_checked()
 
         visitor.choose(TRANSITION)
         expect(reason).to_contain_text(f"You chose this. Suggested: “{COMBINE}”")
-        visitor.number("Length (s)", "1")
+        visitor.number("Duration (s)", "1")
         visitor.generate.click()
         made = server.stored(PROMPT)
         assert made["operationType"] == "image_to_video_transition" and made["success"] is True
-        assert made["workflowAnalysis"]["workflow"] == {"id": "image_edit_multiple", "name": "Édition d'images multiples"}
+        assert made["workflowAnalysis"]["workflow"] == {"id": "image_edit_multiple", "name": "Edit of several images"}
         assert made["workflowAnalysis"]["overriddenTo"] == "image_to_video_transition"
 
         # From the library, with everything it was made with, and from there on with other words.
@@ -52,7 +52,7 @@ def test_two_photos_are_analysed_overridden_made_remixed_and_varied(server: Serv
         expect(visitor.prompt).to_have_value(PROMPT)
         expect(page.get_by_role("img", name="Image 2", exact=True)).to_be_visible()
         expect(page.get_by_role("radio", name=TRANSITION)).to_be_checked()
-        expect(page.get_by_label("Length (s)", exact=True)).to_have_value(re.compile("^1"))
+        expect(page.get_by_label("Duration (s)", exact=True)).to_have_value(re.compile("^1"))
         visitor.choose(COMBINE)
         visitor.prompt.fill("mélange les deux images")
         visitor.number("Variants", "4")

@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 WRITER = r"""
 import sys, threading, time
 from pathlib import Path
-from opstore import Store, disk
+from opstore import Store
+from opstore.storage import disk
 from opstore.exports.work import Work
 from opstore.storage.files import Folder
 

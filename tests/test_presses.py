@@ -137,7 +137,7 @@ def test_a_press_outlives_the_run_that_it_came_with_and_counts_once() -> None:
     assert len(at.run().session_state["made"]) == 1, "who pressed long ago has gone on to something else"
     noted["closed"] = (True, time.monotonic())
     at.run()
-    assert len(at.session_state["made"]) == 1 and "no longer on offer" in at.toast[0].value
+    assert len(at.session_state["made"]) == 1 and "no longer available" in at.toast[0].value
     noted["gone"] = (True, time.monotonic())
     at.run()
     assert not noted, "what is no longer on the page waits for nothing"
@@ -151,7 +151,7 @@ def test_a_press_that_comes_when_its_button_is_no_longer_on_offer_is_told_so(key
     name = at.run().button(key=key).id  # the browser shows it yet
     at.session_state["busy"] = True
     press_late(at.run(), name)
-    assert at.session_state["made"] == [] and "no longer on offer" in at.toast[0].value
+    assert at.session_state["made"] == [] and "no longer available" in at.toast[0].value
     at.run()
     assert not at.toast, "it is said once"
 

@@ -5,7 +5,7 @@ import { asked } from "../../opstore/ui/components/grid_ahead.js";
 import { PATIENCE } from "../../opstore/ui/components/grid_acts.js";
 import { stepOf } from "../../opstore/ui/components/grid_keys.js";
 
-const here = { dialog: true, listens: null, rests: false, now: 1000 };
+const here = { dialog: true, listens: null, address: "a", now: 1000 };
 const drawer = { id: "a", keys: [], since: 0 },
   neighbour = { left: "a", keys: [], since: 0 };
 
@@ -22,7 +22,7 @@ test("what is pressed while a drawer is on its way is meant for it, until it lis
   assert.ok(!comes(drawer, { ...here, listens: "a" }), "it hears by itself");
   assert.ok(comes(drawer, { ...here, listens: "b" }), "the one before still listens");
   assert.ok(!comes(drawer, { ...here, now: PATIENCE }));
-  assert.ok(!isOver(drawer, { ...here, rests: true, now: PATIENCE }));
+  assert.ok(!isOver({ ...drawer, rests: 0 }, { ...here, address: "b", now: PATIENCE }));
 });
 
 test("what is pressed while a neighbour is on its way is meant for that, whether a drawer stands or not", () => {
@@ -30,10 +30,13 @@ test("what is pressed while a neighbour is on its way is meant for that, whether
   assert.ok(!comes(neighbour, { ...here, listens: "b" }), "the neighbour hears by itself");
 });
 
-test("a neighbour that does not come gets nothing once the page rests, and not before", () => {
-  assert.ok(!isOver(neighbour, { ...here, now: 2999, rests: true }));
-  assert.ok(!isOver(neighbour, { ...here, now: 60_000 }));
-  assert.ok(isOver(neighbour, { ...here, now: 3000, rests: true }));
+test("a neighbour that does not come gets nothing once the page has gone on to it and rests, and not before", () => {
+  const there = { ...here, address: "b" };
+  assert.ok(isOver({ ...neighbour, rests: 5000 }, { ...there, now: 8000 }));
+  assert.ok(!isOver({ ...neighbour, rests: 5000 }, { ...there, now: 7999 }));
+  assert.ok(!isOver(neighbour, { ...there, now: 60_000 }), "the page is at work");
+  assert.ok(!isOver({ ...neighbour, rests: 0 }, { ...here, now: 29_999 }), "the page has not heard of it yet");
+  assert.ok(isOver({ ...neighbour, rests: 0 }, { ...here, now: 30_000 }));
 });
 
 test("only keys that a drawer knows are held back; to go on, or away, only where one has gone already", () => {

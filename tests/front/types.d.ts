@@ -29,6 +29,8 @@ interface Early {
   left?: string;
   keys: string[];
   since: number;
+  /** Since when the page rests, where it does: nothing is on its way. */
+  rests?: number;
 }
 
 interface Window {
@@ -40,6 +42,9 @@ interface Window {
   opstoreEarly?: Early | null;
   /** The first screen of the Library, which comes before the grid: its pictures, and its end, which gives what was clicked in it. */
   opstoreFirst?: { picture(source: string): HTMLImageElement | null; end(): string | null };
+  /** Tells who makes clicks of presses that one was held back; whether they are making one now. */
+  opstoreHeld?: () => void;
+  opstoreMeant?: boolean;
   /** The operation whose drawer listens, and the last whose drawer did. */
   opstoreListens?: string | null;
   opstoreSeen?: string | null;

@@ -73,12 +73,30 @@ function release(event) {
   setTimeout(() => {
     const button = was.clicked ? null : standing(was);
     if (down === was) down = null;
-    if (button && !button.disabled) button.click();
+    if (button && !button.disabled) clickFor(button);
     else if (was.key && was.acts && !was.clicked) window.opstoreClicks?.(was.key.slice("st-key-".length));
   });
 }
 
+/**
+ * Click a button as the person who pressed it would have: who holds clicks back asks for whom one is (grid_early.js).
+ *
+ * @param {HTMLButtonElement} button
+ */
+function clickFor(button) {
+  window.opstoreMeant = true;
+  try {
+    button.click();
+  } finally {
+    window.opstoreMeant = false;
+  }
+}
+
 function listen() {
+  // A click that is held back, for a drawer that is still to come, arrives nowhere else: it is one all the same.
+  window.opstoreHeld = () => {
+    if (down) down.clicked = true;
+  };
   addEventListener("pointerdown", press, true);
   addEventListener("keydown", hold, true);
   addEventListener(

@@ -4,12 +4,13 @@
 import { PATIENCE } from "./grid_acts.js";
 import { typing } from "./grid_keys.js";
 
-/** @typedef {{ dialog: boolean, listens: string | null, rests: boolean, now: number }} Now
- *  Whether a drawer is open, of which operation it listens, and whether nothing is on its way any more. */
+/** @typedef {{ dialog: boolean, listens: string | null, address: string | null, now: number }} Now
+ *  Whether a drawer is open, of which operation it listens, and which one the page's address names. */
 
 const JUDGES = /^([0-5ft]|delete)$/i,
   MOVES = /^(arrow(left|right)|escape)$/i,
-  COMING = 3000;
+  COMING = 3000,
+  LONGEST = 30_000;
 
 /** The drawer of an operation is on its way. @param {string} id */
 export function opening(id) {
@@ -28,6 +29,7 @@ export function early(event) {
   }
   if (!comes(waiting, now) || isOther(event) || !isMeant(waiting, key)) return;
   if (!(event instanceof KeyboardEvent && event.repeat)) waiting.keys.push(key);
+  if (event.type === "click") window.opstoreHeld?.(); // or it would be made a second time
   event.preventDefault();
   event.stopImmediatePropagation();
   // The drawer closes when the key comes up.
@@ -38,12 +40,19 @@ export function early(event) {
 const present = () => ({
   dialog: document.querySelector('[role="dialog"]') !== null,
   listens: window.opstoreListens ?? null,
-  rests: document.querySelector('[data-test-script-state="notRunning"]') !== null,
+  address: new URLSearchParams(location.search).get("operation"),
   now: Date.now(),
 });
 
-/** Whether the neighbour that is waited for comes no more. @param {Early} waiting @param {Now} now */
-export const isOver = (waiting, { rests, now }) => Boolean(waiting.left) && rests && now - waiting.since >= COMING;
+/**
+ * Whether the neighbour that is waited for comes no more: the page has gone on to it, and rests; or it never went.
+ *
+ * @param {Early} waiting @param {Now} now
+ */
+export function isOver({ left, since, rests }, { address, now }) {
+  if (!left || rests === undefined || now - rests < COMING) return false;
+  return address !== left || now - since >= LONGEST;
+}
 
 /** Whether what is pressed now is meant for a drawer that does not listen yet. @param {Early} waiting @param {Now} now */
 export function comes(waiting, { dialog, listens, now }) {
@@ -60,7 +69,7 @@ function keyOf(event) {
   const path = /** @type {Element[]} */ (event.composedPath()),
     button = path.find(item => /st-key-neighbour-/.test(item.className));
   const side = /st-key-neighbour-(left|right)/.exec(button?.className ?? "")?.[1];
-  return event.isTrusted && side ? { left: "ArrowLeft", right: "ArrowRight" }[side] : undefined;
+  return (event.isTrusted || window.opstoreMeant) && side ? { left: "ArrowLeft", right: "ArrowRight" }[side] : undefined;
 }
 
 /** Whether it is another key, or a letter that somebody writes. @param {Event} event */

@@ -2,7 +2,8 @@
 
 import { around, origin, part } from "./dom.js";
 
-const WATCH = 3000;
+const WATCH = 3000,
+  LOOK = 200;
 /** @type {("keydown" | "click")[]} */
 const HEARD = ["keydown", "click"];
 
@@ -51,7 +52,14 @@ function going(event, id) {
  * @param {string[]} keys
  */
 function goOn(id, keys) {
-  window.opstoreEarly = { left: id, keys, since: Date.now() };
+  /** @type {Early} */
+  const waiting = { left: id, keys, since: Date.now() };
+  window.opstoreEarly = waiting;
+  const timer = setInterval(() => {
+    const rests = document.querySelector('[data-test-script-state="notRunning"]') !== null;
+    waiting.rests = rests ? (waiting.rests ?? Date.now()) : undefined;
+    if (window.opstoreEarly !== waiting) clearInterval(timer);
+  }, LOOK);
 }
 
 /**

@@ -334,7 +334,7 @@ def tag_in_the_drawer(person: Person) -> None:
 def note_in_the_drawer(person: Person) -> None:
     (stone, drawer), note = person.at_hand(), f"note {person.unique()}"
     before = person.said("noted", stone)
-    person.write(drawer.get_by_role("textbox", name=re.compile("^Note")), note)
+    person.write(drawer.get_by_role("textbox", name=re.compile("^(Note|Commentaire)")), note)
     ways = ("Tab", "Control+Enter", "Escape", "")
     way = person.chance.choice(ways)
     wanted = {f"noted {note}: {stone.prompt}": 1, before: -bool(before)}

@@ -144,7 +144,7 @@ def test_the_keys_change_the_view_and_the_address(served: Server, windows: Windo
 def test_the_difference_shows_where_and_how_much(served: Server, windows: Windows) -> None:
     with windows.visit(served) as visitor:
         page = open_at(visitor, f"ids={EDIT},{WORDS}&view=difference")
-        expect(page.get_by_text(re.compile("100 % of the pixels differ visibly"))).to_be_visible()
+        expect(page.get_by_text(re.compile("100% of the pixels differ visibly"))).to_be_visible()
         page = open_at(visitor, f"ids={WORDS}&view=difference".replace(WORDS, f"{WORDS},{EDIT}"))
         expect(page.get_by_text(re.compile("structural similarity"))).to_be_visible()
         # The red side is a dimmed grey under the heat of a red to blue change, the same colour all over.
@@ -152,7 +152,7 @@ def test_the_difference_shows_where_and_how_much(served: Server, windows: Window
         assert like(one, other) and max(one) > 120
         # A picture with its own copy: nothing is hot.
         copy = open_at(visitor, f"ids={CROP}&view=difference")
-        expect(copy.get_by_text(re.compile("^0 % of the pixels differ"))).to_be_visible()
+        expect(copy.get_by_text(re.compile("^0% of the pixels differ"))).to_be_visible()
         expect(copy.get_by_text(re.compile("compared at 400 × 400"))).to_be_visible()
 
 
@@ -216,7 +216,7 @@ def test_other_shapes_are_laid_as_their_pixels_say_and_as_the_person_says(served
         ).to_be_visible()
         box = page.locator(".stage .layer").nth(1).evaluate("item => [item.style.left, item.style.width]")
         assert [round(float(value.rstrip("%")), 1) for value in box] == [16.7, 66.7]
-        page.get_by_role("combobox", name="How they lie").select_option("whole")
+        page.get_by_role("combobox", name="Alignment").select_option("whole")
         expect(page.get_by_text(re.compile("stretched onto the first"))).to_be_visible()
         expect(page).to_have_url(re.compile("fit=whole"))
         assert page.title() != "taken" and "evil" not in "".join(visitor.outside)
@@ -301,7 +301,7 @@ def test_what_is_not_there_is_said_and_the_rest_compared(served: Server, windows
         expect(page.get_by_text(re.compile("is not an operation id"))).to_be_visible()
         shows(page, 0.9, RED)
         visitor.open(f"/compare?ids={WORDS}")
-        expect(page.get_by_text("This was made from words alone")).to_be_visible()
+        expect(page.get_by_text("This was made from text only")).to_be_visible()
         visitor.open("/compare")
         visitor.tile("red to blue").click()
         shows(page, 0.3, RED)

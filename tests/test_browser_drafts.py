@@ -24,8 +24,8 @@ def test_nothing_is_made_while_a_refused_file_stands_there(server: Server, windo
         page = visitor.open()
         visitor.upload(("large.jpg", photo("astronaut") + bytes(11 * 1024 * 1024)), shown=False)
         page.locator('input[type="file"]').set_input_files({"name": "a.pdf", "mimeType": "application/pdf", "buffer": b"%PDF"})
-        told = page.get_by_role("alert").filter(has_text="until then nothing is made")
-        expect(told).to_contain_text(["“large.jpg” has more than 10 MB", "“a.pdf” is no picture"], timeout=PATIENCE)
+        told = page.get_by_role("alert").filter(has_text="Remove it to continue")
+        expect(told).to_contain_text(["“large.jpg” is larger than 10 MB", "“a.pdf” is not a picture"], timeout=PATIENCE)
         visitor.prompt.fill("waits until it is removed")
         place = visitor.generate.bounding_box()
         assert place

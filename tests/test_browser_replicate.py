@@ -96,7 +96,7 @@ def test_the_page_cancels_a_running_job_and_runs_it_again(windows: Windows, remo
 def test_the_settings_hold_the_budget_and_never_the_token(windows: Windows, remote: Server, standin: StandInProcess) -> None:
     with windows.visit(remote) as visitor:
         page = visitor.open("/settings")
-        expect(page.get_by_text("A Replicate token is set.", exact=False)).to_be_visible()
+        expect(page.get_by_text("A Replicate API token is set.", exact=False)).to_be_visible()
         assert standin.token not in page.content()
         visitor.number("A day (US dollars)", "0.01")
         page.get_by_role("button", name="Save").click()
@@ -133,7 +133,7 @@ def test_an_edit_then_video_of_a_photo_shows_both_steps_and_their_cost(
         visitor.ask(prompt)
         operation = remote.stored(prompt)
         visitor.open(f"/library?operation={operation['operationId']}")
-        expect(visitor.dialog.get_by_text("Intermediate")).to_be_visible()
+        expect(visitor.dialog.get_by_text("Intermediate", exact=True)).to_be_visible()
         expect(visitor.dialog.get_by_text("(estimate)", exact=False).first).to_be_visible()
     assert [step["operationType"] for step in operation["steps"]] == ["image_edit_single", "image_to_video_single"]
     assert operation["outputFile"].endswith(".mp4")

@@ -101,7 +101,7 @@ def test_what_costs_something_and_has_not_been_shown_is_asked_about_in_true_word
     known = at.session_state["asked"]
     known.refusal = (*known.refusal[:2], known.refusal[2] - 1)  # a second later
     generate(at)
-    assert kinds(app) == ["text_to_video"] and "Your words now ask" not in html(at)
+    assert kinds(app) == ["text_to_video"] and "Your prompt now asks" not in html(at)
 
 
 def test_what_was_chosen_is_no_news(app: App, paid: None) -> None:

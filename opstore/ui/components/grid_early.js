@@ -21,6 +21,8 @@ export function opening(id) {
 export function early(event) {
   const waiting = window.opstoreEarly,
     key = keyOf(event);
+  // Whoever closes a drawer before it listens comes back to what it showed, which the address tells.
+  window.opstoreSeen = new URLSearchParams(location.search).get("operation") ?? window.opstoreSeen;
   if (!waiting || !key) return;
   const now = present();
   if (isOver(waiting, now)) {

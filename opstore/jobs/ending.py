@@ -13,6 +13,7 @@ from opstore.errors.failure import recorded
 from opstore.errors.sentence import with_texts
 from opstore.providers import Prediction, registry
 from opstore.providers.models import ModelTable
+from opstore.spending.spent import MAX_AMOUNT
 from opstore.storage.job import Job, Step
 from opstore.storage.names import EXTENSIONS, MAX_NUMBER, output_name, sidecar_name
 from opstore.storage.operation import parse_time, timestamp
@@ -21,8 +22,8 @@ from opstore.storage.store import Store
 
 #: A longer address is not fetched, so it helps nobody in a sidecar either.
 _MAX_URL = 8_192
-#: Of what a provider says: seconds or dollars of one run, and characters of the word for a failure.
-_MAX_AMOUNT, _MAX_KIND = 1e9, 60
+#: Of what a provider says: seconds of one run, and characters of the word for a failure.
+_MAX_SECONDS, _MAX_KIND = 1e9, 60
 #: What an operation cost that ended before anything left.
 UNSENT: Mapping[str, Any] = {"amount": 0.0, "currency": "USD", "basis": "nothing was sent", "estimated": False}
 
@@ -152,13 +153,13 @@ def sound(prediction: Prediction) -> Prediction:
     """Return what a provider said with only what a record can hold and money can be counted by; the rest it did not say."""
     seconds, cost, kind = prediction.predict_seconds, prediction.cost, prediction.error_kind
     if cost is not None:
-        currency, counts = cost.currency.upper(), cost.amount is None or 0 <= cost.amount < _MAX_AMOUNT
+        currency, counts = cost.currency.upper(), cost.amount is None or 0 <= cost.amount < MAX_AMOUNT
         known = counts and len(currency) == 3 and currency.isascii() and currency.isalpha()
         cost = replace(cost, currency=currency, basis=clean(cost.basis) or "") if known else None
     return replace(
         prediction,
         cost=cost,
-        predict_seconds=seconds if seconds is not None and 0 <= seconds < _MAX_AMOUNT else None,
+        predict_seconds=seconds if seconds is not None and 0 <= seconds < _MAX_SECONDS else None,
         error_kind=clean(kind, _MAX_KIND) if isinstance(kind, str) else None,
         fetch_by=prediction.fetch_by if parse_time(prediction.fetch_by) else None,
     )

@@ -14,7 +14,7 @@ const JUDGES = /^([0-5ft]|delete)$/i,
 
 /** The drawer of an operation is on its way. @param {string} id */
 export function opening(id) {
-  if (window.opstoreListens !== id) window.opstoreEarly = { id, keys: [], since: Date.now() };
+  if (window.opstoreListens !== id) window.opstoreEarly = { id, keys: [], since: performance.now() };
 }
 
 /** Hold a key back that comes before the drawer it is meant for. @param {Event} event */
@@ -43,7 +43,7 @@ const present = () => ({
   dialog: document.querySelector('[role="dialog"]') !== null,
   listens: window.opstoreListens ?? null,
   address: new URLSearchParams(location.search).get("operation"),
-  now: Date.now(),
+  now: performance.now(),
 });
 
 /**

@@ -53,11 +53,11 @@ function going(event, id) {
  */
 function goOn(id, keys) {
   /** @type {Early} */
-  const waiting = { left: id, keys, since: Date.now() };
+  const waiting = { left: id, keys, since: performance.now() };
   window.opstoreEarly = waiting;
   const timer = setInterval(() => {
     const rests = document.querySelector('[data-test-script-state="notRunning"]') !== null;
-    waiting.rests = rests ? (waiting.rests ?? Date.now()) : undefined;
+    waiting.rests = rests ? (waiting.rests ?? performance.now()) : undefined;
     if (window.opstoreEarly !== waiting) clearInterval(timer);
   }, LOOK);
 }

@@ -27,7 +27,7 @@ from opstore.errors import (
     said,
 )
 from opstore.index import Index
-from opstore.index.language import parse
+from opstore.index.search_language import parse
 from opstore.storage.files import Folder, digest
 from opstore.storage.names import check_operation_id
 from opstore.storage.store import Store

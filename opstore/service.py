@@ -35,7 +35,7 @@ from opstore.errors import (
 )
 from opstore.exports import Exports
 from opstore.index import MAX_PAGE, Index, Row
-from opstore.index.language import with_values
+from opstore.index.search_language import with_values
 from opstore.jobs import Job, JobFolder
 from opstore.jobs.job_view import JobView
 from opstore.jobs.new_operation import NewOperation

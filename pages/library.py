@@ -3,7 +3,7 @@
 import streamlit as st
 
 from opstore.errors import OpstoreError
-from opstore.ui import detail, indexing, library, parts, results, share
+from opstore.ui import detail, indexing, library, parts, search_results, share
 from opstore.ui.opened_app import opened
 from opstore.ui.words import _
 
@@ -14,14 +14,14 @@ library.entitle(service, view)
 panel = st.sidebar.container(key="filter-panel")
 if view.trash:
     st.subheader(_("Trash"), anchor=False)
-    results.trash(service)
+    search_results.trash(service)
 else:
     library.search_box(service, view)
     library.mistake(view)
     library.chip_row(view)
     indexing.progress(service)
     facets = service.index.facets()
-    chosen = results.results(service, view, facets)
+    chosen = search_results.results(service, view, facets)
     if chosen:
         library.go(operation=chosen)
 

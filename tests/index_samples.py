@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from opstore.index import Index, Row
+from opstore.index.entry import Entry
 from opstore.index.keywords import seed_word
 from opstore.index.reader import Reader
-from opstore.index.table import Entry
 from opstore.storage.store import Store
 
 TODAY = date(2025, 11, 3)

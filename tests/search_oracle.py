@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from opstore.index import Row
-from opstore.index.language import parse
+from opstore.index.search_language import parse
 from opstore.index.terms import And, Field, Node, Not, Or, Query, Span, Text, Word
 
 NUMBERS = ("rating", "inputs", "cost", "elapsed", "confidence")

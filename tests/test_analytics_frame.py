@@ -16,14 +16,14 @@ import opstore
 from opstore.analytics import COLUMNS, load_frame, reading, shared_frame
 from opstore.analytics.columns import NAMES
 from opstore.analytics.frame import frame_of
+from opstore.analytics.frame_row import row_of
 from opstore.analytics.reading import table_of
-from opstore.analytics.rows import row_of
 from opstore.analytics.shared_frame import Holder
 from opstore.analytics.snapshot import Snapshot, load
 from opstore.errors import StorageError
 from opstore.index import Index
+from opstore.index.entry import sidecar_of
 from opstore.index.prompts import prompt_key, words_of
-from opstore.index.table import sidecar_of
 from opstore.storage.operation import encode
 from opstore.storage.store import Store
 from tests.examples import some

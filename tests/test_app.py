@@ -184,7 +184,7 @@ def test_plotly_s_script_is_the_package_s_own_packed_or_not() -> None:
 
 @pytest.mark.long
 def test_what_the_first_page_needs_is_loaded_while_the_server_starts() -> None:
-    wanted = "{'pandas', 'PIL.PngImagePlugin', 'opstore.ui.results'}"
+    wanted = "{'pandas', 'PIL.PngImagePlugin', 'opstore.ui.search_results'}"
     program = f"import sys; from opstore.ui.warm_up import warm; warm().join(60); print(sorted({wanted} - {{*sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[]\n", done.stderr

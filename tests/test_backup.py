@@ -100,7 +100,7 @@ def test_a_second_backup_takes_what_is_new_and_both_can_be_restored(store: Store
 
 
 def test_share_links_work_after_a_restore_and_their_keys_stay_private(store: Store, vault: Path, tmp_path: Path) -> None:
-    from opstore.shares.keys import NAME, Keys
+    from opstore.shares.signing_keys import NAME, Keys
 
     token = Keys(Folder(store.root)).sign("0123456789abcdef")
     care_of(store).back_up(str(vault))

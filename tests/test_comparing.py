@@ -20,9 +20,9 @@ from opstore import Store, media
 from opstore.comparing import cache
 from opstore.comparing.align import FITS, Box, Fit, best_fit, place, same_shape
 from opstore.comparing.cache import Comparisons
+from opstore.comparing.differences import MAX_WORDS, differing, word_changes
 from opstore.comparing.pixels import MAX_COMPARED, Figures, difference
 from opstore.comparing.subjects import Subject, main_part, pairs
-from opstore.comparing.texts import MAX_WORDS, differing, word_changes
 from opstore.errors import FileMissing, InvalidFileName, UnsupportedMedia
 from opstore.storage.operation import Operation
 from tests.examples import some

@@ -20,7 +20,7 @@ import pytest
 
 from opstore import Store
 from opstore.analytics.columns import COLUMNS, NAMES
-from opstore.analytics.rows import Row, row_of
+from opstore.analytics.frame_row import Row, row_of
 from opstore.errors import InvalidOperationId, InvalidQuery, InvalidRequest, StorageError
 from opstore.exports import FORMATS, Export, Exports, excel, pour, work, write
 from opstore.exports.cells import csv_line, guarded

@@ -11,13 +11,13 @@ import pytest
 from opstore import Store
 from opstore.analytics import documented, load_frame
 from opstore.analytics.columns import NAMES
-from opstore.analytics.rows import row_of
+from opstore.analytics.frame_row import row_of
 from opstore.exports.cells import csv_line
-from opstore.exports.texts import Lines
+from opstore.exports.text_formats import Lines
 from opstore.index import Index
+from opstore.index.entry import KEPT, Named
 from opstore.index.fields import SEARCHES, TABLE
-from opstore.index.language import parse
-from opstore.index.table import KEPT, Named
+from opstore.index.search_language import parse
 from opstore.index.terms import CALLED, Field
 from tests.frame_twin import PLAIN
 from tests.index_samples import plant

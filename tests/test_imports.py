@@ -353,7 +353,7 @@ def test_the_project_keeps(rule: Callable[[Path], list[str]]) -> None:
         (dangerous_calls, "pages/create.py", "st.html('<b>' + prompt)"),
         (dangerous_calls, "pages/create.py", "if st.button('Go', key='go'): go()"),
         (vague_names, "opstore/index/search.py", "def f():\n    found = []\n" + "    g()\n" * 4 + "    return found"),
-        (vague_names, "opstore/ui/results.py", "def f(given):\n" + "    g()\n" * 4 + "    return lambda: given"),
+        (vague_names, "opstore/ui/search_results.py", "def f(given):\n" + "    g()\n" * 4 + "    return lambda: given"),
         (vague_names, "pages/create.py", "def f():\n    told = ''\n    def g():\n        nonlocal told\n\n\n        told += 'x'"),
     ],
 )
@@ -367,7 +367,7 @@ def test_a_rule_catches(rule: Callable[[Path], list[str]], path: str, source: st
 def test_the_rules_let_good_code_pass(tmp_path: Path) -> None:
     samples = {
         "opstore/storage/store.py": '"""A store."""\nfrom opstore.fetch import fetch\nfrom .files import write\n',
-        "opstore/index/table.py": '"""A table."""\nfrom opstore.index import search\nimport sqlite3\n',
+        "opstore/index/entry.py": '"""An entry."""\nfrom opstore.index import search\nimport sqlite3\n',
         "opstore/index/search.py": '"""Search."""\ndef f():\n    found = 1\n    return found\ndef g(found):\n    return found\n',
         "opstore/cli.py": '"""Commands."""\nimport opstore\ndef serve():\n    from streamlit.web import bootstrap\n',
         "opstore/ui/parts.py": '"""Parts."""\nimport streamlit as st\nCSS = "<style></style>"\nst.html(CSS)\n',

@@ -23,9 +23,9 @@ from opstore.errors import CreateUncertain, DamagedOperation, InvalidQuery, Inva
 from opstore.errors.failure import KINDS
 from opstore.errors.old_sidecars import error_kind
 from opstore.index import ORDERS, Count, Index, Row
+from opstore.index.entry import Entry, entry_of, read_entry, sidecar_of
 from opstore.index.known_ids import Known
 from opstore.index.order import WIDTH, id_of, moment_of, second_of, short_key, spread, wanted
-from opstore.index.table import Entry, entry_of, read_entry, sidecar_of
 from opstore.storage.names import time_of
 from opstore.storage.operation import Operation, decode, encode, seed_of
 from opstore.storage.store import Store

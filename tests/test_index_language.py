@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opstore.errors import InvalidQuery
-from opstore.index.language import FIELDS, MAX_LENGTH, chips, corrected, parse, render, values, with_values
+from opstore.index.search_language import FIELDS, MAX_LENGTH, chips, corrected, parse, render, values, with_values
 from opstore.index.suggestions import meant
 from opstore.index.terms import And, Field, Not, Or, Phrase, Query, Span, Text, Word, days
 

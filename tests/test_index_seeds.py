@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from opstore.index import Index
+from opstore.index.entry import entry_of
 from opstore.index.keywords import seed_word
-from opstore.index.table import entry_of
 from opstore.storage.operation import pixels_of, seed_of
 from opstore.storage.store import Store
 from tests.index_samples import SHARED, all_rows, clock, plant

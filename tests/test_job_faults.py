@@ -14,7 +14,7 @@ import pytest
 
 from opstore.app import App
 from opstore.jobs import machine
-from opstore.jobs.results import is_whole
+from opstore.jobs.whole_results import is_whole
 from opstore.storage.operation import Operation
 from tests.job_programs import CANARY, Place, ask, ended, folder, secrets_in, until
 from tests.replicate_standin import StandIn

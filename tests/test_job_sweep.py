@@ -19,7 +19,7 @@ import pytest
 
 from opstore import media
 from opstore.app import App
-from opstore.jobs.results import is_whole
+from opstore.jobs.whole_results import is_whole
 from opstore.storage.operation import OPERATION_TYPES, Operation
 from tests.conftest import Sampled
 from tests.job_programs import (

@@ -14,10 +14,10 @@ from opstore.providers.local import capabilities, understood, unheard
 from opstore.providers.local.abilities import ABILITIES, abilities, describe
 from opstore.providers.local.arrangements import arrangement_of
 from opstore.providers.local.captions import LONGEST_CAPTION
+from opstore.providers.local.folding import compose, fold
 from opstore.providers.local.moves import Move, Passage, move_of, passage_of
+from opstore.providers.local.prompt_edits import KINDS, SIGNED, Edit, parse
 from opstore.providers.local.scene_words import brief_of
-from opstore.providers.local.vocabulary import KINDS, SIGNED, Edit, parse
-from opstore.providers.local.words import compose, fold
 from opstore.smart.rules import read
 from tests.examples import some
 

@@ -26,7 +26,7 @@ from opstore.analytics.selection import Selection
 from opstore.api import Api
 from opstore.app import App, Settings
 from opstore.cli import main
-from opstore.index.language import can_ask, with_values
+from opstore.index.search_language import can_ask, with_values
 from opstore.language.chart_texts import Voice
 from opstore.report import Speech, document, html, usage
 from opstore.ui.analytics import sent

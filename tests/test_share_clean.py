@@ -17,8 +17,8 @@ from opstore.media import GIF, JPEG, MP4, PNG, WEBM, WEBP, MediaType, facts, sni
 from opstore.media.likeness import shown_as
 from opstore.media.provenance import TRAINED
 from opstore.shares.clean import UNSEEN, Stamp, cleaned, source_stamp
-from opstore.shares.content import Item, Picture
 from opstore.shares.embed import stamp
+from opstore.shares.redaction import Item, Picture
 from tests.media_samples import SAMPLES, encoded, opened, picture, video
 from tests.share_samples import OWNER, SECRET, TOLD, gps_photo, telling_png, telling_video
 

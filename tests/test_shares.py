@@ -25,7 +25,7 @@ from opstore.errors import InvalidInput, InvalidSetting, OpstoreError, ShareNotF
 from opstore.media.provenance import TRAINED, declared
 from opstore.media.thumbnails import Thumbnails
 from opstore.shares import Scope, Shares, Shown, bundle, record
-from opstore.shares.keys import NAME, Keys
+from opstore.shares.signing_keys import NAME, Keys
 from tests.media_samples import encoded
 from tests.samples import ID, LATER, PNG
 from tests.share_samples import CHEAP, NEGATIVE, ORIGIN, SECRET, THIRD, TOLD, filled
@@ -164,8 +164,8 @@ def test_the_keys_are_this_users_alone(app: App, shares: Shares) -> None:
 
 def test_many_processes_make_one_key(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from opstore.storage.files import Folder; from opstore.shares.keys import Keys;"
-        " print(Keys(Folder(Path(sys.argv[1]))).sign('0' * 16))"
+        "import sys; from pathlib import Path; from opstore.storage.files import Folder;"
+        " from opstore.shares.signing_keys import Keys; print(Keys(Folder(Path(sys.argv[1]))).sign('0' * 16))"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "data")]
 

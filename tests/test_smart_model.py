@@ -15,7 +15,7 @@ from opstore.errors import InvalidRequest, ProviderError, ProviderUnavailable
 from opstore.fetch import FetchPolicy
 from opstore.generation import SmartRequest
 from opstore.providers.replicate import Replicate
-from opstore.providers.replicate.language import LANGUAGE_MODELS, Asker
+from opstore.providers.replicate.language_models import LANGUAGE_MODELS, Asker
 from opstore.smart import model, rules
 from tests.replicate_standin import StandIn
 from tests.samples import PNG

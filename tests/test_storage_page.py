@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from opstore import clocks
 from opstore.app import App
-from opstore.care.acts import Act, Acts
+from opstore.care.long_acts import Act, Acts
 from opstore.care.progress import Report
 from opstore.errors import InvalidInput, StorageError
 from opstore.ui.opened_app import running
@@ -280,7 +280,7 @@ def test_an_act_that_fails_says_so_and_lets_the_next_begin(tmp_path: Path) -> No
 
 def test_an_act_whose_process_was_killed_is_interrupted_and_holds_nobody_up(tmp_path: Path) -> None:
     program = (
-        "import sys, time; from pathlib import Path; from opstore.care.acts import Acts\n"
+        "import sys, time; from pathlib import Path; from opstore.care.long_acts import Acts\n"
         "Acts(Path(sys.argv[1])).start('act', lambda report: time.sleep(60)); print('on', flush=True); time.sleep(60)"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "acts")]

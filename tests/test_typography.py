@@ -14,7 +14,7 @@ import pytest
 from opstore.language import translations
 from opstore.language.formats import Spoken
 from opstore.providers.local.abilities import abilities, describe
-from opstore.providers.local.vocabulary import parse
+from opstore.providers.local.prompt_edits import parse
 from opstore.smart import rules
 
 ROOT = Path(__file__).resolve().parents[1]

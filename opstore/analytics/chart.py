@@ -21,7 +21,7 @@ from opstore.analytics.columns import FIELDS
 from opstore.analytics.numbers import Tally
 from opstore.analytics.selection import Selection
 from opstore.errors import InvalidQuery
-from opstore.index.language import excluded, narrowed, parse, with_values
+from opstore.index.search_language import excluded, narrowed, parse, with_values
 from opstore.index.terms import FIELDS as NAMED
 from opstore.index.terms import Span, Text, Wrong, matches, unquoted, value_of
 from opstore.language.chart_texts import Voice

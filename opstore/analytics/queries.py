@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from opstore.access.roles import Role, act, part
 from opstore.errors import InvalidRequest, said, shown
 from opstore.index import Count, Found, Index
-from opstore.index.language import parse, values, with_values
 from opstore.index.pages import Place
+from opstore.index.search_language import parse, values, with_values
 from opstore.index.terms import Span, days, value_of
 
 if TYPE_CHECKING:  # pandas and scipy take half a second: a server is up before anybody asks for a chart

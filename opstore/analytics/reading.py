@@ -17,11 +17,11 @@ from queue import SimpleQueue
 import pyarrow as pa
 
 from opstore.analytics.columns import COLUMNS, Kind
-from opstore.analytics.rows import Row, row_of
+from opstore.analytics.frame_row import Row, row_of
 from opstore.errors import DamagedOperation, StorageError
+from opstore.index.entry import sidecar_of
 from opstore.index.observed import Broken
 from opstore.index.reader import THREADS, Reader
-from opstore.index.table import sidecar_of
 
 #: Processes are started for more operations than these: to start one takes as long as to read some thousands.
 WORTHWHILE = 10_000

@@ -33,7 +33,7 @@ from opstore.analytics.chart import (
 from opstore.analytics.drilldown import Mark
 from opstore.analytics.figures import GROUPS
 from opstore.analytics.selection import OUTCOMES, TENTHS, Selection
-from opstore.index.language import with_word
+from opstore.index.search_language import with_word
 from opstore.language.chart_texts import Voice
 
 _MONDAY = date(2024, 1, 1)

@@ -23,9 +23,9 @@ from opstore.api.guard import READING, Guard, Identify, SecurityHeaders, error_a
 from opstore.api.look import Look
 from opstore.api.make import Making
 from opstore.api.openapi import Describing
+from opstore.api.route_table import Answer, Call
 from opstore.api.share import ShareRoutes
 from opstore.api.sockets import send_at_once
-from opstore.api.table import Answer, Call
 from opstore.errors import NotAdmitted
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from opstore.api.look import file_answer, unless_known
-from opstore.api.table import SUBJECT, TEXT, Call, Parameter, Told, done
+from opstore.api.route_table import SUBJECT, TEXT, Call, Parameter, Told, done
 from opstore.comparing.align import FITS, Fit
 from opstore.comparing.subjects import Subject
 from opstore.errors import InvalidFit, said

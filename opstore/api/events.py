@@ -26,8 +26,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from opstore.api.route_table import TEXT, Call, Parameter, Told
 from opstore.api.shapes import job_record
-from opstore.api.table import TEXT, Call, Parameter, Told
 from opstore.errors import OpstoreError, TooManyListeners
 from opstore.service import Service
 from opstore.storage.operation import parse_time

@@ -14,8 +14,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 
 from opstore.api.body import Bodies
 from opstore.api.look import streamed
+from opstore.api.route_table import DAY, FLAG, TEXT, Body, Call, Parameter, Told, flag
 from opstore.api.shapes import MARK, QUERY, STATS
-from opstore.api.table import DAY, FLAG, TEXT, Body, Call, Parameter, Told, flag
 from opstore.errors import InvalidRequest, RepeatedParameter, said, shown
 from opstore.exports import FORMATS
 from opstore.index import ORDERS

@@ -24,7 +24,7 @@ from starlette.responses import JSONResponse, Response
 from opstore.access.roles import LOCAL, PROGRAM, Person
 from opstore.api import rates
 from opstore.api.rates import Rates, caller_at, caller_with
-from opstore.api.table import Answer
+from opstore.api.route_table import Answer
 from opstore.errors import (
     ForeignOrigin,
     InvalidQuery,

@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 from opstore.api.guard import error_answer
+from opstore.api.route_table import FILE_NAME, FLAG, OPERATION_ID, SHOWN, Call, Parameter, Told, by_id, done, flag, listed
 from opstore.api.shapes import ERROR, FILES, HEALTH, JOB, LIMIT, NUMBER, PAGE, SEARCH, SIDECAR, job_record
-from opstore.api.table import FILE_NAME, FLAG, OPERATION_ID, SHOWN, Call, Parameter, Told, by_id, done, flag, listed
 from opstore.cards import TILES, cards
 from opstore.curation import version_of
 from opstore.errors import FileMissing, InvalidLimit, OperationNotFound, UnsafeFile

@@ -18,8 +18,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from opstore.api.body import Bodies, Form
+from opstore.api.route_table import OPERATION_ID, TEXT, Body, Call, Parameter, Schema, Told, done, thing
 from opstore.api.shapes import ERROR, SIDECAR
-from opstore.api.table import OPERATION_ID, TEXT, Body, Call, Parameter, Schema, Told, done, thing
 from opstore.errors import Canceled, InvalidRequest, OperationNotFound, OpstoreError, ProviderError, said, shown
 from opstore.generation.request import Outcome, SmartRequest
 from opstore.jobs import once

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 import opstore
+from opstore.api.route_table import Call, Parameter, Schema, Told
 from opstore.api.shapes import CARD, ERROR, JOB, SIDECAR
-from opstore.api.table import Call, Parameter, Schema, Told
 
 #: What any call may answer: a value that makes no sense, no token, too often, a fault of ours, a disk that says no.
 _ALWAYS = {

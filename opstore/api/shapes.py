@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from opstore.api.table import OPERATION_ID, TEXT, Parameter, Schema, done, listed, thing
+from opstore.api.route_table import OPERATION_ID, TEXT, Parameter, Schema, done, listed, thing
 from opstore.index import MAX_PAGE, ORDERS, STACKS
 from opstore.service import JobView
 from opstore.storage.operation import OPERATION_TYPES

@@ -19,7 +19,7 @@ from opstore.api.body import pieces
 from opstore.api.guard import FAULT, SHARED, Guard
 from opstore.api.look import file_answer, thumbnail_file, unless_known
 from opstore.api.rates import caller_at
-from opstore.api.table import Answer
+from opstore.api.route_table import Answer
 from opstore.errors import (
     InvalidInput,
     MethodNotAllowed,
@@ -32,11 +32,11 @@ from opstore.errors import (
 )
 from opstore.language.translations import translated
 from opstore.shares import Share, Shares, page
-from opstore.shares.keys import KNOWN_SECONDS
+from opstore.shares.signing_keys import KNOWN_SECONDS
 
 if TYPE_CHECKING:
     from opstore.app import App
-    from opstore.shares.content import Picture
+    from opstore.shares.redaction import Picture
 
 log = logging.getLogger("opstore.api")
 

@@ -19,7 +19,7 @@ from opstore.fetch import FetchPolicy, fetch
 from opstore.jobs import JobFolder, ending
 from opstore.jobs.ending import clean, cost_of, step_record
 from opstore.jobs.lookup import LOOK_BACK
-from opstore.jobs.results import is_whole
+from opstore.jobs.whole_results import is_whole
 from opstore.providers import MARGIN, Account, Past, Prediction, registry
 from opstore.providers.models import Model, ModelTable
 from opstore.storage.files import digest, is_passing

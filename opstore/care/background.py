@@ -8,9 +8,9 @@ from dataclasses import asdict, astuple
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from opstore.care.acts import Act, Acts
 from opstore.care.cleanup import Rule
 from opstore.care.compression import Compressed
+from opstore.care.long_acts import Act, Acts
 from opstore.care.progress import Report
 from opstore.care.pruning import Keep
 from opstore.care.repair import Remedy

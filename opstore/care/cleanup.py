@@ -18,7 +18,7 @@ from opstore.care.survey import Fact, Survey, ancestors, cared_for, named_in, su
 from opstore.clocks.leaps import Leaps
 from opstore.errors import InvalidInput, OperationNotFound, OpstoreError, said
 from opstore.index import Index
-from opstore.index.language import parse
+from opstore.index.search_language import parse
 from opstore.storage.files import Folder
 from opstore.storage.store import Store
 from opstore.storage.trash import Trash

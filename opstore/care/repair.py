@@ -26,7 +26,7 @@ from opstore import media
 from opstore.care.progress import Report, quiet
 from opstore.errors import FetchError, OpstoreError, ProviderError, said
 from opstore.fetch import FetchPolicy, fetch
-from opstore.jobs.results import is_whole
+from opstore.jobs.whole_results import is_whole
 from opstore.providers import Provider
 from opstore.storage.files import Folder, digest, is_passing, leftover_of
 from opstore.storage.names import EXTENSIONS, FileName, output_name, own_name, parse_name, sidecar_name, time_of

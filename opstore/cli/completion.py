@@ -98,7 +98,7 @@ def ids(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
 def queries(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> list[str]:
     """Return the fields of the search language, and behind one with known values these: `tag:`, `model:`, `type:`, …."""
     from opstore.index import Index
-    from opstore.index.language import FIELDS
+    from opstore.index.search_language import FIELDS
 
     field, colon, begun = prefix.partition(":")
     if not colon:

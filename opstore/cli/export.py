@@ -38,7 +38,7 @@ def add(verbs: Any) -> None:
 def _export(options: argparse.Namespace) -> int:
     from opstore.exports import Exports
     from opstore.index import Index
-    from opstore.index.language import parse
+    from opstore.index.search_language import parse
 
     query = " ".join(options.query)
     parse(query)  # a mistake is told at once, not after a first look at a million files

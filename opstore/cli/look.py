@@ -59,7 +59,7 @@ def _list(options: argparse.Namespace) -> int:
 
 def _search(options: argparse.Namespace) -> int:
     from opstore.index import Index
-    from opstore.index.language import parse
+    from opstore.index.search_language import parse
 
     index = Index(store_of(options))
     query = " ".join(options.query)

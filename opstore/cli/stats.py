@@ -51,7 +51,7 @@ def _usage(options: argparse.Namespace) -> Usage:
     from opstore.analytics.queries import Analytics
     from opstore.comparing.reviews import Reviews
     from opstore.index import Index
-    from opstore.index.language import parse
+    from opstore.index.search_language import parse
     from opstore.media.thumbnails import Thumbnails
     from opstore.report import pictures, usage
 

@@ -21,9 +21,9 @@ from opstore.access.roles import Role, part
 from opstore.errors import DamagedOperation, InvalidRequest, OperationNotFound, OpstoreError, UnsafeFile, said, shown
 from opstore.exports.work import Stored, Work
 from opstore.index import MAX_PAGE, Index
-from opstore.index.language import parse
+from opstore.index.entry import sidecar_of
 from opstore.index.reader import Reader
-from opstore.index.table import sidecar_of
+from opstore.index.search_language import parse
 from opstore.media.thumbnails import Thumbnails
 from opstore.storage.files import storage_errors
 from opstore.storage.names import check_operation_id

@@ -18,10 +18,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from opstore.analytics.rows import row_of
+from opstore.analytics.frame_row import row_of
 from opstore.errors import OpstoreError
 from opstore.exports.cells import csv_line, guarded
-from opstore.exports.texts import Lines
+from opstore.exports.text_formats import Lines
 from opstore.exports.work import Sink, Stored, Work
 from opstore.media import xmp
 from opstore.media.provenance import Provenance

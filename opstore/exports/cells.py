@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from opstore.analytics.columns import COLUMNS, Column
-from opstore.analytics.rows import Row
+from opstore.analytics.frame_row import Row
 
 #: Full-width forms count as well: some spreadsheets read them as the narrow ones.
 DANGEROUS = "=+-@\t\r\n＝＋－＠"

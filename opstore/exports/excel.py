@@ -17,7 +17,7 @@ import xlsxwriter
 from xlsxwriter.exceptions import FileCreateError
 
 from opstore.analytics.columns import COLUMNS, Kind
-from opstore.analytics.rows import Row
+from opstore.analytics.frame_row import Row
 from opstore.errors import InvalidRequest, said
 from opstore.exports.cells import cells, is_dangerous
 from opstore.exports.work import PART, Work

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from opstore.analytics.rows import Row, row_of
+from opstore.analytics.frame_row import Row, row_of
 from opstore.errors import StorageError
 from opstore.storage.files import Folder, storage_errors
 from opstore.storage.operation import Operation

@@ -20,16 +20,16 @@ from opstore.errors import StorageError, said
 from opstore.index import blocks, changes, same_bytes, suggestions
 from opstore.index.changes import Changes
 from opstore.index.compile import Plan, compiled
+from opstore.index.entry import Row
 from opstore.index.fields import SEARCHES
 from opstore.index.follow import Follower, Progress
 from opstore.index.keywords import parent_word
-from opstore.index.language import parse
 from opstore.index.observed import reason_of
 from opstore.index.pages import EXACT, ORDERS, Pages, Place
-from opstore.index.rows import find, ids_in
+from opstore.index.row_lookup import find, ids_in
+from opstore.index.search_language import parse
 from opstore.index.sqlite import Connection, Damaged, Database, make
 from opstore.index.stacks import STACKS, Stacks
-from opstore.index.table import Row
 from opstore.index.terms import Query
 from opstore.storage.names import sidecar_name
 from opstore.storage.store import Store

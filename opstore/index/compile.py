@@ -28,7 +28,7 @@ from opstore.index.keywords import (
     plain,
     seed_word,
 )
-from opstore.index.rows import boundary, find, seed_value
+from opstore.index.row_lookup import boundary, find, seed_value
 from opstore.index.sqlite import Connection
 from opstore.index.terms import FIELDS, UNITS, And, Field, Node, Not, Or, Phrase, Query, Span, Text, Word, days, matches
 

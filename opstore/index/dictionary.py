@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 
+from opstore.index.entry import KEPT, Entry
 from opstore.index.keywords import bucket, marks_of, names_of, size_name, word_field
-from opstore.index.rows import NAMED
-from opstore.index.table import KEPT, Entry
+from opstore.index.row_lookup import NAMED
 
 Numbers = Mapping[tuple[str, str], int]
 

@@ -8,7 +8,7 @@ import msgspec
 
 from opstore.errors import OpstoreError, Said
 from opstore.errors.sentence import said_again
-from opstore.index.table import Entry
+from opstore.index.entry import Entry
 
 #: The stamp of a file that must be looked at again.
 UNSETTLED = 0

@@ -14,10 +14,10 @@ from typing import Any
 
 from opstore.errors import InvalidRequest, said
 from opstore.index.compile import Check, Plan
+from opstore.index.entry import Entry
 from opstore.index.keywords import name_word, span
-from opstore.index.rows import COLUMNS, boundary, entry_of_row, find
+from opstore.index.row_lookup import COLUMNS, boundary, entry_of_row, find
 from opstore.index.sqlite import Connection
-from opstore.index.table import Entry
 from opstore.storage.names import is_operation_id
 
 ORDERS = ("newest", "oldest", "rating", "cost", "elapsed", "relevance")

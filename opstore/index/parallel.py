@@ -24,11 +24,11 @@ import msgspec
 
 from opstore.errors import StorageError
 from opstore.index.dictionary import Kind, Kinds
+from opstore.index.entry import Entry
 from opstore.index.observed import Observed
 from opstore.index.prepared import Part, ready
 from opstore.index.reader import THREADS, Reader
 from opstore.index.sqlite import Connection
-from opstore.index.table import Entry
 
 #: Processes are started for more operations than these: to start one takes as long as to read 5,000.
 WORTHWHILE = 20_000

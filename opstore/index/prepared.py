@@ -12,10 +12,10 @@ import msgspec
 
 from opstore.index import order, same_bytes
 from opstore.index.dictionary import Kind
+from opstore.index.entry import Entry
 from opstore.index.keywords import own_marks, text_of
 from opstore.index.observed import Observed
-from opstore.index.rows import entry_of_row, values_of
-from opstore.index.table import Entry
+from opstore.index.row_lookup import entry_of_row, values_of
 
 
 class Ready(msgspec.Struct, frozen=True, gc=False, array_like=True):

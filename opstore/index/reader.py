@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import Self
 
 from opstore.errors import DamagedOperation, DamagedPack, StorageError, UnsafeFile, said
+from opstore.index.entry import read_entry
 from opstore.index.observed import UNSETTLED, Broken, Observed, broken
-from opstore.index.table import read_entry
 from opstore.storage.files import is_passing, storage_errors
 from opstore.storage.operation import MAX_SIDECAR_BYTES
 from opstore.storage.packs import FOLDER, Packs

@@ -20,7 +20,7 @@ from typing import Any
 from opstore.errors import StorageError, said
 from opstore.index.beginnings import Beginnings
 from opstore.index.dictionary import Kinds
-from opstore.index.table import KEPT
+from opstore.index.entry import KEPT
 from opstore.storage.files import Folder
 
 _APPLICATION = 0x6F707374  # "opst"

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from opstore.errors import InvalidRequest, said
 from opstore.index.compile import Plan
+from opstore.index.entry import Entry
 from opstore.index.keywords import batch_word, inputs_word
 from opstore.index.pages import Pages, Place
-from opstore.index.rows import batch_of, find
+from opstore.index.row_lookup import batch_of, find
 from opstore.index.sqlite import Connection
-from opstore.index.table import Entry
 
 #: What can be stacked by, and in which column it stands.
 STACKS = {"batch": "batch", "prompt": "prompt", "inputs": "source"}

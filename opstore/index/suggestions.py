@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from opstore.index.fields import SEARCHES
-from opstore.index.language import parse
+from opstore.index.search_language import parse
 from opstore.index.terms import And, Field, Node, Not, Or, Query, Span, Text, Word, matches, nearest, render
 
 #: Fields whose names are people's own: what is not in use finds nothing, and is no mistake.

@@ -17,12 +17,12 @@ import msgspec
 
 from opstore.index import blocks, order, same_bytes
 from opstore.index.changes import LISTED, note
+from opstore.index.entry import Entry
 from opstore.index.keywords import UNMARKED, names_of, own_marks, text_of
 from opstore.index.observed import UNSETTLED, Broken, Observed
 from opstore.index.prepared import Part, Ready, Tally, ready
-from opstore.index.rows import COLUMNS, entry_of_row, find, neighbours
+from opstore.index.row_lookup import COLUMNS, entry_of_row, find, neighbours
 from opstore.index.sqlite import Connection
-from opstore.index.table import Entry
 
 #: Rows that stand in the way of new ones, and strays, up to which it is worth to go around them.
 _FEW = 2_000

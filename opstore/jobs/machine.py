@@ -38,7 +38,7 @@ from opstore.jobs.context import LeaseLost, Stopping, Surroundings
 from opstore.jobs.lookup import Lookup
 from opstore.jobs.patience import SOUGHT, is_lost, is_over, kept_for, settling
 from opstore.jobs.record import Progress
-from opstore.jobs.results import is_whole
+from opstore.jobs.whole_results import is_whole
 from opstore.providers import Prediction, Provider, Search, StepRequest
 from opstore.storage.job import Job
 from opstore.storage.names import sidecar_name

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 from opstore.errors import InvalidRequest, shown
 from opstore.providers import registry
+from opstore.providers.model_parameters import KINDS, Inputs, Parameter, Rule
 from opstore.providers.models import Model
-from opstore.providers.parameters import KINDS, Inputs, Parameter, Rule
 from opstore.providers.prices import UNITS, Price, Variant
 from opstore.storage.operation import OPERATION_TYPES, STEP_TYPES
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from opstore.access.roles import Role, part
 from opstore.errors import InvalidRequest, said, shown
 from opstore.providers import Prediction, StepRequest, registry
-from opstore.providers.parameters import Inputs, Parameter, Rule, encodable
+from opstore.providers.model_parameters import Inputs, Parameter, Rule, encodable
 from opstore.providers.prices import Cost, Price, Variant
 from opstore.storage.operation import OPERATION_TYPES
 

@@ -21,7 +21,7 @@ from opstore.analytics.numbers import Tally
 from opstore.analytics.queries import Analytics, Period
 from opstore.analytics.selection import Selection
 from opstore.errors import InvalidRequest, OpstoreError, said
-from opstore.index.language import parse, with_values
+from opstore.index.search_language import parse, with_values
 from opstore.media.thumbnails import Thumbnails, small_jpeg
 from opstore.storage.operation import Operation
 from opstore.storage.store import Store

@@ -34,11 +34,11 @@ from opstore.errors import (
 from opstore.media import JPEG, MP4, WEBP, sniff, thumbnail, xmp
 from opstore.media.provenance import SOURCES
 from opstore.media.thumbnails import SIDE, Copies
-from opstore.shares import content, record
+from opstore.shares import record, redaction
 from opstore.shares.clean import cleaned, source_stamp
-from opstore.shares.keys import KNOWN_SECONDS, Keys
 from opstore.shares.log import Log, Tries, Visits, log_name
 from opstore.shares.record import MAX_OPERATIONS, Kind, Password, Scope, Share, Shown, is_share_id
+from opstore.shares.signing_keys import KNOWN_SECONDS, Keys
 from opstore.storage.files import Folder, digest
 from opstore.storage.names import check_operation_id
 from opstore.storage.store import Store
@@ -190,23 +190,23 @@ class Shares:
         """Count a visit."""
         self._log.note(share.id, "visit", self._now())
 
-    def items(self, scope: Scope) -> list[content.Item]:
+    def items(self, scope: Scope) -> list[redaction.Item]:
         """Return what a scope shows."""
-        return content.items(scope, self._store)
+        return redaction.items(scope, self._store)
 
-    def file(self, scope: Scope, key: str, size: Literal["whole", "small"] = "whole") -> tuple[content.Picture, Path]:
+    def file(self, scope: Scope, key: str, size: Literal["whole", "small"] = "whole") -> tuple[redaction.Picture, Path]:
         """Return a picture of a scope and the copy of it that may be handed on; raise ShareNotFound for any other."""
-        found = content.picture(scope, self._store, key)
+        found = redaction.picture(scope, self._store, key)
         path = (self._clean if size == "whole" else self._small)[found.source].path(found.name)
         if path is None:
             raise ShareNotFound
         return found, path
 
-    def data(self, picture: content.Picture) -> bytes:
+    def data(self, picture: redaction.Picture) -> bytes:
         """Return a picture's stored bytes, for a copy that is made otherwise."""
         return self._store.read_file(picture.name)
 
-    def size(self, items: Sequence[content.Item]) -> int:
+    def size(self, items: Sequence[redaction.Item]) -> int:
         """Return how many bytes the stored files behind these items have."""
         return sum(self._store.operations.size(picture.name) for item in items for picture in item.pictures)
 

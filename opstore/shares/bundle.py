@@ -24,8 +24,8 @@ from opstore.media import sniff
 from opstore.media.provenance import address
 from opstore.shares import Scope, Shares, page
 from opstore.shares.clean import cleaned
-from opstore.shares.content import Item, Picture
 from opstore.shares.embed import stamp
+from opstore.shares.redaction import Item, Picture
 from opstore.storage.files import storage_errors
 from opstore.storage.operation import timestamp
 

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from opstore.media.provenance import address
 from opstore.shares.clean import MAX_STAMP, Stamp
-from opstore.shares.content import Item, Picture
+from opstore.shares.redaction import Item, Picture
 from opstore.storage.operation import timestamp
 
 _NAMES = {

@@ -23,8 +23,8 @@ from opstore.browser import script
 from opstore.language.formats import Spoken
 from opstore.language.translations import LANGUAGES, choice_name, parameter_name, status_name, translated, type_name
 from opstore.media.provenance import IN_WORDS
-from opstore.shares.content import Item, Picture
 from opstore.shares.record import Scope
+from opstore.shares.redaction import Item, Picture
 from opstore.storage.operation import timestamp
 
 _HERE = Path(__file__).parent

@@ -21,10 +21,10 @@ import streamlit as st
 
 from opstore.errors import OpstoreError
 from opstore.exports.cells import guarded
-from opstore.index.language import values, with_values
+from opstore.index.search_language import values, with_values
 from opstore.language import translations
 from opstore.service import Service
-from opstore.ui import controls, drilldown, export, library, parts, results, scripts, words
+from opstore.ui import controls, drilldown, export, library, parts, scripts, search_results, words
 from opstore.ui.components import charts as component
 from opstore.ui.library import View
 from opstore.ui.markup import Markup, css, show
@@ -276,7 +276,7 @@ def charts(service: Service, shown: Told) -> None:
     from opstore.analytics import figures, topics
 
     if not len(shown.selection):
-        results.nothing(service, shown.query)
+        search_results.nothing(service, shown.query)
         return
     section(_("Volume"))
     _row("how-much", shown, figures.over_time, figures.by_type)

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from opstore.care import Keep
-from opstore.care.acts import Act
+from opstore.care.long_acts import Act
 from opstore.care.remote import is_remote
 from opstore.care.vault import Snapshot
 from opstore.errors import OpstoreError

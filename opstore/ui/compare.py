@@ -16,9 +16,9 @@ import streamlit as st
 
 from opstore.comparing.align import FITS, Box, Fit, same_shape
 from opstore.comparing.cache import Alignment
+from opstore.comparing.differences import differing
 from opstore.comparing.pixels import VISIBLE
 from opstore.comparing.subjects import Pair, Part, main_part, pairs
-from opstore.comparing.texts import differing
 from opstore.errors import InvalidQuery, OpstoreError
 from opstore.service import Service
 from opstore.shares import unique

@@ -12,7 +12,7 @@ from opstore.service import Service
 from opstore.storage.operation import Operation
 from opstore.ui import acts, controls, parts, words
 from opstore.ui.components import draft
-from opstore.ui.components.keys import keys as drawer_keys
+from opstore.ui.components.drawer_keys import keys as drawer_keys
 from opstore.ui.words import _, ngettext
 
 _CONTROLS = ("rating", "favorite", "tags", "note")

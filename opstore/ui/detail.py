@@ -13,7 +13,7 @@ from opstore.service import Service
 from opstore.storage.operation import Operation
 from opstore.ui import curate, parts, share, words
 from opstore.ui.components.zoom import zoom
-from opstore.ui.studio import acting, analysis
+from opstore.ui.studio import acting, stored_analysis
 from opstore.ui.words import _
 
 #: Of the drawer, in pixels: room for a result of 600 beside its inputs, and a third of a laptop's screen left for the grid.
@@ -80,7 +80,7 @@ def show(service: Service, operation: Operation) -> None:
     curate.opinion(service, operation)
     acting.actions(service, operation, "library")
     parts.facts(_facts(operation))
-    analysis.steps(operation)
+    stored_analysis.steps(operation)
     _files(operation)
     with st.expander(_("Metadata file (JSON)")):
         parts.sidecar(operation)
@@ -119,7 +119,7 @@ def _facts(operation: Operation) -> dict[str, str | None]:
         _("Cost"): parts.cost_text(operation.cost) or _("unknown"),
     }
     rows |= {words.parameter_name(name): _value(value) for name, value in operation.parameters().items()}
-    rows |= analysis.facts(sidecar.get("workflowAnalysis"))
+    rows |= stored_analysis.facts(sidecar.get("workflowAnalysis"))
     rows[_("Created from")] = ", ".join(operation.parents)
     rows[_("Id")] = operation.id
     return rows

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from opstore.index.language import values, with_values
+from opstore.index.search_language import values, with_values
 from opstore.service import Service
 from opstore.ui import drilldown, words
 from opstore.ui.markup import Markup, show

@@ -22,7 +22,7 @@ from opstore.errors import InvalidQuery, OpstoreError
 from opstore.exports import Exports
 from opstore.index import ORDERS
 from opstore.index.fields import FILTERS, SEARCHES
-from opstore.index.language import can_ask, chips, corrected, parse, values, with_values
+from opstore.index.search_language import can_ask, chips, corrected, parse, values, with_values
 from opstore.index.stacks import STACKS
 from opstore.index.terms import Span, days, fold_name, value_of
 from opstore.service import Service

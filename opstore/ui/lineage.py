@@ -12,7 +12,7 @@ from opstore.lineage.families import Family, layout
 from opstore.service import Service
 from opstore.storage.operation import Operation
 from opstore.ui import parts, presses, words
-from opstore.ui.components.lineage import graph
+from opstore.ui.components.lineage_graph import graph
 from opstore.ui.opened_app import again
 from opstore.ui.studio.acting import actions
 from opstore.ui.studio.giving import PICTURE_TYPES

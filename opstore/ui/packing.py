@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 from babel.dates import format_skeleton
 
-from opstore.care.acts import Act
+from opstore.care.long_acts import Act
 from opstore.service import Service
 from opstore.storage.packs import DAYS
 from opstore.ui import parts, storage, words

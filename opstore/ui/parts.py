@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from opstore.comparing.texts import word_changes
+from opstore.comparing.differences import word_changes
 from opstore.errors import OpstoreError
 from opstore.launcher import PAGES
 from opstore.media import MediaType

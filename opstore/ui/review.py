@@ -202,7 +202,7 @@ def results(service: Service, review: Review) -> None:
 
 
 def _differing(operations: list[Operation]) -> list[str]:
-    from opstore.comparing.texts import differing
+    from opstore.comparing.differences import differing
 
     return [name for name, _values in differing(operations) if name not in ("operationType", "model", "provider")]
 

@@ -13,8 +13,8 @@ from typing import Any
 import streamlit as st
 
 from opstore.care import Rule
-from opstore.care.acts import Act
 from opstore.care.background import Desk
+from opstore.care.long_acts import Act
 from opstore.errors import ClockLeapt, OpstoreError
 from opstore.service import Service
 from opstore.storage.operation import OPERATION_TYPES, parse_time

@@ -11,7 +11,7 @@ import inspect
 import threading
 
 #: What Streamlit imports when it first meets a component's data, then the rooms of our own pages.
-MODULES = ("pandas", "pyarrow", "opstore.ui.results", "opstore.ui.detail")
+MODULES = ("pandas", "pyarrow", "opstore.ui.search_results", "opstore.ui.detail")
 
 
 def warm() -> threading.Thread:

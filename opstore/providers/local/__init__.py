@@ -27,7 +27,7 @@ def capabilities(operation_type: str | None = None) -> list[Said]:
 def understood(prompt: str) -> list[Said]:
     """Return in words, in the prompt's order, the edits that `prompt` asks for; empty where it names none."""
     from opstore.providers.local.abilities import describe
-    from opstore.providers.local.vocabulary import parse
+    from opstore.providers.local.prompt_edits import parse
 
     return [describe(edit) for edit in parse(prompt)]
 

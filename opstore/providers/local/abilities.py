@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from opstore.errors import Said, said
-from opstore.providers.local.vocabulary import Edit
+from opstore.providers.local.prompt_edits import Edit
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from opstore.providers.local.words import blank
+from opstore.providers.local.folding import blank
 
 
 @dataclass(frozen=True, slots=True)

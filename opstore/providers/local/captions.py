@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from opstore.providers.local.colours import Colour, colours_in
-from opstore.providers.local.words import blank
+from opstore.providers.local.folding import blank
 
 #: Longest caption that is drawn; more would not be readable on any picture.
 LONGEST_CAPTION = 200

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from opstore.providers.local.colours import colours_in
-from opstore.providers.local.context import Context
+from opstore.providers.local.modifiers import Context
 
 _N = r"(\d+(?:[.,]\d+)?)"
 _LEFT = re.compile(

@@ -16,7 +16,7 @@ from opstore.providers.local.lettering import draw_caption
 from opstore.providers.local.noise import Floats
 from opstore.providers.local.phrases import refusal
 from opstore.providers.local.pictures import check_size, covering, cropped
-from opstore.providers.local.vocabulary import Edit
+from opstore.providers.local.prompt_edits import Edit
 
 
 def apply_edit(picture: Image.Image, edit: Edit) -> Image.Image:

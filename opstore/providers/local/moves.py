@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from opstore.providers.local.context import contexts
-from opstore.providers.local.words import compose, fold
+from opstore.providers.local.folding import compose, fold
+from opstore.providers.local.modifiers import contexts
 
 
 @dataclass(frozen=True, slots=True)

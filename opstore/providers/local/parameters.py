@@ -11,7 +11,7 @@ from typing import Any
 
 from opstore.errors import said
 from opstore.providers.local.phrases import refusal
-from opstore.providers.parameters import number_of
+from opstore.providers.model_parameters import number_of
 
 #: Ratios that can be asked for.
 RATIOS: dict[str, tuple[int, int]] = {

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from opstore.providers.local.colours import ANY_COLOUR, Colour, colours_in
-from opstore.providers.local.words import compose, fold
+from opstore.providers.local.folding import compose, fold
 
 _PLACES: dict[str, str] = {
     "space": r"space|espace|galax\w*|planet\w*|nebul\w*|cosmos|cosmic|cosmique|universe?|univers|saturn\w*|outer space",

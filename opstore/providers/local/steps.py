@@ -17,16 +17,16 @@ from opstore.providers.local.abilities import abilities, describe
 from opstore.providers.local.arrangements import Arrangement, arrangement_of, needs_model
 from opstore.providers.local.combine import combine
 from opstore.providers.local.edits import apply_edit
+from opstore.providers.local.folding import compose, fold
 from opstore.providers.local.motion import between, default_move, over_still
 from opstore.providers.local.moves import move_of, passage_of
 from opstore.providers.local.parameters import Parameters, read_parameters
 from opstore.providers.local.phrases import refusal
 from opstore.providers.local.pictures import cropped, open_picture, written
+from opstore.providers.local.prompt_edits import Edit, parse, parse_folded
 from opstore.providers.local.scene_words import brief_of
 from opstore.providers.local.scenes import compose_scene
 from opstore.providers.local.video import encoded
-from opstore.providers.local.vocabulary import Edit, parse, parse_folded
-from opstore.providers.local.words import compose, fold
 from opstore.storage.operation import OPERATION_TYPES
 
 

@@ -24,16 +24,16 @@ def _open(environment: Mapping[str, str], table: ModelTable) -> Provider:
 
 
 def _language_models() -> dict[str, str]:
-    from opstore.providers.replicate.language import LANGUAGE_MODELS
+    from opstore.providers.replicate.language_models import LANGUAGE_MODELS
 
     return {name: model.title for name, model in LANGUAGE_MODELS.items()}
 
 
 def _asker(provider: Provider, model: str) -> Asker | None:
-    from opstore.providers.replicate import Replicate, language
+    from opstore.providers.replicate import Replicate, language_models
 
-    known = language.LANGUAGE_MODELS.get(model)
-    return language.Asker(provider, known) if known and isinstance(provider, Replicate) else None
+    known = language_models.LANGUAGE_MODELS.get(model)
+    return language_models.Asker(provider, known) if known and isinstance(provider, Replicate) else None
 
 
 REGISTRATION = Registration(

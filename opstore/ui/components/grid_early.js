@@ -1,4 +1,4 @@
-/* What is pressed in the drawer before it listens (components/keys.py), or while the neighbour of what is `left` is on its way, waits
+/* What is pressed in the drawer before it listens (components/drawer_keys.py), or while the neighbour of what is `left` is on its way, waits
    here, each in its turn, and nobody else hears of it; a drawer that does not come gets nothing. */
 
 import { PATIENCE } from "./grid_acts.js";

@@ -12,8 +12,8 @@ from streamlit.delta_generator import DeltaGenerator
 from opstore import workflows
 from opstore.errors import InvalidRequest
 from opstore.generation import Remix
+from opstore.providers.model_parameters import Parameter
 from opstore.providers.models import Model
-from opstore.providers.parameters import Parameter
 from opstore.service import Service
 from opstore.ui import controls, parts, words
 from opstore.ui.words import _

@@ -10,8 +10,8 @@ import streamlit as st
 from opstore import workflows
 from opstore.errors import InvalidRequest
 from opstore.generation import MAX_VARIANTS, MODEL_AXIS, Axis
+from opstore.providers.model_parameters import Parameter
 from opstore.providers.models import Model
-from opstore.providers.parameters import Parameter
 from opstore.service import Service
 from opstore.ui import controls, parts
 from opstore.ui.studio.naming import axis_name, spoken

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from opstore.analytics.columns import NAMES
-from opstore.analytics.rows import Row
+from opstore.analytics.frame_row import Row
 from opstore.exports.cells import csv_line, french_csv_line
 from opstore.exports.work import PART, Work
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from opstore.analytics.columns import COLUMNS, KEPT
 from opstore.index import order
+from opstore.index.entry import Entry, entry_of
 from opstore.index.prompts import MAX_PROMPT, words_of
 from opstore.index.schema import Column
-from opstore.index.table import Entry, entry_of
 
 #: The values of COLUMNS in their order; then the words of the prompt, and the id's second.
 Row = tuple[Any, ...]

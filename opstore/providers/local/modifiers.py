@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from opstore.providers.local.words import blank
+from opstore.providers.local.folding import blank
 
 Span = tuple[int, int]
 

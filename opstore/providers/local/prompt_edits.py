@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 
 from opstore.providers.local.captions import take_captions
 from opstore.providers.local.colours import ANY_COLOUR, Colour
-from opstore.providers.local.context import Context, contexts
 from opstore.providers.local.details import detail
-from opstore.providers.local.words import compose, fold
+from opstore.providers.local.folding import compose, fold
+from opstore.providers.local.modifiers import Context, contexts
 
 
 @dataclass(frozen=True, slots=True)

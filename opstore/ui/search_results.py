@@ -12,7 +12,7 @@ from babel.dates import format_date
 from opstore.cards import cards
 from opstore.errors import InvalidQuery
 from opstore.index import Count
-from opstore.index.language import can_ask, parse, values, with_values
+from opstore.index.search_language import can_ask, parse, values, with_values
 from opstore.service import Service
 from opstore.storage.operation import Operation
 from opstore.storage.trash import KEPT

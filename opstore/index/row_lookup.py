@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from opstore.index import order
+from opstore.index.entry import KEPT, Entry
 from opstore.index.schema import Form
 from opstore.index.sidecar import output_code, output_of
-from opstore.index.table import KEPT, Entry
 from opstore.storage.names import is_operation_id
 from opstore.storage.operation import MAX_SEED
 

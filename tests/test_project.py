@@ -74,7 +74,7 @@ def test_what_is_imported_is_declared_and_not_only_there_by_chance(patterns: tup
 
 
 #: A dependency as pyproject.toml has it, and the first word of its comment.
-ENTRY = re.compile(r'^    "([a-z0-9-]+)[^"]*",\s+# ([a-z0-9/-]+): ', re.MULTILINE)
+ENTRY = re.compile(r'^    "([a-z0-9-]+)[^"]*",\s+# ([a-z0-9/_-]+): ', re.MULTILINE)
 PLACES = dict(ENTRY.findall((ROOT / "pyproject.toml").read_text("utf-8").partition("[dependency-groups]")[0]))
 
 

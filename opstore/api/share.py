@@ -30,7 +30,7 @@ from opstore.errors import (
     ShareNotFound,
     TooManyTries,
 )
-from opstore.language.translations import translated
+from opstore.language.translations import language_of, translated
 from opstore.shares import Share, Shares, page
 from opstore.shares.signing_keys import KNOWN_SECONDS
 
@@ -173,4 +173,4 @@ def _closed(answer: Response) -> Response:
 
 
 def _language(request: Request) -> str:
-    return page.language_of(request.headers.get("accept-language", ""))
+    return language_of(request.headers.get("accept-language", ""))

@@ -213,10 +213,11 @@ def _done(options: argparse.Namespace, share_id: str | None, told: str) -> int:
 
 
 def _bundle(options: argparse.Namespace) -> int:
-    from opstore.shares import bundle, page
+    from opstore.language.translations import language_of
+    from opstore.shares import bundle
 
     language = options.language or locale.getlocale()[0] or ""
-    path = bundle.write(_shares(options), _scope(options), options.to, language=page.language_of(language), embed=options.embed)
+    path = bundle.write(_shares(options), _scope(options), options.to, language=language_of(language), embed=options.embed)
     if options.json:
         print_json({"success": True, "path": str(path)})
     else:

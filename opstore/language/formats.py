@@ -54,6 +54,12 @@ class Spoken:
         pattern = f"¤#,##0.{decimals}" if self.language == "en" else f"#,##0.{decimals}\u00a0¤"
         return str(format_currency(_sayable(amount), currency, pattern, locale=self.language, currency_digits=False))
 
+    def cost(self, amount: float, currency: str | None = "USD", *, estimated: bool) -> str:
+        """Return what something cost or will cost; what is an estimate says so."""
+        _ = self.say
+        money = self.money(amount, currency)
+        return _("about {amount} (estimate)").format(amount=money) if estimated else money
+
     def seconds(self, value: float | None) -> str:
         """Return a length of time in its two greatest units: 0.25 s, 12 s, 1 min 15 s, 2 h."""
         _ = self.say

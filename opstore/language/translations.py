@@ -1,6 +1,6 @@
 """The program's texts in another language, and what its types, statuses, parameters and choices are called; knows no page.
 
-English texts are the keys, `ui/locale/*.po` the translations; a text that a catalogue lacks stays English. Whoever speaks passes
+English texts are the keys, `locale/*.po` the translations; a text that a catalogue lacks stays English. Whoever speaks passes
 `_`, which says a text in the listener's language: the pages that of a session, a shared page that of its visitor.
 """
 
@@ -55,6 +55,15 @@ def told(text: Said, language: str) -> str:
     """Return a sentence in a language, from its parts."""
     details = {name: told(value, language) if isinstance(value, Said) else value for name, value in text.details.items()}
     return translated(text.template, language).format(**details)
+
+
+def language_of(wanted: str) -> str:
+    """Return the language that an Accept-Language header, or a locale's name, asks for first of those there are."""
+    for part in wanted.replace("_", "-").lower().split(",")[:20]:
+        name = part.partition(";")[0].strip().partition("-")[0]
+        if name in LANGUAGES:
+            return name
+    return "en"
 
 
 # -- names of things -----------------------------------------------------------------------------------------------------

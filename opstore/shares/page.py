@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from opstore.browser import script
 from opstore.language.formats import Spoken
-from opstore.language.translations import LANGUAGES, choice_name, parameter_name, status_name, translated, type_name
+from opstore.language.translations import choice_name, parameter_name, status_name, translated, type_name
 from opstore.media.provenance import IN_WORDS
 from opstore.shares.record import Scope
 from opstore.shares.redaction import Item, Picture
@@ -54,15 +54,6 @@ class Reader:
     def count(self, one: str, many: str, count: int) -> str:
         """Return the form for `count` in the reader's language."""
         return self.spoken.ngettext(one, many, count)
-
-
-def language_of(wanted: str) -> str:
-    """Return the language that an Accept-Language header, or a locale's name, asks for first of those there are."""
-    for part in wanted.replace("_", "-").lower().split(",")[:20]:
-        name = part.partition(";")[0].strip().partition("-")[0]
-        if name in LANGUAGES:
-            return name
-    return "en"
 
 
 # -- whole pages ---------------------------------------------------------------------------------------------------------

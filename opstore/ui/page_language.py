@@ -8,6 +8,7 @@ from __future__ import annotations
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 
+from opstore.language import translations
 from opstore.language.translations import LANGUAGES
 from opstore.ui.words import COOKIE
 
@@ -67,5 +68,4 @@ def language_of(scope: Scope) -> str:
         cookies.clear()
     if (chosen := cookies.get(COOKIE)) and chosen.value in LANGUAGES:
         return str(chosen.value)
-    first = headers.get(b"accept-language", "").partition(",")[0].partition(";")[0].partition("-")[0].strip().lower()
-    return first if first in LANGUAGES else "en"
+    return translations.language_of(headers.get(b"accept-language", "").partition(",")[0])

@@ -239,8 +239,8 @@ def cost_text(cost: Mapping[str, Any] | None) -> str | None:
     if not cost["amount"] and not cost.get("estimated"):
         return _("free")
     currency = cost.get("currency")
-    amount = words.money(cost["amount"], currency if isinstance(currency, str) else None)
-    return _("about {amount} (estimate)").format(amount=amount) if cost.get("estimated") else amount
+    currency = currency if isinstance(currency, str) else None
+    return words.spoken().cost(cost["amount"], currency, estimated=bool(cost.get("estimated")))
 
 
 def price_text(model: Model) -> str:

@@ -20,7 +20,7 @@ from opstore.errors import OpstoreError, Said, old_sidecars
 from opstore.language import translations
 from opstore.language.formats import Spoken
 from opstore.language.formats import local as spoken_local
-from opstore.language.translations import LANGUAGES
+from opstore.language.translations import LANGUAGES, language_of
 from opstore.providers import registry
 
 #: The cookie that keeps a language that was chosen, over reloads, tabs and deep links.
@@ -35,8 +35,7 @@ def language() -> str:
     for chosen in (st.session_state.get("language"), st.context.cookies.get(COOKIE)):
         if chosen in LANGUAGES:
             return str(chosen)
-    browser = (st.context.locale or "en").split("-")[0].lower()
-    return browser if browser in LANGUAGES else "en"
+    return language_of(st.context.locale or "")
 
 
 def choose() -> None:

@@ -59,7 +59,7 @@ def _told(service: Service, costs: Sequence[Sequence[Cost | None]]) -> list[str]
     if len(costs) == 1 and len(steps) == 2:
         first, second = (words.money((cost.amount if cost else None) or 0.0) for cost in steps)
         phrases.append(_("picture {first} + motion {second}").format(first=first, second=second))
-    return [*phrases, _("about {amount} (estimate)").format(amount=words.money(total)), *_budget(service)]
+    return [*phrases, words.spoken().cost(total, estimated=True), *_budget(service)]
 
 
 def _budget(service: Service) -> list[str]:

@@ -14,7 +14,7 @@ from opstore import media
 from opstore.errors import OpstoreError
 from opstore.service import Service
 from opstore.storage.names import parse_name
-from opstore.storage.saving import MAX_INPUTS, check_image
+from opstore.storage.saving import MAX_INPUT_BYTES, MAX_INPUTS, check_image
 from opstore.ui import parts
 from opstore.ui.components.gallery import gallery
 from opstore.ui.components.paste import brought
@@ -66,7 +66,7 @@ def images(service: Service) -> list[Given]:
         _("Images"),
         type=PICTURE_TYPES,
         accept_multiple_files=True,
-        max_upload_size=10,
+        max_upload_size=MAX_INPUT_BYTES // 1024 // 1024,  # as in .streamlit/config.toml
         key=f"upload-{files.round}",
         help=_("Drop files here, or paste a picture anywhere on this page."),
     )
@@ -84,10 +84,10 @@ def _tell_refused(names: Sequence[str]) -> None:
     st.session_state["refused-files"] = len(names)
     for name in names:
         if name.rpartition(".")[2].lower() in PICTURE_TYPES:
-            said = _("“{name}” is larger than 10 MB, or did not arrive whole. Remove it to continue.")
+            said = _("“{name}” is larger than {limit} MB, or did not arrive whole. Remove it to continue.")
         else:
             said = _("“{name}” is not a picture in JPG, PNG, WebP, GIF, HEIC or AVIF. Remove it to continue.")
-        parts.note(said.format(name=name), bad=True)
+        parts.note(said.format(name=name, limit=MAX_INPUT_BYTES // 1024 // 1024), bad=True)
 
 
 def refused() -> bool:

@@ -4,7 +4,7 @@ import { beforeEach, test } from "node:test";
 import { standing } from "../../opstore/ui/components/clicks.js";
 import { el } from "../../opstore/ui/components/dom.js";
 import { onward } from "../../opstore/ui/components/gallery.js";
-import { asks, catchUp, isTaken } from "../../opstore/ui/components/keys.js";
+import { asks, catchUp, isTaken, nowAndAgain } from "../../opstore/ui/components/keys.js";
 import { beside } from "../../opstore/ui/components/oneof.js";
 
 beforeEach(() => {
@@ -28,6 +28,16 @@ test("keys rate, mark and take away; all others ask for nothing", () => {
     [false, false, false, false, false],
   );
   assert.deepEqual(heard, ["rate 0", "rate 5", "favorite", "trash"]);
+});
+
+test("what was told in vain is told again, and not at every look", context => {
+  let [now, told] = [1000, 0];
+  context.mock.method(performance, "now", () => now);
+  const tell = nowAndAgain(() => {
+    told += 1;
+  }, 15_000);
+  for (; now < 46_000; now += 3000) tell();
+  assert.equal(told, 3);
 });
 
 test("T leads to the field of tags where there is one", () => {

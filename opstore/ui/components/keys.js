@@ -3,7 +3,8 @@
 import { around, origin, part } from "./dom.js";
 
 const WATCH = 3000,
-  LOOK = 200;
+  LOOK = 200,
+  AGAIN = 15_000;
 /** @type {("keydown" | "click")[]} */
 const HEARD = ["keydown", "click"];
 
@@ -224,6 +225,22 @@ function watch(place, data, changed) {
 }
 
 /**
+ * Return what tells at most so often, in milliseconds: what changes nothing was lost on its way, and is told again.
+ *
+ * @param {() => void} tell
+ * @param {number} every
+ */
+export function nowAndAgain(tell, every) {
+  let last = -Infinity;
+  return () => {
+    const now = performance.now();
+    if (now - last < every) return;
+    last = now;
+    tell();
+  };
+}
+
+/**
  * What a key asks for in the drawer; false for one that asks for nothing.
  *
  * @param {string} key in small letters
@@ -298,13 +315,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
     catchUp(early.keys, id, asked);
   }
   observe(parentElement);
-  let once = false;
-  watch(parentElement, data, () => {
-    if (!once) {
-      once = true;
-      setTriggerValue("changed", { turn: Date.now() });
-    }
-  });
+  watch(
+    parentElement,
+    data,
+    nowAndAgain(() => setTriggerValue("changed", { turn: Date.now() }), AGAIN),
+  );
   return () => {
     if (parentElement.isConnected) return;
     listening.get(parentElement)?.abort();

@@ -308,7 +308,7 @@ def test_zip_takes_no_name_from_a_sidecar_that_is_not_its_own(tmp_path: Path) ->
 def test_memory_does_not_grow_with_what_is_exported(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 1,000 operations as of 200: what a zip's directory holds of each, 1 kB, would be seen, and any row that is kept."""
     monkeypatch.setattr("opstore.exports.parquet.GROUP", 250)
-    for module in ("work", "texts", "excel", "archive"):
+    for module in ("work", "text_formats", "excel", "archive"):
         monkeypatch.setattr(f"opstore.exports.{module}.PART", 16_384)
     store = Store(tmp_path / "data")
     store.initialize_storage()

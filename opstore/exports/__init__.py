@@ -37,7 +37,7 @@ def _loaded(module: str, function: str) -> Parts:
     """Return a writer whose module, and with it its library, is loaded when it is used."""
 
     def parts(work: Work) -> Generator[bytes]:
-        made: Generator[bytes] = getattr(import_module(f"opstore.exports.{module}"), function)(work)
+        made: Generator[bytes] = getattr(import_module(module), function)(work)
         return made
 
     return parts
@@ -58,17 +58,42 @@ class Format:
 FORMATS: dict[str, Format] = {
     row.name: row
     for row in (
-        Format("csv", "csv", "text/csv; charset=utf-8; header=present", _loaded("texts", "csv_parts"), binary=False),
-        Format("csv-excel", "csv", "text/csv; charset=utf-8; header=present", _loaded("texts", "excel_csv_parts"), binary=False),
         Format(
-            "csv-excel-fr", "csv", "text/csv; charset=utf-8; header=present", _loaded("texts", "french_csv_parts"), binary=False
+            "csv",
+            "csv",
+            "text/csv; charset=utf-8; header=present",
+            _loaded("opstore.exports.text_formats", "csv_parts"),
+            binary=False,
         ),
         Format(
-            "xlsx", "xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", _loaded("excel", "excel_parts")
+            "csv-excel",
+            "csv",
+            "text/csv; charset=utf-8; header=present",
+            _loaded("opstore.exports.text_formats", "excel_csv_parts"),
+            binary=False,
         ),
-        Format("jsonl", "jsonl", "application/jsonl; charset=utf-8", _loaded("texts", "json_parts"), binary=False),
-        Format("parquet", "parquet", "application/vnd.apache.parquet", _loaded("parquet", "parquet_parts")),
-        Format("zip", "zip", "application/zip", _loaded("archive", "zip_parts")),
+        Format(
+            "csv-excel-fr",
+            "csv",
+            "text/csv; charset=utf-8; header=present",
+            _loaded("opstore.exports.text_formats", "french_csv_parts"),
+            binary=False,
+        ),
+        Format(
+            "xlsx",
+            "xlsx",
+            "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            _loaded("opstore.exports.excel", "excel_parts"),
+        ),
+        Format(
+            "jsonl",
+            "jsonl",
+            "application/jsonl; charset=utf-8",
+            _loaded("opstore.exports.text_formats", "json_parts"),
+            binary=False,
+        ),
+        Format("parquet", "parquet", "application/vnd.apache.parquet", _loaded("opstore.exports.parquet", "parquet_parts")),
+        Format("zip", "zip", "application/zip", _loaded("opstore.exports.archive", "zip_parts")),
     )
 }
 

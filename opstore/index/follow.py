@@ -21,17 +21,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opstore.errors import OpstoreError, StorageError, said
-from opstore.index import order, parallel
+from opstore.index import parallel
 from opstore.index.deferred import begun, settled
-from opstore.index.known_ids import Known
-from opstore.index.observed import UNSETTLED, Observed
+from opstore.index.folder_diff import Difference, difference, difference_beside
+from opstore.index.observed import Observed
 from opstore.index.prepared import Part
 from opstore.index.reader import SETTLED, THREADS, Reader
 from opstore.index.sqlite import Connection, Damaged, Database
 from opstore.index.watch import Watch
 from opstore.index.writer import Written, put_all, put_parts
 from opstore.storage.files import Folder
-from opstore.storage.names import is_operation_id
 from opstore.storage.packs import FOLDER
 
 #: Seconds between two looks at the folder's time.
@@ -44,8 +43,6 @@ STAMPS_EVERY = 60.0
 NAMES_EVERY = 600.0
 #: Operations written in one transaction: the first few at once, so that the first page is there; more cost less each.
 _BATCHES = (100, 1_000, 5_000, 20_000)
-#: Names between two pauses of a thousandth of a second: 15 ms.
-_BREATH = 5_000
 #: Batches that are read while one is written: with one, the readers would wait for a writer that takes longer than they do.
 _AHEAD = 2
 
@@ -126,12 +123,10 @@ class Follower:
         """Make the index equal to the folder now; with `stamps` also for files rewritten in place. Return how many changed."""
         before = _time_of(self._path)
         started = time.monotonic()
-        known = self._known()
-        fresh, suspects = self._compare(known, stamps)
-        # What is left was not seen in the folder: it is gone.
-        changed = sum(self.refresh(part) for part in _parts(list(known.left()), 500))
-        fresh.sort(reverse=True)
-        changed += self._take_in(suspects, 0, None)
+        found = self._difference(stamps)
+        changed = sum(self.refresh(part) for part in _parts(found.gone, 500))
+        fresh = sorted(found.fresh, reverse=True)
+        changed += self._take_in(found.changed, 0, None)
         total = self._count()
         changed += self._take_in(fresh, total, total + len(fresh))
         self._settle()
@@ -191,10 +186,13 @@ class Follower:
         if changed:
             self.refresh(changed)
         state, now = self._state(), time.monotonic()
-        if not state.get("complete") or not self._stamps_at or now - self._stamps_at > self._stamps_pause():
+        # Clocks of older kernels tick in hundredths of a second: what came right after the look may bear the same time.
+        is_newer = state.get("seen") != current or time.time() - current / 1e9 < SETTLED
+        if is_newer and state.get("complete") and not self._names_at:
+            self.reconcile()  # what came while nobody followed is there soon, however long the stamps take
+        elif not state.get("complete") or not self._stamps_at or now - self._stamps_at > self._stamps_pause():
             self.reconcile(stamps=True)
-        elif state.get("seen") != current or time.time() - current / 1e9 < SETTLED:
-            # Clocks of older kernels tick in hundredths of a second: what came right after the look may bear the same time.
+        elif is_newer:
             self._follow_names(current, is_explained=bool(changed))
         self._look_again()
 
@@ -250,32 +248,11 @@ class Follower:
 
     # -- inside ----------------------------------------------------------------------------------------------------------
 
-    def _known(self) -> Known:
-        """Return the ids in the index with their stamps."""
-        with self._database.reading() as connection:
-            rows = connection.execute("SELECT at, key, stamp FROM op ORDER BY at")
-            problems = connection.execute("SELECT id, stamp FROM problem")
-            return Known(itertools.chain(((order.id_of(at, key), stamp) for at, key, stamp in rows), problems))
-
-    def _compare(self, known: Known, stamps: bool) -> tuple[list[str], list[str]]:
-        """Return ids of files that are new and of files whose stamp has changed; take from `known` what is there."""
-        fresh: list[str] = []
-        suspects: list[str] = []
-        try:
-            with Reader(self._path) as reader:
-                loose = ((operation_id, None) for operation_id in _ids(self._path))
-                for count, (operation_id, packed) in enumerate(itertools.chain(loose, reader.packed())):
-                    stamp = known.take(operation_id)
-                    if stamp is None:
-                        fresh.append(operation_id)
-                    elif stamp == UNSETTLED or (stamps and (packed or reader.stamp(operation_id)) != stamp):
-                        suspects.append(operation_id)
-                    if count % _BREATH == _BREATH - 1:
-                        self._breathe()
-        except StorageError:
-            if self._path.exists():
-                raise
-        return fresh, suspects
+    def _difference(self, stamps: bool) -> Difference:
+        """Look at the folder; in the background, and if there is much to look at, in a process of its own."""
+        beside = threading.current_thread() is self._thread and self._count() > parallel.WORTHWHILE
+        look = difference_beside if beside else difference
+        return look(self._database, self._path, stamps=stamps, breathe=self._breathe)
 
     def _breathe(self) -> None:
         """Let the threads that answer people go first; raise where the app stops."""
@@ -376,15 +353,6 @@ class Follower:
     def _count(self) -> int:
         with self._database.reading() as connection:
             return int(connection.execute("SELECT (SELECT count(*) FROM op) + (SELECT count(*) FROM problem)").fetchone()[0])
-
-
-def _ids(path: Path) -> Iterator[str]:
-    """Yield the ids that have a sidecar. One name at a time: a list of 2.6 million names takes 230 MB."""
-    with os.scandir(path) as found:
-        for entry in found:
-            name = entry.name
-            if name.endswith(".json") and is_operation_id(name := name[:-5]):
-                yield name
 
 
 def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:

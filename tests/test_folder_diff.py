@@ -1,0 +1,107 @@
+"""What has changed in a folder is found alike here and by a process beside, which gives way and is a help and no more."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opstore.errors import StorageError
+from opstore.index import Index, folder_diff, parallel
+from opstore.index.folder_diff import Difference, difference, difference_beside
+from opstore.index.sqlite import Database
+from opstore.storage.store import Store
+from tests.index_samples import all_rows, folder_of, plant, settle
+
+NEW, CHANGED, GONE = "20240229120000_0000000a", "20240229120001_0000000a", "20240229120002_0000000a"
+Look = Callable[..., Difference]
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    """An index that is behind its folder by a file that is new, one rewritten in place, and one that is gone."""
+    store = folder_of(tmp_path, 60, 4)
+    for operation_id in (CHANGED, GONE):
+        plant(store, {"operationId": operation_id, "prompt": "before"})
+    plant(store, b"{", "20240229120003_0000000a")
+    settle(store)
+    Index(store).update()
+    plant(store, {"operationId": NEW, "prompt": "new"})
+    path = store.operations.path / f"{CHANGED}.json"
+    path.write_bytes(path.read_bytes().replace(b"before", b"changed in place"))
+    (store.operations.path / f"{GONE}.json").unlink()
+    return Database(Index(store).path)
+
+
+@pytest.mark.parametrize("look", [difference, difference_beside])
+@pytest.mark.parametrize("stamps", [False, True])
+def test_what_is_new_changed_and_gone_is_found(database: Database, look: Look, stamps: bool) -> None:
+    folder = database.path.parent.parent / "operations"
+    found = look(database, folder, stamps=stamps, breathe=lambda: None)
+    assert found == Difference([NEW], [CHANGED] if stamps else [], [GONE])
+
+
+def test_a_process_that_cannot_be_started_or_dies_is_done_without(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = database.path.parent.parent / "operations"
+    for program in ("/bin/false", "/bin/echo", "/no/such/program"):
+        monkeypatch.setattr(sys, "executable", program)
+        assert folder_diff._asked(database.path, folder, True, lambda: None) is None
+        assert difference_beside(database, folder, stamps=True, breathe=lambda: None) == Difference([NEW], [CHANGED], [GONE])
+
+
+def test_an_app_that_stops_waits_for_nobody(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = tmp_path / "slow"
+    slow.write_text("#!/bin/sh\nexec sleep 600\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(slow))
+    started: list[subprocess.Popen[bytes]] = []
+    popen = subprocess.Popen
+
+    def kept(*args: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(popen(*args, **options))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", kept)
+
+    def stops() -> None:
+        raise StorageError(reason="the app stops")
+
+    with pytest.raises(StorageError):
+        difference_beside(database, database.path.parent.parent / "operations", stamps=True, breathe=stops)
+    assert [process.returncode for process in started] == [-9]
+
+
+def test_who_follows_many_lets_a_process_look_that_gives_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path)
+    store.initialize_storage()
+    ids = [f"202511031430{number}_abc123de" for number in range(10, 40)]
+    for operation_id in ids:
+        plant(store, {"operationId": operation_id, "prompt": "before"})
+    settle(store)
+    Index(store).update()
+    monkeypatch.setattr(parallel, "WORTHWHILE", 20)
+    looks: list[bool] = []
+    asked = folder_diff._asked
+
+    def counted(index: Path, folder: Path, stamps: bool, breathe: Callable[[], None]) -> Difference | None:
+        looks.append(stamps)
+        return asked(index, folder, stamps, breathe)
+
+    monkeypatch.setattr(folder_diff, "_asked", counted)
+    path = store.operations.path / f"{ids[0]}.json"
+    path.write_bytes(path.read_bytes().replace(b"before", b"changed in place"))
+    index = Index(store)
+    index.start()
+    try:
+        deadline = time.monotonic() + 30
+        while [row.id for row in all_rows(index, '"changed in place"')] != [ids[0]]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        index.stop()
+    assert True in looks

@@ -248,3 +248,33 @@ def test_a_reader_that_has_enough(store: Store) -> None:
     command = f"{sys.executable} -m opstore search | head -n 1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0 and ids(done.stdout) == [LAST] and done.stderr == ""
+
+
+# -- list, beside an index -----------------------------------------------------------------------------------------------
+
+
+def test_list_asks_the_index_where_there_is_one_and_says_the_same(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def listed(*more: str) -> list[object]:
+        assert main(["list", "--json", *more]) == 0
+        answer: list[object] = json.loads(capsys.readouterr().out)["operations"]
+        return answer
+
+    Index(store).update()
+    late = "20260101000000_abc123df"
+    plant(store, f"{late}.json", json.dumps({"operationId": late, "prompt": "saved since by another"}).encode())
+    Trash(store).put(LATER)
+    (store.operations.path / f"{ID}.json").write_text("{")
+    wanted = store.list_operations()
+    assert [sidecar["operationId"] for sidecar in wanted] == [late, LAST]
+
+    def looked_at(*_args: object, **_options: object) -> list[object]:
+        raise AssertionError("every name was looked at")
+
+    with monkeypatch.context() as asked:
+        asked.setattr(Store, "list_operations", looked_at)
+        assert (listed(), listed("--limit", "1"), listed("--limit", "0")) == (wanted, wanted[:1], [])
+    for leavings in (b"", b"no index at all" * 1000):
+        (store.cache / "index.db").write_bytes(leavings)
+        assert listed() == wanted

@@ -16,6 +16,7 @@ from opstore.errors import (
     DamagedOperation,
     InvalidQuery,
     OperationNotFound,
+    OpstoreError,
     StorageError,
     UnsafeFile,
     said,
@@ -46,7 +47,7 @@ def add(verbs: Any) -> None:
 
 
 def _list(options: argparse.Namespace) -> int:
-    sidecars = store_of(options).list_operations(options.limit)
+    sidecars = _newest(store_of(options), options.limit)
     if options.json:
         print_json({"success": True, "count": len(sidecars), "operations": sidecars})
         return 0
@@ -55,6 +56,22 @@ def _list(options: argparse.Namespace) -> int:
     if not sidecars:
         print("No operations yet. Start the app with `python -m opstore serve` and make the first one.")
     return 0
+
+
+def _newest(store: Store, limit: int) -> list[dict[str, Any]]:
+    """Return the newest sidecars: an index that is there knows which they are, else every name in the folder is looked at."""
+    if (store.cache / "index.db").is_file():
+        from opstore.index import Index
+
+        index = Index(store)
+        try:
+            if index.makeshift is None:
+                return list(_readable(store, [row.id for row in _answered(index, "", "newest", limit)[0]]))
+        except OpstoreError:
+            pass  # the folder is the truth, and tells what is wrong with it
+        finally:
+            index.stop()
+    return store.list_operations(limit)
 
 
 def _search(options: argparse.Namespace) -> int:

@@ -23,6 +23,7 @@ from opstore.launcher import serving
 from opstore.ui import scripts, signin
 from opstore.ui.first_screen import First
 from opstore.ui.opened_app import running
+from opstore.ui.packed_files import PackedFiles
 from opstore.ui.page_language import PageLanguage
 from opstore.ui.preload import Early
 from opstore.ui.warm_up import warm
@@ -59,6 +60,7 @@ app = st.App(
         Middleware(Early),
         Middleware(First),
         Middleware(PageLanguage),
+        Middleware(PackedFiles),
     ],
 )
 

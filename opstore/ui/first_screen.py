@@ -18,10 +18,11 @@ from streamlit import config
 from opstore.language import translations
 from opstore.storage.operation import OPERATION_TYPES, STATUSES
 from opstore.ui.components import script
+from opstore.ui.inner_request import Answer, asked
 from opstore.ui.words import COOKIE
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 PATH = "/library"
 #: More tiles than a large screen shows at their usual size.
@@ -36,8 +37,6 @@ _TITLE = b"</title>"
 _STYLE = re.compile(r"""<link rel="stylesheet" crossorigin href="\./(static/css/[\w.-]+)">""")
 #: The typeface, which Streamlit asks for when it knows the theme.
 _FACE = "@font-face { font-family: Inter; src: url(/app/static/InterVariable.woff2); font-weight: 100 900; }"
-#: What would make an answer a part of the page, a compressed one, or none at all.
-_UNWANTED = (b"accept-encoding", b"range", b"if-none-match", b"if-modified-since")
 #: What Streamlit says of its page, which is another one now.
 _OTHER = (b"content-length", b"etag", b"last-modified", b"cache-control")
 
@@ -51,20 +50,21 @@ class First:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; where a window opens the Library as it is without a search, send the first screen along."""
-        if not _opens(scope) or not (answer := await _asked(self._app, scope, receive, "/api/search", SEARCH)).rows:
+        rows = _rows(await asked(self._app, scope, receive, "/api/search", SEARCH)) if _opens(scope) else []
+        if not rows:
             await self._app(scope, receive, send)
             return
-        page = await _asked(self._app, scope, receive, PATH, b"")
+        page = await asked(self._app, scope, receive, PATH, b"")
         if not page.status:
             return  # the window was closed meanwhile
         body = page.body
         if page.status == 200 and body.count(_TITLE) == 1:
-            body = body.replace(_TITLE, _TITLE + screen(answer.rows))
+            body = body.replace(_TITLE, _TITLE + screen(rows))
         kept = [(name, value) for name, value in page.headers if name.lower() not in _OTHER]
         headers = [
             (b"content-length", str(len(body)).encode()),
             (b"cache-control", b"no-store"),
-            (b"link", _links(answer.rows, page.body)),
+            (b"link", _links(rows, page.body)),
         ]
         await send({"type": "http.response.start", "status": page.status, "headers": [*kept, *headers]})
         await send({"type": "http.response.body", "body": body})
@@ -77,36 +77,10 @@ def _opens(scope: Scope) -> bool:
     return (b"sec-fetch-dest", b"document") in scope["headers"] and not config.get_option("server.baseUrlPath")
 
 
-class _Answer:
-    """What an application answered."""
-
-    def __init__(self) -> None:
-        self.status = 0
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.body = b""
-
-    async def take(self, message: Message) -> None:
-        """Take a part of the answer."""
-        if message["type"] == "http.response.start":
-            self.status, self.headers = message["status"], list(message.get("headers", ()))
-        elif message["type"] == "http.response.body":
-            self.body += message.get("body", b"")
-
-    @property
-    def rows(self) -> list[Any]:
-        """Return the rows of a search, none where it was refused."""
-        found: list[Any] = json.loads(self.body)["rows"] if self.status == 200 else []
-        return found
-
-
-async def _asked(app: ASGIApp, scope: Scope, receive: Receive, path: str, query: bytes) -> _Answer:
-    """Return what `app` answers to whoever sent `scope`, at another address."""
-    headers = [(name, value) for name, value in scope["headers"] if name.lower() not in _UNWANTED]
-    inner = {**scope, "path": path, "raw_path": path.encode(), "query_string": query, "headers": headers, "extensions": {}}
-
-    answer = _Answer()
-    await app(inner, receive, answer.take)
-    return answer
+def _rows(answer: Answer) -> list[Any]:
+    """Return the rows of a search, none where it was refused."""
+    rows: list[Any] = json.loads(answer.body)["rows"] if answer.status == 200 else []
+    return rows
 
 
 def _links(rows: list[Any], page: bytes) -> bytes:

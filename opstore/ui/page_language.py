@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from opstore.language import translations
 from opstore.language.translations import LANGUAGES
+from opstore.ui.inner_request import UNWANTED
 from opstore.ui.words import COOKIE
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 _SAYS = b'<html lang="en">'
 #: Pages that say their own language.
 _OWN = ("/s/", "/api/")
-#: What would make the answer a compressed one, or none at all.
-_UNWANTED = (b"accept-encoding", b"range", b"if-none-match", b"if-modified-since")
 #: What would let a browser keep one page for all languages.
 _KEPT = (b"etag", b"last-modified", b"cache-control")
 
@@ -47,7 +46,7 @@ class PageLanguage:
                 message["body"] = message.get("body", b"").replace(_SAYS, _SAYS.replace(b"en", language.encode()), 1)
             await send(message)
 
-        wanted = [(name, value) for name, value in scope["headers"] if name.lower() not in _UNWANTED]
+        wanted = [(name, value) for name, value in scope["headers"] if name.lower() not in UNWANTED]
         await self._app({**scope, "headers": wanted}, receive, tell)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,11 +50,35 @@ def machine() -> str:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS
         cores = os.cpu_count() or 1
-    load = os.getloadavg()[0]
-    return (
-        f"{platform.system()} {platform.release()}, {platform.machine()}, {cores} cores, "
-        f"Python {platform.python_version()}, load {load:.1f} before the start"
-    )
+    return f"{platform.system()} {platform.release()}, {platform.machine()}, {cores} cores, Python {platform.python_version()}"
+
+
+#: Of the processors' time: with less of it idle, others are at work, and a figure says as much about them.
+_ALONE = 0.9
+_LOOK_SECONDS = 1.0
+
+
+def company(when: str) -> str:
+    """Say how busy the machine is while nothing is measured, and where it is not alone; takes a second."""
+    idle, load = _idle(), os.getloadavg()[0]
+    if idle is None:
+        return f"{when}: load {load:.1f}"
+    return f"{when}: load {load:.1f}, {idle:.0%} idle{'' if idle >= _ALONE else ' - NOT ALONE'}"
+
+
+def _idle() -> float | None:
+    """Return the share of the processors' time in which nobody computes, in the next second; None where Linux does not say it."""
+
+    def told() -> list[int]:
+        return [int(word) for word in Path("/proc/stat").read_text("ascii").splitlines()[0].split()[1:]]
+
+    try:
+        before = told()
+        time.sleep(_LOOK_SECONDS)
+        spent = [new - old for new, old in zip(told(), before, strict=True)]
+    except (OSError, ValueError):
+        return None
+    return (spent[3] + spent[4]) / max(1, sum(spent[:8]))  # idle and waiting for a disk; of guests' time it is a part of user's
 
 
 def file_system(folder: Path) -> str:

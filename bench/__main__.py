@@ -18,8 +18,10 @@ def main(wanted: list[str]) -> int:
         return 2
     print(bench.machine())
     for name in wanted or names:
+        print(f"\n{name}, {bench.company('before')}", flush=True)
         for table in importlib.import_module(f"bench.{name}").run():
             print(f"\n{name}: {table}", flush=True)
+        print(f"\n{name}, {bench.company('after')}", flush=True)
     return 0
 
 

@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
 from opstore import ui
-from opstore.api import Api, brake_logs, end_soon, guard_connections, middleware, send_at_once
+from opstore.api import Api, brake_logs, end_soon, guard_connections, middleware
 from opstore.app import Settings
 from opstore.launcher import serving
 from opstore.ui import scripts, signin
@@ -25,15 +25,20 @@ from opstore.ui.first_screen import First
 from opstore.ui.opened_app import running
 from opstore.ui.packed_files import PackedFiles
 from opstore.ui.page_language import PageLanguage
-from opstore.ui.preload import Early
+from opstore.ui.streamlit_private import server
+from opstore.ui.streamlit_private.preload import Early
+from opstore.ui.streamlit_private.served import ADDRESSES
 from opstore.ui.warm_up import warm
 
 
 @contextlib.asynccontextmanager
 async def lifespan(_: Any) -> AsyncIterator[dict[str, Any]]:
     """Work on jobs from the start of the server to its end, whether or not anybody looks."""
-    send_at_once()
-    origin = guard_connections()
+    server.send_at_once()
+    origin = None
+    for config in server.configs():
+        guard_connections(config)
+        origin = server.origin(config)
     brake_logs()
     warm()
     opened = running()
@@ -56,7 +61,7 @@ app = st.App(
     lifespan=lifespan,
     routes=[*Api(running, identify).routes(), *scripts.routes()],
     middleware=[
-        *middleware(SETTINGS.share_url, signin.host(), identify),
+        *middleware(SETTINGS.share_url, signin.host(), identify, ADDRESSES),
         Middleware(Early),
         Middleware(First),
         Middleware(PageLanguage),

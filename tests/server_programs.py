@@ -17,7 +17,8 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.web import cli
 
 from opstore.cli import main
-from opstore.ui import opened_app, preload, signin, warm_up
+from opstore.ui import opened_app, signin, warm_up
+from opstore.ui.streamlit_private import preload
 
 ROOT = Path(__file__).resolve().parents[1]
 LOADED = (preload, signin, opened_app)  # what dashboard.py names

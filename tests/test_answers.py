@@ -21,7 +21,8 @@ from websockets.typing import Origin, Subprotocol
 
 from opstore import Store
 from opstore.app import App, Settings
-from opstore.ui import presses, streamlit_private
+from opstore.ui import presses
+from opstore.ui.streamlit_private import aiming, replacing
 from tests.browser import Server
 from tests.samples import ID, PNG
 
@@ -302,19 +303,19 @@ def test_an_answer_outlives_the_page_it_was_asked_in_and_is_sent_once() -> None:
 
 
 def test_streamlit_by_itself_loses_answers() -> None:
-    """Where this fails Streamlit has mended it, and `_begin_anew` in `streamlit_private` can go."""
-    streamlit_private.remove()
+    """Where this fails Streamlit has mended it, and `sending.begin_anew` can go."""
+    replacing.remove()
     try:
         queue = queued()
         queue.clear(retain_lifecycle_msgs=True)
         assert queue.is_empty()
     finally:
-        streamlit_private.install(presses.unheard)
+        replacing.install(presses.unheard)
 
 
 def test_a_timer_of_a_page_that_was_left_is_not_followed() -> None:
     followed: list[str] = []
-    ask = streamlit_private._ask_for_part(lambda _session, state: followed.append(state.page_script_hash))
+    ask = aiming.ask_for_part(lambda _session, state: followed.append(state.page_script_hash))
     pages = PagesManager("main.py", setup_watcher=False)
     shown = SimpleNamespace(_pages_manager=pages, id="one", has_fragment=lambda _name: True)
     shown._pages_manager.set_current_page_script_hash("compare")
@@ -333,5 +334,5 @@ def test_a_press_that_a_timer_came_after_is_still_a_person_s_and_runs_the_page_w
     assert asked is not None and asked.is_history_navigation == back
     pages = SimpleNamespace(current_page_script_hash="library")
     runner = SimpleNamespace(_fragment_storage=SimpleNamespace(contains=lambda name: name == "bar"), _pages_manager=pages)
-    streamlit_private._run_part(lambda _runner, data: ran.append(data))(runner, asked)
+    aiming.run_part(lambda _runner, data: ran.append(data))(runner, asked)
     assert [(data.fragment_id_queue, data.is_auto_rerun) for data in ran] == [([], False)]

@@ -23,7 +23,7 @@ from opstore.app import App, Settings, open_store
 from opstore.errors import InvalidSetting, OpstoreError
 from opstore.service import NewOperation
 from opstore.ui import scripts
-from opstore.ui.preload import LEAST, NEEDED, Early
+from opstore.ui.streamlit_private.preload import LEAST, NEEDED, Early
 
 STREAMLIT = Path(streamlit.__file__).parent / "static"
 TOKEN = "r8_" + "x" * 37

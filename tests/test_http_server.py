@@ -27,9 +27,10 @@ from playwright.sync_api import Error as BrowserError
 from playwright.sync_api import Page
 from starlette.routing import Route
 
-from opstore.api import Api, send_at_once
+from opstore.api import Api
 from opstore.api.openapi import document
 from opstore.app import App, Settings
+from opstore.ui.streamlit_private.server import send_at_once
 from tests.browser import ROOT, Server, Windows
 from tests.samples import ID, LATER, MP4, PNG
 

@@ -13,7 +13,8 @@ from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests
 from streamlit.runtime.state import SafeSessionState
 from streamlit.testing.v1 import AppTest
 
-from opstore.ui import presses, streamlit_private
+from opstore.ui import presses
+from opstore.ui.streamlit_private import replacing
 from tests.told import press_late
 
 PATIENCE = 30.0
@@ -106,25 +107,25 @@ def test_a_press_that_is_overtaken_at_any_word_is_done_exactly_once(key: str) ->
 
 
 def test_streamlit_by_itself_loses_presses_that_are_overtaken() -> None:
-    """Where this fails Streamlit has mended it: `streamlit_private` can go."""
-    streamlit_private.remove()
+    """Where this fails Streamlit has mended it: `streamlit_private/hearing.py` can go."""
+    replacing.remove()
     try:
         assert pressed(opened(bare), "make", 0)[0] == []
     finally:
-        streamlit_private.install(presses.unheard)
+        replacing.install(presses.unheard)
     assert pressed(opened(bare), "make", 0)[0] == ["sea 0"]
 
 
 def test_another_streamlit_than_the_known_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    streamlit_private.remove()
+    replacing.remove()
     try:
         monkeypatch.setattr(SafeSessionState, "on_script_will_rerun", lambda self, states: None)
         for _time in range(2):
             with pytest.raises(RuntimeError, match="on_script_will_rerun"):
-                streamlit_private.install(presses.unheard)
+                replacing.install(presses.unheard)
     finally:
         monkeypatch.undo()
-        streamlit_private.install(presses.unheard)
+        replacing.install(presses.unheard)
 
 
 def test_a_press_outlives_the_run_that_it_came_with_and_counts_once() -> None:

@@ -15,6 +15,7 @@ from opstore.care import Care
 from opstore.errors import NoRole, OpstoreError, SignInBroken, SignInWanted
 from opstore.ui import signin
 from opstore.ui.opened_app import opened, running
+from opstore.ui.streamlit_private import signed_in
 from tests.samples import ID, LATER, PNG
 from tests.test_pages import MAIN, PATIENCE, sound
 
@@ -86,7 +87,7 @@ def test_whoever_is_not_let_in_sees_the_door_and_nothing_behind_it(
         raise error
 
     monkeypatch.setattr(signin, "person", refuse)
-    monkeypatch.setattr(signin, "get_secrets_auth_section", lambda: {"client_id": "x", "google": {"client_id": "y"}})
+    monkeypatch.setattr(signed_in, "settings", lambda: {"client_id": "x", "google": {"client_id": "y"}})
     at = AppTest.from_file(MAIN, default_timeout=PATIENCE)
     at.run()
     sound(at)
@@ -118,8 +119,8 @@ ROLES = '[people]\n"ada@example.org" = "admin"\n'
 def test_what_is_set_up_by_half_lets_nobody_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, auth: dict[str, str], book: str | None, says: str
 ) -> None:
-    monkeypatch.setattr(signin, "get_secrets_auth_section", lambda: auth)
-    monkeypatch.setattr(signin, "get_origin_from_redirect_uri", lambda: auth.get("redirect_uri"))
+    monkeypatch.setattr(signed_in, "settings", lambda: auth)
+    monkeypatch.setattr(signed_in, "origin", lambda: auth.get("redirect_uri"))
     if book is not None:
         (tmp_path / "roles.toml").write_text(book)
     with pytest.raises(SignInBroken, match=says):

@@ -25,7 +25,6 @@ from opstore.api.make import Making
 from opstore.api.openapi import Describing
 from opstore.api.route_table import Answer, Call
 from opstore.api.share import ShareRoutes
-from opstore.api.sockets import send_at_once
 from opstore.errors import NotAdmitted
 
 if TYPE_CHECKING:
@@ -89,4 +88,4 @@ def _nothing(request: Request) -> Response:
     return error_answer("There is nothing at this address.", 404)
 
 
-__all__ = ["Api", "NotAdmitted", "SecurityHeaders", "brake_logs", "end_soon", "guard_connections", "middleware", "send_at_once"]
+__all__ = ["Api", "NotAdmitted", "SecurityHeaders", "brake_logs", "end_soon", "guard_connections", "middleware"]

@@ -6,7 +6,6 @@ Streamlit starts uvicorn itself and lets nothing of this be chosen; what its con
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import logging
 import os
@@ -17,8 +16,6 @@ import time
 import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
-
-from opstore.api.sockets import listening
 
 #: How long the head of a request may take, from the connection or from its first byte on, in seconds.
 HEAD_SECONDS = 20.0
@@ -144,15 +141,10 @@ class Brake(logging.Filter):
             return count < LINES
 
 
-def guard_connections() -> str | None:
-    """Have the server of this process, which is about to listen, make its connections so; return its origin, None without one."""
-    origin = None
-    for config in [item for item in gc.get_objects() if type(item) is uvicorn.Config]:
-        config.http_protocol_class = Connection  # whatever else is installed that uvicorn would prefer
-        config.timeout_graceful_shutdown = LAST_SECONDS + 1
-        port = next((item.getsockname()[1] for item in listening()), config.port)
-        origin = f"{'https' if config.is_ssl else 'http'}://127.0.0.1:{port}"
-    return origin
+def guard_connections(config: uvicorn.Config) -> None:
+    """Have the server of this process, which is about to listen, make its connections so."""
+    config.http_protocol_class = Connection  # whatever else is installed that uvicorn would prefer
+    config.timeout_graceful_shutdown = LAST_SECONDS + 1
 
 
 def end_soon(seconds: float = END_SECONDS) -> None:

@@ -298,16 +298,15 @@ class Published:
 class Private:
     """Keeps from whoever has not signed in what Streamlit itself serves by address alone: uploads, prepared files, figures."""
 
-    PATHS = ("/media/", "/_stcore/upload_file/", "/_stcore/metrics")
-
-    def __init__(self, app: ASGIApp, identify: Identify) -> None:
-        """Wrap `app`; `identify` says who has signed in."""
+    def __init__(self, app: ASGIApp, identify: Identify, addresses: tuple[str, ...]) -> None:
+        """Wrap `app`; `identify` says who has signed in, `addresses` how these addresses begin."""
         self._app = app
+        self._addresses = addresses
         self._identify = identify
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on unless it must be signed in and is not."""
-        if scope["type"] == "http" and scope["path"].startswith(self.PATHS):
+        if scope["type"] == "http" and scope["path"].startswith(self._addresses):
             request = Request(scope)
             try:
                 self._identify(request)
@@ -317,15 +316,17 @@ class Private:
         await self._app(scope, receive, send)
 
 
-def middleware(share_url: str | None = None, own: str | None = None, identify: Identify = no_sign_in) -> list[Middleware]:
+def middleware(
+    share_url: str | None = None, own: str | None = None, identify: Identify = no_sign_in, private: tuple[str, ...] = ()
+) -> list[Middleware]:
     """Return what stands before every route and page.
 
     `share_url` is the address under which share links are published, `own` the name at which people sign in, `identify` says who
-    has.
+    has; at `private` addresses the pages' own server asks nobody.
     """
     return [
         Middleware(Shaped),
         Middleware(Published, host=share_url.partition("://")[2].lower() if share_url else None, own=own),
         Middleware(SecurityHeaders),
-        Middleware(Private, identify=identify),
+        Middleware(Private, identify=identify, addresses=private),
     ]

@@ -13,6 +13,7 @@ from typing import Any
 import streamlit as st
 
 from opstore.index.fields import FILTERS
+from opstore.ui.streamlit_private import styles as streamlit_styles
 
 #: Those that the page sets while a person looks at them.
 _FILTERS = [f"filter-{name}" for name in (*FILTERS, "rating", "favorite", "date")]
@@ -20,14 +21,8 @@ _SEEN = ("prompt", "variants", "search", "order", "group", "period", *_FILTERS)
 
 
 def style() -> str:
-    """Return the style that shows each control once.
-
-    Streamlit keeps an element whose place another one has taken until the page is drawn to its end: two search boxes, and all
-    that is below them lower, under the hand that presses it.
-    """
-    box = '.stElementContainer[class*="st-key-{name}"]'
-    rule = f".stApp:has({box}:not([data-retained])) {box}[data-retained]"
-    return ", ".join(rule.format(name=name) for name in _SEEN) + " { display: none; }"
+    """Return the style that shows each control once, whatever stood in its place before."""
+    return streamlit_styles.once(_SEEN)
 
 
 def key_of(name: str) -> str:

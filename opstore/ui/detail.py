@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 
 from opstore.errors import OpstoreError
 from opstore.service import Service
 from opstore.storage.operation import Operation
 from opstore.ui import curate, parts, share, words
 from opstore.ui.components.zoom import zoom
+from opstore.ui.streamlit_private import Refused
 from opstore.ui.studio import acting, stored_analysis
 from opstore.ui.words import _
 
@@ -67,7 +67,7 @@ def _draw_anew() -> None:
     """Run the drawer anew; the page with it only where it is being run, for a page that is drawn closes the drawer meanwhile."""
     try:
         st.rerun(scope="fragment")
-    except StreamlitAPIException:
+    except Refused:
         st.rerun()
 
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from streamlit import config
+import streamlit as st
 
 from opstore.language import translations
 from opstore.storage.operation import OPERATION_TYPES, STATUSES
 from opstore.ui.components import script
 from opstore.ui.inner_request import Answer, asked
+from opstore.ui.streamlit_private.served import STYLE, TITLE
 from opstore.ui.words import COOKIE
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ SOON = 15
 #: What the page's script asks for where the address says nothing.
 SEARCH = urlencode({"q": "", "order": "newest", "group": "", "limit": TILES}).encode()
 _COMPONENTS = Path(__file__).parent / "components"
-#: Behind it Streamlit's page names its style sheet, for which every script after it would wait.
-_TITLE = b"</title>"
-_STYLE = re.compile(r"""<link rel="stylesheet" crossorigin href="\./(static/css/[\w.-]+)">""")
 #: The typeface, which Streamlit asks for when it knows the theme.
 _FACE = "@font-face { font-family: Inter; src: url(/app/static/InterVariable.woff2); font-weight: 100 900; }"
 #: What Streamlit says of its page, which is another one now.
@@ -58,8 +55,8 @@ class First:
         if not page.status:
             return  # the window was closed meanwhile
         body = page.body
-        if page.status == 200 and body.count(_TITLE) == 1:
-            body = body.replace(_TITLE, _TITLE + screen(rows))
+        if page.status == 200 and body.count(TITLE) == 1:
+            body = body.replace(TITLE, TITLE + screen(rows))
         kept = [(name, value) for name, value in page.headers if name.lower() not in _OTHER]
         headers = [
             (b"content-length", str(len(body)).encode()),
@@ -74,7 +71,7 @@ def _opens(scope: Scope) -> bool:
     """Say whether a browser's window asks for the Library and nothing more."""
     if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "GET" or scope["query_string"]:
         return False
-    return (b"sec-fetch-dest", b"document") in scope["headers"] and not config.get_option("server.baseUrlPath")
+    return (b"sec-fetch-dest", b"document") in scope["headers"] and not st.get_option("server.baseUrlPath")
 
 
 def _rows(answer: Answer) -> list[Any]:
@@ -88,7 +85,7 @@ def _links(rows: list[Any], page: bytes) -> bytes:
 
     Of the scripts there are a hundred, and all of them would come before.
     """
-    styles = [f"</{name}>;rel=preload;as=style;crossorigin" for name in _STYLE.findall(page.decode("utf-8", "replace"))]
+    styles = [f"</{name}>;rel=preload;as=style;crossorigin" for name in STYLE.findall(page.decode("utf-8", "replace"))]
     shown = [row["thumbnail"] for row in rows[:SOON] if row.get("thumbnail")]
     pictures = [f"<{address}>;rel=preload;as=image;fetchpriority=high" for address in shown]
     return ", ".join([*styles, *pictures]).encode("latin-1", "ignore")
@@ -96,7 +93,7 @@ def _links(rows: list[Any], page: bytes) -> bytes:
 
 def screen(rows: list[Any]) -> bytes:
     """Return what draws these rows: the tiles' own code and style, and the words on them in every language."""
-    grounds = {mode: config.get_option(f"theme.{mode}.backgroundColor") for mode in ("light", "dark")}
+    grounds = {mode: st.get_option(f"theme.{mode}.backgroundColor") for mode in ("light", "dark")}
     contents = {
         "rows": rows,
         "words": _words(),
@@ -133,7 +130,7 @@ def _words() -> dict[str, dict[str, Any]]:
 
 
 def _option(name: str) -> str:
-    return f"light-dark({config.get_option(f'theme.light.{name}')}, {config.get_option(f'theme.dark.{name}')})"
+    return f"light-dark({st.get_option(f'theme.light.{name}')}, {st.get_option(f'theme.dark.{name}')})"
 
 
 def _colours() -> str:
@@ -144,4 +141,4 @@ def _colours() -> str:
         "text-color": "textColor",
     }
     values = "".join(f"--st-{name}: {_option(option)}; " for name, option in named.items())
-    return f"{values}--st-font: {config.get_option('theme.font')}"
+    return f"{values}--st-font: {st.get_option('theme.font')}"

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 from opstore.language import translations
 from opstore.language.translations import LANGUAGES
 from opstore.ui.inner_request import UNWANTED
+from opstore.ui.streamlit_private.served import LANGUAGE
 from opstore.ui.words import COOKIE
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-#: What Streamlit's page begins with. Every language here has two letters, so the page stays as long as it is.
-_SAYS = b'<html lang="en">'
 #: Pages that say their own language.
 _OWN = ("/s/", "/api/")
 #: What would let a browser keep one page for all languages.
@@ -43,7 +42,7 @@ class PageLanguage:
                 kept = [(name, value) for name, value in message["headers"] if name.lower() not in _KEPT]
                 message["headers"] = [*kept, (b"cache-control", b"no-cache"), (b"vary", b"Accept-Language, Cookie")]
             elif message["type"] == "http.response.body":
-                message["body"] = message.get("body", b"").replace(_SAYS, _SAYS.replace(b"en", language.encode()), 1)
+                message["body"] = message.get("body", b"").replace(LANGUAGE, LANGUAGE.replace(b"en", language.encode()), 1)
             await send(message)
 
         wanted = [(name, value) for name, value in scope["headers"] if name.lower() not in UNWANTED]

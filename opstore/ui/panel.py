@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import streamlit as st
-from streamlit.navigation.page import StreamlitPage
 
 from opstore.access.roles import LOCAL
 from opstore.errors import OperationNotFound
@@ -14,13 +13,14 @@ from opstore.ui import parts, signin, words
 from opstore.ui.components.clicks import clicks
 from opstore.ui.markup import Markup, show
 from opstore.ui.opened_app import again, opened, stay
+from opstore.ui.streamlit_private import Page
 from opstore.ui.words import _, ngettext
 
 #: Seconds between two looks: quick while something runs, slow while nothing does (a tick costs 5 to 10 ms).
 BUSY, IDLE = 1.0, 4.0
 
 
-def bar(page: StreamlitPage, pages: Sequence[StreamlitPage]) -> None:
+def bar(page: Page, pages: Sequence[Page]) -> None:
     """Show the bar on top: what is under way (on pages that do not show it anyway), who makes things.
 
     On a phone it has the way to every page too: Streamlit folds its own navigation into a drawer there.

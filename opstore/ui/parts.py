@@ -21,6 +21,7 @@ from opstore.storage.operation import Operation
 from opstore.ui import controls, presses, words
 from opstore.ui.components.gallery import Tile
 from opstore.ui.markup import Markup, css, show
+from opstore.ui.streamlit_private import styles as streamlit_styles
 from opstore.ui.words import _
 
 #: Letters of a thing in the title of a tab, which shows some thirty, and the window list and history more.
@@ -71,23 +72,13 @@ def press(key: str) -> None:
 
 def style() -> None:
     """Give the page the forms that Streamlit has no widget for, its grounds, and words where Streamlit has English only."""
-    css(STYLE.read_text() + controls.style())
+    css(streamlit_styles.sheet() + STYLE.read_text() + controls.style())
     colours = "".join(
         f"--ops-{name}: light-dark({st.get_option(f'theme.light.{option}')}, {st.get_option(f'theme.dark.{option}')}); "
         for name, option in (("ground", "backgroundColor"), ("line", "borderColor"))
     )
-    dropzone = '[data-testid="stFileUploaderDropzone"]'
-    spoken = {
-        f'{dropzone} [data-testid="stBaseButton-secondary"] p': _("Choose files"),
-        f'{dropzone} [data-testid="stFileUploaderDropzoneInstructions"] span': _(
-            "JPG, PNG, WebP, GIF, HEIC or AVIF, up to 10 MB each"
-        ),
-    }
-    said = "".join(
-        f"{where} {{ font-size: 0; }} {where}::after {{ font-size: 14px; content: {_quoted(text)}; }} "
-        for where, text in spoken.items()
-    )
-    css(f".stApp {{ {colours}}} {said} {dropzone} * {{ white-space: normal; }}")
+    uploads = streamlit_styles.uploads(_("Choose files"), _("JPG, PNG, WebP, GIF, HEIC or AVIF, up to 10 MB each"))
+    css(f"{streamlit_styles.app(colours)} {uploads}")
 
 
 def entitle(page: str, thing: str = "") -> None:
@@ -96,11 +87,6 @@ def entitle(page: str, thing: str = "") -> None:
     short = thing if len(thing) <= TITLE else f"{thing[: TITLE - 1]}…"
     title = words.labelled(page, short) if short else page
     st.set_page_config(page_title=f"{title} · opstore")
-
-
-def _quoted(text: str) -> str:
-    """Return a text of ours as a string of CSS."""
-    return "".join(letter if letter.isalnum() or letter in " ,." else f"\\{ord(letter):x} " for letter in text).join('""')
 
 
 # -- texts ---------------------------------------------------------------------------------------------------------------

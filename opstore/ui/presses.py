@@ -2,7 +2,7 @@
 
 Streamlit tells a script of a press once, and a rerun that is asked for meanwhile (a field that is left, a component's value) ends
 that script before it gets to the button. A callback runs before the script: it notes the press in a plain dictionary, from which
-the next run takes it; who has taken one is not interrupted any more (`streamlit_private.hold`). A press of what had gone when it
+the next run takes it; who has taken one is not interrupted any more (`hearing.hold`). A press of what had gone when it
 arrived is noted too: it is done where it can be, else the page says that it came too late.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import streamlit as st
 
-from opstore.ui import streamlit_private
+from opstore.ui.streamlit_private import hearing, replacing
 
 #: How long a press waits for a run that gets to its button, where no run of the page comes to its end.
 PRESS_SECONDS = 60.0
@@ -25,7 +25,7 @@ MOST_UNHEARD = 20
 _Noted = dict[str, tuple[Any, float]]
 
 
-def unheard(state: streamlit_private.Session, key: str) -> None:
+def unheard(state: hearing.Session, key: str) -> None:
     """Note a press of a button that had gone, or could not be pressed any more, when it arrived."""
     if "presses" not in state:
         return  # a session that has drawn no button has none to press
@@ -34,7 +34,7 @@ def unheard(state: streamlit_private.Session, key: str) -> None:
         note(found, key)
 
 
-streamlit_private.install(unheard)
+replacing.install(unheard)
 
 
 def noted() -> _Noted:
@@ -53,7 +53,7 @@ def take(key: str) -> Any:
     value, moment = noted().pop(key, (None, 0.0))  # a plain dictionary: nothing comes between the two
     if value is None or time.monotonic() - moment >= PRESS_SECONDS:
         return None
-    streamlit_private.hold()
+    hearing.hold()
     _last_taken()[key] = time.monotonic()
     return value
 
@@ -91,7 +91,7 @@ def hear(key: str, *names: str) -> dict[str, Any]:
 
 def told_by(key: str, name: str) -> Any:
     """Return what the component `key` tells under `name`, None for nothing; for its callback, called for each telling."""
-    told = streamlit_private.told(key, name)
+    told = hearing.told(key, name)
     if told is not None:
         return told
     state = st.session_state.get(key)

@@ -7,7 +7,6 @@ missing or damaged lets nobody in instead of everybody.
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,6 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 from starlette.requests import Request
-from streamlit.auth_util import get_cookie_with_chunks, get_origin_from_redirect_uri, get_secrets_auth_section
-from streamlit.web.server.server_util import get_cookie_secret
-from streamlit.web.server.starlette.starlette_app_utils import decode_signed_value
-from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
 from opstore.access.people import NAME, RoleBook, RoleFile
 from opstore.access.roles import LOCAL, Person
@@ -28,6 +23,7 @@ from opstore.errors import ForeignOrigin, InvalidSetting, NoRole, OpstoreError, 
 from opstore.storage.files import Folder
 from opstore.ui import parts
 from opstore.ui.markup import Markup, show
+from opstore.ui.streamlit_private import signed_in
 from opstore.ui.words import _
 
 #: Whoever knows the secret of the cookie can sign in as anybody: at least as many letters.
@@ -44,7 +40,7 @@ def _file(path: Path) -> RoleFile:
 def _book(settings: Settings) -> RoleBook | None:
     """Return who has which roles, None where no sign-in is set up; raise SignInBroken where it is, but not wholly."""
     path = settings.roles or settings.data / NAME
-    auth = get_secrets_auth_section()
+    auth = signed_in.settings()
     try:
         book = _file(path.resolve()).load()
     except InvalidSetting as error:
@@ -58,7 +54,7 @@ def _book(settings: Settings) -> RoleBook | None:
     secret = auth.get("cookie_secret")
     if not isinstance(secret, str) or len(secret) < LEAST_SECRET:
         raise SignInBroken(reason=said("cookie_secret needs {count} letters or more", count=LEAST_SECRET))
-    if not get_origin_from_redirect_uri():
+    if not signed_in.origin():
         raise SignInBroken(reason=said("redirect_uri is missing"))
     return book
 
@@ -79,7 +75,7 @@ def _ended(settings: Settings) -> SignOuts:
 
 def _made_out_to_us(claims: Mapping[str, Any]) -> bool:
     """Say whether a token was meant for this program; Authlib checks its issuer, signature, nonce and age, but not that."""
-    auth, named = get_secrets_auth_section(), claims.get("provider")
+    auth, named = signed_in.settings(), claims.get("provider")
     part = auth.get(named) if isinstance(named, str) else None
     ours = (part if isinstance(part, Mapping) else auth).get("client_id")
     meant = claims.get("aud")
@@ -97,7 +93,7 @@ def identify(settings: Settings, request: Request) -> Person | None:
     book = _book(settings)
     if book is None:
         return None
-    claims, origin = _claims(request.cookies), get_origin_from_redirect_uri()
+    claims, origin = signed_in.claims(request.cookies), signed_in.origin()
     # Streamlit checks the origin of its own socket in the same way: a cookie made for another address counts for nothing.
     if not claims or claims.get("origin") != origin:
         raise SignInWanted
@@ -106,24 +102,9 @@ def identify(settings: Settings, request: Request) -> Person | None:
     return _person(book, claims, settings)
 
 
-def _claims(cookies: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """Return what Streamlit's own cookie says, None unless its signature is right and it is young enough."""
-    secret = get_cookie_secret()
-
-    def single(name: str) -> bytes | None:
-        value = cookies.get(name)
-        return decode_signed_value(secret, name, value.encode("latin-1", "replace")) if value else None
-
-    try:
-        found = json.loads(get_cookie_with_chunks(single, USER_COOKIE_NAME) or b"null")
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
 def host() -> str | None:
     """Return the name at which people sign in, None where no sign-in is set up."""
-    return urlsplit(get_origin_from_redirect_uri() or "").hostname
+    return urlsplit(signed_in.origin() or "").hostname
 
 
 # -- on the page ---------------------------------------------------------------------------------------------------------
@@ -151,7 +132,7 @@ def _ask() -> None:
 
 def _providers() -> dict[str, str]:
     """Return the providers by name, the one without a name as empty, and what their buttons say."""
-    auth = get_secrets_auth_section()
+    auth = signed_in.settings()
     named = [name for name, part in auth.items() if isinstance(part, Mapping) and name not in _OWN]
     found = {"": _("Sign in")} if auth.get("client_id") else {}
     return found | {name: _("Sign in with {name}").format(name=parts.plain(name.capitalize())) for name in named}

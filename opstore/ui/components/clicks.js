@@ -1,6 +1,8 @@
 /* Makes a press that is held still on a button a click of that button, even if the page was drawn anew under it meanwhile. Only the
    mouse: a finger leaves the field after it has tapped. */
 
+import { BUTTON } from "../streamlit_private/page.js";
+
 const STILL = 8;
 
 /** @typedef {{ button: HTMLButtonElement, name: string, shadowed: boolean, acts: boolean, key: string | undefined }} Pressed */
@@ -25,7 +27,7 @@ const isButton = item => /** @type {Element | undefined} */ (item)?.localName ==
 function identify(button) {
   const root = button.getRootNode(),
     shadowed = root instanceof ShadowRoot;
-  const acts = !shadowed && Boolean(button.closest('[data-testid="stButton"], [data-testid="stFormSubmitButton"]'));
+  const acts = !shadowed && Boolean(button.closest(BUTTON));
   return { button, name: named(button), shadowed, acts, key: keyOf(shadowed ? root.host : button) };
 }
 

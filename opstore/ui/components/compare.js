@@ -1,5 +1,6 @@
 /* The strip above the stage, the keys, and what passes between the page's script and them. */
 
+import { DIALOG } from "../streamlit_private/page.js";
 import { STEP } from "./compare_frame.js";
 import { Stage, VIEWS } from "./compare_stage.js";
 import { button, el, origin, part } from "./dom.js";
@@ -276,7 +277,7 @@ class Bench {
     const from = origin(event),
       typing = /^(input|textarea|select)$/i.test(from?.localName ?? "");
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !this.root.isConnected) return;
-    if (document.querySelector('[role="dialog"], dialog[open]')) return;
+    if (document.querySelector(`${DIALOG}, dialog[open]`)) return;
     if (typing && /** @type {HTMLInputElement} */ (from).type !== "range") return;
     // A focused button keeps Space, a focused range its arrows.
     const pressing = from?.localName === "button" || typing;

@@ -1,6 +1,7 @@
 /* What is pressed in the drawer before it listens (components/drawer_keys.py), or while the neighbour of what is `left` is on its way, waits
    here, each in its turn, and nobody else hears of it; a drawer that does not come gets nothing. */
 
+import { DIALOG } from "../streamlit_private/page.js";
 import { PATIENCE } from "./grid_acts.js";
 import { typing } from "./grid_keys.js";
 
@@ -40,7 +41,7 @@ export function early(event) {
 
 /** @returns {Now} */
 const present = () => ({
-  dialog: document.querySelector('[role="dialog"]') !== null,
+  dialog: document.querySelector(DIALOG) !== null,
   listens: window.opstoreListens ?? null,
   address: new URLSearchParams(location.search).get("operation"),
   now: performance.now(),

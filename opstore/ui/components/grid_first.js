@@ -1,6 +1,7 @@
 /* The first screen of the Library, from rows that came with the page's answer: a browser has it while it still reads Streamlit's front
    end. The grid takes its pictures over, in the same places; where something else comes, or nothing, this screen goes. */
 
+import { DIALOG, scriptState, themeKey } from "../streamlit_private/page.js";
 import { around, el } from "./dom.js";
 import { stored } from "./grid_memory.js";
 import { GAP, measured, newTile, TILE, Words } from "./grid_tiles.js";
@@ -57,7 +58,7 @@ export function firstScreen({ rows, words, cookie, colours, grounds, form }) {
 
 /** Light or dark, as Streamlit will be. */
 function modeOf() {
-  const theme = stored.get(localStorage, "stActiveTheme-/library-v2"),
+  const theme = stored.get(localStorage, themeKey("/library")),
     system = matchMedia("(prefers-color-scheme: dark)").matches;
   return theme === "Dark" || (theme !== "Light" && system) ? "dark" : "light";
 }
@@ -132,14 +133,12 @@ function ending(end) {
     ran = false,
     idle = 0;
   const look = () => {
-    /** @type {HTMLElement | null} */
-    const app = document.querySelector('[data-testid="stApp"]');
-    const state = app?.dataset.testScriptState,
+    const { runs, rests } = scriptState(),
       page = document.querySelector(".st-key-search-row");
-    ran ||= state === "running";
-    idle = ran && state === "notRunning" ? idle + 1 : 0; // the page's script has run, and there is no grid
+    ran ||= runs;
+    idle = ran && rests ? idle + 1 : 0; // the page's script has run, and there is no grid
     looks += 1;
-    const other = location.pathname !== "/library" || location.search || document.querySelector('[role="dialog"]');
+    const other = location.pathname !== "/library" || location.search || document.querySelector(DIALOG);
     if (other || idle > (page ? GRID_COMES : NO_GRID) / LOOK || looks > WAIT / LOOK) end();
   };
   return look;

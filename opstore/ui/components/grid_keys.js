@@ -3,10 +3,11 @@
 
 import { around, origin } from "./dom.js";
 import { preview, help, tags } from "./grid_over.js";
+import { DIALOG, textBox } from "../streamlit_private/page.js";
 
 /** @typedef {import("./grid.js").Grid} Grid */
 
-export const SEARCH = '.st-key-search-row [data-testid="stTextInput"]';
+export const SEARCH = textBox(".st-key-search-row");
 const PRESS = 450,
   RELEASED = 400,
   STILL = 10;
@@ -82,7 +83,7 @@ export function press(grid, event) {
 
 /** A key that is pressed where nothing has the focus is for the grid, unless something is open over it. @param {Grid} grid @param {KeyboardEvent} event */
 export function pressAnywhere(grid, event) {
-  const open = document.querySelector('[role="dialog"], dialog[open]') ?? grid.root.querySelector("dialog[open]");
+  const open = document.querySelector(`${DIALOG}, dialog[open]`) ?? grid.root.querySelector("dialog[open]");
   if (event.defaultPrevented || open) return;
   const idle = document.activeElement === document.body || document.activeElement === null;
   if (idle && event.key !== " " && event.key !== "Enter") press(grid, event);

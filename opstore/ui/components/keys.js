@@ -1,5 +1,6 @@
 /* The grid's keys in the drawer, and a look every few seconds whether what is open is still as it is shown. */
 
+import { closeDialog, DIALOG, KEPT, KEPT_ATTRIBUTE, scriptState } from "../streamlit_private/page.js";
 import { around, origin, part } from "./dom.js";
 
 const WATCH = 3000,
@@ -57,7 +58,7 @@ function goOn(id, keys) {
   const waiting = { left: id, keys, since: performance.now() };
   window.opstoreEarly = waiting;
   const timer = setInterval(() => {
-    const rests = document.querySelector('[data-test-script-state="notRunning"]') !== null;
+    const { rests } = scriptState();
     waiting.rests = rests ? (waiting.rests ?? performance.now()) : undefined;
     if (window.opstoreEarly !== waiting) clearInterval(timer);
   }, LOOK);
@@ -79,9 +80,7 @@ export function catchUp(keys, id, asked) {
       return;
     }
     if (key === "Escape") {
-      /** @type {HTMLElement | null} */
-      const close = document.querySelector('[role="dialog"] button[aria-label="Close"]');
-      close?.click();
+      closeDialog();
       return;
     }
     asked(key.toLowerCase());
@@ -126,7 +125,7 @@ function leave(event) {
   event.stopImmediatePropagation();
   document.addEventListener("keyup", swallow, true);
   /** @type {HTMLElement | null} */
-  const dialog = at.closest('[role="dialog"]');
+  const dialog = at.closest(DIALOG);
   if (!dialog) {
     at.blur();
     return true;
@@ -137,16 +136,16 @@ function leave(event) {
 }
 
 /* Where another has changed a note, a new box takes the place of the old one, and Streamlit keeps the old one beside it while it
-   has the focus and the page is not drawn to its end: the style hides it (library.css). Whoever goes on writing does so in the
-   new one, for what is typed must not arrive at our keys. */
+   has the focus and the page is not drawn to its end: the style hides it (streamlit_private/style.css). Whoever goes on writing does
+   so in the new one, for what is typed must not arrive at our keys. */
 const NOTE = '.st-key-opened [class*="st-key-note-"]';
 /** @type {{ pen: HTMLElement, drawer: Element | null } | null} the box that somebody writes in, and where it stands */
 let writer = null;
 
 function handOver() {
-  if (!writer || (writer.pen.isConnected && !writer.pen.closest("[data-retained]"))) return;
+  if (!writer || (writer.pen.isConnected && !writer.pen.closest(KEPT))) return;
   /** @type {HTMLElement | null} */
-  const next = writer.drawer?.isConnected ? document.querySelector(`${NOTE}:not([data-retained]) textarea`) : null;
+  const next = writer.drawer?.isConnected ? document.querySelector(`${NOTE}:not(${KEPT}) textarea`) : null;
   writer = null;
   next?.focus({ preventScroll: true });
 }
@@ -169,7 +168,7 @@ function follow(event) {
  * @param {FocusEvent} event
  */
 function hold(event) {
-  const opened = around(event, '[role="dialog"]');
+  const opened = around(event, DIALOG);
   if (!opened || event.relatedTarget) return;
   setTimeout(() => {
     if (document.activeElement === document.body && opened.isConnected) opened.focus({ preventScroll: true });
@@ -178,7 +177,7 @@ function hold(event) {
 
 function begin() {
   /** @type {HTMLElement | null | undefined} */
-  const opened = document.querySelector(".st-key-opened")?.closest('[role="dialog"]');
+  const opened = document.querySelector(".st-key-opened")?.closest(DIALOG);
   if (opened && !opened.contains(document.activeElement)) opened.focus({ preventScroll: true });
 }
 
@@ -295,7 +294,7 @@ function observe(place) {
   const observer = new MutationObserver(handOver),
     opened = document.querySelector(".st-key-opened");
   observing.set(place, observer);
-  if (opened) observer.observe(opened, { childList: true, subtree: true, attributeFilter: ["data-retained"] });
+  if (opened) observer.observe(opened, { childList: true, subtree: true, attributeFilter: [KEPT_ATTRIBUTE] });
 }
 
 /** @param {Component<Opened>} component */

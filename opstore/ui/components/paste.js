@@ -1,9 +1,7 @@
 /* Hears pictures that are pasted, holds Generate back while one is on its way or refused, and tells which files are refused. */
 
+import { refusedFiles, REFUSED_ATTRIBUTE, UPLOADER, WAITING_FILE } from "../streamlit_private/page.js";
 import { around } from "./dom.js";
-
-const REFUSED = '[data-testid="stFileChip"][aria-invalid="true"]';
-const WAITS = `[data-testid="stFileChipIconSpinner"], ${REFUSED}`;
 
 /** @type {WeakMap<HTMLElement | ShadowRoot, AbortController>} */
 const listeners = new WeakMap();
@@ -30,7 +28,7 @@ const read = file =>
  * @param {number} most
  */
 export function picturesOf(event, most) {
-  if (event.defaultPrevented || around(event, '[data-testid="stFileUploader"]')) return [];
+  if (event.defaultPrevented || around(event, UPLOADER)) return [];
   return [...(event.clipboardData?.files ?? [])].filter(file => file.type.startsWith("image/")).slice(0, most);
 }
 
@@ -40,7 +38,7 @@ function hold(event) {
     event instanceof KeyboardEvent
       ? event.key === "Enter" && (event.ctrlKey || event.metaKey)
       : event.type === "click" && around(event, ".st-key-generate");
-  if (sends && document.querySelector(WAITS)) event.stopImmediatePropagation();
+  if (sends && document.querySelector(WAITING_FILE)) event.stopImmediatePropagation();
 }
 
 /** @param {Component<{ most: number }>} component */
@@ -54,15 +52,13 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
     setTriggerValue("pasted", await Promise.all(files.map(read)));
   };
   const look = () => {
-    /** @type {NodeListOf<HTMLElement>} */
-    const chips = document.querySelectorAll(`${REFUSED} [data-testid="stFileChipName"]`);
-    const names = [...chips].map(chip => chip.title);
+    const names = refusedFiles();
     if ((told.get(parentElement) ?? "[]") === JSON.stringify(names)) return;
     told.set(parentElement, JSON.stringify(names));
     setStateValue("refused", names);
   };
   const watch = new MutationObserver(look);
-  watch.observe(document.body, { subtree: true, childList: true, attributeFilter: ["aria-invalid"] });
+  watch.observe(document.body, { subtree: true, childList: true, attributeFilter: [REFUSED_ATTRIBUTE] });
   ended.signal.addEventListener("abort", () => watch.disconnect());
   look();
   listeners.set(parentElement, ended);

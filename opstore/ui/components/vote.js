@@ -1,5 +1,6 @@
 /* Two results, nothing said of who made them, and one key for what somebody thinks of them. */
 
+import { DIALOG } from "../streamlit_private/page.js";
 import { el, origin, part } from "./dom.js";
 
 /** @typedef {{ id: string, src: string, video: boolean }} Side */
@@ -136,8 +137,7 @@ export class Booth {
   /** @param {KeyboardEvent} event */
   key(event) {
     if (event.defaultPrevented || !this.root.isConnected) return;
-    if (/^(input|textarea|select|video)$/i.test(origin(event)?.localName ?? "") || document.querySelector('[role="dialog"]'))
-      return;
+    if (/^(input|textarea|select|video)$/i.test(origin(event)?.localName ?? "") || document.querySelector(DIALOG)) return;
     const choice = choiceOf(event);
     if (!choice) return;
     event.preventDefault();

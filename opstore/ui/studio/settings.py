@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from opstore import workflows
 from opstore.errors import InvalidRequest
@@ -16,6 +15,7 @@ from opstore.providers.model_parameters import Parameter
 from opstore.providers.models import Model
 from opstore.service import Service
 from opstore.ui import controls, parts, words
+from opstore.ui.streamlit_private import Area
 from opstore.ui.words import _
 
 
@@ -26,7 +26,7 @@ class Choices:
     models: dict[str, str]
     parameters: dict[str, Any]
     offered: dict[str, Parameter]
-    row: DeltaGenerator
+    row: Area
 
 
 def choices(service: Service, kind: str, count: int) -> Choices:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import functools
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import streamlit
-from streamlit import config
+import streamlit as st
 
 from opstore.ui.scripts import PLOTLY
+from opstore.ui.streamlit_private.served import FRONT_END, SCRIPT
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -65,12 +64,11 @@ class Early:
 @functools.cache
 def links(path: str) -> bytes:
     """Return the Link header of a page: scripts of its elements and all that they import, beyond what every page begins with."""
-    if config.get_option("server.baseUrlPath"):
+    if st.get_option("server.baseUrlPath"):
         return b""
-    static = Path(streamlit.__file__).parent / "static"
-    scripts = static / "static" / "js"
+    scripts = FRONT_END / "static" / "js"
     wanted = [found.name for found in sorted(scripts.glob("*.js")) if found.name.partition(".")[0].lower() in NEEDED[path]]
-    begun = set(re.findall(r"static/js/([\w.-]+\.js)", (static / "index.html").read_text("utf-8")))
+    begun = set(SCRIPT.findall((FRONT_END / "index.html").read_text("utf-8")))
     known: dict[str, None] = {}
     while wanted:
         name = wanted.pop()

@@ -1,0 +1,109 @@
+"""What a request runs: the part of the page that it asks for where that still stands, at the address that the page has.
+
+A request for a part of a page (a fragment, a dialog) that has gone, or stands elsewhere now, Streamlit drops with all that was
+pressed or written in it. Here the whole page is run with it, also where a timer asked before it was taken up. A timer of a page
+that was left is not followed: the bar that all pages have is one part to Streamlit, which ran it as the old page, and cleared the
+new one.
+
+Every request brings the address that the browser has, and Streamlit takes it for the page's: what was sent before the browser
+knew of a page's own change of it (Next, in an open operation) takes that change back. Here it does not.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
+from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
+from streamlit.runtime.state.query_params import QueryParams
+
+
+def ask_for_part(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Ask for a run of the whole page where a person asks for a part of it that has gone; a timer of one is not answered."""
+
+    def ask(session: AppSession, client_state: ClientState | None) -> None:
+        timer = client_state and client_state.is_auto_rerun and client_state.fragment_id
+        if client_state and timer and _of_another_page(session._pages_manager, client_state.page_script_hash):
+            return
+        if client_state:
+            asked = ClientState()
+            asked.CopyFrom(client_state)
+            asked.query_string = _address(session, client_state)
+            if not session.has_fragment(asked.fragment_id) and not asked.is_auto_rerun:
+                asked.fragment_id = ""
+            client_state = asked
+        original(session, client_state)
+
+    return ask
+
+
+@dataclass(slots=True)
+class _Address:
+    """The address that a page has given itself, and those before it that its browser may still have."""
+
+    now: str
+    left: set[str]
+
+
+#: Of each session, by its name; the latest ones. Two threads ask: the page's script, and who takes its requests.
+_addresses: dict[str, _Address] = {}
+_MOST_ADDRESSES = 10_000
+_address_guard = threading.Lock()
+
+
+def change_address(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Tell the browser of a page's own change of its address, and remember what it had before."""
+
+    def send(parameters: QueryParams) -> None:
+        context = get_script_run_ctx()
+        before = context.query_string if context else ""
+        original(parameters)
+        if context and context.query_string != before:
+            with _address_guard:
+                known = _addresses.pop(context.session_id, None)
+                left = {*(known.left if known else ()), before} - {context.query_string}
+                _addresses[context.session_id] = _Address(context.query_string, left)
+                if len(_addresses) > _MOST_ADDRESSES:
+                    del _addresses[next(iter(_addresses))]
+
+    return send
+
+
+def _address(session: AppSession, asked: ClientState) -> str:
+    """Return the address of a request: the page's own where the browser did not know of it yet when it asked."""
+    address = asked.query_string
+    elsewhere = asked.is_history_navigation or _of_another_page(session._pages_manager, asked.page_script_hash)
+    with _address_guard:
+        known = _addresses.get(session.id)
+        if known and address in known.left and not elsewhere:
+            return known.now
+        if known:
+            known.left.clear()  # the browser knows, or has gone elsewhere by itself
+    return address
+
+
+def _of_another_page(pages: PagesManager, asked: str) -> bool:
+    """Say whether a page has been left meanwhile: a timer of what all pages have would clear the one that is shown now."""
+    return bool(asked and pages.current_page_script_hash) and asked != pages.current_page_script_hash
+
+
+def run_part(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Run the parts of a page that are asked for, or all of it where one has gone while the request waited."""
+
+    def run(runner: ScriptRunner, rerun_data: RerunData) -> None:
+        gone = not all(map(runner._fragment_storage.contains, rerun_data.fragment_id_queue))
+        timer = rerun_data.is_auto_rerun
+        if rerun_data.fragment_id_queue and timer and _of_another_page(runner._pages_manager, rerun_data.page_script_hash):
+            return
+        if gone and not timer:
+            rerun_data = replace(rerun_data, fragment_id_queue=[], is_fragment_scoped_rerun=False, is_auto_rerun=False)
+        original(runner, rerun_data)
+
+    return run

@@ -1,0 +1,88 @@
+"""What is sent to a browser: no answer is thrown away, and a control begins with what it was set to.
+
+What a page sets a control to, Streamlit sends once, beside the default that the control begins with. A browser that is given two
+runs at once draws the second alone: the control stands with its default, and hands that in as what a person wants. Here a control
+begins with what it was set to.
+
+Where a run begins, Streamlit also throws away what it has not sent yet, its answers with it: a browser that asked where to put a
+file would wait for ever, and show nothing of it. Here it is answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
+from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
+from streamlit.runtime.state.session_state import SessionState
+
+#: What is said to a browser once, and that no later run says again: where a file goes and a download lies, that the server is
+#: there, where to sign in.
+_SAID_ONCE = frozenset({"file_urls_response", "backend_operation_response", "heartbeat_ack", "auth_redirect"})
+
+
+def begin_anew(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Throw away what an ended run has drawn and nobody was sent, and not what is said once."""
+
+    def clear(
+        queue: ForwardMsgQueue, retain_lifecycle_msgs: bool = False, fragment_ids_this_run: list[str] | None = None
+    ) -> None:
+        said = [message for message in queue._queue if message.WhichOneof("type") in _SAID_ONCE]
+        original(queue, retain_lifecycle_msgs, fragment_ids_this_run)
+        if retain_lifecycle_msgs:  # else everything has just been sent
+            kept = {id(message) for message in queue._queue}
+            queue._queue.extend(message for message in said if id(message) not in kept)
+
+    return clear
+
+
+#: Under which a session remembers what its controls were set to, by their ids; the latest ones, for nobody has more on a page.
+_SET = "opstore-set"
+_MOST_SET = 300
+
+
+def draw(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Draw an element; a control begins with what it was set to."""
+
+    def enqueue(generator: DeltaGenerator, delta_type: str, element_proto: Any, *rest: Any, **options: Any) -> Any:
+        context = get_script_run_ctx()
+        if context and "set_value" in element_proto.DESCRIPTOR.fields_by_name:
+            _begin_with_what_was_set(context.session_state._state, element_proto)
+        return original(generator, delta_type, element_proto, *rest, **options)
+
+    return enqueue
+
+
+def _begin_with_what_was_set(state: SessionState, control: Any) -> None:
+    known = dict(state[_SET]) if _SET in state else {}
+    if control.set_value:
+        others = [item for item in known.items() if item[0] != control.id]
+        state[_SET] = known = dict([*others, (control.id, _default_of(control))][-_MOST_SET:])
+    if control.id not in known:
+        return
+    default = known[control.id]
+    if isinstance(default, list):
+        control.default[:] = default
+    elif default is None:
+        control.ClearField("default")
+    else:
+        control.default = default
+
+
+def _default_of(control: Any) -> Any:
+    """Return the default of a control that begins with its value: of what is chosen among options the places; None: nothing."""
+    names = control.DESCRIPTOR.fields_by_name
+    if "raw_values" in names:
+        options = [getattr(option, "content", option) for option in control.options]
+        return [options.index(value) for value in control.raw_values if value in options]
+    if "value" in names and names["value"].is_repeated:
+        return list(control.value)
+    name = "value" if "value" in names else "raw_value"
+    if names[name].has_presence and not control.HasField(name):
+        return None  # no star, no number: what is unset reads as 0
+    value = getattr(control, name)
+    if name == "value":
+        return value
+    return list(control.options).index(value) if value in control.options else None

@@ -14,6 +14,8 @@ import os
 import re
 from pathlib import Path
 
+#: The sheet of the line between two pictures (divider.js).
+DIVIDER = Path(__file__).with_name("divider.css")
 _COMMENT = re.compile(r"^ *(?:/\*(?:(?!\*/).)*\*/|//[^\n]*)\n", re.MULTILINE | re.DOTALL)
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "(\.\.?/[\w./]+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:const|(?:async )?function\*?|class) (\w+))", re.MULTILINE)

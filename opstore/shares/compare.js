@@ -1,4 +1,6 @@
-/* The sliders of a shared page and of an offline bundle: drag, touch, keys; nothing is loaded that is not named in the page. */
+/* The sliders of a shared page and of an offline bundle: drag, touch, keys; nothing is loaded that is not named in the page. The pairs
+   stand in the page already, among its text, and wheel and fingers scroll it: so this is no stage to zoom in (compare_stage.js), of
+   which it has the divider alone. */
 
 import { Divider } from "../browser/divider.js";
 
@@ -27,7 +29,7 @@ function all(within, selector) {
 /** @param {Element} figure */
 function slide(figure) {
   const [pair] = all(figure, ".pair"),
-    [handle] = all(pair, ".handle"),
+    [handle] = all(pair, ".divider"),
     [note] = all(figure, ".note");
   /** @type {HTMLImageElement[]} */
   const [left] = all(pair, ".left");

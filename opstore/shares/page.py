@@ -19,7 +19,7 @@ from typing import Any
 from babel.dates import format_date
 from markupsafe import Markup
 
-from opstore.browser import script
+from opstore import browser
 from opstore.language.formats import Spoken
 from opstore.language.translations import choice_name, parameter_name, status_name, translated, type_name
 from opstore.media.provenance import IN_WORDS
@@ -28,8 +28,8 @@ from opstore.shares.redaction import Item, Picture
 from opstore.storage.operation import timestamp
 
 _HERE = Path(__file__).parent
-_CSS = (_HERE / "page.css").read_text("utf-8")
-_JS = script(_HERE / "compare.js")
+_CSS = browser.DIVIDER.read_text("utf-8") + (_HERE / "page.css").read_text("utf-8")
+_JS = browser.script(_HERE / "compare.js")
 
 #: Where a picture is: (picture, whether the small copy of it) → address.
 Address = Callable[[Picture, bool], str]
@@ -220,7 +220,7 @@ def _compare(
     (first, one), (second, other) = left[0], right[0]
     image = Markup('<img class="{}" src="{}" alt="{}"{}>')
     pair = Markup(
-        '<div class="pair">{}{}<span class="tag l">{}</span><span class="tag r">{}</span><button type="button" class="handle"'
+        '<div class="pair">{}{}<span class="tag l">{}</span><span class="tag r">{}</span><button type="button" class="divider"'
         ' role="slider" aria-label="{}" aria-valuemin="0" aria-valuemax="100" aria-valuenow="50"></button></div>'
     ).format(
         image.format("right", reader.address(second, False), reader.spoken.labelled(other, alts[second.key]), _size(second)),

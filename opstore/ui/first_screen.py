@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -16,7 +15,7 @@ import streamlit as st
 
 from opstore.language import translations
 from opstore.storage.operation import OPERATION_TYPES, STATUSES
-from opstore.ui.components import script
+from opstore.ui.components import script, style
 from opstore.ui.inner_request import Answer, asked
 from opstore.ui.streamlit_private.served import STYLE, TITLE
 from opstore.ui.words import COOKIE
@@ -31,7 +30,6 @@ TILES = 60
 SOON = 15
 #: What the page's script asks for where the address says nothing.
 SEARCH = urlencode({"q": "", "order": "newest", "group": "", "limit": TILES}).encode()
-_COMPONENTS = Path(__file__).parent / "components"
 #: The typeface, which Streamlit asks for when it knows the theme.
 _FACE = "@font-face { font-family: Inter; src: url(/app/static/InterVariable.woff2); font-weight: 100 900; }"
 #: What Streamlit says of its page, which is another one now.
@@ -112,7 +110,7 @@ def screen(rows: list[Any]) -> bytes:
 
 @functools.cache
 def _style() -> str:
-    return (_COMPONENTS / "grid.css").read_text("utf-8")
+    return style("tiles.css", "grid.css")
 
 
 @functools.cache

@@ -7,18 +7,16 @@ Here words and heights stand from the beginning, so that nothing jumps and the b
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from opstore.ui.components import script
+from opstore.ui.components import script, style
 from opstore.ui.scripts import PLOTLY
 from opstore.ui.words import _
 
-_HERE = Path(__file__).parent
 _HTML = '<div class="ops-charts"></div>\n<span hidden></span>'
-_CSS = (_HERE / "charts.css").read_text("utf-8")
+_CSS = style("charts.css")
 _JS = script("charts.js")
 
 # In the page itself: Plotly's own rules stand in the page's head, and reach into no shadow.

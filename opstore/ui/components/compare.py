@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from opstore.ui.components import script
+from opstore.ui.components import script, style
 
-_HERE = Path(__file__).parent
 _HTML = '<div class="root"></div>\n<span hidden></span>'
-_CSS = "\n".join((_HERE / name).read_text("utf-8") for name in ("compare_stage.css", "compare.css"))
+_CSS = style("../../browser/divider.css", "compare_stage.css", "compare.css")
 _JS = script("compare.js")
 
 #: The ways to look, in the order of their keys.

@@ -1,5 +1,6 @@
-/* Pictures laid on each other: one stage, five ways to look, zoom and pan shared by all of them. It knows the page's elements
-   only, no Streamlit, so that it can stand in any page. */
+/* Pictures laid on each other: one stage, five ways to look, zoom and pan shared by all of them, on the Compare page and in an open
+   operation. It fills a window of its own, and takes its wheel and its fingers; what is handed on is a page to be read, which scrolls
+   under both and shows its pairs before, and without, a script (shares/compare.js). The line between two pictures is one in both. */
 
 import { Divider } from "../../browser/divider.js";
 import { Clock } from "./compare_clock.js";
@@ -172,21 +173,16 @@ export class Stage {
   }
 
   divided() {
-    const grip = el("span", { className: "grip", "aria-hidden": "true", textContent: "‹ ›" });
-    return el(
-      "div",
-      {
-        className: "divider",
-        role: "slider",
-        tabIndex: 0,
-        "aria-label": this.words.divider,
-        "aria-valuenow": 50,
-        "aria-valuemin": 0,
-        "aria-valuemax": 100,
-        "aria-orientation": "horizontal",
-      },
-      grip,
-    );
+    return el("div", {
+      className: "divider",
+      role: "slider",
+      tabIndex: 0,
+      "aria-label": this.words.divider,
+      "aria-valuenow": 50,
+      "aria-valuemin": 0,
+      "aria-valuemax": 100,
+      "aria-orientation": "horizontal",
+    });
   }
 
   // -- where everything stands --------------------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
-/* A gallery of tiles: click or Enter opens one, arrows move. The tile of an item stays the same element, whatever it shows. */
+/* A gallery: the few tiles that a page gives (the grid of the Library, grid.js, asks for its own). Click or Enter opens one, arrows
+   move. The tile of an item stays the same element, whatever it shows. */
 
 import { around, el, part } from "./dom.js";
 import { face, tileOf } from "./tiles.js";

@@ -1,4 +1,8 @@
-"""A grid of thumbnails: click or Enter opens one, arrows move; only what is near the screen is fetched."""
+"""A gallery: the few tiles that a page has just read, which one opens or chooses; only pictures near the screen are fetched.
+
+The grid of the Library (`grid`) has the same tiles. It is another thing for what it holds: a search of any length, of which it
+draws what is in the window, with a selection, acts and keys of its own. Here everything is in the page, and Tab reaches it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from dataclasses import asdict, dataclass
 import streamlit as st
 
 from opstore.ui import presses
-from opstore.ui.components import script
+from opstore.ui.components import script, style
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,31 +28,7 @@ class Tile:
 
 
 _HTML = '<ul class="grid"></ul>'
-
-_CSS = """
-.grid { list-style: none; margin: 0; padding: 0; display: grid;
-  grid-template-columns: repeat(auto-fill, minmax(min(var(--tile, 190px), 44vw), 1fr)); gap: 12px; }
-.tile { all: unset; box-sizing: border-box; position: relative; display: block; width: 100%; cursor: pointer; border-radius: 8px;
-  overflow: hidden; content-visibility: auto; contain-intrinsic-size: 190px 220px; font-family: var(--st-font);
-  color: var(--st-text-color); background: var(--st-secondary-background-color); }
-.tile:focus-visible, .tile[aria-current="true"] { outline: 3px solid var(--st-primary-color); outline-offset: 2px; }
-.frame { display: grid; place-items: center; aspect-ratio: 1; overflow: hidden; font-size: 13px; text-align: center; }
-.frame img { width: 100%; height: 100%; object-fit: cover; display: block; }
-.word { opacity: .75; padding: 16px; }
-.title { display: block; padding: 8px 10px 10px; font-size: 13px; line-height: 1.35; white-space: nowrap; overflow: hidden;
-  text-overflow: ellipsis; }
-.marks { position: absolute; top: 8px; left: 8px; display: flex; }
-.badge { padding: 2px 8px; border-radius: 8px; font-size: 12px; font-weight: 600;
-  background: rgba(0, 0, 0, .72); color: #fff; }
-.badge.failed { background: #A61B1B; }
-.badge.quiet { background: #4A4A4A; }
-.badge.unknown { background: #7A5200; }
-@media (prefers-reduced-motion: no-preference) {
-  .frame img { transition: transform .18s ease; }
-  .tile:hover .frame img { transform: scale(1.03); }
-}
-"""
-
+_CSS = style("tiles.css", "gallery.css")
 _JS = script("gallery.js")
 
 _mount = st.components.v2.component("opstore_gallery", html=_HTML, css=_CSS, js=_JS)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from opstore.ui import presses
-from opstore.ui.components import script
+from opstore.ui.components import script, style
 
 #: What can be done with chosen operations; anything else that arrives is nobody's act.
 KINDS = ("rate", "favorite", "tag", "trash", "restore", "remove", "undo")
 #: Where the chosen operations can be taken to.
 WAYS = ("compare", "share", "review", "use", "remix")
 
-_HERE = Path(__file__).parent
 _HTML = '<div class="root"></div>\n<span hidden></span>'
-_CSS = (_HERE / "grid.css").read_text("utf-8")
+_CSS = style("tiles.css", "grid.css")
 _JS = script("grid.js")
 
 

@@ -6,15 +6,13 @@ A control of Streamlit tells what it shows; where the page has just set somethin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import streamlit as st
 
-from opstore.ui.components import script
+from opstore.ui.components import script, style
 
-_HERE = Path(__file__).parent
 _HTML = '<div class="label" id="label"></div>\n<div class="row" role="radiogroup" aria-labelledby="label"></div>'
-_CSS = (_HERE / "oneof.css").read_text("utf-8")
+_CSS = style("oneof.css")
 _JS = script("oneof.js")
 
 _mount = st.components.v2.component("opstore_oneof", html=_HTML, css=_CSS, js=_JS)

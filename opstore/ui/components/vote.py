@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from opstore.ui import presses
-from opstore.ui.components import script
+from opstore.ui.components import script, style
 
-_HERE = Path(__file__).parent
 _HTML = '<div class="root"></div>\n<span hidden></span>'
-_CSS = (_HERE / "vote.css").read_text("utf-8")
+_CSS = style("vote.css")
 _JS = script("vote.js")
 
 _mount = st.components.v2.component("opstore_vote", html=_HTML, css=_CSS, js=_JS)

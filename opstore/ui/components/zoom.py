@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
-from opstore.ui.components import script
+from opstore.ui.components import script, style
 from opstore.ui.words import _
 
-_HERE = Path(__file__).parent
 _HTML = '<div class="root"></div>\n<span hidden></span>'
-_CSS = "\n".join((_HERE / name).read_text("utf-8") for name in ("compare_stage.css", "zoom.css"))
+_CSS = style("compare_stage.css", "zoom.css")
 _JS = script("zoom.js")
 
 _mount = st.components.v2.component("opstore_zoom", html=_HTML, css=_CSS, js=_JS)

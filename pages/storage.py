@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from opstore.ui import backups, importing, packing, parts, storage
+from opstore.ui import backups, drilldown, importing, packing, parts, storage, storage_charts
 from opstore.ui.opened_app import opened
 from opstore.ui.words import _, pgettext
 
 service = opened().service
+drilldown.follow_mark()
 desk = service.care.desk
 running = storage.progress(service)
 busy = storage.hinders(running)
@@ -22,7 +23,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
 storage.clock(service)
 if look:
     storage.figures(service, look)
-    storage.charts(look)
+    storage_charts.charts(look)
 elif last and last.state in ("failed", "interrupted"):
     storage.outcome(last, lambda result: "")
 else:

@@ -20,7 +20,7 @@ from opstore.app import App
 from opstore.language.chart_texts import Voice
 from opstore.language.formats import top_of_scale
 from opstore.storage.operation import OPERATION_TYPES
-from opstore.ui.analytics import csv_of, sent
+from opstore.ui.chart_data import csv_of, sent
 from opstore.ui.opened_app import running
 from tests.frame_samples import ids, usual
 from tests.index_samples import plant

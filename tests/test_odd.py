@@ -29,7 +29,7 @@ from opstore.cli import main
 from opstore.index.search_language import can_ask, with_values
 from opstore.language.chart_texts import Voice
 from opstore.report import Speech, document, html, usage
-from opstore.ui.analytics import sent
+from opstore.ui.chart_data import sent
 from tests.conftest import Sampled
 from tests.odd_samples import lay, oddities
 from tests.test_api import client_of

@@ -75,6 +75,12 @@ def test_a_clock_that_leapt_is_told_and_a_person_can_say_that_it_is_right(app: A
     assert "clock leapt" not in shown(press(app, at, "trust-clock")) and app.service.clock_leap() is None
 
 
+def charts(at: AppTest) -> list[dict[str, Any]]:
+    """What the component that draws charts is given."""
+    drawn = [node.proto for node in at.get("bidi_component") if node.proto.component_name.endswith("opstore_charts")]
+    return [chart for proto in drawn for chart in json.loads(proto.json)["charts"]]
+
+
 def shown(at: AppTest) -> str:
     return "\n".join(element.proto.body for element in at.get("html"))
 
@@ -84,7 +90,7 @@ def shown(at: AppTest) -> str:
 
 def test_an_empty_folder(app: App) -> None:
     at = page(app)
-    assert [metric.value for metric in at.metric][1:3] == ["0", "0\u00a0bytes"] and not at.get("plotly_chart")
+    assert [metric.value for metric in at.metric][1:3] == ["0", "0\u00a0bytes"] and not charts(at)
     assert "0 operations" in shown(at) and "The trash is empty." in shown(at)
 
 
@@ -109,7 +115,14 @@ def test_it_says_what_would_go_then_moves_it(app: App) -> None:
     going = save(app.store, 1, 40_000 / 1000, prompt=EVIL, operationType=EVIL)
     save(app.store, 2, 50, annotations=annotated(favorite=True))
     at = page(app)
-    assert len(at.get("plotly_chart")) == 2 and "1 operation<" in shown(at) and "clean" not in [b.key for b in at.button]
+    by_month, by_kind = charts(at)
+    assert {row[1] for row in by_month["rows"]} == {EVIL, "text_to_image"}
+    marks = [mark for trace in by_month["figure"]["data"] for mark in zip(trace["y"], trace["customdata"], strict=True)]
+    app.service.index.catch_up()
+    behind = [app.service.index.search(way).rows for size, (way, _said) in marks if size]
+    assert sorted(row.type for (row,) in behind) == sorted([EVIL, "text_to_image"]), "each leads to its operation"
+    assert [name for name, _bytes in by_kind["rows"]][:1] == ["Results"]
+    assert "1 operation<" in shown(at) and "clean" not in [b.key for b in at.button]
     next(button for button in at.button if button.label == "Preview clean-up").click().run()
     until(lambda: idle(app))
     sound(at.run())

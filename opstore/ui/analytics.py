@@ -6,13 +6,10 @@ of a page count different operations; what was drawn is kept with the rows it wa
 
 from __future__ import annotations
 
-import csv
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -20,11 +17,10 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from opstore.errors import OpstoreError
-from opstore.exports.cells import guarded
 from opstore.index.search_language import values, with_values
-from opstore.language import translations
 from opstore.service import Service
 from opstore.ui import controls, drilldown, export, library, parts, scripts, search_results, words
+from opstore.ui.chart_data import sent, shortened
 from opstore.ui.components import charts as component
 from opstore.ui.library import View
 from opstore.ui.markup import Markup, css, show
@@ -41,10 +37,6 @@ STYLE = Path(__file__).with_name("analytics.css")
 LOOK = 2.0
 #: Seconds that a page waits for the frame before it shows how far it is.
 PATIENCE = 2.0
-#: Causes of which an example is shown, and how much of it.
-EXAMPLES, LONGEST_EXAMPLE = 5, 240
-#: Rows of a chart's data that the page shows; the file has all.
-ROWS = 100
 PRESETS = ("today", "7d", "30d", "90d", "365d", "")
 
 
@@ -330,71 +322,6 @@ def _made(shown: Told, make: Callable[..., Chart]) -> dict[str, Any]:
     return shown.selection.once(key, lambda: sent(make(shown.selection, shown.search, shown.voice), shown.voice))
 
 
-def sent(chart: Chart, voice: Voice) -> dict[str, Any]:
-    """Return a chart with the beginning of its data as texts, all of it as CSV, and what the commonest failures say."""
-    table = chart.table
-    head = [[_cell(value) for value in row] for row in table.head(ROWS).itertuples(index=False)]
-    return {
-        "key": chart.key,
-        "title": chart.title,
-        "sentence": chart.sentence,
-        "figure": chart.figure,
-        "columns": [str(name) for name in table.columns],
-        "rows": head,
-        "count": len(table),
-        "csv": csv_of(table),
-        "said": _examples(table, voice) if chart.key == "errors" else [],
-    }
-
-
-def _examples(table: Any, voice: Voice) -> list[tuple[str, str, str]]:
-    """Return what the commonest failures of each cause say, in full."""
-    examples = table[table["example"].notna()].head(EXAMPLES)
-    return [
-        (
-            translations.error_kind_name(kind, _),
-            _("{count} of {all}").format(count=voice.number(n), all=voice.number(every)),
-            _cut(words.stored(str(text))),
-        )
-        for kind, n, every, text in examples[["error_kind", "of_them", "n", "example"]].itertuples(index=False)
-    ]
-
-
-def _cut(text: str) -> str:
-    plain = " ".join(text.split())
-    return plain if len(plain) <= LONGEST_EXAMPLE else f"{plain[: LONGEST_EXAMPLE - 1]}…"
-
-
-def _cell(value: Any) -> str | None:
-    """Return a value of a table as a short text, None where there is none."""
-    if isinstance(value, str):
-        return value[:LONGEST_EXAMPLE]
-    if value is None or value != value:
-        return None
-    if isinstance(value, datetime):
-        return value.isoformat(" ", "minutes").removesuffix("+00:00").removesuffix(" 00:00")
-    if not isinstance(value, float):
-        return str(value)
-    if value.is_integer():
-        return f"{value:.0f}"  # bytes are no 1.23457e+08
-    return f"{value:.2f}" if abs(value) >= 1e5 else f"{value:.6g}"
-
-
-def csv_of(table: Any) -> str:
-    """Return a table as CSV that a spreadsheet reads as text and numbers: what could be a formula is made harmless."""
-    lines = StringIO()
-    writer = csv.writer(lines)
-    writer.writerow([guarded(str(name)) for name in table.columns])
-    writer.writerows([_field(value) for value in row] for row in table.itertuples(index=False))
-    return lines.getvalue()
-
-
-def _field(value: Any) -> Any:
-    if isinstance(value, str):
-        return guarded(value)
-    return "" if value is None or value != value else value
-
-
 # -- prompts -------------------------------------------------------------------------------------------------------------
 
 
@@ -432,7 +359,7 @@ def _prompt_row(service: Service, shown: Told, line: dict[str, Any], currency: s
 
     example = service.index.get(line["example"]) if line["example"] else None
     low, high = (float(end) for end in wilson(line["succeeded"], line["tried"]))
-    prompt, voice = _cut(line["prompt"]), shown.voice
+    prompt, voice = shortened(line["prompt"]), shown.voice
     address = _same_prompt(shown.query, line["prompt"])
     picture = Markup('<img src="{}" alt="" loading="lazy">')
     row = Markup("<tr><td>{}</td><th scope='row'>{}</th><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>")

@@ -6,7 +6,7 @@ Nothing long happens in the page's script: a button begins an act in the backgro
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -162,87 +162,6 @@ def figures(service: Service, look: Mapping[str, Any]) -> None:
         st.metric(
             _("Last backup"), words.ago(backup.moment) if backup and backup.moment and backup.state == "done" else _("none")
         )
-
-
-def charts(look: Mapping[str, Any]) -> None:
-    """Show bytes by month and type, and by kind of file."""
-    if not look["months"]:
-        return
-    left, right = st.columns([2, 1])
-    with left:
-        st.caption(_("Space by month and type"))
-        st.plotly_chart(_by_month(look["months"]), key="by-month", config={"displayModeBar": False})
-    with right:
-        st.caption(_("Space by kind of file"))
-        st.plotly_chart(_by_kind(look["kinds"]), key="by-kind", config={"displayModeBar": False})
-
-
-def _figure() -> Any:
-    """Return an empty figure. Plotly takes a pandas that another session is importing at this moment for a whole one: wait."""
-    import pandas  # noqa: F401
-    import plotly.graph_objects
-
-    return plotly.graph_objects.Figure()
-
-
-def _by_month(rows: Sequence[Sequence[Any]]) -> Any:
-    from opstore.analytics.chart import GREY, TYPES  # pandas and plotly with it: only where something is drawn
-
-    kinds = sorted({kind for _month, kind, _size in rows}, key=_rank)
-    months = sorted({month for month, _kind, _size in rows})[-24:]
-    sizes = {(month, kind): size for month, kind, size in rows}
-    figure = _figure()
-    for kind in kinds:
-        amounts = [sizes.get((month, kind), 0) / 1e6 for month in months]
-        texts = [words.size(amount * 1e6) for amount in amounts]
-        hover = "%{x}<br>%{customdata}"
-        bar = {
-            "name": words.type_name(kind)[:40],
-            "marker_color": TYPES.get(kind, GREY),
-            "customdata": texts,
-            "hovertemplate": hover,
-        }
-        figure.add_bar(x=months, y=amounts, **bar)
-    figure.update_layout(
-        barmode="stack",
-        bargap=0.3,
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "traceorder": "normal"},
-        **_frame(),
-    )
-    figure.update_xaxes(type="category")
-    figure.update_yaxes(title=_("MB"), rangemode="tozero")
-    return figure
-
-
-def _by_kind(kinds: Mapping[str, int]) -> Any:
-    from opstore.analytics.chart import GREY
-
-    names = {
-        "output": _("Results"),
-        "input": _("Input images"),
-        "sidecar": _("Metadata"),
-        "trash": _("Trash"),
-        "cache": _("Cache"),
-        "other": _("Other programs’ files"),
-    }
-    rows = [(name, kinds.get(key, 0)) for key, name in names.items() if kinds.get(key)][::-1]
-    texts = [words.size(size) for _name, size in rows]
-    bar = {"orientation": "h", "text": texts, "textposition": "auto", "hoverinfo": "skip", "marker_color": GREY}
-    figure = _figure()
-    figure.add_bar(x=[size for _name, size in rows], y=[name for name, _size in rows], **bar)
-    figure.update_traces(insidetextfont_color="#161616")  # on this grey white has 3.5 : 1
-    figure.update_layout(**_frame())
-    figure.update_xaxes(visible=False)
-    return figure
-
-
-def _frame() -> dict[str, Any]:
-    return {"height": 340, "margin": {"l": 8, "r": 8, "t": 8, "b": 8}}
-
-
-def _rank(kind: str) -> tuple[int, str]:
-    order = list(OPERATION_TYPES)
-    return (order.index(kind) if kind in order else len(order), kind)
 
 
 # -- cleanup -------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 from pathlib import Path
@@ -10,17 +11,23 @@ import pytest
 
 from opstore import Store
 from opstore.analytics import documented, load_frame
-from opstore.analytics.columns import NAMES
+from opstore.analytics.columns import COLUMNS, FIELDS, NAMES
 from opstore.analytics.frame_row import row_of
+from opstore.cli import main
+from opstore.errors import DamagedOperation
 from opstore.exports.cells import csv_line
 from opstore.exports.text_formats import Lines
 from opstore.index import Index
 from opstore.index.entry import KEPT, Named
 from opstore.index.fields import SEARCHES, TABLE
 from opstore.index.search_language import parse
+from opstore.index.shown import shown_of
 from opstore.index.terms import CALLED, Field
+from opstore.storage.operation import Operation, decode
 from tests.frame_twin import PLAIN
 from tests.index_samples import plant
+from tests.odd_samples import oddities
+from tests.samples import LATER
 
 #: Who has which name: two share one, one has none, one has what is no name.
 SAID = {"20251103143022_abc123d0": "Ada L", "20251103143022_abc123d1": "Ada L", "20251103143022_abc123d2": "bob"}
@@ -53,6 +60,34 @@ def test_every_example_asks_for_its_own_field() -> None:
 def test_what_code_names_is_kept_and_so_is_what_only_the_table_names() -> None:
     kept = [field.name for field in TABLE if field.kept]
     assert set(Named.__struct_fields__) - {"id", "prompt", "contents"} <= set(kept) == set(KEPT)
+
+
+def test_what_is_kept_is_shown() -> None:
+    elsewhere = {"currency": "with the cost", "seed": "among the parameters", "source": "a number that says nothing by itself"}
+    assert {field.name for field in TABLE if field.kept and not field.shown} == set(elsewhere)
+    assert len({field.shown.name for field in TABLE if field.shown}) == sum(field.shown is not None for field in TABLE)
+
+
+def test_what_charts_are_grouped_by_can_be_asked_for() -> None:
+    grouped = [column for column in COLUMNS if column.groups]
+    assert [column.name for column in grouped] == ["operation_type", "model"]
+    assert all(column.kind == "category" and column.name in FIELDS for column in grouped)
+
+
+def test_fields_are_shown_in_order_whoever_wrote_the_sidecar() -> None:
+    for oddity in oddities():
+        with contextlib.suppress(DamagedOperation):
+            operation = Operation.of(decode(oddity.sidecar or b"", oddity.id))
+            names = [name for name, _how, _value in shown_of(operation, ("cost",), ("type",))]
+            assert (names[0], names[-1]) == ("cost", "type") and sorted(names) == sorted(f.name for f in TABLE if f.shown)
+
+
+def test_who_asked_and_which_kind_of_failure_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sidecar = {"operationId": LATER, "prompt": "x", "success": False, "error": "no", "errorKind": "weird", "createdBy": "Ada L"}
+    plant(Store(tmp_path), sidecar)
+    assert main(["show", LATER, "--data", str(tmp_path)]) == 0
+    told = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert (told["error"], told["errorKind"], told["createdBy"]) == ("no", "weird", "Ada L")
 
 
 @pytest.mark.parametrize("column", PLAIN)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from opstore.analytics.columns import COLUMNS
-from opstore.index.fields import SEARCHES
+from opstore.index.fields import SEARCHES, TABLE
 
 Lines = Callable[[], Iterator[str]]
 
@@ -26,14 +26,33 @@ def searches() -> Iterator[str]:
 
 def columns() -> Iterator[str]:
     """Yield the lines of the table of the frame's columns."""
-    yield from ("| column | dtype | unit | what it says |", "|---|---|---|---|")
+    yield from ("| column | dtype | unit | what it says | search | charts |", "|---|---|---|---|---|---|")
+    asked = {field.column.name: f"`{field.search.name}:`" for field in TABLE if field.column and field.search}
     for column in COLUMNS:
-        yield f"| `{column.name}` | {column.dtype} | {column.unit} | {column.what} |"
+        facts = (f"`{column.name}`", column.dtype, column.unit, column.what, asked.get(column.name, ""), column.groups)
+        yield f"| {' | '.join(facts)} |"
+
+
+def fields() -> Iterator[str]:
+    """Yield the lines of the table of what else is done with a field that can be asked for."""
+    yield from ("| search | also called | counted | exported as | `opstore show` | drawer |", "|---|---|---|---|---|---|")
+    for field in TABLE:
+        if search := field.search:
+            facts = (
+                f"`{search.name}:`",
+                ", ".join(f"`{called}:`" for called in search.called),
+                "yes" if search.is_facet else "",
+                f"`{field.column.name}`" if field.column else "",
+                f"`{field.shown.name}`" if field.shown else "",
+                field.shown.label if field.shown else "",
+            )
+            yield f"| {' | '.join(facts)} |"
 
 
 #: Each document, the heading below which its table is the first one, and the table.
 TABLES: tuple[tuple[str, str, Lines], ...] = (
     ("search.md", "## Fields", searches),
+    ("search.md", "## Where else a field stands", fields),
     ("analytics.md", "# The analytics frame", columns),
 )
 

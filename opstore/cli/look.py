@@ -7,7 +7,7 @@ import contextlib
 import json
 import sys
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from opstore.errors import (
     said,
 )
 from opstore.storage.files import Folder
-from opstore.storage.operation import Operation
+from opstore.storage.operation import Operation, timestamp
 from opstore.storage.preferences import NAME as SETTINGS
 from opstore.storage.preferences import PreferenceFile
 from opstore.storage.store import Store
@@ -30,6 +30,7 @@ from opstore.storage.verify import Problem
 
 if TYPE_CHECKING:
     from opstore.index import Count, Index, Row
+    from opstore.index.schema import Written
 
 
 def add(verbs: Any) -> None:
@@ -154,38 +155,38 @@ def _show(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"success": True, "operation": sidecar})
         return 0
-    operation = Operation.of(sidecar)
-    elapsed = f"{operation.elapsed_seconds:.1f} s" if operation.elapsed_seconds is not None else None
-    facts = {
-        "id": operation.id,
-        "time": sidecar.get("timestamp"),
-        "type": operation.type,
-        "status": operation.status,
-        "error": operation.error,
-        "prompt": operation.prompt,
-        "provider": operation.provider,
-        "model": operation.model,
-        "inputs": ", ".join(operation.inputs),
-        "outputs": ", ".join(operation.outputs),
-        "elapsed": elapsed,
-        "cost": _cost(operation),
-        "parameters": json.dumps(dict(operation.parameters()), ensure_ascii=False),
-    }
-    for name, value in facts.items():
-        if value not in (None, ""):
-            print(f"{name:<11} {printable(str(value))}")
+    from opstore.index.shown import shown_of
+
+    for _, how, value in shown_of(Operation.of(sidecar), _FIRST):
+        if value not in (None, "", ()) and (text := _WRITTEN.get(how.written, str)(value)):
+            print(f"{how.name:<11} {printable(text)}")
     return 0
 
 
-def _cost(operation: Operation) -> str | None:
+def _cost(cost: Mapping[str, Any]) -> str | None:
     """Return what it cost, and where that is from, as far as the sidecar says it; None where it says no amount."""
-    cost = operation.cost or {}
     amount = cost.get("amount")
     if isinstance(amount, bool) or not isinstance(amount, int | float):
         return None
     currency, basis = (text if isinstance(text, str) else "" for text in (cost.get("currency"), cost.get("basis")))
     told = ("about" if cost.get("estimated") is True else "", f"{amount:.4g}", currency, f"({basis})" if basis else "")
     return " ".join(filter(None, told))
+
+
+#: The fields that `show` began with, in the order that they keep; one that is none of these comes behind them.
+_FIRST = (
+    *("id", "moment", "type", "status", "error_text", "prompt", "provider", "model", "inputs", "output", "elapsed", "cost"),
+    "parameters",
+)
+_WRITTEN: Mapping[Written, Callable[[Any], str | None]] = {
+    "texts": ", ".join,
+    "moment": timestamp,
+    "flag": lambda value: "yes" if value else "no",
+    "number": "{:g}".format,
+    "seconds": "{:.1f} s".format,
+    "cost": _cost,
+    "parameters": lambda value: json.dumps(dict(value), ensure_ascii=False),
+}
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -1,22 +1,25 @@
-"""The one table of fields: how each is read from a sidecar, kept and found by the index, and which column of the frame it is.
+"""The one table of fields: how each is read from a sidecar, kept and found by the index, charted, exported and shown.
 
 Whatever names fields follows from it: the index's columns and marked words, the search language, facets, filters, the frame,
-exports, and the tables of docs/search.md and docs/analytics.md (`opstore.analytics.documented`). A field that is a name, a number
-or a flag in a sidecar costs one entry. What an entry says: `schema`.
+what charts are grouped by, exports, what the drawer and `opstore show` say of one operation, and the tables of docs/search.md and
+docs/analytics.md (`opstore.analytics.documented`). A field that is a name, a number or a flag in a sidecar costs one entry. What
+an entry says: `schema`.
 """
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from opstore.errors import said
 from opstore.errors.failure import KINDS
 from opstore.index import sidecar as read
-from opstore.index.schema import Column, Field, Kept, Kind, Search
+from opstore.index.schema import Column, Field, Kept, Kind, Search, Shown
 from opstore.index.sidecar import MILLION, THOUSAND, ChartReader
-from opstore.storage.operation import STATUSES
+from opstore.storage.operation import STATUSES, Operation
 
 
-def _charted(name: str, kind: Kind, unit: str, what: str, reader: ChartReader) -> Field:
-    """Return a field that only charts and exports ask for."""
+def _column(name: str, kind: Kind, unit: str, what: str, reader: ChartReader) -> Field:
+    """Return a field that is a column of the frame and of exports, and nothing else."""
     return Field(name, column=Column(name, kind, unit, what, reader))
 
 
@@ -36,7 +39,11 @@ TABLE: tuple[Field, ...] = (
             is_facet=True,
             label=said("Type"),
         ),
-        Column("operation_type", "category", "", "as stored, old and foreign types too; `unknown` where none is"),
+        Column(
+            *("operation_type", "category", "", "as stored, old and foreign types too; `unknown` where none is"),
+            groups=said("by type"),
+        ),
+        shown=Shown("type", "type", said("Type")),
     ),
     Field(
         "status",
@@ -58,6 +65,7 @@ TABLE: tuple[Field, ...] = (
             "",
             "how it ended: `stored`, `failed`, `canceled`, `aborted`, `expired`, `unknown`, `result missing`",
         ),
+        shown=Shown("status", "status", said("Status")),
     ),
     Field(
         "model",
@@ -74,7 +82,8 @@ TABLE: tuple[Field, ...] = (
             is_facet=True,
             label=said("Model"),
         ),
-        Column("model", "category", "", "the model that made the main output"),
+        Column("model", "category", "", "the model that made the main output", groups=said("by model")),
+        shown=Shown("model", label=said("Model")),
     ),
     Field(
         "provider",
@@ -89,6 +98,7 @@ TABLE: tuple[Field, ...] = (
             label=said("Provider"),
         ),
         Column("provider", "category", "", "who made it"),
+        shown=Shown("provider", label=said("Provider")),
     ),
     Field(
         "tags",
@@ -107,6 +117,7 @@ TABLE: tuple[Field, ...] = (
             label=said("Tag or collection"),
         ),
         Column("tags", "texts", "", "tags and collections, in the order of the alphabet; an empty list where there are none"),
+        shown=Shown("tags", "texts"),
     ),
     Field(
         "tagged",
@@ -117,6 +128,7 @@ TABLE: tuple[Field, ...] = (
         Kept(int | None, read.rating_of, "INTEGER", mark="count"),
         Search("rating", "number", (("rating:>=4", "four or five stars"),), called=("stars", "etoiles"), is_facet=True),
         Column("rating", "whole", "1 to 5", "stars"),
+        shown=Shown("rating"),
     ),
     Field(
         "rated",
@@ -139,6 +151,7 @@ TABLE: tuple[Field, ...] = (
             is_facet=True,
         ),
         Column("favorite", "flag", "", "whether it is a favorite; missing where nobody said", read.favorite),
+        shown=Shown("favorite", "flag"),
     ),
     Field(
         "moment",
@@ -156,6 +169,7 @@ TABLE: tuple[Field, ...] = (
         column=Column(
             "timestamp", "moment", "UTC", "when it was asked for: the sidecar's `timestamp`, else the time in the id", read.moment
         ),
+        shown=Shown("time", "moment", said("Created")),
     ),
     Field(
         "cost",
@@ -167,6 +181,7 @@ TABLE: tuple[Field, ...] = (
             called=("price", "cout", "prix"),
         ),
         Column("cost", "number", "`currency`", "what it cost", read.amount),
+        shown=Shown("cost", "cost", said("Cost"), attrgetter("cost")),
     ),
     Field(
         "currency",
@@ -189,12 +204,14 @@ TABLE: tuple[Field, ...] = (
             "wall time from the request to the stored result; never `duration`",
             read.number_at("elapsedSeconds"),
         ),
+        shown=Shown("elapsed", "seconds", said("Elapsed")),
     ),
     Field(
         "inputs",
         Kept(int, read.count_of_inputs, "INTEGER NOT NULL", mark="count"),
         Search("inputs", "number", (("inputs:2", "two input images"),), called=("entrees",), is_facet=True),
         Column("input_count", "whole", "files", "input images", read.input_count),
+        shown=Shown("inputs", "texts", read=attrgetter("inputs")),
     ),
     Field(
         "error",
@@ -216,23 +233,27 @@ TABLE: tuple[Field, ...] = (
             is_facet=True,
         ),
         Column("error_kind", "category", "", "the cause under which the failure counts, missing where nothing failed"),
+        shown=Shown("errorKind"),
     ),
     Field(
         "id",
         search=Search("id", "id", (("id:20251103143022_abc123de", "one operation; `id:202511` those whose id begins so"),)),
         column=Column("operation_id", "text", "", "the operation's id, never missing", lambda sidecar, entry: entry.id),
+        shown=Shown("id", label=said("Id")),
     ),
     Field(
         "parents",
         Kept(tuple[str, ...], read.parents_of, "", "ids"),
         Search("parent", "id", (("parent:20251103143022_abc123de", "what was made from that operation's result"),)),
         Column("parents", "texts", "", "ids of operations whose output is an input here, an empty list where there are none"),
+        shown=Shown("parents", "texts", said("Created from"), attrgetter("parents")),
     ),
     Field(
         "batch",
         Kept(str | None, read.name_at("batchId"), "", "batch"),
         Search("batch", "name", (("batch:20251103143022_abc123de", "the variants of one request"),), called=("lot",)),
         Column("batch_id", "text", "", "shared by the variants of one request"),
+        shown=Shown("batchId"),
     ),
     Field(
         "source",
@@ -248,6 +269,7 @@ TABLE: tuple[Field, ...] = (
         Kept(int | None, read.confidence_of, "INTEGER", mark="coarse", unit=MILLION),
         Search("confidence", "number", (("confidence:<0.7", "where the workflow analysis was not sure"),), called=("confiance",)),
         Column("confidence", "number", "0 to 1", "how sure the analysis was of it", read.confidence),
+        shown=Shown("confidence", "number"),
     ),
     Field(
         "overridden",
@@ -269,6 +291,7 @@ TABLE: tuple[Field, ...] = (
             "whether a person chose another type; missing where nothing was proposed",
             read.overridden,
         ),
+        shown=Shown("overridden", "flag"),
     ),
     Field(
         "note",
@@ -286,6 +309,7 @@ TABLE: tuple[Field, ...] = (
             called=("comment", "commentaire"),
             may_be_any=True,
         ),
+        shown=Shown("note"),
     ),
     Field(
         "seed",
@@ -315,6 +339,7 @@ TABLE: tuple[Field, ...] = (
             called=("taille", "dimensions", "pixels", "resolution"),
             may_be_any=True,
         ),
+        shown=Shown("size"),
     ),
     Field(
         "created_by",
@@ -335,42 +360,51 @@ TABLE: tuple[Field, ...] = (
             is_rare=True,
         ),
         Column("created_by", "category", "", "who asked for it, where people sign in"),
+        shown=Shown("createdBy", label=said("Created by")),
     ),
-    Field("output", Kept(str | None, lambda source: source.output, "INTEGER", "output")),
-    _charted(
+    Field(
+        "output",
+        Kept(str | None, lambda source: source.output, "INTEGER", "output"),
+        shown=Shown("outputs", "texts", read=attrgetter("outputs")),
+    ),
+    _column(
         "success", "flag", "", "the sidecar's own `success`; whether there is a result, `status` says", read.flag_at("success")
     ),
-    _charted("prompt", "text", "", "the whole prompt", read.text_at("prompt")),
-    _charted(
+    Field("prompt", column=Column("prompt", "text", "", "the whole prompt", read.text_at("prompt")), shown=Shown("prompt")),
+    _column(
         *("prompt_key", "whole", "", "the same number for prompts that differ in case, accents, spaces or punctuation only"),
         read.key_of_prompt,
     ),
-    Field("error_text", column=Column("error", "text", "", "the error's text", read.text_at("error"))),
-    _charted("workflow_id", "category", "", "the type that the analysis proposed", read.workflow),
-    _charted("outputs", "whole", "files", "results that the sidecar names, 0 where it names none", read.output_count),
-    _charted("media", "category", "", "`image` or `video`: what the main output is, by its name", read.media),
-    _charted("predict_seconds", "number", "s", "computing time that the provider reported, all steps together", read.predicted),
-    _charted(
+    Field("error_text", column=Column("error", "text", "", "the error's text", read.text_at("error")), shown=Shown("error")),
+    _column("workflow_id", "category", "", "the type that the analysis proposed", read.workflow),
+    _column("outputs", "whole", "files", "results that the sidecar names, 0 where it names none", read.output_count),
+    _column("media", "category", "", "`image` or `video`: what the main output is, by its name", read.media),
+    _column("predict_seconds", "number", "s", "computing time that the provider reported, all steps together", read.predicted),
+    _column(
         "clip_seconds", "number", "s", "length of clip that was asked for: the sidecar's `duration`", read.number_at("duration")
     ),
-    _charted(
+    _column(
         "cost_estimated",
         "flag",
         "",
         "whether `cost` is an estimate; missing where there is no cost or it does not say",
         read.is_estimated,
     ),
-    _charted("bytes_in", "whole", "bytes", "stored inputs together", read.bytes_of("input")),
-    _charted("bytes_between", "whole", "bytes", "stored intermediate results together", read.bytes_of("intermediate")),
-    _charted("bytes_out", "whole", "bytes", "stored outputs together", read.bytes_of("output")),
-    _charted("width", "whole", "pixels", "of the main output", read.width),
-    _charted("height", "whole", "pixels", "of the main output", read.height),
-    _charted(
+    _column("bytes_in", "whole", "bytes", "stored inputs together", read.bytes_of("input")),
+    _column("bytes_between", "whole", "bytes", "stored intermediate results together", read.bytes_of("intermediate")),
+    _column("bytes_out", "whole", "bytes", "stored outputs together", read.bytes_of("output")),
+    _column("width", "whole", "pixels", "of the main output", read.width),
+    _column("height", "whole", "pixels", "of the main output", read.height),
+    Field(
         "parameters",
-        "category",
-        "",
-        "what was asked for, as JSON in the order of names: without seeds, texts and nested values",
-        read.parameters,
+        column=Column(
+            "parameters",
+            "category",
+            "",
+            "what was asked for, as JSON in the order of names: without seeds, texts and nested values",
+            read.parameters,
+        ),
+        shown=Shown("parameters", "parameters", read=Operation.parameters),
     ),
 )
 BY_NAME = {field.name: field for field in TABLE}

@@ -1,11 +1,13 @@
-"""What an entry of the table of fields (`fields`) says: how a field is kept, how it is asked for, which column it is. Pure."""
+"""What an entry of the table of fields (`fields`) says: how a field is kept, asked for, charted, exported and shown. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from opstore.index.sidecar import ChartReader, Reader
+from opstore.storage.operation import Operation
 
 #: What the values of a search are.
 Values = Literal["name", "id", "number", "flag", "date", "seed", "size"]
@@ -16,6 +18,8 @@ Form = Literal["plain", "flag", "name", "names", "output", "batch", "ids", "seed
 Mark = Literal["name", "names", "count", "yes", "none", "coarse"]
 #: How a column of the frame is held.
 Kind = Literal["text", "category", "moment", "flag", "whole", "number", "texts"]
+#: How a value is written where an operation is shown: names as what they are called, a cost with its currency and its basis.
+Written = Literal["text", "texts", "type", "status", "moment", "flag", "number", "seconds", "cost", "parameters"]
 #: How pandas holds each kind. Text lies in Arrow's memory; what repeats is a category; every kind can be missing.
 DTYPES: dict[Kind, str] = {
     "text": "str",
@@ -68,13 +72,18 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of the frame: its name, how it is held, its unit, what it says, and what reads it: else the index's reading."""
+    """One column of the frame and of exports: its name, how it is held, its unit, what it says, and what reads it: else the
+    index's reading.
+
+    `groups` is what charts that are grouped by it are called; none are where it is empty.
+    """
 
     name: str
     kind: Kind
     unit: str
     what: str
     read: ChartReader | None = None
+    groups: str = ""
 
     @property
     def dtype(self) -> str:
@@ -83,10 +92,25 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """How a field is shown of one operation: its name in a terminal, how it is written, and what the page calls it.
+
+    Without a `label` it has a part of the page of its own: the prompt, the pictures, the stars. It is read as the frame reads it,
+    else as the index does, unless it is to be `read` otherwise.
+    """
+
+    name: str
+    written: Written = "text"
+    label: str = ""
+    read: Callable[[Operation], Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Field:
-    """One field, and what is done with it."""
+    """One field, and what is done with it; one with a column is exported."""
 
     name: str
     kept: Kept | None = None
     search: Search | None = None
     column: Column | None = None
+    shown: Shown | None = None

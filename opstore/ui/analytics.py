@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from opstore.analytics import COLUMNS
 from opstore.errors import OpstoreError
 from opstore.index.search_language import values, with_values
 from opstore.service import Service
@@ -297,17 +298,17 @@ def section(title: str) -> None:
 
 
 def _by(key: str) -> str:
-    names = {"operation_type": _("by type"), "model": _("by model")}
+    names = {column.name: _(column.groups) for column in COLUMNS if column.groups}
     chosen = st.segmented_control(
         _("Group by"),
         list(names),
-        default="operation_type",
+        default=next(iter(names)),
         required=True,
         format_func=names.__getitem__,
         key=key,
         label_visibility="collapsed",
     )
-    return str(chosen or "operation_type")
+    return str(chosen or next(iter(names)))
 
 
 def _row(key: str, shown: Told, *makers: Callable[..., Chart]) -> None:

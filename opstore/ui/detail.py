@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
 
 from opstore.errors import OpstoreError
+from opstore.index.schema import Written
+from opstore.index.shown import shown_of
 from opstore.service import Service
 from opstore.storage.operation import Operation
 from opstore.ui import curate, parts, share, words
@@ -107,26 +109,33 @@ def _pictures(service: Service, operation: Operation) -> None:
 
 
 def _facts(operation: Operation) -> dict[str, str | None]:
-    sidecar, moment = operation.sidecar, operation.moment
-    rows: dict[str, str | None] = {
-        _("Type"): words.type_name(operation.type),
-        _("Status"): words.status_name(operation.status),
-        _("Created"): f"{words.exact(moment)} ({words.ago(moment)})" if moment else None,
-        _("Created by"): _text(sidecar.get("createdBy")),
-        _("Model"): operation.model,
-        _("Provider"): operation.provider,
-        _("Elapsed"): words.seconds(operation.elapsed_seconds) if operation.elapsed_seconds is not None else None,
-        _("Cost"): parts.cost_text(operation.cost) or _("unknown"),
-    }
+    """Return what the page says of an operation: what led to it stands behind what it is."""
+    every = shown_of(operation, _FIRST, _LAST)
+    texts = [(name, how.label, _written(how.written, value)) for name, how, value in every if how.label]
+    rows = {_(label): text for name, label, text in texts if name not in _LAST}
     rows |= {words.parameter_name(name): _value(value) for name, value in operation.parameters().items()}
-    rows |= stored_analysis.facts(sidecar.get("workflowAnalysis"))
-    rows[_("Created from")] = ", ".join(operation.parents)
-    rows[_("Id")] = operation.id
-    return rows
+    rows |= stored_analysis.facts(operation.sidecar.get("workflowAnalysis"))
+    return rows | {_(label): text for name, label, text in texts if name in _LAST}
 
 
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+def _written(how: Written, value: Any) -> str | None:
+    if how == "cost":
+        return parts.cost_text(value) or _("unknown")
+    return None if value is None else _WRITTEN.get(how, str)(value)
+
+
+#: The order of what the page says: a field that is none of these comes between.
+_FIRST = ("type", "status", "moment", "created_by", "model", "provider", "elapsed", "cost")
+_LAST = ("parents", "id")
+_WRITTEN: Mapping[Written, Callable[[Any], str]] = {
+    "type": words.type_name,
+    "status": words.status_name,
+    "moment": lambda moment: f"{words.exact(moment)} ({words.ago(moment)})",
+    "flag": lambda value: _("yes") if value else _("no"),
+    "number": lambda value: words.number(value, 3),
+    "seconds": words.seconds,
+    "texts": ", ".join,
+}
 
 
 def _value(value: Any) -> str | None:

@@ -107,7 +107,7 @@ def random_sidecar(chance: random.Random, operation_id: str) -> dict[str, Any]:
         ],
         "inputCount": chance.choice((0, 1, 2, 5, -1, True)),
         "inputFiles": [f"{operation_id}_in_1.jpg", f"{operation_id}_in_1.jpg", "other_in_1.jpg"],
-        "errorKind": "storage",
+        "errorKind": chance.choice(("storage", "storage", "Weird one")),
         "status": chance.choice(("canceled", "unknown", "weird")),
     }
     chosen = {key: value for key, value in maybe.items() if chance.random() < 0.6}
@@ -249,10 +249,10 @@ class Queries:
                 "Square",
             ),
             "note": ("couverture", "couv*", '"la couverture"', "夕日", "*", "absent"),
-            "error": ("nsfw", "timeout", "rate-limit", "storage", "other"),
+            "error": ("nsfw", "timeout", "rate-limit", "storage", "other", '"weird one"', "weird*"),
             "id": (IDS[0], IDS[1], "202511", "20251103143022_abc", "2019", f"{IDS[0]}*"),
             "parent": (IDS[0], IDS[2]),
-            "batch": ('"b 1"', IDS[0]),
+            "batch": ('"b 1"', IDS[0], "*"),
         }
         field, values = chance.choice([*numbers.items(), *names.items()])
         return f"{field}:{','.join(chance.sample(values, min(chance.choice((1, 1, 2)), len(values))))}"

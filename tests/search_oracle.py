@@ -91,7 +91,7 @@ def has(name: str, value: Text | Span, row: Row, today: date) -> bool:
     if name == "parent":
         return value.text in row.parents
     if name == "batch":
-        return row.batch_id == value.text
+        return bool(row.batch_id) if value.prefix else row.batch_id == value.text
     if name == "id":
         return row.id.startswith(value.text) if value.prefix else row.id == value.text
     stored = row.tags if name == "tag" else (getattr(row, "error_kind" if name == "error" else name),)

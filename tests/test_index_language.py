@@ -88,7 +88,7 @@ def test_ordinary_words_are_words(text: str) -> None:
         ("étiquette:mer", 0, 10, "did you mean tag:?"),
         ("mer status:sotred", 11, 6, "did you mean stored?"),
         ("status:done", 7, 4, 'it is one of stored, failed, canceled, aborted, expired, unknown, "result missing"'),
-        ("error:weather", 6, 7, "it is one of nsfw"),
+        ("batch:2025*", 6, 5, "takes a whole name, or a star for any: batch:*"),
         ("cost:>0,1", 5, 4, "decimals follow a point: cost:>0.1"),
         ("mer cost:0.1..0,5", 9, 8, "decimals follow a point: cost:0.1..0.5"),
         ("confidence:<=1,0 mer", 11, 5, "decimals follow a point"),

@@ -39,8 +39,8 @@ def fields() -> Iterator[str]:
     for field in TABLE:
         if search := field.search:
             facts = (
-                f"`{search.name}:`",
-                ", ".join(f"`{called}:`" for called in search.called),
+                search.name,
+                ", ".join(search.called),
                 "yes" if search.is_facet else "",
                 f"`{field.column.name}`" if field.column else "",
                 f"`{field.shown.name}`" if field.shown else "",

@@ -237,9 +237,10 @@ class _Compiler:
             return self.note(node)
         if node.name == "seed":
             return self.seed(node, wide)
-        if node.name in ("parent", "batch"):
-            word = parent_word if node.name == "parent" else batch_word
-            return _Cover(" OR ".join(f'"{word(value.text)}"' for value in node.values if isinstance(value, Text)))
+        if node.name == "parent":
+            return _Cover(" OR ".join(f'"{parent_word(value.text)}"' for value in node.values if isinstance(value, Text)))
+        if node.name == "batch":
+            return self.batch(node)
         if node.name == "images":
             inputs = (self.inputs(value.text) for value in node.values if isinstance(value, Text))
             either = " OR ".join(f'"{text}"' for text in inputs if text)
@@ -259,6 +260,14 @@ class _Compiler:
             elif isinstance(value, Text) and value.prefix and (noted := _any(n for n, _ in self.names("note"))):
                 parts.append(noted)
         return _Cover(" OR ".join(f"({part})" for part in parts)) if parts else _NOTHING
+
+    def batch(self, node: Field) -> _Cover:
+        """Return what finds batches by their whole names; for a star alone, what is in one."""
+        values = [value for value in node.values if isinstance(value, Text)]
+        words = [f'"{batch_word(value.text)}"' for value in values if not value.prefix]
+        if len(words) < len(values) and (in_one := _any(number for number, _ in self.names("batch"))):
+            words.append(in_one)
+        return _Cover(" OR ".join(words)) if words else _NOTHING
 
     def seed(self, node: Field, wide: bool) -> _Cover:
         """Return what finds seeds, and with `wide` those that share a word with them; for a star alone, any seed at all."""

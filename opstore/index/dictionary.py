@@ -42,7 +42,7 @@ class Kinds:
 
     def of(self, entry: Entry) -> Kind:
         """Return the kind of an entry; raise KeyError where one of its names has no number yet."""
-        key = (_same(entry), not entry.note, entry.seed is None, *map(_size, _coarse(entry)))
+        key = (_same(entry), not entry.note, not entry.batch, entry.seed is None, *map(_size, _coarse(entry)))
         kind = self._known.get(key)
         if kind is None:
             kind = _kind_of(entry, self._numbers)
@@ -76,9 +76,9 @@ def _size(value: int | None) -> int | None:
     return None if value is None else bucket(value)
 
 
-#: What makes a kind: numbers by their coarse size, a note and a seed only by whether they are there, everything else as it is.
+#: What makes a kind: numbers by their coarse size, note, batch and seed by whether they are there, all else as it is.
 _COARSE = [name for name, kept in KEPT.items() if kept.mark == "coarse"]
 _coarse = attrgetter(*_COARSE)
 _same = attrgetter(
-    *[name for name, kept in KEPT.items() if (kept.mark or name in NAMED) and name not in (*_COARSE, "note", "seed")]
+    *[name for name, kept in KEPT.items() if (kept.mark or name in NAMED) and name not in (*_COARSE, "note", "batch", "seed")]
 )

@@ -11,7 +11,6 @@ from __future__ import annotations
 from operator import attrgetter
 
 from opstore.errors import said
-from opstore.errors.failure import KINDS
 from opstore.index import sidecar as read
 from opstore.index.schema import Column, Field, Kept, Kind, Search, Shown
 from opstore.index.sidecar import MILLION, THOUSAND, ChartReader
@@ -223,11 +222,10 @@ TABLE: tuple[Field, ...] = (
                 (
                     "error:nsfw",
                     "why it failed: `nsfw`, `timeout`, `rate-limit`, `payment`, `network`, `memory`, `invalid-input`, "
-                    "`needs-a-model`, `storage`, `crash`, …",
+                    "`needs-a-model`, `storage`, `crash`, … and whatever another program says",
                 ),
             ),
             called=("erreur",),
-            names=KINDS,
             is_loose=True,
             may_be_any=True,
             is_facet=True,
@@ -250,8 +248,14 @@ TABLE: tuple[Field, ...] = (
     ),
     Field(
         "batch",
-        Kept(str | None, read.name_at("batchId"), "", "batch"),
-        Search("batch", "name", (("batch:20251103143022_abc123de", "the variants of one request"),), called=("lot",)),
+        Kept(str | None, read.name_at("batchId"), "", "batch", "yes"),
+        Search(
+            "batch",
+            "name",
+            (("batch:20251103143022_abc123de", "the variants of one request; `batch:*` those of any"),),
+            called=("lot",),
+            may_be_any=True,
+        ),
         Column("batch_id", "text", "", "shared by the variants of one request"),
         shown=Shown("batchId"),
     ),

@@ -155,7 +155,9 @@ def value_of(name: str, text: str, prefix: bool = False) -> Text | Span:
 
 
 def _name(name: str, value: Text) -> Text:
-    """Return a name; where all there are, are known, one that is none of them is a mistake."""
+    """Return a name; one that is none of all there are is a mistake, if these are known. A batch is found by its whole name."""
+    if name == "batch" and value.prefix and value.text:
+        raise Wrong(said("{name}: takes a whole name, or a star for any: {name}:*", name=name))
     names = SEARCHES[name].names
     if names and not any(matches(name, value, known) for known in names):
         found, details = nearest(value.text, names), {"name": name, "value": shown(value.text)}

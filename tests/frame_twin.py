@@ -14,7 +14,7 @@ import pandas as pd
 
 from opstore.analytics import COLUMNS
 from opstore.errors import DamagedOperation
-from opstore.errors.old_sidecars import error_kind
+from opstore.providers.old_failures import error_kind
 from opstore.storage.names import is_operation_id
 from opstore.storage.operation import Operation, decode
 

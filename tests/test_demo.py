@@ -20,8 +20,8 @@ from opstore.demo.making import DRAFT, MODEL
 from opstore.demo.plan import Planned, planned
 from opstore.demo.voting import TITLE
 from opstore.errors import NotADemo
-from opstore.errors.old_sidecars import error_kind
 from opstore.index import Index
+from opstore.providers.old_failures import error_kind
 from opstore.storage.names import sidecar_name
 from opstore.storage.operation import OPERATION_TYPES, SPECIFIED
 from tests.samples import ID, PNG, tree

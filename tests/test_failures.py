@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,18 +16,20 @@ from opstore.analytics import load_frame
 from opstore.app import App
 from opstore.errors import FetchUnavailable, OpstoreError, ProviderRefused, Said, StorageError, said
 from opstore.errors.failure import KINDS, error_of, recorded
-from opstore.errors.old_sidecars import _KINDS, error_kind
 from opstore.errors.sentence import parts, sentence_of
 from opstore.jobs import JobFolder, ending
 from opstore.jobs.record import Progress
 from opstore.language import translations
-from opstore.providers.replicate.records import explain
+from opstore.providers import registry
+from opstore.providers.old_failures import error_kind, patterns
+from opstore.providers.replicate.failures import explain
 from opstore.providers.replicate.refusals import Answered
 from opstore.providers.replicate.refusals import refusal as answer
 from opstore.storage.store import Store
 from opstore.ui import words
 from tests.job_programs import CANARY, Place, ask, ended
 from tests.replicate_standin import StandIn
+from tests.samples import DATA
 
 HARD, THIN = "\u00a0", "\u202f"
 NSFW = "NSFW content detected. Try a different prompt. (E005)"
@@ -104,12 +107,24 @@ def below(kind: type[OpstoreError]) -> Iterator[type[OpstoreError]]:
 
 def test_errors_providers_and_old_sentences_are_counted_under_the_same_kinds() -> None:
     told = {kind.kind for kind in below(OpstoreError) if kind.__module__.startswith(errors.__name__)}
-    told |= {kind for kind, _pattern in _KINDS} | set(ending.MENDABLE)
+    told |= patterns().keys() | set(ending.MENDABLE)
     told |= {str(explain(status, error)[0]) for status in ("failed", "canceled", "aborted") for error in FAILURES}
     told |= {answer(Answered(status, {}, b""), creating=False).failure for status in range(300, 600)}
     assert told <= set(KINDS)
     names = {kind: translations.error_kind_name(kind, str) for kind in KINDS}
     assert len(set(names.values())) == len(KINDS) and not any(kind == name for kind, name in names.items())
+
+
+def test_sidecars_of_before_keep_the_kinds_that_they_were_read_as() -> None:
+    """As they were read when one module knew the words of all providers; every kind that a sentence can have is among them."""
+    lines = [json.loads(line) for line in (DATA / "old_failures.jsonl").read_text("utf-8").splitlines()]
+    assert {line["kind"] for line in lines} == {*patterns(), "other"}
+    assert [line for line in lines if error_kind(line["error"], "failed") != line["kind"]] == []
+
+
+def test_a_provider_registers_no_kind_that_there_is_not() -> None:
+    with pytest.raises(ValueError, match="no failures of the kind weather"):
+        replace(registry.registered()[0], says={"weather": "rain"})
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 
 from opstore.errors import CreateUncertain, DamagedOperation, InvalidQuery, InvalidRequest
 from opstore.errors.failure import KINDS
-from opstore.errors.old_sidecars import error_kind
 from opstore.index import ORDERS, Count, Index, Row
 from opstore.index.entry import Entry, entry_of, read_entry, sidecar_of
 from opstore.index.known_ids import Known
 from opstore.index.order import WIDTH, id_of, moment_of, second_of, short_key, spread, wanted
+from opstore.providers.old_failures import error_kind
 from opstore.storage.names import time_of
 from opstore.storage.operation import Operation, decode, encode, seed_of
 from opstore.storage.store import Store

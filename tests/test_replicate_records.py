@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from opstore.errors import CreateUncertain, ProviderError
 from opstore.errors.failure import KINDS
-from opstore.providers.replicate.records import explain, prediction
+from opstore.providers.replicate.failures import explain
+from opstore.providers.replicate.records import prediction
 from opstore.providers.replicate.refusals import Answered, refusal
 from tests.examples import some
 

@@ -14,8 +14,8 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Protocol
 
-from opstore.errors.old_sidecars import error_kind
 from opstore.index.prompts import prompt_key
+from opstore.providers.old_failures import error_kind
 from opstore.storage.names import EXTENSIONS, FileName, is_operation_id, own_name, parse_name, time_of
 from opstore.storage.operation import model_of, parse_time, pixels_of, seed_of
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from opstore.errors import Said, said
+from opstore.errors.failure import KINDS
 
 if TYPE_CHECKING:
     from opstore.providers import Asker, Provider
@@ -67,7 +68,8 @@ class Registration:
     `token` is the environment variable without which it cannot be used, and which nobody is shown; `open` finds it, and all else
     that it reads, in the environment. `hosts` are where its results come from, `keeps` is for how long they can be fetched
     there, None where they come with the answer. One that is `free` never costs anything; one `in_process` computes here, and is
-    handed bytes. `standin` is the module that plays it in tests. `language_models` are titles by name, for `asker`.
+    handed bytes. `says` has, by kinds of failure, what the texts of its failures contain. `standin` is the module that plays it
+    in tests. `language_models` are titles by name, for `asker`.
     """
 
     name: str
@@ -80,15 +82,18 @@ class Registration:
     free: bool = False
     in_process: bool = False
     pace: Pace | None = None
+    says: Mapping[str, str] = field(default_factory=dict)
     standin: str = ""
     history: History | None = None
     language_models: Callable[[], Mapping[str, str]] = dict
     asker: Callable[[Provider, str], Asker | None] = lambda provider, model: None
 
     def __post_init__(self) -> None:
-        """Refuse a time that no result can be relied on for, or that none is kept for."""
+        """Refuse a time that no result can be relied on for, or that none is kept for, and a kind of failure that is none."""
         if self.keeps is not None and not SHORTEST <= self.keeps <= LONGEST:
             raise ValueError(f"{self.name}: results are kept from {SHORTEST} to {LONGEST}")
+        if unknown := self.says.keys() - set(KINDS):
+            raise ValueError(f"{self.name}: there are no failures of the kind {min(unknown)}")
 
     def is_set_up(self, environment: Mapping[str, str]) -> bool:
         """Say whether it can be used with this environment."""

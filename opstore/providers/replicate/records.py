@@ -5,18 +5,16 @@ The client's own objects are not used: they refuse a prediction that was aborted
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
-from opstore.errors import Said, said
 from opstore.providers import Past, Prediction, Status
+from opstore.providers.replicate.failures import explain
 
 _STATUSES: tuple[str, ...] = get_args(Status)
 #: A model that writes each step to its log fills megabytes; what is shown is the end.
 MAX_LOG = 20_000
-_MAX_TEXT = 2_000
 _PERCENT = re.compile(r"(\d{1,3})%\|")
 
 
@@ -94,69 +92,3 @@ def _progress(logs: str) -> float | None:
     """Return the share done as the last progress bar in `logs` has it (tqdm writes ` 45%|####`)."""
     found = _PERCENT.findall(logs[-MAX_LOG:])
     return min(int(found[-1]), 100) / 100 if found else None
-
-
-# -- why it failed -------------------------------------------------------------------------------------------------------
-
-#: What a failed prediction's text contains, the kind of failure that it is, and the sentence: what happened and what to do.
-_FAILURES: tuple[tuple[re.Pattern[str], str, Said], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), kind, sentence)
-    for pattern, kind, sentence in (
-        (
-            r"nsfw|flagged as sensitive|E005|safety (?:filter|checker|system)|content (?:policy|moderation)|moderation",
-            "nsfw",
-            said(
-                "The model's safety filter refused this prompt or image. Say it differently or use another image; "
-                "the same request will be refused again."
-            ),
-        ),
-        (
-            r"prediction interrupted|code: PA\b|E8367|E8765|E98\d\d|E9243|E6716|unexpected error handling prediction",
-            "interrupted",
-            said("Replicate interrupted the run. Try it again as it is."),
-        ),
-        (
-            r"high demand|E003|E004|temporarily unavailable|overloaded|rate limit|too many requests",
-            "rate limit",
-            said("The model is overloaded at the moment. Try again in a few minutes, or take another model."),
-        ),
-        (
-            r"out of memory|E1001",
-            "memory",
-            said("The model ran out of memory. Choose a lower resolution, a shorter clip or smaller input images."),
-        ),
-        (
-            r"timed? ?out|deadline",
-            "timeout",
-            said("The run took longer than is allowed. Try again, with a shorter or smaller result."),
-        ),
-        (
-            r"E006|invalid input|input validation|cannot identify image|unsupported (?:image|file)|must be (?:one of|a valid)",
-            "invalid input",
-            said("The model could not use this input. Check the images and the parameters."),
-        ),
-    )
-)
-_CRASHED = said("The model failed. Try again, or take another model.")
-_SILENT = said("The model failed. Try again, or take another model. (Replicate gave no reason)")
-
-
-def explain(status: str, error: Any) -> tuple[str | None, Said | None]:
-    """Return the kind and the sentence for how a prediction ended; (None, None) where nothing is wrong."""
-    if status == "aborted":
-        return "aborted", said("Replicate gave up before the model started, so it was not billed. Try again later.")
-    if status == "canceled":
-        return "canceled", said("The run was canceled at Replicate. What had run by then may have been billed.")
-    if status != "failed":
-        return None, None
-    text = error if isinstance(error, str) else json.dumps(error, ensure_ascii=False, default=str) if error else ""
-    text = " ".join(text.split())[:_MAX_TEXT]
-    for pattern, kind, sentence in _FAILURES:
-        if pattern.search(text):
-            return kind, quoting(sentence, text)
-    return "crash", quoting(_CRASHED, text) if text else _SILENT
-
-
-def quoting(sentence: Said, text: str) -> Said:
-    """Return a sentence of ours with what Replicate itself said."""
-    return said("{sentence} (Replicate: {quoted})", sentence=sentence, quoted=text)

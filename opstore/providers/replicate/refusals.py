@@ -13,9 +13,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from opstore.errors import CreateUncertain, ProviderError, ProviderRefused, ProviderUnavailable, RateLimited, Said, said
+from opstore.providers.replicate.failures import quoting
 from opstore.providers.replicate.far_clock import date_of
 from opstore.providers.replicate.pace import MAX_RETRY_AFTER
-from opstore.providers.replicate.records import quoting
 
 #: Where a throttled answer does not say for how long.
 _USUAL_WAIT = 10.0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from opstore.errors import said
 from opstore.providers.registry import History, Registration
+from opstore.providers.replicate.failures import SAYS
 from opstore.providers.replicate.pace import PACE
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ REGISTRATION = Registration(
     # It deletes outputs of API predictions one hour after they are made; what its web site made stays for 14 days.
     keeps=timedelta(hours=1),
     pace=PACE,
+    says=SAYS,
     standin="tests.replicate_standin",
     history=History(
         days=14,

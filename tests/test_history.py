@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from opstore.care.account_history import HistoryImport
 from opstore.errors import InvalidInput, ProviderUnavailable
 from opstore.fetch import FetchPolicy
 from opstore.providers import Past
-from opstore.providers.models import ModelTable
+from opstore.providers.models import Cost, ModelTable
 from opstore.providers.replicate import Replicate
 from opstore.providers.replicate.records import past
 from opstore.service import NewOperation
@@ -268,6 +270,28 @@ def test_whatever_a_list_says_nothing_breaks(tmp_path: Path, odd: dict[str, Any]
     assert len(done.operations) + len(done.left) + (odd.get("id", "") is None) == 2
     assert store.verify(deep=True) == []
     assert not (tmp_path / "etc").exists()
+
+
+class Charging(Told):
+    """A provider whose list says what each run cost."""
+
+    def __init__(self, amount: float, *records: Mapping[str, Any]) -> None:
+        super().__init__(*records)
+        self.cost = Cost(amount, "usd", "its bill", estimated=False)
+
+    def history(self, since: datetime) -> Iterator[Past]:
+        return (replace(found, prediction=replace(found.prediction, cost=self.cost)) for found in super().history(since))
+
+
+@pytest.mark.parametrize(("amount", "counted"), [(0.5, 0.5), (-5.0, None), (math.nan, None), (math.inf, None), (1e12, None)])
+def test_what_a_list_says_of_money_counts_only_where_it_can_be_money(
+    amount: float, counted: float | None, tmp_path: Path
+) -> None:
+    store = App(Settings(data=tmp_path / "data")).store
+    provider: Any = Charging(amount, SOUND | {"model": "community/model", "status": "canceled"})
+    HistoryImport(store, Trash(store), ModelTable.load(), FetchPolicy()).run(provider, datetime(2026, 1, 1, tzinfo=UTC))
+    (sidecar,) = store.list_operations()
+    assert (sidecar["cost"] and (sidecar["cost"]["amount"], sidecar["cost"]["currency"])) == (counted and (counted, "USD"))
 
 
 @pytest.mark.long

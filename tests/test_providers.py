@@ -23,7 +23,8 @@ from opstore.jobs.patience import due, is_lost, is_over, kept_for
 from opstore.providers import Prediction, StepRequest, registry
 from opstore.providers.local import steps
 from opstore.providers.models import Cost, ModelTable
-from opstore.providers.registry import LONGEST, SHORTEST, Pace, Registration
+from opstore.providers.registry import LONGEST, SHORTEST, Registration
+from opstore.providers.replicate import pace
 from opstore.service import NewOperation
 from opstore.storage.job import Job, Step
 from opstore.storage.operation import OPERATION_TYPES, STEP_TYPES, Operation, timestamp
@@ -72,18 +73,17 @@ def test_a_registration_is_whole(item: Registration) -> None:
         "its models stand in its folder, named by its grammar"
     )
     FetchPolicy(item.hosts)
-    assert item.in_process or (item.token and item.hosts and item.keeps and item.pace)
+    assert item.in_process or (item.token and item.hosts and item.keeps)
     if item.standin:
         standin = importlib.import_module(item.standin)
         assert any(hasattr(standin, name) for name in ("StandIn", "KILN"))
     assert bool(item.standin) != item.in_process
 
 
-def test_the_stand_in_holds_a_provider_to_the_pace_and_the_time_that_it_has_registered() -> None:
-    item = registry.elsewhere()[0]
+def test_the_stand_in_holds_a_provider_to_its_pace_and_to_the_time_that_it_has_registered() -> None:
     known = world.Settings()
-    assert item.pace == Pace(known.creates_per_minute, known.others_per_minute)
-    assert item.keeps == timedelta(seconds=world.RETENTION)
+    assert (known.creates_per_minute, known.others_per_minute) == (pace.CREATES, pace.OTHERS)
+    assert registry.elsewhere()[0].keeps == timedelta(seconds=world.RETENTION)
 
 
 def test_results_are_kept_from_ten_minutes_to_a_week() -> None:

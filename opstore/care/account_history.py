@@ -7,6 +7,7 @@ the others get ids that follow from their own, so that importing twice, or from 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -64,7 +65,8 @@ class HistoryImport:
         """Import every prediction made at or after `since`; raise ProviderError where the list cannot be had."""
         questions = registry.language_models()
         known, unknown = self._known(since)
-        for number, past in enumerate(provider.history(since)):
+        for number, found in enumerate(provider.history(since)):
+            past = replace(found, prediction=ending.sound(found.prediction))
             unsure = min((_left(step, provider) for step in unknown), default=None)  # by the clock that the answer has told
             self._report(number, None, said("importing"))
             name = past.prediction.id

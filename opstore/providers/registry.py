@@ -31,14 +31,6 @@ SHORTEST, LONGEST, ASSUMED = timedelta(minutes=10), timedelta(days=7), timedelta
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """How many requests a minute a provider takes: those that create something, and all others."""
-
-    creates_per_minute: int
-    others_per_minute: int
-
-
-@dataclass(frozen=True, slots=True)
 class ModelNames:
     """The grammar of a provider's model names, and how people are told of it; a name becomes part of an address."""
 
@@ -81,7 +73,6 @@ class Registration:
     keeps: timedelta | None = None
     free: bool = False
     in_process: bool = False
-    pace: Pace | None = None
     says: Mapping[str, str] = field(default_factory=dict)
     standin: str = ""
     history: History | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from opstore.providers.registry import ModelNames, Pace, Registration
+from opstore.providers.registry import ModelNames, Registration
 from tests import kiln
 
 REGISTRATION = Registration(
@@ -16,6 +16,5 @@ REGISTRATION = Registration(
     token="KILN_KEY",  # the name of a variable
     hosts=("*.kiln.example",),
     keeps=timedelta(minutes=10),
-    pace=Pace(60, 600),
     standin="tests.kiln",
 )

@@ -15,12 +15,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from opstore.errors import RateLimited
-from opstore.providers.registry import Pace
 
 Lane = Literal["create", "other"]
 
-#: Replicate's limits a minute (replicate.com/docs/topics/predictions/rate-limits).
-PACE = Pace(creates_per_minute=600, others_per_minute=3000)
+#: Replicate's limits a minute (replicate.com/docs/topics/predictions/rate-limits): of creates, and of all other requests.
+CREATES, OTHERS = 600, 3000
 
 #: Longest wait that is asked of a caller, and believed of a server: Replicate's own are 1 to 60 s, a proxy's may be a day.
 MAX_RETRY_AFTER = 300.0
@@ -49,8 +48,8 @@ class _Bucket:
 class RateLimiter:
     """Lets requests through at a rate; one instance serves all that use the same account from this process."""
 
-    creates_per_minute: int = PACE.creates_per_minute
-    others_per_minute: int = PACE.others_per_minute
+    creates_per_minute: int = CREATES
+    others_per_minute: int = OTHERS
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -109,5 +108,5 @@ def poll_delay(age_seconds: float, jobs_running: int = 1, chance: Callable[[], f
     fifths of the limit. Up to a fifth more by chance, so that jobs started together drift apart.
     """
     wanted = min(5.0, 0.5 + max(0.0, age_seconds) / 10)
-    fair = max(1, jobs_running) * 60 / (PACE.others_per_minute * 0.8)
+    fair = max(1, jobs_running) * 60 / (OTHERS * 0.8)
     return max(wanted, fair) * (1 + 0.2 * chance())

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from opstore.errors import said
 from opstore.providers.registry import History, Registration
 from opstore.providers.replicate.failures import SAYS
-from opstore.providers.replicate.pace import PACE
 
 if TYPE_CHECKING:
     from opstore.providers import Asker, Provider
@@ -45,7 +44,6 @@ REGISTRATION = Registration(
     hosts=("replicate.delivery", "*.replicate.delivery"),
     # It deletes outputs of API predictions one hour after they are made; what its web site made stays for 14 days.
     keeps=timedelta(hours=1),
-    pace=PACE,
     says=SAYS,
     standin="tests.replicate_standin",
     history=History(

@@ -28,10 +28,12 @@ def cards(
 ) -> dict[str, Any]:
     """Return a page of what a search finds, or what is behind a `mark` of a chart, as the grid takes it.
 
+    The total is not exact while the index is being made: more may be found then.
     `pictures`: whoever asks will look at them next, so they are made ahead. Raise InvalidQuery, or InvalidRequest for an order
     or a group that is none, or that a mark does not have.
     """
-    version = service.index.version()  # before the rows: what changes in between is seen again, never overlooked
+    # Before the rows: what changes in between is seen again, never overlooked.
+    version, is_whole = service.index.version(), service.is_indexed()
     if mark:
         if group or order != "newest":
             raise InvalidRequest(reason=said("what is behind a mark of a chart comes newest first, one by one"))
@@ -45,7 +47,7 @@ def cards(
     return {
         "success": True,
         **({"meant": better} if better else {}),
-        "total": {"n": page.total.n, "exact": page.total.exact},
+        "total": {"n": page.total.n, "exact": page.total.exact and is_whole},
         "next": page.next if size else None,
         "rows": [card(row, page.stacks.get(row.id, 1)) for row in rows],
         "version": version,

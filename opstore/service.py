@@ -257,12 +257,17 @@ class Service(Door):
                 yield operation
 
     @act(*Role)
+    def is_indexed(self) -> bool:
+        """Say whether the index has seen all operations: until then what it finds is not all."""
+        return self.index.progress().ready or self.store.operations.is_empty()
+
+    @act(*Role)
     def latest(self, size: int = 24, status: str = "") -> list[Operation]:
         """Return the newest stored operations, of one status where given, as far as the index has seen them.
 
         Until it has seen all, the folder itself is listed, which takes a second for 100,000 operations.
         """
-        if not self.index.progress().ready:
+        if not self.is_indexed():
             return list(self.page(size=size, statuses=[status] if status else ()).operations)
         return self._read(self.index.search(with_values("", "status", [status] if status else []), size=size).rows)
 

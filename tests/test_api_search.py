@@ -100,6 +100,19 @@ def pages(client: TestClient, limit: int, **asked: object) -> list[str]:
         assert len(found) < 1_000
 
 
+def test_a_total_is_not_exact_until_the_index_has_seen_all(tmp_path: Path) -> None:
+    app = App(Settings(data=tmp_path))
+    with client_of(app) as client:
+        assert ask(client)["total"] == {"n": 0, "exact": True}, "nothing is there"
+        for number in range(2):
+            sidecar = invented(random.Random(number), number)
+            plant(app.store, f"{sidecar['operationId']}.json", json.dumps(sidecar).encode())
+        assert ask(client)["total"] == {"n": 0, "exact": False} and not app.index.progress().ready
+        app.index.update()
+        assert ask(client)["total"] == {"n": 2, "exact": True}
+    app.index.stop()
+
+
 # -- shapes --------------------------------------------------------------------------------------------------------------
 
 

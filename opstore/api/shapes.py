@@ -65,7 +65,10 @@ CARD: Schema = thing(
     inputs=NUMBER,
     stack=NUMBER,
 )
-COUNT: Schema = thing(n=NUMBER, exact={"type": "boolean"})
+COUNT: Schema = thing(
+    n=NUMBER,
+    exact={"type": "boolean", "description": "false: there may be more, also while the index is being made (/api/health)"},
+)
 PAGE = done(total=COUNT, next=_MAYBE_TEXT, rows=listed(CARD), version=TEXT)
 PAGE["properties"]["meant"] = {**TEXT, "description": "where nothing is found: a search that finds something and is nearly that"}
 HEALTH = done(jobs=NUMBER, version=TEXT, index=thing(done=NUMBER, total={"type": ["integer", "null"]}, ready={"type": "boolean"}))

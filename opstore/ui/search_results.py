@@ -45,7 +45,7 @@ def results(service: Service, current: View, facets: Mapping[str, Mapping[str, i
         on_open=lambda operation_id: go(operation=operation_id),
         source=current.source(),
         first=first,
-        total={"n": total.n, "exact": total.exact},
+        total={"n": total.n, "exact": total.exact and service.is_indexed()},
         span=span,
         open=current.operation,
         tags=list(facets.get("tag", ()))[:500],
@@ -117,7 +117,7 @@ def nothing(service: Service, query: str = "") -> None:
     """Say that nothing is found, and what would be; or that there is nothing yet, and the way to make the first one."""
     newest = service.index.search(size=1).rows
     if not newest:
-        if service.store.operations.is_empty() or service.index.progress().ready:
+        if service.is_indexed():
             if service.may(Service.create):
                 parts.note(_("The library is empty. Make the first one."))
                 st.page_link(parts.CREATE, label=_("Create"))

@@ -24,6 +24,7 @@ from opstore.comparing.differences import MAX_WORDS, differing, word_changes
 from opstore.comparing.pixels import MAX_COMPARED, Figures, difference
 from opstore.comparing.subjects import Subject, main_part, pairs
 from opstore.errors import FileMissing, InvalidFileName, UnsupportedMedia
+from opstore.media import renderings
 from opstore.storage.operation import Operation
 from tests.examples import some
 from tests.media_samples import encoded, video
@@ -74,7 +75,7 @@ def test_any_two_pictures_can_be_compared_and_neither_way_round_is_favoured(firs
 
 
 def test_the_figures_are_those_of_the_library_and_the_heat_lies_where_the_change_is(photo: Photo) -> None:
-    first = media.still(photo("chelsea", "png"))
+    first = renderings.still(photo("chelsea", "png"))
     second = first.copy()
     second.paste((0, 200, 0), (100, 50, 200, 150))
     figures, heat = difference(first, second, "whole")
@@ -90,7 +91,7 @@ def test_the_figures_are_those_of_the_library_and_the_heat_lies_where_the_change
 
 
 def test_a_stronger_change_is_a_hotter_one(photo: Photo) -> None:
-    first = media.still(photo("coffee", "png", size=(200, 130)))
+    first = renderings.still(photo("coffee", "png", size=(200, 130)))
     found = [difference(first, first.point(lambda value, by=by: min(255, value + by)), "whole") for by in (0, 4, 20, 80)]
     assert [figures.colour for figures, _ in found] == sorted(figures.colour for figures, _ in found)
     heat = [np.asarray(opened(data).getchannel("A")).mean() for _, data in found]
@@ -116,7 +117,7 @@ def test_large_pictures_are_compared_within_the_cap() -> None:
 
 
 def test_the_pixels_say_how_other_shapes_lie_on_each_other(photo: Photo) -> None:
-    whole = media.still(photo("chelsea"))
+    whole = renderings.still(photo("chelsea"))
     left = (whole.width - whole.height) // 2
     middle = whole.crop((left, 0, left + whole.height, whole.height))
     dimmed = middle.convert("L").convert("RGB").resize((512, 512))
@@ -292,13 +293,13 @@ def test_a_video_is_compared_by_its_first_and_its_last_frame(store: Store) -> No
     assert near.colour < far.colour
     for junk in (still, b"", b"\0" * 100, video("webm")[:200]):
         with pytest.raises(UnsupportedMedia):
-            media.frame(junk, None)
+            renderings.frame(junk, None)
         assert media.frame_rate(junk) is None
 
 
 def test_webm_frames_too() -> None:
     assert media.frame_rate(video("webm")) == pytest.approx(10, abs=0.2)
-    last = opened(media.frame(video("webm", (40,) * 5 + (200,) * 5), None), "L")
+    last = opened(renderings.frame(video("webm", (40,) * 5 + (200,) * 5), None), "L")
     assert abs(last.getpixel((30, 28)) - 200) < 8
 
 

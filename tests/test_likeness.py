@@ -11,7 +11,7 @@ from PIL import Image, ImageChops, ImageCms, ImageStat
 
 from opstore import media
 from opstore.errors import InvalidRequest, UnsupportedMedia
-from opstore.media import AVIF, HEIC, JPEG, PNG, WEBP, heif, likeness
+from opstore.media import AVIF, HEIC, JPEG, PNG, WEBP, heif, likeness, renderings
 from opstore.providers.local.pictures import open_picture
 from opstore.providers.replicate import Replicate
 from opstore.shares.clean import cleaned
@@ -61,10 +61,10 @@ def test_a_picture_is_kept_byte_for_byte_under_its_own_name(kind: media.MediaTyp
 @pytest.mark.parametrize("kind", [HEIC, AVIF], ids=lambda kind: kind.extension)
 def test_everyone_sees_the_same_picture(kind: media.MediaType) -> None:
     data = SAMPLES[kind]
-    shown = [likeness.for_model(data), likeness.for_browser(data), cleaned(data), media.thumbnail(data)]
+    shown = [likeness.for_model(data), likeness.for_browser(data), cleaned(data), renderings.thumbnail(data)]
     kinds = [media.sniff(copy) for copy in shown]
     assert kinds == [JPEG, WEBP, likeness.shown_as(kind), JPEG]
-    pictures = [*map(opened, shown), open_picture(data, 1), media.still(data)]
+    pictures = [*map(opened, shown), open_picture(data, 1), renderings.still(data)]
     assert all(near(found, picture()) for found in pictures)
 
 
@@ -72,10 +72,10 @@ def test_a_turned_photo_is_upright_everywhere_and_turned_once() -> None:
     data = heic("turned")
     assert media.facts(data) == media.Facts("image/heic", 64, 96)
     shown = [
-        opened(copy) for copy in (likeness.for_model(data), likeness.for_browser(data), cleaned(data), media.thumbnail(data))
+        opened(copy) for copy in (likeness.for_model(data), likeness.for_browser(data), cleaned(data), renderings.thumbnail(data))
     ]
     for found in [*shown, open_picture(data, 1)]:
-        assert found.size == (64, 96) and near(found, media.still(data))
+        assert found.size == (64, 96) and near(found, renderings.still(data))
         assert media.orientation(found) == 1 and "exif" not in found.info
     avif = encoded(picture(), "AVIF", exif=_turned(6))
     assert opened(likeness.for_model(avif)).size == (48, 80)
@@ -136,7 +136,7 @@ def test_bombs_are_refused_before_a_decoder_sees_them(kind: media.MediaType, mon
     monkeypatch.setattr(Image, "open", lambda *_args, **_more: pytest.fail("a decoder saw it"))
     with pytest.raises(InvalidRequest, match="3600 megapixels; at most 40"):
         media.check_image(bomb, 1)
-    for use in (media.thumbnail, media.still, likeness.for_model, likeness.for_browser, cleaned):
+    for use in (renderings.thumbnail, renderings.still, likeness.for_model, likeness.for_browser, cleaned):
         with pytest.raises(UnsupportedMedia):
             use(bomb)
 

@@ -13,7 +13,8 @@ import pytest
 from PIL import GifImagePlugin, Image, ImageChops, ImageFile, ImageOps, ImageStat
 
 from opstore.errors import EmptyFile, InvalidRequest, UnsupportedMedia
-from opstore.media import AVIF, GIF, HEIC, JPEG, MP4, PNG, WEBM, WEBP, Facts, MediaType, check_image, facts, sniff, thumbnail
+from opstore.media import AVIF, GIF, HEIC, JPEG, MP4, PNG, WEBM, WEBP, Facts, MediaType, check_image, facts, sniff
+from opstore.media.renderings import thumbnail
 from tests.media_samples import IMAGES, SAMPLES, encoded, ftyp, opened, photo, picture, short, video
 
 # --- sniff

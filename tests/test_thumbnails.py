@@ -16,6 +16,7 @@ from PIL import Image
 
 from opstore import Store, media
 from opstore.errors import FileMissing, InvalidFileName, StorageError, UnsafeFile
+from opstore.media import renderings
 from opstore.media.thumbnails import SIDE, Thumbnails
 from tests.samples import HOSTILE_NAMES, ID, MP4, PNG, plant
 
@@ -87,7 +88,7 @@ def test_what_is_expected_is_made_ahead_the_nearest_first_once_nobody_waits(
         assert go.wait(20)
         return data
 
-    monkeypatch.setattr(media, "thumbnail", make)
+    monkeypatch.setattr(renderings, "thumbnail", make)
     small.start()
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(small.path, names[5])
@@ -131,13 +132,13 @@ def test_a_picture_is_made_and_kept_once_whatever_operations_have_it(
     store: Store, small: Thumbnails, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[int] = []
-    make = media.thumbnail
+    make = renderings.thumbnail
 
     def counted(data: bytes, side: int) -> bytes:
         made.append(side)
         return make(data, side)
 
-    monkeypatch.setattr(media, "thumbnail", counted)
+    monkeypatch.setattr(renderings, "thumbnail", counted)
     for number in range(12):
         store.save(f"202511031430{number:02}_abc123de", {"operationType": "image_edit_single"}, inputs=[PNG], outputs=[PNG])
     with ThreadPoolExecutor(8) as pool:

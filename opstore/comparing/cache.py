@@ -21,6 +21,7 @@ from opstore.comparing.align import Box, Fit, best_fit, likeness, place, same_sh
 from opstore.comparing.pixels import MAX_SIDE, Figures, difference
 from opstore.comparing.subjects import Pair, Subject
 from opstore.errors import OpstoreError, UnsupportedMedia
+from opstore.media import renderings
 from opstore.storage.files import storage_errors
 from opstore.storage.store import Store
 
@@ -70,7 +71,7 @@ class Comparisons:
         return self._made(f"{subject.name}@{subject.at or 'first'}", lambda: self._frame(subject))
 
     def _frame(self, subject: Subject) -> bytes:
-        return media.frame(self._store.read_file(subject.name), subject.seconds)
+        return renderings.frame(self._store.read_file(subject.name), subject.seconds)
 
     def frame_rate(self, name: str) -> float | None:
         """Return how many frames a second a stored video has, None where it does not say."""
@@ -93,7 +94,7 @@ class Comparisons:
             return Alignment(*sizes, "whole", chosen=False)
         if fit is not None:
             return Alignment(*sizes, fit, chosen=False)
-        one, other = (media.still(data, 160) for data in pictures)
+        one, other = (renderings.still(data, 160) for data in pictures)
         return Alignment(*sizes, best_fit(one, other), chosen=True)
 
     def telling(self, pairs: Sequence[Pair]) -> int:
@@ -113,8 +114,8 @@ class Comparisons:
 
     def _most_alike(self, pairs: Sequence[Pair]) -> int:
         try:
-            after = media.still(self.picture(pairs[0].after.subject), 160)
-            found = [likeness(media.still(self.picture(pair.before.subject), 160), after) for pair in pairs]
+            after = renderings.still(self.picture(pairs[0].after.subject), 160)
+            found = [likeness(renderings.still(self.picture(pair.before.subject), 160), after) for pair in pairs]
         except OpstoreError:
             return 0
         return found.index(max(found))
@@ -127,7 +128,7 @@ class Comparisons:
 
     def _difference(self, first: Subject, second: Subject, found: Alignment) -> bytes:
         with self._turn:
-            one, other = (media.still(self.picture(subject), MAX_SIDE) for subject in (first, second))
+            one, other = (renderings.still(self.picture(subject), MAX_SIDE) for subject in (first, second))
             return difference(one, other, found.fit, found.first)[1]
 
     # -- the cache -------------------------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from opstore import media
 from opstore.access.roles import Door, Role, act, acting, part
 from opstore.errors import (
     BudgetReached,
@@ -29,6 +28,7 @@ from opstore.generation.remix import Remix, remix
 from opstore.generation.request import Axis, Outcome, SmartRequest
 from opstore.generation.variants import MAX_BATCH, MAX_VARIANTS, MODEL_AXIS, differing, varied
 from opstore.jobs.ending import UNSENT, clean
+from opstore.media import renderings
 from opstore.providers.models import Cost
 from opstore.service import NewOperation, Service
 from opstore.smart import model, rules
@@ -101,7 +101,7 @@ class Generation(Door):
             return replace(
                 self.propose(prompt, images, spoken), fallback=said("the rules decided: {reason}", reason=error.sentence)
             )
-        return model.analyze(asker, prompt, [media.thumbnail(image, LOOK_SIZE) for image in images], spoken)
+        return model.analyze(asker, prompt, [renderings.thumbnail(image, LOOK_SIZE) for image in images], spoken)
 
     def improve(self, prompt: str, workflow: str) -> tuple[str, Mapping[str, Any]]:
         """Return a better wording from the language model, and what it cost; raise InvalidRequest where there is none."""

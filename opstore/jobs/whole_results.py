@@ -9,6 +9,7 @@ import io
 
 from opstore import media
 from opstore.errors import InvalidInput, UnsupportedMedia
+from opstore.media import renderings
 
 
 def is_whole(data: bytes, wanted: str) -> bool:
@@ -18,7 +19,7 @@ def is_whole(data: bytes, wanted: str) -> bool:
         return False
     try:
         if kind.kind == "video":
-            media.thumbnail(data, 32)
+            renderings.thumbnail(data, 32)
             return _has_all_packets(data, kind)
         media.check_image(data, 1)
     except UnsupportedMedia:

@@ -23,9 +23,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from opstore import media
 from opstore.access.roles import Role, act, part
 from opstore.errors import FileMissing, OpstoreError, StorageError
+from opstore.media import renderings
 from opstore.storage.files import Folder, digest, is_passing, storage_errors
 from opstore.storage.names import check_name, is_operation_id
 from opstore.storage.operation import Operation
@@ -214,7 +214,7 @@ class Thumbnails(Copies):
 
     def __init__(self, store: Store) -> None:
         """Keep thumbnails in the store's cache; call `start` to have them made ahead."""
-        super().__init__(store, "thumbnails", str(SIDE), lambda data: media.thumbnail(data, SIDE))
+        super().__init__(store, "thumbnails", str(SIDE), lambda data: renderings.thumbnail(data, SIDE))
         self._worker: threading.Thread | None = None
         #: Names of files, and ids of operations for all that they have, in the order in which they are wanted.
         self._expected: deque[str] = deque()

@@ -31,8 +31,9 @@ from opstore.errors import (
     UnsafeFile,
     said,
 )
-from opstore.media import JPEG, MP4, WEBP, sniff, thumbnail, xmp
+from opstore.media import JPEG, MP4, WEBP, sniff, xmp
 from opstore.media.provenance import SOURCES
+from opstore.media.renderings import thumbnail
 from opstore.media.thumbnails import SIDE, Copies
 from opstore.shares import record, redaction
 from opstore.shares.clean import cleaned, source_stamp

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from opstore import media
 from opstore.errors import OpstoreError
+from opstore.media import renderings
 from opstore.service import Service
 from opstore.storage.names import parse_name
 from opstore.storage.saving import MAX_INPUT_BYTES, MAX_INPUTS, check_image
@@ -145,7 +145,7 @@ def _preview(service: Service, pictures: Sequence[bytes], removable: bool) -> li
 def _small(data: bytes, number: int) -> bytes:
     """Return a thumbnail of a picture that can be used; kept, since the page runs anew at every pause in typing."""
     check_image(data, number)
-    return media.thumbnail(data, 160)
+    return renderings.thumbnail(data, 160)
 
 
 def _pick(service: Service) -> None:

@@ -149,7 +149,7 @@ class Service(Door):
     def afford(self, costs: Sequence[Cost | None]) -> None:
         """Raise as `Budget.check` does where steps of these estimated costs must not be asked for; what is free always may."""
         if any(cost is None or cost.amount or cost.estimated for cost in costs):
-            self._budget.check([cost.amount if cost else None for cost in costs])
+            self._budget.check([cost.record() if cost else None for cost in costs])
 
     def _keep(self, job: Job, images: Sequence[bytes]) -> None:
         """Store the images of a job, then its record, which names them; where that fails, nothing stays."""

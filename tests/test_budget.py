@@ -15,11 +15,12 @@ from opstore.app import App
 from opstore.errors import BudgetReached, SettingsDamaged, SpendingUnknown, StorageError
 from opstore.generation import SmartRequest
 from opstore.jobs import runner
+from opstore.jobs.ending import total_cost
 from opstore.providers.models import Cost
 from opstore.service import NewOperation
 from opstore.spending.budget import Budget, rounded_up
 from opstore.spending.spent import NAME as SPENT
-from opstore.spending.spent import spent_on
+from opstore.spending.spent import Money, spent_on
 from opstore.storage.files import Folder
 from opstore.storage.operation import timestamp
 from opstore.storage.trash import Trash
@@ -172,7 +173,7 @@ def test_what_was_paid_stays_paid_in_the_trash(app: App) -> None:
     fresh = budget_at(app, datetime.now(UTC))
     assert fresh.spending().today == 5.0
     with pytest.raises(BudgetReached):
-        fresh.check([0.1])
+        fresh.check([about(0.1)])
 
 
 def test_what_was_paid_stays_paid_when_its_operation_is_removed_for_good(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +197,7 @@ def test_what_was_paid_stays_paid_when_its_operation_is_removed_for_good(app: Ap
     for budget in (budget_at(app, now), app.service):
         assert budget.spending().today == budget.spending().month == 5.0
     with pytest.raises(BudgetReached):
-        budget_at(app, now).check([0.1])
+        budget_at(app, now).check([about(0.1)])
 
 
 @pytest.mark.parametrize("where", ["operations", "trash", "pending", "packed", SPENT, "no files"])
@@ -213,17 +214,17 @@ def test_what_cannot_be_read_is_not_nothing(app: App, monkeypatch: pytest.Monkey
     else:
         (folder / name).write_text('{"schema": "opstore-')
     budget = budget_at(app, datetime.now(UTC))
-    budget.check([1.0])  # no budget, no question
+    budget.check([about(1.0)])  # no budget, no question
     app.service.change_preferences(daily_budget=5.0)
     with pytest.raises(SpendingUnknown, match=name):
-        budget.check([1.0])
+        budget.check([about(1.0)])
     assert budget.spending().unread and budget.spending().today == 0.0
     monkeypatch.undo()
     if where == "no files":
         assert budget.spending().today == 3.0 and not budget.spending().unread
     else:
         (folder / name).unlink()
-        budget.check([1.0])
+        budget.check([about(1.0)])
 
 
 def test_what_may_have_been_billed_counts_with_its_estimate(standin: StandIn, app: App) -> None:
@@ -246,6 +247,9 @@ def test_what_may_have_been_billed_counts_with_its_estimate(standin: StandIn, ap
 @pytest.mark.parametrize(
     ("cost", "steps", "spent"),
     [
+        ({"amount": 3.0, "currency": "a lot"}, [], Money(others=frozenset("?"))),
+        ({"amount": 3.0}, [], Money(others=frozenset("?"))),
+        ({"amount": 0, "currency": "EUR"}, [], Money()),
         ({"amount": 1.5, "currency": "USD"}, [], 1.5),
         (None, [{"status": "unknown", "estimate": {"amount": 2.0, "currency": "USD"}}], 2.0),
         (None, [{"status": "unknown", "estimate": None}], 0.0),
@@ -255,7 +259,7 @@ def test_what_may_have_been_billed_counts_with_its_estimate(standin: StandIn, ap
             1.0,
         ),
         ({"amount": None, "currency": "USD"}, [{"status": "canceled", "estimate": {"amount": 2.0, "currency": "USD"}}], 2.0),
-        ({"amount": 3.0, "currency": "EUR"}, [], 0.0),
+        ({"amount": 3.0, "currency": "EUR"}, [], Money(others=frozenset({"EUR"}))),
         ({"amount": True, "currency": "USD"}, "no list", 0.0),
         ({"amount": -1000.0, "currency": "USD"}, [], 0.0),
         ({"amount": float("nan"), "currency": "USD"}, [], 0.0),
@@ -263,16 +267,20 @@ def test_what_may_have_been_billed_counts_with_its_estimate(standin: StandIn, ap
         ("a lot", None, 0.0),
     ],
 )
-def test_what_a_sidecar_counts_with(cost: Any, steps: Any, spent: float) -> None:
-    assert spent_on({"cost": cost, "steps": steps}) == spent
+def test_what_a_sidecar_counts_with(cost: Any, steps: Any, spent: float | Money) -> None:
+    assert spent_on({"cost": cost, "steps": steps}) == (spent if isinstance(spent, Money) else Money(spent))
+
+
+def about(amount: float, currency: str = "USD") -> dict[str, Any]:
+    return Cost(amount, currency, "list price", True).record()
 
 
 def budget_at(app: App, moment: datetime) -> Budget:
     return Budget(app.store, folder(app), app.service.preferences, lambda: moment)
 
 
-def paid(app: App, operation_id: str, ended_at: datetime | None, amount: float) -> None:
-    cost = {"amount": amount, "currency": "USD"}
+def paid(app: App, operation_id: str, ended_at: datetime | None, amount: float, currency: str = "USD") -> None:
+    cost = {"amount": amount, "currency": currency}
     app.store.save(operation_id, {"operationType": "text_to_image", "cost": cost})
     path = app.store.operations.path / f"{operation_id}.json"
     sidecar = json.loads(path.read_text()) | {"completedAt": timestamp(ended_at) if ended_at else None}
@@ -303,7 +311,7 @@ def test_the_second_step_of_a_chain_has_its_money_and_counts_the_first(app: App)
     with budget.admitted(between):
         pass
     with pytest.raises(BudgetReached):
-        budget.check([0.5])
+        budget.check([about(0.5)])
     app.service.change_preferences(daily_budget=8.0)
     with pytest.raises(BudgetReached), budget.admitted(between):
         pass
@@ -320,3 +328,68 @@ def test_of_processes_that_ask_at_one_moment_only_as_many_pass_as_there_is_money
     assert answers[:3] == [answers[0]] * 3 and "this would cost about $5.00" in answers[0]
     assert answers[3:] == ["passed", "passed"]
     assert sum(job.state == "creating" for job in folder(app).all()) == 2
+
+
+# -- money that is no dollars ---------------------------------------------------------------------------------------------
+
+
+def test_a_price_in_another_currency_is_let_through_by_no_budget(standin: StandIn, app: App, place: Place) -> None:
+    (place.data / "models.toml").write_text(TABLE.replace("amount = 5.0", 'amount = 5.0, currency = "eur"'))
+    with place.working() as euros:
+        assert not euros.service.table.problems
+        queued = ask(euros, **FIVE)  # while there is no budget
+        for day, month in ((1_000.0, None), (None, 1_000.0)):
+            euros.service.change_preferences(daily_budget=day, monthly_budget=month)
+            with pytest.raises(BudgetReached, match=r"another currency \(EUR\).*nothing is converted\. Nothing was sent"):
+                ask(euros, **FIVE)
+            with pytest.raises(BudgetReached, match="EUR"):
+                euros.generation.execute(SmartRequest("a sea", provider="replicate", models=FIVE["models"]))
+        euros.runner.start()
+        operation = ended(euros, queued)
+        assert operation.status == "failed" and "(EUR)" in str(operation.error) and operation.sidecar["cost"]["amount"] == 0
+    assert standin.accepted == 0
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["there", "removed for good"])
+def test_what_was_spent_in_another_currency_stops_what_costs_until_nobody_asks_for_it(app: App, gone: bool) -> None:
+    operation_id, now = f"{datetime.now(UTC):%Y%m%d}000000_00000001", datetime.now(UTC)
+    paid(app, operation_id, now, 3.0, "EUR")
+    if gone:
+        app.service.curation.put_in_trash([operation_id])
+        Trash(app.store).purge(timedelta(0))
+    assert app.service.spending().today_others == app.service.spending().month_others == {"EUR": operation_id}
+    budget_at(app, now).check([about(0.1)])  # no budget, no question
+    app.service.change_preferences(monthly_budget=1_000.0)
+    for costs in ([about(0.1)], [None]):
+        with pytest.raises(
+            BudgetReached, match=rf"The budget for the month .*another currency \(EUR, operation {operation_id}\)"
+        ):
+            budget_at(app, now).check(costs)
+    app.service.change_preferences(monthly_budget=None, daily_budget=1_000.0)
+    with pytest.raises(BudgetReached, match="The budget for the day"):
+        budget_at(app, now).check([about(0.1)])
+    budget_at(app, now + timedelta(days=40)).check([about(0.1)])
+    assert ended_free(app).status == "stored"
+
+
+def ended_free(app: App) -> Any:
+    app.runner.start()
+    return ended(app, app.service.create(NewOperation("text_to_image", "stars", provider="local")))
+
+
+def test_what_runs_in_another_currency_is_bound(app: App) -> None:
+    operation_id = ask(app, **FIVE)
+    euros = about(5.0, "EUR")
+    folder(app).update(operation_id, lambda job: replace(job.with_step(estimate=euros, prediction_id="p"), state="running"))
+    app.service.change_preferences(daily_budget=1_000.0)
+    with pytest.raises(BudgetReached, match=operation_id):
+        ask(app, **FIVE)
+
+
+def test_two_currencies_are_never_one_sum() -> None:
+    dollars, euros, free = about(2.0), about(3.0, "EUR"), about(0.0)
+    assert total_cost([dollars, euros]) is None
+    found = total_cost([free, euros])
+    assert found and (found["amount"], found["currency"]) == (3.0, "EUR")
+    steps = [{"cost": cost, "status": "succeeded"} for cost in (dollars, euros)]
+    assert spent_on({"cost": None, "steps": steps}) == Money(2.0, frozenset({"EUR"}))

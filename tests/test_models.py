@@ -399,6 +399,7 @@ def test_a_user_adds_a_model_and_a_parameter_and_a_default() -> None:
         ('["qwen/qwen-image"]\nprice = { amount = nan, per = "image" }', "price.amount must be a number"),
         ('["qwen/qwen-image"]\nprice = { amount = 1, per = "hour" }', "price.per must be one of image"),
         ('["qwen/qwen-image"]\nprice = { per = "image" }', "price.amount is missing"),
+        ('["qwen/qwen-image"]\nprice = { amount = 1, per = "image", currency = "$" }', "price.currency must be three letters"),
         ('["a/b"]\ntypes = ["text_to_image"]\nparameters.x = { kind = "colour" }', "parameters.x.kind must be one of"),
         (
             '["a/b"]\ntypes = ["text_to_image"]\nparameters.x = { choices = [1], default = 2 }',

@@ -26,7 +26,9 @@ OpstoreError
 │   ├── BodyTooSlow
 │   ├── InvalidQuery             with the place of the mistake: `position`, `length`
 │   └── BudgetReached
-│       └── BudgetReachedUnpriced
+│       ├── BudgetReachedUnpriced
+│       ├── BudgetInOtherCurrency
+│       └── SpentInOtherCurrency
 ├── SpendingUnknown              what counts against a budget cannot be read: nothing is paid
 ├── SettingsDamaged              what people chose cannot be read: nothing is paid, and nothing deleted by a rule
 ├── SettingsChanged              a form of settings is older than the settings: nothing is saved unseen
@@ -70,9 +72,8 @@ OpstoreError
     └── Canceled
 ```
 
-The docstring of a class is a template: its fields are the keyword arguments that the class was raised with. A page translates
-the template, then fills it in; nothing else in the program words an error twice. `status` is the HTTP answer, `exit_code` the
-command line's, `kind` what an operation is counted under that ends for it (`failure.KINDS`).
+A docstring is a template, which a page translates, then fills in with what the class was raised with. `status` is the HTTP
+answer, `exit_code` the command line's, `kind` what an operation that ends for it is counted under (`failure.KINDS`).
 """
 
 from __future__ import annotations
@@ -227,6 +228,18 @@ class BudgetReached(InvalidInput):
 class BudgetReachedUnpriced(BudgetReached):
     """The budget for the {period} is ${limit}: ${used} are spent or under way, and what this would cost is not known.
     Nothing was sent. Raise the budget in the settings, or wait for the next {period}.
+    """
+
+
+class BudgetInOtherCurrency(BudgetReached):
+    """This has a price in another currency ({currency}); budgets are in US dollars, and nothing is converted. Nothing was sent.
+    Choose another model, or take the budgets out of Settings.
+    """
+
+
+class SpentInOtherCurrency(BudgetReached):
+    """The budget for the {period} is in US dollars, and something was paid in another currency ({currency}, operation
+    {operation_id}), which is not converted. Nothing was sent. Wait for the next {period}, or take this budget out of Settings.
     """
 
 

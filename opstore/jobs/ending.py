@@ -124,15 +124,18 @@ def _cost(job: Job) -> dict[str, Any] | None:
 
 
 def total_cost(costs: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | None:
-    """Return the cost of all steps together, or None where one of them is not known: never a made-up sum."""
+    """Return the cost of all steps together, None where one is not known, or in another currency: never a made-up sum."""
     amounts = [cost.get("amount") if cost else None for cost in costs]
     known = [amount for amount in amounts if isinstance(amount, int | float)]
     if not costs or len(known) < len(costs):
         return None
     priced = [cost for cost in costs if cost]
+    currencies = list(dict.fromkeys(cost.get("currency") for cost in priced if cost.get("amount")))
+    if len(currencies) > 1:
+        return None
     return {
         "amount": round(sum(known), 6),
-        "currency": priced[0].get("currency"),
+        "currency": currencies[0] if currencies else priced[0].get("currency"),
         "basis": "; ".join(dict.fromkeys(str(cost.get("basis")) for cost in priced)),
         "estimated": any(bool(cost.get("estimated")) for cost in priced),
     }

@@ -56,9 +56,13 @@ class Spoken:
 
     def cost(self, amount: float, currency: str | None = "USD", *, estimated: bool) -> str:
         """Return what something cost or will cost; what is an estimate says so."""
-        _ = self.say
         money = self.money(amount, currency)
-        return _("about {amount} (estimate)").format(amount=money) if estimated else money
+        return self.about(money) if estimated else money
+
+    def about(self, money: str) -> str:
+        """Return an amount as what it is: an estimate."""
+        _ = self.say
+        return _("about {amount} (estimate)").format(amount=money)
 
     def seconds(self, value: float | None) -> str:
         """Return a length of time in its two greatest units: 0.25 s, 12 s, 1 min 15 s, 2 h."""

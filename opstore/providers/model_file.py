@@ -7,6 +7,7 @@ which and why. What ships is read by the same code, and a test holds that it has
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -190,7 +191,9 @@ def _price(value: object) -> Price:
         raise _Wrong("price.amount is missing")
     if amount is not None and amount < 0:
         raise _Wrong("price.amount is below zero")
-    currency = _text(entry.get("currency", "USD"), "price.currency")
+    currency = _text(entry.get("currency", "USD"), "price.currency").upper()
+    if not re.fullmatch("[A-Z]{3}", currency):
+        raise _Wrong("price.currency must be three letters, such as USD")
     return Price(
         amount=amount,
         per=entry["per"],

@@ -4,7 +4,7 @@ Spent is what the sidecars say, those in the trash too, on the day in UTC on whi
 those removed for good (`spent.py`); what is under way counts with its estimate, and so does what may have been billed without
 anybody knowing (`unknown`, or an end whose cost is not known). A model without a price counts nothing, but is stopped like any
 other once a budget is used up. Where the limits, or a file that tells what was spent, cannot be read, nothing that costs money
-passes.
+passes; nor where a budget of dollars would have to count another currency, since nothing is converted here.
 """
 
 from __future__ import annotations
@@ -13,23 +13,25 @@ import contextlib
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from opstore import clocks
 from opstore.clocks.leaps import Leaps
 from opstore.errors import (
+    BudgetInOtherCurrency,
     BudgetReached,
     BudgetReachedUnpriced,
     DamagedOperation,
     OperationNotFound,
     OpstoreError,
     SpendingUnknown,
+    SpentInOtherCurrency,
     said,
 )
 from opstore.jobs import Job, JobFolder, Step
-from opstore.spending.spent import NAME, Gone, Paid, asked, dollars, first, paid_by
+from opstore.spending.spent import NAME, Gone, Money, Paid, asked, first, money, paid_by
 from opstore.storage.files import Folder
 from opstore.storage.names import parse_name, sidecar_name
 from opstore.storage.preferences import Preferences
@@ -44,13 +46,16 @@ WAITING = timedelta(days=7)
 class Spending:
     """What was spent, and what is bound by operations under way, in US dollars, today and this month (UTC).
 
-    `unread` names the files that might say more, and cannot be read.
+    `unread` names the files that might say more, and cannot be read. `today_others` and `month_others` are the other currencies
+    in which something was spent or is bound, each with an operation of which that is true.
     """
 
     today: float
     month: float
     bound: float
     unread: tuple[str, ...] = ()
+    today_others: Mapping[str, str] = field(default_factory=dict)
+    month_others: Mapping[str, str] = field(default_factory=dict)
 
 
 class Budget:
@@ -90,34 +95,49 @@ class Budget:
         names = (*self._store.operations.names(), *self._trash.folder.names())
         ended = {name for name in map(_sidecar_id, names, itertools.repeat(oldest)) if name}
         found = {operation_id: item for operation_id in ended if (item := self._of(operation_id, unread))}
-        paid = (self._gone(unread) | found).values()  # what goes meanwhile is noted before: so what is noted is read last
+        paid = self._gone(unread) | found  # what goes meanwhile is noted before: so what is noted is read last
         own = without.operation_id if without else None
-        bound = sum(_bound(job) for job in underway if job.operation_id not in ended and job.operation_id != own)
+        bound = {job.operation_id: _bound(job) for job in underway if job.operation_id not in ended and job.operation_id != own}
+        bound |= {without.operation_id: _behind(without)} if without else {}
+        of_day, of_month = (_within(paid, period, leap is not None) for period in (today, month))
         return Spending(
-            today=sum(entry.amount for entry in paid if entry.day == today or (leap and entry.day > today)),
-            month=sum(entry.amount for entry in paid if entry.day.startswith(month) or (leap and entry.day > month)),
-            bound=bound + (_behind(without) if without else 0.0),
+            today=_dollars(of_day),
+            month=_dollars(of_month),
+            bound=_dollars(bound),
             unread=tuple(sorted(unread)),
+            today_others=_others(of_day | bound),
+            month_others=_others(of_month | bound),
         )
 
-    def check(self, estimates: Sequence[float | None], *, without: Job | None = None) -> None:
+    def check(self, estimates: Sequence[Mapping[str, Any] | None], *, without: Job | None = None) -> None:
         """Raise BudgetReached if a paid request of these estimated step costs (None where unknown) must not be made now.
 
-        Raise SettingsDamaged where nobody knows what the limits are, SpendingUnknown where nobody knows what was spent.
+        What is in another currency must not, where there is a budget. Raise SettingsDamaged where nobody knows what the limits
+        are, SpendingUnknown where nobody knows what was spent.
         """
         limits = self._preferences()
         if limits.daily_budget is None and limits.monthly_budget is None:
             return
+        amounts = [money(estimate) for estimate in estimates]
+        wanted = sum((amount for amount in amounts if amount), Money())
+        if wanted.others:
+            raise BudgetInOtherCurrency(currency=min(wanted.others))
         spent = self.spending(without)
         if spent.unread:
             raise SpendingUnknown(name=spent.unread[0])
-        wanted = sum(amount or 0.0 for amount in estimates)
-        day, month = (limits.daily_budget, spent.today, said("day")), (limits.monthly_budget, spent.month, said("month"))
-        for limit, used, period in (day, month):
-            if limit is not None and (used + spent.bound >= limit or used + spent.bound + wanted > limit + 1e-9):
-                kind = BudgetReachedUnpriced if None in estimates else BudgetReached
-                amounts = {"limit": limit, "used": used + spent.bound, "wanted": wanted}
-                raise kind(period=period, **{name: _written(amount) for name, amount in amounts.items()})
+        day = (limits.daily_budget, spent.today, spent.today_others, said("day"))
+        month = (limits.monthly_budget, spent.month, spent.month_others, said("month"))
+        for limit, used, others, period in (day, month):
+            if limit is None:
+                continue
+            if others:
+                currency, operation_id = min(others.items())
+                raise SpentInOtherCurrency(period=period, currency=currency, operation_id=operation_id)
+            used += spent.bound
+            if used >= limit or used + wanted.dollars > limit + 1e-9:
+                kind = BudgetReachedUnpriced if None in amounts else BudgetReached
+                figures = {"limit": limit, "used": used, "wanted": wanted.dollars}
+                raise kind(period=period, **{name: _written(amount) for name, amount in figures.items()})
 
     @contextlib.contextmanager
     def admitted(self, job: Job) -> Iterator[None]:
@@ -129,7 +149,7 @@ class Budget:
             yield
             return
         with self._gate.locked("budget"):
-            self.check([_estimate(step) for step in job.steps[job.current :]], without=job)
+            self.check([step.estimate for step in job.steps[job.current :]], without=job)
             yield
 
     def _underway(self, unread: list[str]) -> list[Job]:
@@ -200,19 +220,28 @@ def _written(amount: float) -> str:
     return f"{whole}.{part:0<2}"
 
 
-def _bound(job: Job) -> float:
+def _bound(job: Job) -> Money:
     analysed = asked(job.operation)
     if job.state == "queued" and not job.current:
         return analysed  # nothing else sent yet: it is checked again before it is
-    return analysed + sum(first((dollars(step.cost), dollars(step.estimate))) for step in job.steps)
+    return sum((first(step.cost, step.estimate) for step in job.steps), analysed)
 
 
-def _behind(job: Job) -> float:
-    return sum(first((dollars(step.cost), dollars(step.estimate))) for step in job.steps[: job.current])
+def _behind(job: Job) -> Money:
+    return sum((first(step.cost, step.estimate) for step in job.steps[: job.current]), Money())
 
 
-def _estimate(step: Step) -> float | None:
-    return dollars(step.estimate)
+def _within(paid: Mapping[str, Paid], period: str, leapt: bool) -> dict[str, Money]:
+    """Return what was paid on a day or in a month, as its digits: where the clock leapt, later too."""
+    return {name: entry.money for name, entry in paid.items() if entry.day.startswith(period) or (leapt and entry.day > period)}
+
+
+def _dollars(amounts: Mapping[str, Money]) -> float:
+    return sum(amount.dollars for amount in amounts.values())
+
+
+def _others(amounts: Mapping[str, Money]) -> dict[str, str]:
+    return {currency: name for name, amount in amounts.items() for currency in amount.others}
 
 
 def _sidecar_id(name: str, oldest: str) -> str | None:

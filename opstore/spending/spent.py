@@ -1,16 +1,18 @@
 """Money that operations took with them: what was paid stays counted when its operation is removed for good.
 
-`spent.json` in the data folder has, by operation, the day and the amount, and nothing else of it; it is durable before the
-sidecar goes, and forgets what no budget of a month can ask for any more. Where it is damaged nobody knows what was spent.
+`spent.json` in the data folder has, by operation, the day and the amount (and the other currencies in which there was more), and
+nothing else of it; it is durable before the sidecar goes, and forgets what no budget of a month can ask for any more. Where it is
+damaged nobody knows what was spent. Nothing here converts: dollars are added up, of other money is known that it was paid.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeGuard
 
 from opstore import clocks
 from opstore.clocks.leaps import Leaps
@@ -28,12 +30,28 @@ MAX_AMOUNT = 1e9
 _KEPT = timedelta(days=32)
 
 
+#: What an amount is in where nobody says it.
+NO_CURRENCY = "?"
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount in US dollars, and the other currencies in which there was more."""
+
+    dollars: float = 0.0
+    others: frozenset[str] = frozenset()
+
+    def __add__(self, more: Money) -> Money:
+        """Return both together."""
+        return Money(self.dollars + more.dollars, self.others | more.others)
+
+
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """What one operation that has ended cost in US dollars, and on which day (YYYYMMDD, UTC)."""
+    """What one operation that has ended cost, and on which day (YYYYMMDD, UTC)."""
 
     day: str
-    amount: float
+    money: Money
 
 
 class Gone:
@@ -60,7 +78,7 @@ class Gone:
         leap = Leaps(self._folder).standing()
         now = self._clock().astimezone(UTC)
         oldest = f"{(min(now, leap.earliest) if leap else now) - _KEPT:%Y%m%d}"
-        while paid.amount > 0 and paid.day >= oldest:
+        while (paid.money.dollars > 0 or paid.money.others) and paid.day >= oldest:
             try:
                 before: bytes | None = self._folder.read(NAME, _MAX_BYTES)
             except FileMissing:
@@ -88,41 +106,49 @@ def paid_by(operation_id: str, sidecar: Mapping[str, Any]) -> Paid:
     return Paid(f"{ended.astimezone(UTC):%Y%m%d}" if ended else operation_id[:8], spent_on(sidecar))
 
 
-def spent_on(sidecar: Mapping[str, Any]) -> float:
-    """Return the US dollars that a stored operation counts with: its cost, or its steps' estimates where billing is not known."""
-    analysed, total = asked(sidecar), dollars(sidecar.get("cost"))
+def spent_on(sidecar: Mapping[str, Any]) -> Money:
+    """Return what a stored operation counts with: its cost, or its steps' estimates where billing is not known."""
+    analysed, total = asked(sidecar), money(sidecar.get("cost"))
     if total is not None:
         return analysed + total
     steps = sidecar.get("steps")
     found = [step for step in steps if isinstance(step, Mapping)] if isinstance(steps, list) else []
-    amounts = ((dollars(step.get("cost")), dollars(step.get("estimate")) if step.get("status") else 0.0) for step in found)
-    return analysed + sum(map(first, amounts))
+    return sum((first(step.get("cost"), step.get("estimate") if step.get("status") else None) for step in found), analysed)
 
 
-def asked(known: Mapping[str, Any]) -> float:
+def asked(known: Mapping[str, Any]) -> Money:
     """Return what a language model was paid for the analysis that led to an operation."""
     analysis = known.get("workflowAnalysis")
-    return first([dollars(analysis.get("cost"))]) if isinstance(analysis, Mapping) else 0.0
+    return first(analysis.get("cost")) if isinstance(analysis, Mapping) else Money()
 
 
-def first(amounts: Iterable[float | None]) -> float:
-    """Return the first amount that is known, nothing where none is."""
-    return next((amount for amount in amounts if amount is not None), 0.0)
+def first(*costs: object) -> Money:
+    """Return the first of several costs that is known, nothing where none is."""
+    return next((amount for cost in costs if (amount := money(cost)) is not None), Money())
 
 
-def dollars(cost: object) -> float | None:
-    """Return the US dollars of a cost as sidecars write it, None where they are not known."""
-    if not isinstance(cost, Mapping) or cost.get("currency") != "USD":
-        return None
-    amount = cost.get("amount")
+def money(cost: object) -> Money | None:
+    """Return what a cost as sidecars write it counts with, None where it is not known."""
+    amount = cost.get("amount") if isinstance(cost, Mapping) else None
     # An amount below nothing would give back what others were paid.
-    if not isinstance(amount, int | float) or isinstance(amount, bool):
+    if not isinstance(cost, Mapping) or not _is_amount(amount):
         return None
-    return float(amount) if 0 <= amount < MAX_AMOUNT else None
+    currency = cost.get("currency")
+    if currency == "USD" or not amount:
+        return Money(float(amount))
+    return Money(others=frozenset([currency if _is_currency(currency) else NO_CURRENCY]))
+
+
+def _is_amount(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MAX_AMOUNT
+
+
+def _is_currency(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and bool(re.fullmatch("[A-Z]{3}", value))
 
 
 def _encoded(known: Mapping[str, Paid]) -> bytes:
-    gone = {name: [paid.day, paid.amount] for name, paid in sorted(known.items())}
+    gone = {name: [paid.day, paid.money.dollars, *sorted(paid.money.others)] for name, paid in sorted(known.items())}
     return json.dumps({"schema": _SCHEMA, "gone": gone}, indent=1).encode() + b"\n"
 
 
@@ -131,11 +157,16 @@ def _decoded(data: bytes) -> dict[str, Paid]:
         found = json.loads(data)
         if found["schema"] != _SCHEMA:
             raise ValueError("a file of another kind")
-        known = {name: Paid(day, float(amount)) for name, (day, amount) in found["gone"].items()}
+        known = {
+            name: Paid(day, Money(float(amount), frozenset(others))) for name, (day, amount, *others) in found["gone"].items()
+        }
     except (TypeError, KeyError, AttributeError, RecursionError, OverflowError):
         raise ValueError("no amounts by operation") from None
-    if not all(
-        is_operation_id(name) and isinstance(paid.day, str) and 0 <= paid.amount < MAX_AMOUNT for name, paid in known.items()
-    ):
+    if not all(is_operation_id(name) and _is_sound(paid) for name, paid in known.items()):
         raise ValueError("no amounts by operation")
     return known
+
+
+def _is_sound(paid: Paid) -> bool:
+    currencies = (currency == NO_CURRENCY or _is_currency(currency) for currency in paid.money.others)
+    return isinstance(paid.day, str) and _is_amount(paid.money.dollars) and all(currencies)

@@ -286,3 +286,6 @@ def spent(spending: Spending) -> None:
             bound=words.money(rounded_up(spending.bound)),
         )
     )
+    if spending.month_others:
+        text = _("Not in these sums, since nothing is converted: what was paid this month in another currency ({currencies}).")
+        st.caption(text.format(currencies=", ".join(sorted(spending.month_others))))

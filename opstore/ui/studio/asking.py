@@ -53,13 +53,21 @@ def _told(service: Service, costs: Sequence[Sequence[Cost | None]]) -> list[str]
     phrases = [ngettext("{count} variant", "{count} variants", len(costs))] if len(costs) > 1 else []
     if any(cost is None or cost.amount is None for cost in steps):
         return [*phrases, _("Price unknown: the list has no price for this model.")]
-    total = sum(cost.amount or 0.0 for cost in steps if cost)
+    known = [cost for cost in steps if cost]
+    total = _sums(known)
     if not total:
         return [*phrases, _("Free: made on this machine.")]
     if len(costs) == 1 and len(steps) == 2:
-        first, second = (words.money((cost.amount if cost else None) or 0.0) for cost in steps)
+        first, second = (words.money(cost.amount or 0.0, cost.currency) for cost in known)
         phrases.append(_("picture {first} + motion {second}").format(first=first, second=second))
-    return [*phrases, words.spoken().cost(total, estimated=True), *_budget(service)]
+    return [*phrases, words.spoken().about(total), *_budget(service)]
+
+
+def _sums(costs: Sequence[Cost]) -> str:
+    """Return the sum of costs in words, of each currency its own; nothing where all are free."""
+    currencies = dict.fromkeys(cost.currency for cost in costs if cost.amount)
+    sums = (sum(cost.amount or 0.0 for cost in costs if cost.currency == currency) for currency in currencies)
+    return " + ".join(words.money(amount, currency) for amount, currency in zip(sums, currencies, strict=True))
 
 
 def _budget(service: Service) -> list[str]:

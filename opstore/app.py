@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from opstore.care import Care
     from opstore.generation import Generation
     from opstore.jobs import Runner
-    from opstore.providers import Asker, Provider
+    from opstore.providers import Asker
     from opstore.providers.models import ModelTable
     from opstore.service import Service
     from opstore.shares import Shares
@@ -136,6 +136,7 @@ def care_of(settings: Settings, store: Store) -> Care:
     """Return what takes care of a store, for a process that does nothing else with it."""
     from opstore.care import Care
     from opstore.index import Index
+    from opstore.providers import registry
     from opstore.storage.preferences import PreferenceFile
     from opstore.storage.trash import Trash
 
@@ -144,7 +145,7 @@ def care_of(settings: Settings, store: Store) -> Care:
         Index(store),
         Trash(store),
         PreferenceFile(Folder(settings.data)).trusted,
-        providers=functools.cache(lambda: _providers(settings, _table(settings.data))),
+        providers=functools.cache(lambda: registry.opened(settings.environment, models_of(settings.data))),
         policy=settings.policy,
     )
 
@@ -196,13 +197,13 @@ class App:
         self._ended = threading.Event()
         self.store = open_store(settings)
         self._preferences = PreferenceFile(Folder(settings.data))
-        table = _table(settings.data)
+        table = models_of(settings.data)
         self.thumbnails = Thumbnails(self.store)
         jobs = JobFolder(self.store.pending, self.store.cache / "progress")
         self.index = Index(self.store)
         lineage = Lineage(self.store, self.index)
         self._budget = Budget(self.store, jobs, self._preferences.trusted)
-        self._providers = _providers(settings, table)
+        self._providers = registry.opened(settings.environment, table)
         around = Surroundings(
             store=self.store,
             folder=jobs,
@@ -242,7 +243,7 @@ class App:
             # Its operations are asked for like a person's: of the service, which is being made here.
             branches=Branches(self.store, self.index, lineage, jobs, lambda *given: self.service.again(*given)),
             _provider=self.provider,
-            _available=tuple(self._providers),
+            _providers=self._providers,
             _wake=self.runner.wake,
         )
         self.generation: Generation = Generation(self.service, self._asker)
@@ -270,8 +271,9 @@ class App:
         """Begin to work in the background."""
         with contextlib.suppress(OpstoreError):
             self.service.care.leaps.look()  # before anything is written: the folder's own stamps may have to tell the time
-        if damage := self.service.settings_damage():
-            log.warning("%s", damage)
+        for problem in (self.service.settings_damage(), *self.service.setup_problems()):
+            if problem:
+                log.warning("%s", problem)
         self.index.start()
         self.thumbnails.start()
         self.runner.start()
@@ -329,7 +331,8 @@ class App:
         self.service.analytics.save()
 
 
-def _table(data: Path) -> ModelTable:
+def models_of(data: Path) -> ModelTable:
+    """Return all models that can be used over a data folder."""
     from opstore.errors import FileMissing
     from opstore.providers.models import ModelTable
 
@@ -337,10 +340,6 @@ def _table(data: Path) -> ModelTable:
         return ModelTable.load(Folder(data).read("models.toml", 1_000_000).decode("utf-8", "replace"))
     except FileMissing:
         return ModelTable.load()
-
-
-def _providers(settings: Settings, table: ModelTable) -> dict[str, Provider]:
-    from opstore.providers import registry
-
-    known = (item for item in registry.registered() if item.is_set_up(settings.environment))
-    return {item.name: item.open(settings.environment, table) for item in known}
+    except OpstoreError as error:
+        table = ModelTable.load()
+        return replace(table, problems=(*table.problems, f"models.toml was left out: {error}"))

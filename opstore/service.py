@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +46,7 @@ from opstore.media.likeness import for_browser, shown_as
 from opstore.media.provenance import Copy, Provenance
 from opstore.media.thumbnails import Copies, Thumbnails
 from opstore.providers.models import Cost, Model, ModelTable
+from opstore.providers.registry import Opened
 from opstore.shares import Shares
 from opstore.spending.budget import Budget, Spending
 from opstore.storage.drafts import Drafts
@@ -89,9 +90,9 @@ class Service(Door):
     _jobs: JobFolder
     _preferences: PreferenceFile
     _budget: Budget
-    #: Who makes things when a request does not say, and all who are set up here.
+    #: Who makes things when a request does not say, and all who can.
     _provider: Callable[[], str]
-    _available: Collection[str]
+    _providers: Opened
     _wake: Callable[[], None] = lambda: None
     _clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -118,11 +119,9 @@ class Service(Door):
     def plan(self, request: NewOperation) -> tuple[StepPlan, ...]:
         """Return the provider calls that a request would make; raise InvalidRequest for one that could not run."""
         provider = request.provider or self._provider()
-        if provider not in self._available:
+        if provider not in self._providers:
             # Otherwise the runner would wait minutes for a provider that cannot come.
-            raise InvalidRequest(
-                reason=said("{provider} is not set up here; set its API token, or choose local", provider=provider)
-            )
+            raise InvalidRequest(reason=self._providers.why_not(provider))
         return plan(
             request.operation_type,
             request.prompt,
@@ -188,7 +187,7 @@ class Service(Door):
         """
         old = self.operation(operation_id)
         models = models_of(old)
-        provider = old.provider if old.provider in self._available else self._provider()
+        provider = old.provider if old.provider in self._providers else self._provider()
         parameters = {name: value for name, value in old.parameters().items() if name != "seed" or images is not None}
         known = {model.name for step in step_types(old.type, len(old.inputs)) for model in self.models(step, provider)}
         return self.create(
@@ -338,7 +337,7 @@ class Service(Door):
     @act(Role.ADMIN)
     def problems(self, *, deep: bool = False) -> list[Problem]:
         """Return everything that is wrong in the data folder."""
-        return self.store.verify(deep=deep)
+        return [*self.store.verify(deep=deep), *self._preferences.problems(), *self.table.listed()]
 
     # -- settings --------------------------------------------------------------------------------------------------------
 
@@ -355,6 +354,11 @@ class Service(Door):
         except SettingsDamaged as damage:
             return damage
         return None
+
+    @act(*Role)
+    def setup_problems(self) -> list[str]:
+        """Return in sentences what is wrong with the settings, the providers and the table of models, while all else works."""
+        return [*self._preferences.absent(), *self._providers.problems.values(), *self.table.problems]
 
     @act(Role.ADMIN)
     def change_preferences(self, *, mend: bool = False, **changes: Any) -> Preferences:

@@ -35,11 +35,13 @@ if damage:
     parts.note(_("What can still be read is below; saving writes a new file and keeps the damaged one beside it."))
 st.subheader(_("Provider"))
 parts.tokens(app.settings.environment)
+parts.faults(service)
 first = registry.elsewhere()[0].title
-names = {
+known = {
     "": _("{provider} if an API token is set, otherwise the local engine").format(provider=first),
     **{name: words.provider_name(name) for name in registry.names()},
 }
+names = parts.with_absent(known, chosen.provider)
 if app.settings.provider:
     parts.note(_("Set by OPSTORE_PROVIDER: {name}").format(name=names[app.settings.provider]))
 
@@ -64,20 +66,20 @@ with st.form("settings", border=False):
     models: dict[str, str] = {}
     for kind in OPERATION_TYPES:
         found = [model for item in registry.elsewhere() for model in service.table.models(item.name, kind)]
-        if len(found) < 2:
+        if len(found) < 2 and kind not in chosen.models:
             continue
-        ids = [model.name for model in found]
-        index = ids.index(chosen.models[kind]) if chosen.models.get(kind) in ids else 0
-        titles = {model.name: model.title for model in found}
+        titles = parts.with_absent({model.name: model.title for model in found}, chosen.models.get(kind, ""))
+        ids = list(titles)
+        index = ids.index(chosen.models.get(kind) or ids[0])
         name = st.selectbox(words.type_name(kind), ids, index=index, format_func=titles.__getitem__, key=f"default-{kind}")
         if name != ids[0]:
             models[kind] = name
     st.subheader(_("Prompt analysis"))
-    titles = {"": _("Rules: offline and free"), **registry.language_models()}
+    titles = parts.with_absent({"": _("Rules: offline and free"), **registry.language_models()}, chosen.analyzer)
     analyzer = st.selectbox(
         _("Language model for prompt analysis"),
         list(titles),
-        index=list(titles).index(chosen.analyzer) if chosen.analyzer in titles else 0,
+        index=list(titles).index(chosen.analyzer),
         format_func=titles.__getitem__,
         disabled=not registry.language_models(app.settings.environment),
         help=_("Asked by a click on Create, for at most half a cent per question. It can also improve the prompt."),

@@ -387,6 +387,11 @@ def test_a_user_adds_a_model_and_a_parameter_and_a_default() -> None:
         ('["no slash"]\ntypes = ["text_to_image"]', "a name looks like owner/name"),
         ('["../../etc/passwd"]\ntypes = ["text_to_image"]', "a name looks like owner/name"),
         ('["a/b"]\ntitle = "x"', "types must be a list"),
+        (
+            '["a/b"]\nprovider = "replicat"\ntypes = ["text_to_image"]',
+            "'a/b' was left out: provider names 'replicat', who is not registered here; write local or replicate",
+        ),
+        ('["qwen/qwen-image"]\nprovider = "Replicate"', "provider names 'Replicate'"),
         ('["a/b"]\ntypes = []', "types must list at least one"),
         ('["a/b"]\ntypes = ["paint"]', "types has 'paint'; operation types are text_to_image"),
         ('["a/b"]\ntypes = ["edit_then_video"]', "types has 'edit_then_video'"),

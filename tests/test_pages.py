@@ -258,6 +258,21 @@ def test_settings_that_changed_or_were_damaged_since_they_were_shown_are_not_sav
     assert app.service.settings_damage() is None, "who has seen it, and saves, mends it"
 
 
+def test_a_choice_that_is_not_to_be_had_here_is_said_and_stays_until_another_is_made(app: App) -> None:
+    file = app.store.root / "settings.json"
+    kept = {"provider": "kiln", "models": {"text_to_image": "kiln-1"}, "analyzer": "kiln/asker"}
+    file.write_text(json.dumps(kept))
+    at = create()
+    assert "there is no provider" in html(at)
+    sound(at.switch_page("../../pages/settings.py").run())
+    assert "who is not registered here" in html(at) and "is damaged" not in html(at)
+    assert at.selectbox[0].value == "kiln" and "kiln (not available here)" in at.selectbox[0].options
+    at.number_input[0].set_value(3)
+    sound(at.button(key="settings-save").click().run())
+    saved = json.loads(file.read_text())
+    assert {name: saved[name] for name in kept} == kept and saved["daily_budget"] == 3
+
+
 # -- the library ---------------------------------------------------------------------------------------------------------
 
 

@@ -51,7 +51,7 @@ BAD: list[tuple[str, list[Any]]] = [
     ("parallel", [0, -1, 65, 10**400, 1.5, "4", None, True, [4]]),
     ("daily_budget", [-0.01, 1e6, float("nan"), float("inf"), "5", True, [], {}]),
     ("monthly_budget", [-1, 10**400, float("-inf"), "", False]),
-    ("provider", ["openai", None, 5, "LOCAL", ["local"]]),
+    ("provider", [None, 5, ["local"], "a\nb", "x" * 101]),
     ("retention_days", [0, -1, 100_001, 1.5, "4", True, [4]]),
     ("retention_query", [None, 5, ["x"], "x" * 1_001]),
     ("backup_target", [None, 5, "a\nb", "x" * 1_001]),
@@ -68,6 +68,27 @@ def test_a_value_that_makes_no_sense_is_refused_and_changes_nothing(settings: Pr
     with pytest.raises(InvalidSetting, match=name):
         settings.save(**{name: value})
     assert settings.load() == Preferences(parallel=7)
+
+
+def test_a_provider_that_is_not_registered_here_stays_chosen_and_nothing_else_suffers(
+    settings: PreferenceFile, tmp_path: Path
+) -> None:
+    settings.save(daily_budget=7)
+    for name in ("openai", "LOCAL"):
+        with pytest.raises(InvalidSetting, match="it must be local, replicate or empty"):
+            settings.save(provider=name)
+    path = tmp_path / "data" / NAME
+    path.write_text(json.dumps({"provider": "of tomorrow", "daily_budget": 7}))
+    assert settings.damage() is None and settings.trusted() == Preferences(provider="of tomorrow", daily_budget=7)
+    problem = settings.problems()[0]
+    assert (
+        (problem.kind, problem.name) == ("unusable", NAME)
+        and "'of tomorrow'" in problem.detail
+        and "choose local" in problem.detail
+    )
+    assert settings.save(parallel=2, provider="of tomorrow").provider == "of tomorrow", "what a form shows can be saved again"
+    settings.save(provider="local")
+    assert settings.problems() == []
 
 
 # A key that is a number becomes text in JSON, which is then an ordinary name.

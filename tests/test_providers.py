@@ -15,7 +15,7 @@ import pytest
 
 from opstore import clocks
 from opstore.app import App, Settings
-from opstore.errors import FetchUnavailable, InvalidSetting
+from opstore.errors import FetchUnavailable, InvalidInput, InvalidRequest, InvalidSetting
 from opstore.fetch import FetchPolicy
 from opstore.jobs import JobFolder
 from opstore.jobs.context import Pauses
@@ -26,14 +26,15 @@ from opstore.providers.models import Cost, ModelTable
 from opstore.providers.registry import LONGEST, SHORTEST, Registration
 from opstore.providers.replicate import pace
 from opstore.service import NewOperation
+from opstore.storage.files import Folder
 from opstore.storage.job import Job, Step
 from opstore.storage.operation import OPERATION_TYPES, STEP_TYPES, Operation, timestamp
-from opstore.storage.preferences import Preferences
+from opstore.storage.preferences import PreferenceFile, Preferences
 from opstore.ui import words
 from opstore.ui.components import paste
 from tests import kiln
 from tests.job_programs import ended
-from tests.kiln import COST, Kiln
+from tests.kiln import COST, Kiln, registration
 from tests.standin import world
 from tests.standin.samples import sample
 
@@ -141,10 +142,101 @@ def test_a_new_provider_is_a_folder_and_a_line(app: App, far: Kiln) -> None:
 
 def test_without_the_line_nobody_knows_it(tmp_path: Path) -> None:
     with pytest.raises(InvalidSetting):
-        Preferences(provider="kiln")
+        PreferenceFile(Folder(tmp_path)).save(provider="kiln")
     with pytest.raises(InvalidSetting):
         Settings.from_env({"KILN_KEY": "k", "OPSTORE_PROVIDER": "kiln"})
     assert registry.chosen({"KILN_KEY": "k"}).name == "local"
+
+
+# -- one that is broken, or chosen and not there ---------------------------------------------------------------------------
+
+
+def opened(tmp_path: Path, **environment: str) -> App:
+    return App(Settings.from_env({"OPSTORE_DATA": str(tmp_path / "data"), **environment}))
+
+
+def still_works(app: App) -> None:
+    app.runner.start()
+    try:
+        operation_id = app.service.create(NewOperation("text_to_image", "a vase", provider="local"))
+        assert ended(app, operation_id).status == "stored"
+    finally:
+        app.stop()
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"REPLICATE_API_TOKEN": "r8_ not a token", "OPSTORE_PROVIDER": "local"},
+        {"REPLICATE_API_TOKEN": "r8_x" * 10, "REPLICATE_BASE_URL": "https://[::1"},
+        {"REPLICATE_API_TOKEN": "r8_x" * 10, "REPLICATE_BASE_URL": "https://x:port"},
+        {"REPLICATE_API_TOKEN": "r8_x" * 10, "REPLICATE_BASE_URL": "https://x y"},
+        {"REPLICATE_API_TOKEN": "r8_x" * 10, "REPLICATE_BASE_URL": "ftp://x"},
+    ],
+)
+def test_a_setting_that_one_provider_cannot_use_stops_no_other(tmp_path: Path, environment: dict[str, str]) -> None:
+    app = opened(tmp_path, **environment)
+    name = "REPLICATE_BASE_URL" if "REPLICATE_BASE_URL" in environment else "REPLICATE_API_TOKEN"
+    (problem,) = app.service.setup_problems()
+    assert problem.startswith("Replicate cannot be used.") and name in problem and "r8_" not in problem
+    with pytest.raises(InvalidRequest, match=name):
+        app.service.create(NewOperation("text_to_image", "a vase", provider="replicate"))
+    with pytest.raises(InvalidInput, match=name):
+        app.service.care.take_history("replicate", 1)
+    still_works(app)
+
+
+def test_a_provider_that_cannot_be_loaded_or_opened_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(environment: object, table: object) -> Kiln:
+        raise ZeroDivisionError("r8_secret")
+
+    monkeypatch.setattr(registry, "PROVIDERS", ("tests.nobody", *registry.PROVIDERS, "tests.kiln"))
+    monkeypatch.setattr(registration, "REGISTRATION", replace(registration.REGISTRATION, open=broken))
+    registry._registration.cache_clear()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "models.toml").write_text('["a/b"]\ntypes = ["text_to_image"]\n')
+    try:
+        app = opened(tmp_path, KILN_KEY="k")
+        assert app.service.setup_problems() == [
+            "nobody cannot be used. Its program cannot be loaded (ModuleNotFoundError: No module named 'tests.nobody').",
+            "Kiln cannot be used. Its program cannot be started (ZeroDivisionError).",
+        ]
+        assert app.provider() == "kiln" and words.provider_name("nobody") == "nobody"
+        with pytest.raises(InvalidRequest, match="Kiln cannot be used"):
+            app.service.create(NewOperation("text_to_image", "a vase"))
+        still_works(app)
+    finally:
+        registry._registration.cache_clear()
+
+
+def test_a_table_of_models_that_is_broken_leaves_out_its_models_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = registry.models_that_ship() | {"local": "not toml"}
+    monkeypatch.setattr(registry, "models_that_ship", lambda: shipped)
+    table = ModelTable.load()
+    assert {model.provider for model in table.by_name.values()} == {"replicate"}
+    assert [problem[:49] for problem in table.problems] == ["Local engine: models.toml was left out: it is not"]
+
+
+def test_a_provider_that_was_chosen_and_is_registered_no_more_is_said_and_pays_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "settings.json").write_text('{"provider": "kiln", "daily_budget": 5.0}')
+    app = opened(tmp_path)
+    assert app.service.settings_damage() is None and app.service.preferences().daily_budget == 5
+    assert [problem.kind for problem in app.service.problems()] == ["unusable"]
+    assert "'kiln', who is not registered here" in app.service.setup_problems()[0]
+    with pytest.raises(InvalidRequest, match="there is no provider 'kiln' here; choose local or replicate"):
+        app.service.create(NewOperation("text_to_image", "a vase"))
+    still_works(app)
+
+
+def test_a_model_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    (tmp_path / "data" / "models.toml").mkdir(parents=True)
+    app = opened(tmp_path)
+    assert "models.toml was left out" in app.service.setup_problems()[0]
+    still_works(app)
+
+
+# -- ids of ours ------------------------------------------------------------------------------------------------------------
 
 
 def test_an_id_of_ours_is_written_before_the_request_leaves(app: App, far: Kiln) -> None:

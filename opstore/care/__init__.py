@@ -6,7 +6,7 @@ Every act completes when it is repeated after a kill.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -32,7 +32,8 @@ from opstore.clocks.leaps import Leaps
 from opstore.errors import InvalidInput, said
 from opstore.fetch import FetchPolicy
 from opstore.index import Index
-from opstore.providers import Account, Provider, registry
+from opstore.providers import Account, registry
+from opstore.providers.registry import Opened
 from opstore.storage.files import Folder, digest
 from opstore.storage.preferences import Preferences
 from opstore.storage.store import Store
@@ -72,7 +73,7 @@ class Care:
         trash: Trash,
         preferences: Callable[[], Preferences],
         *,
-        providers: Callable[[], Mapping[str, Provider]] = dict,
+        providers: Callable[[], Opened] = Opened,
         policy: FetchPolicy | None = None,
         clock: Callable[[], datetime] = clocks.now,
     ) -> None:
@@ -155,8 +156,10 @@ class Care:
 
     def take_history(self, name: str, days: int, report: Report = quiet, *, dry: bool = False) -> Imported:
         """Import what the account at a provider made in the last days; raise InvalidInput without a token, else ProviderError."""
-        since, provider = since_of(days), self._providers().get(name)
-        if not isinstance(provider, Account):
+        since, providers = since_of(days), self._providers()
+        if name in providers.problems:
+            raise InvalidInput(reason=providers.problems[name])
+        if not isinstance(provider := providers.get(name), Account):
             variable = registered.token if (registered := registry.find(name)) else ""
             told = {"provider": registry.title(name), "variable": variable}
             raise InvalidInput(reason=said("no {provider} API token is set; start with the variable {variable}", **told))

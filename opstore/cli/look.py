@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from opstore.app import models_of
 from opstore.cli.common import count, print_json, printable, settings_of, store_of, verb
 from opstore.errors import (
     DamagedOperation,
@@ -23,10 +24,8 @@ from opstore.errors import (
 )
 from opstore.storage.files import Folder
 from opstore.storage.operation import Operation, timestamp
-from opstore.storage.preferences import NAME as SETTINGS
 from opstore.storage.preferences import PreferenceFile
 from opstore.storage.store import Store
-from opstore.storage.verify import Problem
 
 if TYPE_CHECKING:
     from opstore.index import Count, Index, Row
@@ -191,8 +190,8 @@ _WRITTEN: Mapping[Written, Callable[[Any], str | None]] = {
 
 def _verify(options: argparse.Namespace) -> int:
     problems = store_of(options).verify(deep=options.deep)
-    if damage := PreferenceFile(Folder(settings_of(options).data)).damage():
-        problems.append(Problem("unparsable", SETTINGS, None, damage, "root"))
+    data = settings_of(options).data
+    problems += [*PreferenceFile(Folder(data)).problems(), *models_of(data).listed()]
     if options.json:
         print_json({"success": not problems, "count": len(problems), "problems": [asdict(problem) for problem in problems]})
     else:

@@ -33,26 +33,39 @@ class _Wrong(ValueError):
 
 def read(user_text: str, shipped: Mapping[str, str]) -> tuple[dict[str, Model], list[str]]:
     """Return the models of the user's text and of each provider's by name, and what is wrong with the user's."""
-    entries, known = _shipped(tuple(shipped.items()))
-    models = dict(known)
+    entries, known, faults = _shipped(tuple(shipped.items()))
     user, problems = _parse(user_text)
-    for name, entry in user.items():
+    made, wrong = _models(user, entries)
+    return known | made, [*problems, *wrong, *faults]
+
+
+def _models(entries: Mapping[str, Any], below: Mapping[str, dict[str, Any]]) -> tuple[dict[str, Model], list[str]]:
+    """Return the models that entries describe, laid over those `below`, and what is wrong with the others."""
+    models: dict[str, Model] = {}
+    problems: list[str] = []
+    for name, entry in entries.items():
         try:
             if not isinstance(entry, dict):
                 raise _Wrong("it must be a table")
-            merged = _laid_over(entries.get(name, {}), entry)
-            models[name] = _model(name, merged)
+            models[name] = _model(name, _laid_over(below.get(name, {}), entry))
         except _Wrong as wrong:
             problems.append(f"models.toml: the entry {shown(name)} was left out: {wrong}.")
     return models, problems
 
 
 @cache
-def _shipped(texts: tuple[tuple[str, str], ...]) -> tuple[dict[str, dict[str, Any]], dict[str, Model]]:
-    """Return the entries of what ships, and their models: read once (15 ms), and changed by nobody."""
-    tables = [(provider, tomllib.loads(text)) for provider, text in texts]
-    entries = {name: {**entry, "provider": provider} for provider, table in tables for name, entry in table.items()}
-    return entries, {name: _model(name, entry) for name, entry in entries.items()}
+def _shipped(texts: tuple[tuple[str, str], ...]) -> tuple[dict[str, dict[str, Any]], dict[str, Model], tuple[str, ...]]:
+    """Return the entries of what ships, their models, and what is wrong there: read once (15 ms), and changed by nobody."""
+    entries: dict[str, dict[str, Any]] = {}
+    models: dict[str, Model] = {}
+    problems: list[str] = []
+    for provider, text in texts:
+        table, faults = _parse(text)
+        own = {name: {**entry, "provider": provider} for name, entry in table.items() if isinstance(entry, dict)}
+        made, wrong = _models(own, {})
+        entries, models = entries | own, models | made
+        problems += [f"{registry.title(provider)}: {fault}" for fault in (*faults, *wrong)]
+    return entries, models, tuple(problems)
 
 
 def _parse(text: str) -> tuple[dict[str, Any], list[str]]:
@@ -79,7 +92,9 @@ def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, 
 def _model(name: str, entry: Mapping[str, Any]) -> Model:
     provider = _text(entry.get("provider", registry.elsewhere()[0].name), "provider")
     registered = registry.find(provider)
-    grammar = registered.model_names if registered else registry.OWNER_AND_NAME
+    if registered is None:
+        raise _Wrong(f"provider names {shown(provider)}, who is not registered here; write {' or '.join(registry.names())}")
+    grammar = registered.model_names
     if not grammar.pattern.match(name):
         raise _Wrong(grammar.told)
     _known(entry, "title provider types output parameters inputs price note default_for rules fixed prompt_field", "the model")

@@ -18,6 +18,7 @@ from opstore.providers import Prediction, StepRequest, registry
 from opstore.providers.model_parameters import Inputs, Parameter, Rule, encodable
 from opstore.providers.prices import Cost, Price, Variant
 from opstore.storage.operation import OPERATION_TYPES
+from opstore.storage.verify import Problem
 
 __all__ = ["Cost", "Inputs", "Model", "ModelTable", "Parameter", "Price", "Rule", "Variant"]
 
@@ -204,6 +205,10 @@ class ModelTable:
 
         by_name, problems = read(user_text or "", registry.models_that_ship())
         return cls(by_name, tuple(problems))
+
+    def listed(self) -> list[Problem]:
+        """Return its problems as those of the data folder, in which the user's file stands."""
+        return [Problem("unusable", "models.toml", None, problem, "root") for problem in self.problems]
 
     def get(self, name: str) -> Model:
         """Return the model called `name`; raise InvalidRequest if there is none."""

@@ -6,6 +6,7 @@ this loads no provider, and no registration loads what makes pictures or speaks 
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,12 +15,14 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from opstore.errors import Said, said
+from opstore.errors import OpstoreError, Said, said, shown
 from opstore.errors.failure import KINDS
 
 if TYPE_CHECKING:
     from opstore.providers import Asker, Provider
     from opstore.providers.models import ModelTable
+
+log = logging.getLogger("opstore.providers")
 
 #: One line a provider: the package that holds its `registration` and its `models.toml`.
 PROVIDERS: tuple[str, ...] = (
@@ -61,7 +64,7 @@ class Registration:
     that it reads, in the environment. `hosts` are where its results come from, `keeps` is for how long they can be fetched
     there, None where they come with the answer. One that is `free` never costs anything; one `in_process` computes here, and is
     handed bytes. `says` has, by kinds of failure, what the texts of its failures contain. `standin` is the module that plays it
-    in tests. `language_models` are titles by name, for `asker`.
+    in tests. `language_models` are titles by name, for `asker`. `broken` says why nothing else of it is known.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Registration:
     history: History | None = None
     language_models: Callable[[], Mapping[str, str]] = dict
     asker: Callable[[Provider, str], Asker | None] = lambda provider, model: None
+    broken: Said | None = None
 
     def __post_init__(self) -> None:
         """Refuse a time that no result can be relied on for, or that none is kept for, and a kind of failure that is none."""
@@ -88,7 +92,24 @@ class Registration:
 
     def is_set_up(self, environment: Mapping[str, str]) -> bool:
         """Say whether it can be used with this environment."""
-        return not self.token or bool(environment.get(self.token))
+        return not self.broken and (not self.token or bool(environment.get(self.token)))
+
+
+class Opened(dict[str, "Provider"]):
+    """The providers that are set up here and can be used, by name; `problems` says of those that cannot why, by name too."""
+
+    def __init__(self, providers: Mapping[str, Provider] | None = None) -> None:
+        """Begin with these."""
+        super().__init__(providers or {})
+        self.problems: dict[str, Said] = {}
+
+    def why_not(self, name: str) -> Said:
+        """Return why one that is not among these cannot be used."""
+        if name in self.problems:
+            return self.problems[name]
+        if name in names():
+            return said("{provider} is not set up here; set its API token, or choose local", provider=name)
+        return said("there is no provider {provider} here; choose {names}", provider=shown(name), names=" or ".join(names()))
 
 
 def registered() -> tuple[Registration, ...]:
@@ -98,13 +119,47 @@ def registered() -> tuple[Registration, ...]:
 
 @cache
 def _registration(package: str) -> Registration:
-    found: Registration = import_module(f"{package}.registration").REGISTRATION
-    return found
+    try:
+        item: Registration = import_module(f"{package}.registration").REGISTRATION
+        _table(package)
+    except Exception as error:  # whatever is wrong with its program: the others go on
+        log.warning("the provider %s cannot be loaded", package, exc_info=True)
+        reason = said("Its program cannot be loaded ({error}).", error=f"{type(error).__name__}: {error}"[:300])
+        name = package.rpartition(".")[2]
+        return Registration(name=name, title=name, open=_never, broken=_unusable(name, reason))
+    return item
+
+
+def _never(environment: Mapping[str, str], table: ModelTable) -> Provider:
+    raise NotImplementedError
+
+
+def _unusable(title: str, reason: str) -> Said:
+    return said("{provider} cannot be used. {reason}", provider=title, reason=reason)
+
+
+def opened(environment: Mapping[str, str], table: ModelTable) -> Opened:
+    """Return all providers that are set up in `environment`; one that cannot be opened stops no other."""
+    providers = Opened()
+    for item in registered():
+        if item.broken:
+            providers.problems[item.name] = item.broken
+        elif item.is_set_up(environment):
+            try:
+                providers[item.name] = item.open(environment, table)
+            except OpstoreError as error:
+                providers.problems[item.name] = _unusable(item.title, error.sentence)
+            except Exception as error:  # of its own program, whose words may hold a secret: only what kind it was is told
+                log.warning("the provider %s cannot be opened (%s)", item.name, type(error).__name__)
+                reason = said("Its program cannot be started ({error}).", error=type(error).__name__)
+                providers.problems[item.name] = _unusable(item.title, reason)
+    return providers
 
 
 def models_that_ship() -> dict[str, str]:
-    """Return the table of models of each provider, by its name, as the text of its `models.toml`."""
-    return dict(zip(names(), map(_table, PROVIDERS), strict=True))
+    """Return the table of models of each provider that can be loaded, by its name, as the text of its `models.toml`."""
+    usable = (package for package in PROVIDERS if not _registration(package).broken)
+    return {package.rpartition(".")[2]: _table(package) for package in usable}
 
 
 @cache
@@ -146,7 +201,8 @@ def elsewhere() -> tuple[Registration, ...]:
 
 def chosen(environment: Mapping[str, str]) -> Registration:
     """Return who makes things where nobody has chosen: the first that is set up, one that computes here only if no other is."""
-    return min((item for item in registered() if item.is_set_up(environment)), key=lambda item: item.in_process)
+    usable = [item for item in registered() if item.is_set_up(environment)]
+    return min(usable or registered(), key=lambda item: item.in_process)
 
 
 def hosts() -> tuple[str, ...]:

@@ -12,8 +12,19 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
 from typing import Any
 
-from opstore.errors import FileMissing, InvalidSetting, OperationBusy, OperationExists, OpstoreError, SettingsDamaged, said, shown
+from opstore.errors import (
+    FileMissing,
+    InvalidSetting,
+    OperationBusy,
+    OperationExists,
+    OpstoreError,
+    Said,
+    SettingsDamaged,
+    said,
+    shown,
+)
 from opstore.storage.files import Folder, digest, is_passing
+from opstore.storage.verify import Problem
 
 NAME, KEPT_AS = "settings.json", "settings.damaged.json"
 #: More than this is not a file of settings.
@@ -51,8 +62,8 @@ class Preferences:
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6):
                 raise InvalidSetting(name=name, reason=said("it must be an amount from 0, or empty for no limit"))
-        if self.provider != "":
-            self._check_provider()
+        if not isinstance(self.provider, str) or len(self.provider) > 100 or not self.provider.isprintable():
+            raise InvalidSetting(name="provider", reason=said("it must be the name of a provider, or empty"))
         days = self.retention_days
         if days is not None and (isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= 100_000):
             raise InvalidSetting(name="retention_days", reason=said("it must be a number of days from 1, or empty for never"))
@@ -65,12 +76,6 @@ class Preferences:
             isinstance(text, str) for pair in self.models.items() for text in pair
         ):
             raise InvalidSetting(name="models", reason=said("it must name a model for each type of operation"))
-
-    def _check_provider(self) -> None:
-        from opstore.providers import registry  # only where one was chosen: commands that list load this module too
-
-        if self.provider not in registry.names():
-            raise InvalidSetting(name="provider", reason=said("it must be {names} or empty", names=", ".join(registry.names())))
 
     def _check_backups(self) -> None:
         if not isinstance(self.backup_target, str) or len(self.backup_target) > 1_000 or not self.backup_target.isprintable():
@@ -107,6 +112,19 @@ class PreferenceFile:
         """Return what is wrong with the file, None where nothing is."""
         return self._found().damage
 
+    def problems(self) -> list[Problem]:
+        """Return what is wrong with the file, and what is chosen in it and cannot be had here."""
+        wrong = [Problem("unparsable", NAME, None, damage, "root")] if (damage := self.damage()) else []
+        return [*wrong, *(Problem("unusable", NAME, None, sentence, "root") for sentence in self.absent())]
+
+    def absent(self) -> list[Said]:
+        """Return in sentences what is chosen and cannot be had here; it stays chosen, and nothing else suffers."""
+        provider = self.load().provider
+        if not provider or provider in _providers():
+            return []
+        told = {"file": NAME, "provider": shown(provider), "names": " or ".join(_providers())}
+        return [said("{file} chooses the provider {provider}, who is not registered here; in Settings, choose {names}", **told)]
+
     def save(self, *, mend: bool = False, **changes: Any) -> Preferences:
         """Change some settings durably and return them all; raise InvalidSetting for a value that makes no sense.
 
@@ -121,6 +139,7 @@ class PreferenceFile:
             stored = self._found()
             if stored.damage is not None and not mend:
                 raise SettingsDamaged(name=NAME, reason=stored.damage)
+            _check_provider(changes.get("provider", ""), stored.chosen.provider)
             chosen = replace(stored.chosen, **changes)
             data = json.dumps(asdict(chosen), indent=2).encode() + b"\n"
             try:
@@ -154,6 +173,18 @@ class _Found:
     data: bytes | None
     chosen: Preferences
     damage: str | None = None
+
+
+def _check_provider(name: object, stored: str) -> None:
+    """Raise InvalidSetting for a provider that nobody can choose here; one that was chosen elsewhere stays as it is."""
+    if name not in ("", stored, *_providers()):
+        raise InvalidSetting(name="provider", reason=said("it must be {names} or empty", names=", ".join(_providers())))
+
+
+def _providers() -> tuple[str, ...]:
+    from opstore.providers import registry  # only where one is asked about: commands that list load this module too
+
+    return registry.names()
 
 
 def _decoded(data: bytes) -> _Found:

@@ -19,7 +19,9 @@ from opstore.storage.job import Job
 from opstore.storage.names import is_operation_id, own_name, parse_name, sidecar_name
 from opstore.storage.packs import Library, Packs
 
-Kind = Literal["leftover", "orphan", "missing", "truncated", "changed", "unparsable", "mismatch", "unsafe", "foreign name"]
+Kind = Literal[
+    "leftover", "orphan", "missing", "truncated", "changed", "unparsable", "mismatch", "unsafe", "foreign name", "unusable"
+]
 
 
 #: Seconds for which a lock that nobody holds is taken to be one that its maker is about to take.

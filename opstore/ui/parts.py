@@ -262,9 +262,16 @@ def models(table: ModelTable) -> None:
     st.caption(_("To add a model or correct a price, edit models.toml in the data folder (see docs/models.md)."))
 
 
+def with_absent(titles: Mapping[str, str], chosen: str) -> dict[str, str]:
+    """Return choices with their titles, one more for what is `chosen` and not to be had here: it stays until another is."""
+    return {**titles, **({} if chosen in titles else {chosen: _("{name} (not available here)").format(name=chosen)})}
+
+
 def tokens(settings: Mapping[str, str]) -> None:
     """Say of each provider that needs a token whether it is there, and nothing else of it."""
     for item in registry.elsewhere():
+        if item.broken:
+            continue
         if item.is_set_up(settings):
             text = _("A {provider} API token is set. It is read from the environment, and is never shown, stored or logged.")
         else:
@@ -273,6 +280,13 @@ def tokens(settings: Mapping[str, str]) -> None:
                 "token itself is never shown, stored or logged."
             )
         note(text.format(provider=item.title, variable=item.token))
+
+
+def faults(service: Service) -> None:
+    """Say what of the settings and providers cannot be used; what is wrong with models stands beside these."""
+    for problem in service.setup_problems():
+        if problem not in service.table.problems:
+            note(words.stored(problem), bad=True)
 
 
 def spent(spending: Spending) -> None:

@@ -319,6 +319,7 @@ def problem_name(kind: str) -> str:
         "mismatch": _("Another operation’s"),
         "unsafe": _("Not a plain file"),
         "foreign name": _("Refers to another operation’s file"),
+        "unusable": _("Cannot be used"),
     }
     return names.get(kind, kind)
 

@@ -366,11 +366,19 @@ def _checked_token(token: str) -> str:
 
 def _checked_base_url(base_url: str) -> str:
     """Return the API's address; the token travels with every request, so plain http is for this machine only."""
-    parts = urlsplit(base_url)
-    loopback = parts.hostname in ("127.0.0.1", "::1", "localhost")
-    if not parts.hostname or parts.username or not (parts.scheme == "https" or (parts.scheme == "http" and loopback)):
-        raise InvalidSetting(name="REPLICATE_BASE_URL", reason=said("it must be an https address, without a user name."))
-    return base_url.rstrip("/")
+    import httpx
+
+    plain = base_url.strip().rstrip("/")
+    try:
+        parts, read = urlsplit(plain), httpx.URL(plain)
+        host = parts.hostname if parts.port != 0 and read.host and plain.isprintable() and " " not in plain else None
+    except (ValueError, httpx.InvalidURL):
+        parts, host = urlsplit(""), None
+    secure = parts.scheme == "https" or (parts.scheme == "http" and host in ("127.0.0.1", "::1", "localhost"))
+    if not host or not secure or parts.username or parts.query or parts.fragment:
+        reason = said("it must be an https address, without a user name; leave it empty for {address}", address=API)
+        raise InvalidSetting(name="REPLICATE_BASE_URL", reason=reason)
+    return plain
 
 
 def _checked_id(prediction_id: str) -> str:

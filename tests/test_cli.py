@@ -21,7 +21,7 @@ import pytest
 
 from opstore import Store
 from opstore.cli import main
-from tests.fault_tools import nursery
+from tests.fault_tools import mounted, need_mounts, nursery, system
 from tests.ports import free_port
 from tests.samples import ID, LATER, MOMENT, PNG, plant, tree
 
@@ -278,6 +278,32 @@ def serving(command: list[str], port: int, **env: str) -> Iterator[subprocess.Po
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate(timeout=10)
+
+
+@pytest.mark.parametrize("closed", ["stdin", "stdout", "stderr"])
+def test_a_stream_that_is_closed_is_said_and_nobody_else_gets_its_number(store: Store, closed: str) -> None:
+    number = ("stdin", "stdout", "stderr").index(closed)
+    line = f"{sys.executable} -m opstore list --json {number}>&-"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    if closed == "stdout":
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", "opstore: standard output is closed\n")
+    else:
+        assert done.returncode == 0 and json.loads(done.stdout)["success"] and not done.stderr
+
+
+def test_a_disk_that_is_full_or_read_only_is_said_in_one_line(tmp_path: Path) -> None:
+    need_mounts(tmp_path)
+    with mounted(tmp_path / "disk", "-t", "tmpfs", "-o", "size=1m", "tmpfs") as disk:
+        Store(disk / "data").initialize_storage()
+        with contextlib.suppress(OSError), (disk / "fill").open("wb", buffering=0) as fill:
+            while True:
+                fill.write(b"x" * 4096)
+        done = run("rebuild", "--data", str(disk / "data"))
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1) and "disk is full" in done.stderr
+        assert not list((disk / "data").rglob("index.rebuilt*")), "half an index only fills the disk"
+        system("mount", "-o", "remount,ro", disk)
+        done = run("serve", "--data", str(disk / "data"))
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1) and "read-only disk" in done.stderr
 
 
 @pytest.mark.long

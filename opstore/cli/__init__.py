@@ -8,6 +8,7 @@ answers without a server, a picture library or a table library.
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ GROUPS = (serve, look, share, care, compress, stats, export, demo, backup, repai
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    _open_what_is_closed()
     # A terminal may speak a narrower encoding than prompts do: show what it can rather than stop.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -47,7 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:  # standard output is on a full disk, say
         _close_output()
-        print(f"opstore: {error.strerror or error}", file=sys.stderr)
+        print(
+            f"opstore: {'standard output is closed' if error.errno == errno.EBADF else error.strerror or error}", file=sys.stderr
+        )
         return 1
     except KeyboardInterrupt:
         return 130
@@ -81,6 +85,25 @@ def _parser() -> argparse.ArgumentParser:
     for group in GROUPS:
         group.add(verbs)
     return parser
+
+
+def _open_what_is_closed() -> None:
+    """Let nothing else get the number of a stream that is closed: it would be written over. Only what is printed then fails."""
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(_at(0, os.O_RDONLY), encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(_at(2, os.O_WRONLY), "w", encoding="utf-8")
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(_at(1, os.O_RDONLY), "w", encoding="utf-8")
+
+
+def _at(number: int, mode: int) -> int:
+    """Open what takes and gives nothing under this number."""
+    nowhere = os.open(os.devnull, mode)
+    if nowhere != number:
+        os.dup2(nowhere, number)
+        os.close(nowhere)
+    return number
 
 
 def _close_output() -> None:

@@ -6,6 +6,7 @@ itself when it is missing, damaged or of another version; meanwhile it answers f
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import tempfile
@@ -28,9 +29,10 @@ from opstore.index.observed import reason_of
 from opstore.index.pages import EXACT, ORDERS, Pages, Place
 from opstore.index.row_lookup import find, ids_in
 from opstore.index.search_language import parse
-from opstore.index.sqlite import Connection, Damaged, Database, make
+from opstore.index.sqlite import Connection, Damaged, Database, make, remove
 from opstore.index.stacks import STACKS, Stacks
 from opstore.index.terms import Query
+from opstore.storage.files import storage_errors
 from opstore.storage.names import sidecar_name
 from opstore.storage.store import Store
 from opstore.storage.verify import Problem
@@ -120,15 +122,18 @@ class Index:
         self._follower.refresh(ids)
 
     def rebuild(self) -> None:
-        """Build the index anew beside the present one, which answers meanwhile, and put it in its place."""
+        """Build the index anew beside the present one, which answers meanwhile, and put it in its place; else leave that."""
         fresh = self.path.with_name("index.rebuilt.db")
-        make(fresh)
-        database = Database(fresh)
         try:
-            Follower(database, self.store.operations).reconcile(stamps=True)
-        finally:
-            database.close()
-        self._database.install(fresh)
+            with storage_errors():
+                make(fresh)
+                with contextlib.closing(Database(fresh)) as database:
+                    Follower(database, self.store.operations).reconcile(stamps=True)
+                self._database.install(fresh)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                remove(fresh)  # half of one would only fill the disk
+            raise
         # What was saved into the old one meanwhile.
         self.update()
 

@@ -170,13 +170,13 @@ class Database:
     def discard(self) -> None:
         """Throw the file away; the next use makes a new one."""
         with self._guarded():
-            _remove(self.path)
+            remove(self.path)
         self.close()
 
     def install(self, made: Path) -> None:
         """Put a complete file, closed, in the place of the present one."""
         with self._guarded():
-            _remove(self.path)
+            remove(self.path)
             made.replace(self.path)
         self.close()
 
@@ -213,7 +213,7 @@ class Database:
     def _throw_away(self, file: tuple[int, int]) -> None:
         with self._guarded():
             if _identity(self.path) == file:  # and not one that somebody has put in its place
-                _remove(self.path)
+                remove(self.path)
 
     @contextlib.contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -232,20 +232,17 @@ class Database:
                 try:
                     return _connected(self.path), file
                 except Damaged:
-                    _remove(self.path)
+                    remove(self.path)
                 except sqlite3.Error as error:
                     raise _storage(error) from error
         raise StorageError(reason=said("the index cannot be made"))
 
     def _create(self) -> None:
         """Make an empty index beside its place and move it there: nobody ever opens half of one."""
-        _remove(self.path)  # a log that is left of a deleted file must not be taken for the new one's
+        remove(self.path)  # a log that is left of a deleted file must not be taken for the new one's
         made = self.path.with_name(f".{self.path.name}.new")
-        try:
-            make(made)
-            os.replace(made, self.path)
-        except sqlite3.Error as error:
-            raise _storage(error) from error
+        make(made)
+        os.replace(made, self.path)
 
     def _judged(self, error: sqlite3.Error, file: tuple[int, int]) -> Exception:
         """Return what to raise for an error of the engine; a file that is at fault is thrown away, unless somebody has."""
@@ -257,15 +254,16 @@ class Database:
         return Damaged(str(error))
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove an index, and what the engine keeps beside it."""
     # The log before the file would leave, for a moment, a file without its last transactions: the file goes first.
     for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
         path.with_name(name).unlink(missing_ok=True)
 
 
 def make(path: Path) -> None:
-    """Make an empty index at `path`."""
-    _remove(path)
+    """Make an empty index at `path`; raise StorageError where there is no room for one."""
+    remove(path)
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -275,6 +273,8 @@ def make(path: Path) -> None:
             f"INSERT INTO state VALUES ('born', {time.time_ns()}), ('changes', 0);"
             f"INSERT INTO body (body, rank) VALUES ('hashsize', {_HASH_BYTES}); COMMIT;"
         )
+    except sqlite3.Error as error:
+        raise _storage(error) from error
     finally:
         connection.close()
 

@@ -417,11 +417,14 @@ def damages(path: Path) -> dict[str, Any]:
         "overwritten": lambda: path.write_bytes(path.read_bytes()[:4096] + b"\xa5" * (size - 4096)),
         "version": lambda: changed("PRAGMA user_version = 999"),
         "another database": another_database,
+        "nonsense": lambda: changed("UPDATE op SET type = 4096"),
     }
 
 
 @pytest.mark.parametrize("is_open", [False, True], ids=["closed", "open"])
-@pytest.mark.parametrize("damage", ["deleted", "empty", "garbage", "truncated", "overwritten", "version", "another database"])
+@pytest.mark.parametrize(
+    "damage", ["deleted", "empty", "garbage", "truncated", "overwritten", "version", "another database", "nonsense"]
+)
 def test_a_damaged_file_is_replaced(tmp_path: Path, damage: str, is_open: bool) -> None:
     store = folder_of(tmp_path, 60, 4)
     settle(store)

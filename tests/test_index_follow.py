@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import platform
@@ -16,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -275,6 +277,25 @@ def test_the_system_tells_of_changes(store: Store) -> None:
     shutil.rmtree(store.operations.path)
     assert watch.changes() is None
     assert not watch.works and not Watch(store.operations.path).works
+
+
+def test_a_system_that_has_no_queue_left_tells_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    if platform.system() != "Linux":
+        pytest.skip("only Linux tells of changes")
+    refusing = SimpleNamespace(inotify_init1=lambda flags: -1, inotify_add_watch=lambda queue, path, mask: -1)
+    monkeypatch.setattr(ctypes, "CDLL", lambda name, use_errno: refusing)
+    assert not Watch(store.operations.path).works
+
+
+def test_a_sidecar_that_grows_while_it_is_read_is_read_to_its_end(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(store, {"operationId": ID, "prompt": "chat " * 100})
+    told = os.fstat
+    monkeypatch.setattr(
+        os, "fstat", lambda file: SimpleNamespace(st_mode=told(file).st_mode, st_size=9, st_mtime_ns=told(file).st_mtime_ns)
+    )
+    with Reader(store.operations.path) as reader:
+        data, _ = reader.data(ID) or (b"", 0)
+    assert data == (store.operations.path / f"{ID}.json").read_bytes()
 
 
 @pytest.mark.long

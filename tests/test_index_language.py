@@ -73,6 +73,7 @@ def test_words_fields_and_operators_are_read() -> None:
 def test_a_value_is_read(text: str, value: Text | Span) -> None:
     root = parse(text).root
     assert isinstance(root, Field) and root.values == (value,)
+    assert parse(render(Query(root))).root == root
 
 
 @pytest.mark.parametrize("text", ["16:9 ratio", "l'eau", "semi-réaliste", '"style: anime"', "a--b", "ormeau", "or*pheline*"[:3]])

@@ -167,12 +167,6 @@ class Database:
         for connection, _, _ in idle:
             connection.close()
 
-    def discard(self) -> None:
-        """Throw the file away; the next use makes a new one."""
-        with self._guarded():
-            remove(self.path)
-        self.close()
-
     def install(self, made: Path) -> None:
         """Put a complete file, closed, in the place of the present one."""
         with self._guarded():

@@ -401,7 +401,7 @@ def damages(path: Path) -> dict[str, Any]:
     size = path.stat().st_size
 
     def changed(statement: str) -> None:
-        connection = sqlite3.connect(path)
+        connection = sqlite3.connect(path, isolation_level=None)
         connection.execute(statement)
         connection.close()
 

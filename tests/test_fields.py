@@ -158,3 +158,12 @@ def test_a_plain_name_is_found_counted_charted_and_exported(column: str, tmp_pat
         lines.add(csv_line(row_of(sidecars[operation_id], operation_id)))
     rows = list(csv.DictReader(io.StringIO(lines.taken().decode())))
     assert {row["operation_id"]: row[column] for row in rows if row[column]} == SAID
+
+
+@pytest.mark.parametrize(("marked", "is_one"), [(True, True), (False, False), (1, False), ("yes", False), (None, False)])
+def test_a_favorite_is_what_is_marked_as_one(marked: object, is_one: bool, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    plant(store, {"operationId": next(iter(SAID)), "prompt": "x", "annotations": {"favorite": marked}})
+    index = Index(store)
+    index.update()
+    assert bool(index.search("favorite:yes").rows) is is_one and bool(index.search("favorite:no").rows) is not is_one

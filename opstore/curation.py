@@ -63,7 +63,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Inverse:
-    """What takes a change of one operation back: `edit`, each value of it only where there is still what was `made` of it."""
+    """What takes a change of one operation back: `edit`, each value of it only if there is still what was `made` of it."""
 
     edit: Edit
     made: Mapping[str, Any]
@@ -235,7 +235,7 @@ class Curation:
         self._change_searches(lambda found: {key: query for key, query in found.items() if key not in gone})
 
     def _stored_searches(self) -> tuple[dict[str, str], bytes | None]:
-        """Return what is saved, and the bytes that say so, None where there is no file; what makes no sense is passed over."""
+        """Return what is saved, and the bytes that say so, None if there is no file; what makes no sense is passed over."""
         try:
             data = self._folder.read(SEARCHES, MAX_SEARCHES_BYTES)
         except FileMissing:

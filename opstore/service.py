@@ -331,7 +331,7 @@ class Service(Door):
 
     @act(Role.ADMIN)
     def clock_leap(self) -> Leap | None:
-        """Return the leap of this machine's clock for which nothing is removed for its age now, None where there is none."""
+        """Return the leap of this machine's clock for which nothing is removed for its age now, None if there is none."""
         return self.care.leaps.standing()
 
     @act(Role.ADMIN)

@@ -108,7 +108,7 @@ class Worker:
             self._step("note", operation_id, write, note=note)
 
     def _chosen(self) -> list[str]:
-        """Return one operation, or none where there is none; now and then one that may be gone for good."""
+        """Return one operation, or none if there is none; now and then one that may be gone for good."""
         ids = sorted({*self._ids(self._store.operations.names()), *self._ids(self._trash.folder.names())})
         self._seen = [*dict.fromkeys((*self._seen, *ids))][-2 * LIVING :]
         some = ids if ids and self._chance.random() < 0.9 else self._seen

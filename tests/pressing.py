@@ -335,7 +335,7 @@ class Person:
         return stone, self.drawer(stone)
 
     def said(self, name: str, stone: Stone) -> str:
-        """Return what is held of an operation under the beginning of a fact, nothing where there is none."""
+        """Return what is held of an operation under the beginning of a fact, nothing if there is none."""
         found = [fact for fact in self.known if fact.startswith(f"{name} ") and fact.endswith(f": {stone.prompt}")]
         return found[0] if found else ""
 

@@ -1,4 +1,4 @@
-"""The Analytics page as Streamlit runs it: nothing is drawn where there is nothing, and a mistake in the search loses nothing."""
+"""The Analytics page as Streamlit runs it: nothing is drawn if there is nothing, and a mistake in the search loses nothing."""
 
 from __future__ import annotations
 

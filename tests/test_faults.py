@@ -43,7 +43,7 @@ Program = Callable[[str], str]
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory where there is one: hundreds of saves, and what they leave, cost no disk."""
+    """A folder in memory if there is one: hundreds of saves, and what they leave, cost no disk."""
     memory = Path("/dev/shm")
     if not os.access(memory, os.W_OK):
         yield tmp_path

@@ -24,7 +24,7 @@ from opstore.fetch import FetchPolicy, fetch, is_public
 from opstore.providers import registry
 from tests.hostile_server import BODY, SECRET, HostileServer, drip, http, redirect, refused
 
-#: What is allowed where nothing is set.
+#: What is allowed if nothing is set.
 USUAL = FetchPolicy(registry.hosts())
 
 

@@ -392,7 +392,5 @@ def test_the_view_has_every_fact_once() -> None:
     assert (view.output, view.moment, view.type, view.status) == (f"{SHORT}_out.jpg", MOMENT, "image_edit_multiple", "stored")
     assert view.parameters()["outputQuality"] == 95
     assert (view.error, view.provider, view.model, view.elapsed_seconds, view.cost, view.parents) == (None,) * 5 + ((),)
-    assert Operation.of({"operationId": SHORT}).moment == MOMENT.replace(microsecond=0), (
-        "the id's own time, where there is no other"
-    )
+    assert Operation.of({"operationId": SHORT}).moment == MOMENT.replace(microsecond=0), "the id's own time, if there is no other"
     assert Operation.of({"operationId": "99999999999999_abc123"}).moment is None

@@ -89,7 +89,7 @@ class RoleFile:
         self._known: tuple[bytes, RoleBook] | None = None
 
     def load(self) -> RoleBook | None:
-        """Return the book, None where there is no file; raise InvalidSetting for one with a mistake."""
+        """Return the book, None if there is no file; raise InvalidSetting for one with a mistake."""
         try:
             data = self._folder.read(self._name, MAX_BYTES)
         except FileMissing:

@@ -121,7 +121,7 @@ _acting: ContextVar[Person] = ContextVar("opstore-acting", default=LOCAL)
 
 
 def acting() -> Person:
-    """Return for whom the act is done that runs now; LOCAL where nobody has signed in, and for what runs in the background."""
+    """Return for whom the act is done that runs now; LOCAL if nobody has signed in, and for what runs in the background."""
     return _acting.get()
 
 

@@ -49,7 +49,7 @@ _NOTHING: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Chart:
-    """One chart as it is shown: `figure` None where there is nothing to draw; then `sentence` says what is missing.
+    """One chart as it is shown: `figure` None if there is nothing to draw; then `sentence` says what is missing.
 
     `figure` is what Plotly draws, as plain data: `plotly.graph_objects.Figure(made.figure)` has it in a notebook.
     """
@@ -269,7 +269,7 @@ def intervals(names: Sequence[str], values: Any, low: Any, high: Any, behind: Se
 
 
 def sentence(voice: Voice, tally: Tally, what: str, lacking: str) -> str:
-    """Return what a chart shows, of how many operations, and what is `lacking` of those left out, said where there are any."""
+    """Return what a chart shows, of how many operations, and what is `lacking` of those left out, said if there are any."""
     counted = voice.say("n = {n}.").format(n=voice.number(tally.n))
     return " ".join(part for part in (what, counted, lacking if tally.missing else "") if part)
 

@@ -95,7 +95,7 @@ def _json(value: object) -> str:
 
 
 def zone_of(name: str) -> ZoneInfo | None:
-    """Return a time zone by its name, None where there is none."""
+    """Return a time zone by its name, None if there is none."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones, such as Europe

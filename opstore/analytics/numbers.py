@@ -45,7 +45,7 @@ def optional(texts: Sequence[str | None]) -> pd.Series[Any]:
 
 
 def wilson(successes: npt.ArrayLike, n: npt.ArrayLike) -> tuple[Numbers, Numbers]:
-    """Return the ends of Wilson's 95 % interval of shares, NaN where nothing was counted."""
+    """Return the ends of Wilson's 95 % interval of shares, NaN if nothing was counted."""
     k, n = np.asarray(successes, float), np.asarray(n, float)
     with np.errstate(divide="ignore", invalid="ignore"):
         middle = (k + _Z**2 / 2) / (n + _Z**2)
@@ -137,7 +137,7 @@ def _unit_of(selection: Selection) -> str:
 def by_period(base: Base, cells: npt.NDArray[Any], unit: str) -> tuple[npt.NDArray[np.datetime64], npt.NDArray[Any]]:
     """Return the periods from the first to the last that count, and what their quarters of an hour (rows) add up to.
 
-    Where there would be more than 2,000, only those that hold anything.
+    If there would be more than 2,000, only those that hold anything.
     """
     held = np.flatnonzero(cells.any(axis=1))
     if not len(held):

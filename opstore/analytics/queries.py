@@ -164,7 +164,7 @@ class Analytics:
         return (None, None) if first and end and first >= end else (first, end)
 
     def before(self, text: str) -> str | None:
-        """Return the search for the period of the same length before the one that a search asks for, None where there is none."""
+        """Return the search for the period of the same length before the one that a search asks for, None if there is none."""
         period = self.period(text)
         if period is None or (period.first - date.min).days < period.days:
             return None

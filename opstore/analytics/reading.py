@@ -50,7 +50,7 @@ SCHEMA = pa.schema(
 def read(path: Path, ids: Sequence[str], progress: Callable[[int], None] = lambda done: None) -> pa.Table:
     """Return the rows of these operations, in their order; those without a readable sidecar are left out.
 
-    Raise StorageError where there is no folder, or for what passes (too many open files).
+    Raise StorageError if there is no folder, or for what passes (too many open files).
     """
     chunks = [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
     tables = [SCHEMA.empty_table()]

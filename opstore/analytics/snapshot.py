@@ -165,7 +165,7 @@ class _Summed:
 
 
 def load(path: Path) -> Snapshot | None:
-    """Return what the file keeps; None where there is none that can be used."""
+    """Return what the file keeps; None if there is none that can be used."""
     with contextlib.suppress(OSError, pa.ArrowException, ValueError, KeyError):
         with pa.memory_map(str(path)) as mapped:
             data = mapped.read_buffer()

@@ -165,7 +165,7 @@ class Look:
         return unless_known(thumbnail_file(path), request)
 
     def _best_thumbnail(self, operation_id: str) -> Path | None:
-        """Return what shows an operation best: where there is no result, or none that can be seen, what it was made from."""
+        """Return what shows an operation best: if there is no result, or none that can be seen, what it was made from."""
         operation = Operation.of(self._app().service.store.get_operation_metadata(operation_id))
         for name in (*operation.outputs, *operation.intermediates, *operation.inputs):
             with contextlib.suppress(FileMissing, UnsafeFile):

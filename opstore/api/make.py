@@ -176,7 +176,7 @@ class Making:
         return {"operationType": job.type, "parameters": job.parameters, "workflowAnalysis": job.analysis}
 
     def _better(self, request: SmartRequest) -> SmartRequest:
-        """Return the request in a language model's words; in its own where none is set up or answers, as everywhere."""
+        """Return the request in a language model's words; in its own if none is set up or answers, as everywhere."""
         generation = self._app().generation
         if generation.asker() is None:
             return request

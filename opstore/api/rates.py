@@ -38,7 +38,7 @@ class Rates:
             self._hit(_parsed(rate), caller)
 
     def wrong(self, address: str) -> None:
-        """Count a wrong token; raise TooManyWrong where there were too many."""
+        """Count a wrong token; raise TooManyWrong if there were too many."""
         for rate, who in ((WRONG, caller_at(address)), (ALL_WRONG, "everybody")):
             if not self._window.hit(rate, "wrong", who):
                 raise TooManyWrong(seconds=self._seconds(rate, "wrong", who))

@@ -44,7 +44,7 @@ JOB: Schema = thing(
     state={"enum": ["queued", "creating", "running", "fetching"]},
     model=TEXT,
     seconds={"type": "number", "description": "since it was asked for"},
-    share={"type": ["number", "null"], "description": "done, from 0 to 1; null where nobody knows"},
+    share={"type": ["number", "null"], "description": "done, from 0 to 1; null if nobody knows"},
     cancel={"type": "boolean", "description": "whether it was asked to stop"},
     batchId=_MAYBE_TEXT,
 )
@@ -70,7 +70,7 @@ COUNT: Schema = thing(
     exact={"type": "boolean", "description": "false: there may be more, also while the index is being made (/api/health)"},
 )
 PAGE = done(total=COUNT, next=_MAYBE_TEXT, rows=listed(CARD), version=TEXT)
-PAGE["properties"]["meant"] = {**TEXT, "description": "where nothing is found: a search that finds something and is nearly that"}
+PAGE["properties"]["meant"] = {**TEXT, "description": "if nothing is found: a search that finds something and is nearly that"}
 HEALTH = done(jobs=NUMBER, version=TEXT, index=thing(done=NUMBER, total={"type": ["integer", "null"]}, ready={"type": "boolean"}))
 STATS = done(asOf=TEXT, search=TEXT, unreadable=NUMBER, headline={"type": "object"}) | {
     "description": "What `python -m opstore stats --json` prints: a headline, and tables of rows; what is not known is null"

@@ -93,7 +93,7 @@ class Care:
         self._clock = clock
 
     def retain(self) -> Cleaned | None:
-        """Do what the retention policy in the settings says, None where there is none: the daily housekeeping."""
+        """Do what the retention policy in the settings says, None if there is none: the daily housekeeping."""
         chosen = self._preferences()
         if chosen.retention_days is None:
             return None

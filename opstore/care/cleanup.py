@@ -151,7 +151,7 @@ class Cleanup:
         return bound | dict.fromkeys(named_in(Folder(self._store.root / "shares"), self._has_ended), "shared")
 
     def _has_ended(self, name: str, content: bytes) -> bool:
-        from opstore.shares.record import has_ended  # and with it what signs links: only where there is one
+        from opstore.shares.record import has_ended  # and with it what signs links: only if there is one
 
         return has_ended(name, content, self._clock())
 

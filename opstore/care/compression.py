@@ -3,7 +3,7 @@
 Of every batch: its files are read and encoded while people go on. Then, under the locks of its operations, those that are still
 there as they were read are added to the pack in one durable transaction; what was moved, removed or annotated meanwhile stays as
 it is, so that nothing comes back. What was added is read back through another connection and compared bit for bit with what was
-read first; only then the loose files go, one operation after the other under its lock, and only where none has changed since.
+read first; only then the loose files go, one operation after the other under its lock, and only if none has changed since.
 A kill or a power cut at any moment leaves every operation whole, loose or packed or both, where the loose one counts; begun again
 it goes on.
 """

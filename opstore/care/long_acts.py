@@ -70,7 +70,7 @@ class Acts:
         return thread
 
     def last(self, kind: str) -> Act | None:
-        """Return the last act of a kind, None where there was none."""
+        """Return the last act of a kind, None if there was none."""
         act = self._read(kind)
         if act is None or act.state != "running" or self._busy():
             return act
@@ -88,7 +88,7 @@ class Acts:
         return act
 
     def running(self) -> Act | None:
-        """Return the act that is at work, None where there is none."""
+        """Return the act that is at work, None if there is none."""
         try:
             kinds = [name.removesuffix(".json") for name in os.listdir(self._folder) if name.endswith(".json")]
         except OSError:

@@ -35,7 +35,7 @@ class RemoteVault:
     """Backups at a remote; the folder `cache` of this machine holds what is on its way."""
 
     def __init__(self, target: str, cache: Path, program: str | None = None) -> None:
-        """Speak of `target`; raise InvalidInput where there is no rclone."""
+        """Speak of `target`; raise InvalidInput if there is no rclone."""
         found = program or shutil.which("rclone")
         if found is None:
             raise InvalidInput(reason=said("{target} is a remote, and rclone is not installed; see rclone.org", target=target))
@@ -84,7 +84,7 @@ class RemoteVault:
         return sorted(filter(is_snapshot, names), reverse=True)
 
     def load(self, name: str) -> Snapshot:
-        """Return a snapshot; raise InvalidInput where there is none, or its list is not whole."""
+        """Return a snapshot; raise InvalidInput if there is none, or its list is not whole."""
         self._stage.lists.make()
         if (name + SUFFIX) in dict(self._list("snapshots")):
             self._run("copy", self._at("snapshots", name + SUFFIX), str(self._stage.lists.path))

@@ -87,7 +87,7 @@ class Restore:
         self._trash = Folder(store.root / "trash")
 
     def run(self, name: str | None = None) -> Restored:
-        """Restore the snapshot of that name, the newest by default; raise InvalidInput where there is none."""
+        """Restore the snapshot of that name, the newest by default; raise InvalidInput if there is none."""
         names = self._vault.snapshots()
         if not names:
             raise InvalidInput(reason=said("there is no backup here"))

@@ -102,7 +102,7 @@ def fact_of(sidecar: Mapping[str, Any], size: int) -> Fact:
 
 
 def cared_for(sidecar: Mapping[str, Any]) -> str | None:
-    """Return why somebody wants an operation: `tagged`, `rated`, `favorite` or `noted`; None where nobody has said so."""
+    """Return why somebody wants an operation: `tagged`, `rated`, `favorite` or `noted`; None if nobody has said so."""
     stored = annotations_of(sidecar)
     if stored["favorite"]:
         return "favorite"

@@ -79,7 +79,7 @@ class Vault(Protocol):
         """Return the names of all snapshots, the newest first."""
 
     def load(self, name: str) -> Snapshot:
-        """Return a snapshot; raise InvalidInput where there is none, or its list is not whole."""
+        """Return a snapshot; raise InvalidInput if there is none, or its list is not whole."""
 
     def prepare(self, wanted: Iterable[str]) -> None:
         """Bring contents near that will be read soon."""
@@ -145,7 +145,7 @@ class LocalVault:
         return sorted(filter(is_snapshot, names), reverse=True)
 
     def load(self, name: str) -> Snapshot:
-        """Return a snapshot; raise InvalidInput where there is none, or its list is not whole."""
+        """Return a snapshot; raise InvalidInput if there is none, or its list is not whole."""
         if not is_snapshot(name):
             raise InvalidInput(reason=said("{name} is not the name of a backup", name=shown(name)))
         try:

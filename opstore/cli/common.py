@@ -46,7 +46,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
 
 
 def store_of(options: argparse.Namespace) -> Store:
-    """Return the store that the options name; raise InvalidSetting where there is no such folder."""
+    """Return the store that the options name; raise InvalidSetting if there is no such folder."""
     settings = settings_of(options)
     if not settings.data.is_dir():
         reason = said("there is no folder {folder}; name one, or start with `serve`", folder=settings.data)
@@ -117,7 +117,7 @@ def meter(options: argparse.Namespace) -> Iterator[Callable[[int, int | None, st
 
 
 def confirm(options: argparse.Namespace, question: str) -> bool:
-    """Ask in a terminal whether to go on, unless `--yes`; where nobody can be asked raise InvalidInput, with nothing done."""
+    """Ask in a terminal whether to go on, unless `--yes`; if nobody can be asked raise InvalidInput, with nothing done."""
     if options.yes:
         return True
     if not sys.stdin.isatty():

@@ -63,12 +63,12 @@ def _function(shell: str, checkout: Path) -> str:
 
 
 def complete(parser: argparse.ArgumentParser) -> None:
-    """Answer a shell that asks what may follow, and end the process; return at once where none asks."""
+    """Answer a shell that asks what may follow, and end the process; return at once if none asks."""
     from argcomplete import autocomplete
     from argcomplete.completers import SuppressCompleter
 
     _complete_arguments(parser)
-    # Where nothing is known nothing is offered: the shell itself completes files, as it is told to in the script.
+    # If nothing is known nothing is offered: the shell itself completes files, as it is told to in the script.
     autocomplete(parser, always_complete_options=False, default_completer=SuppressCompleter())
 
 

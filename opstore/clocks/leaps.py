@@ -73,7 +73,7 @@ class Leaps:
         self._mark = mark or _mark
 
     def look(self) -> Leap | None:
-        """Return the leap that counts, None where there is none, and write down what time it is."""
+        """Return the leap that counts, None if there is none, and write down what time it is."""
         for _ in range(3):
             data, known = self._read()
             now = self._mark()
@@ -88,11 +88,11 @@ class Leaps:
         return fresh.leap
 
     def standing(self) -> Leap | None:
-        """Return the leap that counts, None where there is none; nothing is written."""
+        """Return the leap that counts, None if there is none; nothing is written."""
         return _after(self._read()[1], self._mark(), self._newest).leap
 
     def check(self) -> None:
-        """Raise ClockLeapt where nothing may be destroyed for its age."""
+        """Raise ClockLeapt if nothing may be destroyed for its age."""
         if leap := self.look():
             raise ClockLeapt(before=shown(leap.before), after=shown(leap.after))
 
@@ -126,7 +126,7 @@ class Leaps:
             self._folder.replace("clock", NAME, data, digest(before) if before else None)
 
     def _newest(self) -> float | None:
-        """Return when the data folder was last changed as its folders have it, None where there is nothing in it yet."""
+        """Return when the data folder was last changed as its folders have it, None if there is nothing in it yet."""
         found = []
         for name in ("operations", "pending", "trash"):
             with contextlib.suppress(OSError):

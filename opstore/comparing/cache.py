@@ -154,7 +154,7 @@ class Comparisons:
         return path
 
     def _trim(self) -> None:
-        """Let the oldest go where there are too many, a quarter at a time."""
+        """Let the oldest go if there are too many, a quarter at a time."""
         with contextlib.suppress(OSError):
             found = [(entry.stat(follow_symlinks=False).st_mtime, entry.path) for entry in os.scandir(self._folder)]
             for _, path in sorted(found)[: len(found) - MAX_KEPT * 3 // 4] if len(found) > MAX_KEPT else ():

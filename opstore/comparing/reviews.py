@@ -115,7 +115,7 @@ class Reviews:
 
     @act(Role.REVIEWER)
     def begin(self, title: str, *, ids: Sequence[str] = (), query: str | None = None) -> Review:
-        """Begin a review of `ids`, or of the newest results of a search; raise InvalidInput where there are not two of them."""
+        """Begin a review of `ids`, or of the newest results of a search; raise InvalidInput if there are not two of them."""
         name = " ".join(title.split())[:MAX_NAME]
         if query is not None:
             within = f"({query}) status:stored" if query.strip() else "status:stored"
@@ -203,7 +203,7 @@ class Reviews:
 
     @act(Role.REVIEWER)
     def take_back(self, review_id: str, voter: Voter) -> Vote | None:
-        """Take a person's last vote back and return it, None where there is none."""
+        """Take a person's last vote back and return it, None if there is none."""
         gone: list[Vote] = []
 
         def without_last(votes: list[Vote]) -> list[Vote]:

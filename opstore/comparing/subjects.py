@@ -61,7 +61,7 @@ class Pair:
 
 
 def main_part(operation: Operation, kind: Kind) -> Part | None:
-    """Return what shows an operation's result: its first output that can be shown, None where there is none."""
+    """Return what shows an operation's result: its first output that can be shown, None if there is none."""
     found = _parts(operation.outputs, "output", kind)
     return found[0][0] if found else None
 

@@ -108,7 +108,7 @@ def _foreign(store: Store) -> str | None:
 
 
 def _mark(store: Store) -> dict[str, Any] | None:
-    """Return what the demo in this folder was begun with, None where there is none."""
+    """Return what the demo in this folder was begun with, None if there is none."""
     try:
         data = Folder(store.root).read(MARK, MAX_MARK_BYTES)
     except FileMissing:

@@ -23,7 +23,7 @@ PROMPTS = 14
 
 
 def vote(store: Store, story: Sequence[Session], seed: int, end: datetime) -> int:
-    """Cast the votes where there is no review yet; return how many."""
+    """Cast the votes if there is no review yet; return how many."""
     reviews = Reviews(store, Index(store), clock=lambda: end)
     if reviews.all():
         return 0
@@ -47,5 +47,5 @@ def _pairs(store: Store, session: Session) -> list[Pair]:
 
 
 def _whole(items: Sequence[Planned], draft: Planned) -> Planned:
-    """Return the first whole picture of a draft's batch, the draft itself where there is none."""
+    """Return the first whole picture of a draft's batch, the draft itself if there is none."""
     return next((item for item in items if item.batch == draft.batch and not item.draft), draft)

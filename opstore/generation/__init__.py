@@ -75,7 +75,7 @@ class Generation(Door):
         asker: model.Ask = lambda: None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Make things with `service`; `asker` gives the language model that the settings name, None where there is none."""
+        """Make things with `service`; `asker` gives the language model that the settings name, None if there is none."""
         self.service = service
         self.asker = asker
         self._clock = clock
@@ -104,7 +104,7 @@ class Generation(Door):
         return model.analyze(asker, prompt, [renderings.thumbnail(image, LOOK_SIZE) for image in images], spoken)
 
     def improve(self, prompt: str, workflow: str) -> tuple[str, Mapping[str, Any]]:
-        """Return a better wording from the language model, and what it cost; raise InvalidRequest where there is none."""
+        """Return a better wording from the language model, and what it cost; raise InvalidRequest if there is none."""
         asker = self.asker()
         if asker is None:
             raise InvalidRequest(reason=said("improving the prompt needs a language model; choose one in the settings"))

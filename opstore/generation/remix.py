@@ -42,7 +42,7 @@ class Remix:
 
 
 def remix(service: Service, operation_id: str) -> Remix:
-    """Return the settings of an operation; raise OperationNotFound or DamagedOperation where there is none to read."""
+    """Return the settings of an operation; raise OperationNotFound or DamagedOperation if there is none to read."""
     old = service.operation(operation_id)
     images = tuple(name for name in old.inputs if service.store.operations.has(name))
     workflow = _workflow(old.type, len(images))

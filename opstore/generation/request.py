@@ -48,7 +48,7 @@ class SmartRequest:
         return self.optimized if self.use_optimized and self.optimized else self.prompt
 
     def stored_parameters(self, workflow: str) -> dict[str, Any]:
-        """Return the parameters as they are stored: with both wordings where there are two, and a chain's own prompts."""
+        """Return the parameters as they are stored: with both wordings if there are two, and a chain's own prompts."""
         parameters = dict(self.parameters)
         if self.optimized is not None:
             parameters |= {

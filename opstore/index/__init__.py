@@ -61,7 +61,7 @@ class Count:
 class Found:
     """A page of a search; `next` is the cursor of the following page, None at the end.
 
-    `stacks` holds for each row how many operations stand behind it, empty where nothing was stacked. The total counts operations.
+    `stacks` holds for each row how many operations stand behind it, empty if nothing was stacked. The total counts operations.
     """
 
     rows: tuple[Row, ...]

@@ -25,7 +25,7 @@ class Named(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What code names of an entry; the fields that only the table names come behind.
 
     `cost` and `confidence` are millionths, `elapsed` milliseconds. `source` is a number for the inputs, the same for the same
-    bytes in the same order; None where there are none or no hashes. `size` is the main output's in pixels: 1024x768. `contents`
+    bytes in the same order; None if there are none or no hashes. `size` is the main output's in pixels: 1024x768. `contents`
     are codes of what its files hold (`same_bytes`), which the rows themselves do not keep: none in an entry of a row.
     """
 

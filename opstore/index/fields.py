@@ -39,7 +39,7 @@ TABLE: tuple[Field, ...] = (
             label=said("Type"),
         ),
         Column(
-            *("operation_type", "category", "", "as stored, old and foreign types too; `unknown` where none is"),
+            *("operation_type", "category", "", "as stored, old and foreign types too; `unknown` if none is"),
             groups=said("by type"),
         ),
         shown=Shown("type", "type", said("Type")),
@@ -115,7 +115,7 @@ TABLE: tuple[Field, ...] = (
             is_facet=True,
             label=said("Tag or collection"),
         ),
-        Column("tags", "texts", "", "tags and collections, in the order of the alphabet; an empty list where there are none"),
+        Column("tags", "texts", "", "tags and collections, in the order of the alphabet; an empty list if there are none"),
         shown=Shown("tags", "texts"),
     ),
     Field(
@@ -149,7 +149,7 @@ TABLE: tuple[Field, ...] = (
             called=("fav", "favori", "favoris"),
             is_facet=True,
         ),
-        Column("favorite", "flag", "", "whether it is a favorite; missing where nobody said", read.favorite),
+        Column("favorite", "flag", "", "whether it is a favorite; missing if nobody said", read.favorite),
         shown=Shown("favorite", "flag"),
     ),
     Field(
@@ -230,7 +230,7 @@ TABLE: tuple[Field, ...] = (
             may_be_any=True,
             is_facet=True,
         ),
-        Column("error_kind", "category", "", "the cause under which the failure counts, missing where nothing failed"),
+        Column("error_kind", "category", "", "the cause under which the failure counts, missing if nothing failed"),
         shown=Shown("errorKind"),
     ),
     Field(
@@ -243,7 +243,7 @@ TABLE: tuple[Field, ...] = (
         "parents",
         Kept(tuple[str, ...], read.parents_of, "", "ids"),
         Search("parent", "id", (("parent:20251103143022_abc123de", "what was made from that operation's result"),)),
-        Column("parents", "texts", "", "ids of operations whose output is an input here, an empty list where there are none"),
+        Column("parents", "texts", "", "ids of operations whose output is an input here, an empty list if there are none"),
         shown=Shown("parents", "texts", said("Created from"), attrgetter("parents")),
     ),
     Field(
@@ -292,7 +292,7 @@ TABLE: tuple[Field, ...] = (
             "overridden",
             "flag",
             "",
-            "whether a person chose another type; missing where nothing was proposed",
+            "whether a person chose another type; missing if nothing was proposed",
             read.overridden,
         ),
         shown=Shown("overridden", "flag"),
@@ -391,7 +391,7 @@ TABLE: tuple[Field, ...] = (
         "cost_estimated",
         "flag",
         "",
-        "whether `cost` is an estimate; missing where there is no cost or it does not say",
+        "whether `cost` is an estimate; missing if there is no cost or it does not say",
         read.is_estimated,
     ),
     _column("bytes_in", "whole", "bytes", "stored inputs together", read.bytes_of("input")),

@@ -214,7 +214,7 @@ class Follower:
             self.reconcile()
 
     def _stamps_pause(self) -> float:
-        """Return the seconds between two passes over the stamps: fewer where nobody tells of changes in place."""
+        """Return the seconds between two passes over the stamps: fewer if nobody tells of changes in place."""
         every = STAMPS_EVERY * (10 if self._watch is not None and self._watch.works else 1)
         return max(every, self._names_cost / _SHARE_STAMPS)
 
@@ -369,7 +369,7 @@ def _parts(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 
 
 def _time_of(path: Path) -> int:
-    """Return when the folder's list of names, or that of packed months beside it, last changed; 0 where there is none."""
+    """Return when the folder's list of names, or that of packed months beside it, last changed; 0 if there is none."""
     found = [0]
     for folder in (path, path.parent / FOLDER):
         with contextlib.suppress(OSError):

@@ -23,7 +23,7 @@ from opstore.storage.names import is_operation_id
 
 #: Characters for private use count as letters and are taken out of prompts and searches, so that no prompt can pretend to be a
 #: field. Each numbered name is one of them: a word of one letter costs nothing in the index of two-letter beginnings (12 bytes an
-#: operation less). Where there are more names, and before what is no number, stands the first one, twice: one such beginning.
+#: operation less). Before further numbers, and before what is no number, the first one stands twice: one such beginning.
 _FIRST, _LAST = 0xE000, 0xF8FF
 #: Each seed up to 32,767, which people write themselves and again and again, has a letter of its own; all others, which chance
 #: gives once, share 4,096: whoever looks for one looks at some 250 rows of a million. A word for each would cost 20 bytes.

@@ -84,7 +84,7 @@ def second_of_day(day: date) -> int:
 
 
 def wanted(operation_id: str) -> int:
-    """Return the number an id has where nothing stands in its way: within a second by its first hex digits."""
+    """Return the number an id has if nothing stands in its way: within a second by its first hex digits."""
     return second_of(operation_id) * WIDTH + _within(operation_id)
 
 

@@ -162,7 +162,7 @@ def _send(pipe: IO[bytes], message: _Question | Part) -> None:
 
 
 def _received(pipe: IO[bytes]) -> bytes:
-    """Return a message; raise EOFError where none comes any more."""
+    """Return a message; raise EOFError if none comes any more."""
     length = pipe.read(_LENGTH)
     data = pipe.read(int.from_bytes(length)) if length else b""
     if not data:

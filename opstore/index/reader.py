@@ -43,7 +43,7 @@ class Reader:
         self._packs = Packs(path.parent / FOLDER)
 
     def __enter__(self) -> Self:
-        """Open the folder; raise StorageError where there is none."""
+        """Open the folder; raise StorageError if there is none."""
         with storage_errors():
             self._folder = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         return self
@@ -54,7 +54,7 @@ class Reader:
         self._packs.close()
 
     def read(self, operation_id: str) -> Observed | None:
-        """Return what the index keeps of an operation and its file's stamp, None where there is no file.
+        """Return what the index keeps of an operation and its file's stamp, None if there is no file.
 
         Raise as `data` does.
         """
@@ -68,7 +68,7 @@ class Reader:
         return (unreadable(found) if isinstance(found, DamagedOperation) else found), stamp
 
     def data(self, operation_id: str) -> tuple[bytes | Broken, int] | None:
-        """Return a sidecar's bytes and its file's stamp, None where there is no file.
+        """Return a sidecar's bytes and its file's stamp, None if there is no file.
 
         Raise StorageError only for what passes (too many open files, no memory): it says nothing of the file.
         """
@@ -96,7 +96,7 @@ class Reader:
         return data, _stamp(before.st_size, before.st_mtime_ns)
 
     def stamp(self, operation_id: str) -> int | None:
-        """Return a file's stamp without reading it, None where there is no file."""
+        """Return a file's stamp without reading it, None if there is no file."""
         try:
             file = os.stat(f"{operation_id}.json", dir_fd=self._folder, follow_symlinks=False)
         except OSError:

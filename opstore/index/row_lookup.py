@@ -28,7 +28,7 @@ def seed_value(seed: int) -> int:
 
 
 def find(connection: sqlite3.Connection, operation_id: str, has_strays: bool = True) -> int | None:
-    """Return the number of an operation's row, None where there is none."""
+    """Return the number of an operation's row, None if there is none."""
     first, key = order.second_of(operation_id) * order.WIDTH, order.digits_key(operation_id)
     row = connection.execute(
         "SELECT at FROM op WHERE at BETWEEN ? AND ? AND key = ?", (first, first + order.WIDTH - 1, key)
@@ -143,7 +143,7 @@ def _as_number(name: str) -> int | str:
     return name if number is None else number
 
 
-#: What is made of a column's value where there is one, of the operation's id and of the numbered names.
+#: What is made of a column's value if there is one, of the operation's id and of the numbered names.
 _READS: dict[Form, Callable[[Any, str, Mapping[int, str]], Any]] = {
     "names": lambda value, operation_id, names: _tags(value, names),
     "output": lambda value, operation_id, names: output_of(value, operation_id),

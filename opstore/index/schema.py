@@ -53,8 +53,8 @@ class Search:
 
     `called` is what people of other searches, or of another language, call it. Of a name: `names` are all there are, where these
     are known; `is_loose` says that `text-to-image`, `text_to_image` and `Text to image` are one. A star alone asks whether there
-    is anything where there `may_be_any`. A flag may say whether another search, `having`, has anything. `label` is what the
-    filter over its names is called; of one that `is_rare` there is none where nothing has such a name.
+    is anything, if there `may_be_any`. A flag may say whether another search, `having`, has anything. `label` is what the
+    filter over its names is called; of one that `is_rare` there is none if nothing has such a name.
     """
 
     name: str

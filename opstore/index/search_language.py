@@ -256,7 +256,7 @@ class _Parser:
 
 
 def corrected(text: str, mistake: InvalidQuery) -> str | None:
-    """Return the search with what was probably meant in the place of the mistake, None where nobody can tell."""
+    """Return the search with what was probably meant in the place of the mistake, None if nobody can tell."""
     details = getattr(mistake.details.get("reason"), "details", {})
     better = details.get("better")
     meant = str(better).partition(":")[2] if better else details.get("meant")

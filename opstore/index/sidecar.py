@@ -76,7 +76,7 @@ ChartReader = Callable[[Sidecar, Read], Any]
 
 
 def type_of(source: Source) -> str:
-    """Return the type, `unknown` where none is said."""
+    """Return the type, `unknown` if none is said."""
     return _name(source.sidecar.get("operationType")) or "unknown"
 
 
@@ -173,7 +173,7 @@ def confidence_of(source: Source) -> int | None:
 
 
 def inputs_hash(source: Source) -> int | None:
-    """Return a number for the inputs, the same for the same bytes in the same order; None where none have hashes."""
+    """Return a number for the inputs, the same for the same bytes in the same order; None if none have hashes."""
     files = source.sidecar.get("files")
     entries = files if isinstance(files, list) else []
     hashes = [entry.get("sha256") for entry in entries if isinstance(entry, dict) and entry.get("role") == "input"]
@@ -315,7 +315,7 @@ def height(sidecar: Sidecar, entry: Read) -> int | None:
 
 
 def favorite(sidecar: Sidecar, entry: Read) -> bool | None:
-    """Say whether it is a favourite, None where nobody said."""
+    """Say whether it is a favourite, None if nobody said."""
     return _flag(_mapping(sidecar.get("annotations")).get("favorite"))
 
 

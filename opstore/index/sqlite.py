@@ -129,7 +129,7 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Lend a connection; raise Damaged where the file turned out to be no good, and StorageError where there can be none."""
+        """Lend a connection; raise Damaged where the file turned out to be no good, and StorageError if there can be none."""
         connection, file = self._take()
         try:
             yield connection

@@ -17,7 +17,7 @@ OPEN = [name for name, search in SEARCHES.items() if search.values == "name" and
 
 
 def meant(text: str, known: Mapping[str, Iterable[str]]) -> str | None:
-    """Return the search that `text` was perhaps meant to be, None where nothing comes to mind; `known` has the names in use.
+    """Return the search that `text` was perhaps meant to be, None if nothing comes to mind; `known` has the names in use.
 
     Raise InvalidQuery for a text that is no search.
     """

@@ -170,7 +170,7 @@ def _name(name: str, value: Text) -> Text:
 
 
 def nearest(text: str, names: Iterable[str]) -> str | None:
-    """Return the name that a text was probably meant to be, None where none is like it."""
+    """Return the name that a text was probably meant to be, None if none is like it."""
     from difflib import get_close_matches  # nobody needs it who makes no mistake
 
     folded = {" ".join(re.split("[-_ ]+", fold(name))): name for name in names}

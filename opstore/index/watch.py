@@ -25,7 +25,7 @@ _EVENT = struct.Struct("iIII")
 
 
 class Watch:
-    """The changes of one folder since the last look; `works` is False where nobody tells of them."""
+    """The changes of one folder since the last look; `works` is False if nobody tells of them."""
 
     def __init__(self, path: Path) -> None:
         """Begin to watch the folder at `path`."""

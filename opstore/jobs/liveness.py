@@ -44,7 +44,7 @@ class Signs:
             self._held = None
 
     def lives(self, owner: str) -> bool | None:
-        """Say whether a runner lives; None where nobody can tell (its sign is gone, or the disk does not answer)."""
+        """Say whether a runner lives; None if nobody can tell (its sign is gone, or the disk does not answer)."""
         try:
             sign = os.open(self._path(owner), _OPEN)
         except OSError:

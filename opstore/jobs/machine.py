@@ -64,7 +64,7 @@ class Machine:
     def __init__(
         self, around: Surroundings, job: Job, owner: str, lives: Callable[[str], bool | None] = lambda owner: None
     ) -> None:
-        """Take up `job` where its record stands; `lives` says of another owner whether it does, None where nobody can tell."""
+        """Take up `job` where its record stands; `lives` says of another owner whether it does, None if nobody can tell."""
         self._around = around
         self._job = job
         self._owner = owner
@@ -195,7 +195,7 @@ class Machine:
         return search.found is not None or not search.complete
 
     def _may_be_sent(self, provider: Provider) -> bool | None:
-        """Say whether somebody else may still send the request; None where nobody can tell."""
+        """Say whether somebody else may still send the request; None if nobody can tell."""
         sender = self._job.step.sender
         if sender in (None, self._owner) or not provider.settle_seconds:  # ours has ended, or the provider computes here
             return False
@@ -382,7 +382,7 @@ class Machine:
         self._end("unknown", ending.UNKNOWN)
 
     def _end_unsent(self, reason: str, kind: str) -> None:
-        """End as failed where nothing was accepted, so nothing is paid."""
+        """End as failed if nothing was accepted, so nothing is paid."""
         self._told(lambda job: _unsent(job).with_step(status="failed", error=reason))
         self._end("failed", reason, kind=kind)
 

@@ -52,7 +52,7 @@ class JobFolder:
         return sorted(name.operation_id for name in names if name and name.role == "sidecar")
 
     def get(self, operation_id: str) -> Job:
-        """Return a job; raise OperationNotFound where there is none, ValueError where its record is damaged."""
+        """Return a job; raise OperationNotFound if there is none, ValueError where its record is damaged."""
         return Job.decode(self._bytes(operation_id), operation_id)
 
     def all(self) -> list[Job]:

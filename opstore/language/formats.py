@@ -88,7 +88,7 @@ class Spoken:
         return str(format_percent(value, pattern, locale=self.language))
 
     def interval(self, low: float, high: float) -> str:
-        """Return an interval of shares with as many decimals as its ends need to differ, nothing where there is none."""
+        """Return an interval of shares with as many decimals as its ends need to differ, nothing if there is none."""
         if math.isnan(low):
             return ""
         digits = decimals(low, high)

@@ -27,7 +27,7 @@ Say = Callable[[str], str]
 
 @functools.cache
 def written(language: str) -> Catalog | None:
-    """Return the catalogue of a language as it is written, None where there is none."""
+    """Return the catalogue of a language as it is written, None if there is none."""
     path = LOCALES / f"{language}.po"
     if not path.is_file():
         return None

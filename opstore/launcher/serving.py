@@ -36,7 +36,7 @@ def shown(cache: Path, origin: str | None) -> Iterator[None]:
 
 
 def origin_of(cache: Path) -> str | None:
-    """Return the origin at which the folder's server answers, such as http://127.0.0.1:8600; None where none runs."""
+    """Return the origin at which the folder's server answers, such as http://127.0.0.1:8600; None if none runs."""
     try:
         file = os.open(cache / NAME, _OPEN)
     except OSError:

@@ -36,7 +36,7 @@ class Link:
 
 @dataclass(slots=True)
 class Family:
-    """`members` by id, None for one that is named and not there; `cut` where there are more than could be shown."""
+    """`members` by id, None for one that is named and not there; `cut` if there are more than could be shown."""
 
     centre: str
     members: dict[str, Operation | None] = field(default_factory=dict)

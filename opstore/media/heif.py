@@ -31,7 +31,7 @@ def kind(brands: list[bytes]) -> Kind | None:
 
 
 def size(data: bytes) -> tuple[int, int] | None:
-    """Return width and height of the largest picture in the file (tiles and thumbnails are others), None where none is told.
+    """Return width and height of the largest picture in the file (tiles and thumbnails are others), None if none is told.
 
     The size is that of the pixels as they are coded, before they are turned.
     """

@@ -74,7 +74,7 @@ class Provenance:
         self._store = store
 
     def of(self, operation: Operation) -> str:
-        """Return the source type of an operation's results; empty where nobody knows what made them."""
+        """Return the source type of an operation's results; empty if nobody knows what made them."""
         return self._made(operation, _MOST_STEPS)
 
     def of_input(self, operation: Operation, name: str) -> str:

@@ -159,7 +159,7 @@ def _by_content(folder: Path, content: str, ending: str) -> Path:
 
 
 def _kept(path: Path) -> int:
-    """Return the bytes of a copy, 0 where there is none; a planted link must not lead out of the folder."""
+    """Return the bytes of a copy, 0 if there is none; a planted link must not lead out of the folder."""
     with contextlib.suppress(OSError):
         known = path.lstat()
         return known.st_size if stat.S_ISREG(known.st_mode) else 0

@@ -172,4 +172,4 @@ class Asker(Protocol):
         """Return what one question costs at most."""
 
     def ask(self, instruction: str, question: str, pictures: Sequence[bytes] = ()) -> str:
-        """Return the answer's text; raise an OpstoreError where there is none."""
+        """Return the answer's text; raise an OpstoreError if there is none."""

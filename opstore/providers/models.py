@@ -51,7 +51,7 @@ class Model:
 
     @property
     def seed_field(self) -> str | None:
-        """Return the provider's name of the seed, or None where there is none."""
+        """Return the provider's name of the seed, or None if there is none."""
         return next((p.field for p in self.parameters if p.name == "seed"), None)
 
     def parameters_for(self, operation_type: str) -> tuple[Parameter, ...]:
@@ -224,7 +224,7 @@ class ModelTable:
         return sorted(found, key=lambda model: operation_type not in model.default_for)
 
     def default(self, provider: str, operation_type: str) -> Model:
-        """Return the model that is used where none was chosen; raise InvalidRequest if the provider has none for the type."""
+        """Return the model that is used if none was chosen; raise InvalidRequest if the provider has none for the type."""
         found = self.models(provider, operation_type)
         if not found:
             provider, wanted = shown(provider), shown(operation_type)

@@ -175,7 +175,7 @@ def names() -> tuple[str, ...]:
 
 
 def find(name: object) -> Registration | None:
-    """Return the provider called `name`, None where none is registered."""
+    """Return the provider called `name`, None if none is registered."""
     return next((_registration(package) for package in PROVIDERS if package.rpartition(".")[2] == name), None)
 
 

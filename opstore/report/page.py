@@ -169,7 +169,7 @@ class _Report:
         yield self._storage()
 
     def _section(self, title: str, says: str, tally: Tally, chart: Markup, rows: Markup | None = None, hidden: int = 0) -> Markup:
-        """Return a section; what it leaves out is said with it, and where there is nothing that is said instead.
+        """Return a section; what it leaves out is said with it, and if there is nothing, that is said instead.
 
         `hidden` are the lines that are too many to be shown.
         """

@@ -101,7 +101,7 @@ def rows_of(tally: Tally) -> list[Any]:
 
 
 def mean_seconds(selection: Selection) -> float | None:
-    """Return the mean elapsed time of the operations that say one, None where none does."""
+    """Return the mean elapsed time of the operations that say one, None if none does."""
     values = selection.number("elapsed_seconds")
     values = values[~np.isnan(values)]
     return float(values.mean()) if len(values) else None

@@ -91,7 +91,7 @@ class Shares:
     # -- whose they are --------------------------------------------------------------------------------------------------
 
     def create(self, scope: Scope, *, lasts: timedelta | None = None, password: str | None = None) -> Share:
-        """Make a link, durably; raise InvalidInput, or OperationNotFound where there is nothing to show."""
+        """Make a link, durably; raise InvalidInput, or OperationNotFound if there is nothing to show."""
         for operation_id in scope.operations:
             self._store.get_operation_metadata(check_operation_id(operation_id))
         now = self._now()

@@ -201,7 +201,7 @@ def _into(file: zipfile.ZipFile) -> Put:
 
 @contextmanager
 def _beside(target: Path) -> Iterator[Path]:
-    """Give a name beside `target` that becomes it at the end, and is removed where there is no end."""
+    """Give a name beside `target` that becomes it at the end, and is removed if there is no end."""
     temp = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         yield temp

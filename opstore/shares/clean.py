@@ -128,7 +128,7 @@ def _frames(picture: Picture, media: MediaType) -> tuple[Sequence[Picture], list
 
     frames: list[Picture] = []
     durations: list[int] = []
-    hidden = int(bool(picture.info.get("default_image")))  # of a PNG that moves: shown only where nothing moves
+    hidden = int(bool(picture.info.get("default_image")))  # of a PNG that moves: shown only if nothing moves
     for frame in islice(ImageSequence.Iterator(picture), hidden, None):
         frames.append(_upright(frame, media))
         durations.append(int(frame.info.get("duration") or 100))  # a WebP tells it once its pixels are read

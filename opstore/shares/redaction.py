@@ -31,7 +31,7 @@ _MAX_SIDE = 100_000
 class Picture:
     """A picture or video of an operation: `key` is what it is called outside, `name` its file here, `media` what it leaves as.
 
-    `source` is its digital source type (`provenance`), empty where nobody knows.
+    `source` is its digital source type (`provenance`), empty if nobody knows.
     """
 
     key: str

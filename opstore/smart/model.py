@@ -124,7 +124,7 @@ def _steps(found: Mapping[str, Any], known: WorkflowAnalysis) -> StepPrompts | N
 
 
 def improve(asker: Asker, prompt: str, workflow: str) -> str:
-    """Return a better wording of a prompt; raise an OpstoreError where there is no answer, Nonsense where it cannot be used."""
+    """Return a better wording of a prompt; raise an OpstoreError if there is no answer, Nonsense where it cannot be used."""
     language = rules.read(prompt).language
     instruction = _IMPROVE.format(language=_LANGUAGES[language], workflow=_WORKFLOWS.get(workflow, workflow))
     better = " ".join(asker.ask(instruction, prompt[: rules.MAX_READ]).split()).strip('"“”«» ')

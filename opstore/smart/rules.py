@@ -66,7 +66,7 @@ class Reading:
 def analyze(prompt: str, count: int, spoken: Language | None = None) -> WorkflowAnalysis:
     """Return what `prompt` asks for with `count` images; raise InvalidRequest where no workflow takes so many.
 
-    The reason is told in the `spoken` language, in the prompt's where nobody says one.
+    The reason is told in the `spoken` language, in the prompt's if nobody says one.
     """
     allowed = fitting(count)
     if not allowed:

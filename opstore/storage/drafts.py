@@ -81,7 +81,7 @@ class Drafts:
             self._sweep(key, day)
 
     def load(self, tab: str, owner: str) -> Draft | None:
-        """Return the tab's draft, None where there is none that can be read; a picture that is gone or damaged is left out."""
+        """Return the tab's draft, None if there is none that can be read; a picture that is gone or damaged is left out."""
         key = _key(tab, owner)
         try:
             record = json.loads(self._folder.read(f"{key}.json", _MAX_RECORD))
@@ -94,7 +94,7 @@ class Drafts:
         return Draft(form, tuple(data for data in found if data is not None))
 
     def remove(self, tab: str, owner: str) -> None:
-        """Forget the tab's draft, its pictures first named by nothing; do nothing where there is none."""
+        """Forget the tab's draft, its pictures first named by nothing; do nothing if there is none."""
         self._forget(_key(tab, owner))
 
     # -- inside ----------------------------------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ class Drafts:
         return number + 1
 
     def _sweep(self, new: str, today: int) -> None:
-        """Let drafts go that are too old, then the longest untouched where there are too many or they are too large."""
+        """Let drafts go that are too old, then the longest untouched if there are too many or they are too large."""
         sizes: dict[str, int] = defaultdict(int)
         touched: dict[str, float] = {}
         for name, state in self._folder.states():

@@ -307,7 +307,7 @@ class Folder:
                 return []
 
     def names(self) -> list[str]:
-        """Return every name in the folder, unordered; empty where there is no folder (1.5 s at a million operations)."""
+        """Return every name in the folder, unordered; empty if there is no folder (1.5 s at a million operations)."""
         with storage_errors():
             try:
                 return os.listdir(self.path)
@@ -332,7 +332,7 @@ class Folder:
                         yield entry.name, entry.stat(follow_symlinks=False)
 
     def age(self, name: str) -> float | None:
-        """Return how many seconds ago a file was last written, None where there is none."""
+        """Return how many seconds ago a file was last written, None if there is none."""
         with storage_errors():
             try:
                 return time.time() - os.lstat(self.path / name).st_mtime
@@ -340,7 +340,7 @@ class Folder:
                 return None
 
     def stamp(self, name: str) -> str | None:
-        """Return a text that is another after every change of a regular file, None where there is none of that name."""
+        """Return a text that is another after every change of a regular file, None if there is none of that name."""
         with storage_errors():
             try:
                 state = os.lstat(self.path / name)
@@ -351,7 +351,7 @@ class Folder:
         return f"{state.st_ino}:{state.st_size}:{state.st_mtime_ns}:{state.st_ctime_ns}"
 
     def since(self, name: str) -> float | None:
-        """Return when a file came to be as and where it is (ctime, seconds since 1970), None where there is none."""
+        """Return when a file came to be as and where it is (ctime, seconds since 1970), None if there is none."""
         with storage_errors():
             try:
                 return os.lstat(self.path / name).st_ctime

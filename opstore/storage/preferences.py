@@ -29,7 +29,7 @@ from opstore.storage.verify import Problem
 NAME, KEPT_AS = "settings.json", "settings.damaged.json"
 #: More than this is not a file of settings.
 MAX_BYTES = 1_000_000
-#: Of how many days, weeks and months the newest backup stays where nothing else was chosen, and what can be chosen at most.
+#: Of how many days, weeks and months the newest backup stays if nothing else was chosen, and what can be chosen at most.
 KEEP, MOST_KEPT = (7, 4, 12), 10_000
 
 
@@ -109,7 +109,7 @@ class PreferenceFile:
         return found.chosen
 
     def damage(self) -> str | None:
-        """Return what is wrong with the file, None where nothing is."""
+        """Return what is wrong with the file, None if nothing is."""
         return self._found().damage
 
     def problems(self) -> list[Problem]:

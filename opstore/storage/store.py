@@ -335,7 +335,7 @@ class Store:
         return existing
 
     def _holds(self, view: Operation, files: Mapping[str, bytes]) -> bool:
-        """Say whether `files` are the stored inputs and the stored outputs; where there are none of one, it is not asked for."""
+        """Say whether `files` are the stored inputs and the stored outputs; if there are none of one, it is not asked for."""
         roles = {name: check_name(name).role for name in files}
         inputs = [name for name in files if roles[name] == "input"]
         outputs = {name for name in files if roles[name] == "output"}

@@ -30,7 +30,7 @@ _FRESH = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: what kind, in which file, of which operation (None where none can be told), and in words."""
+    """One thing that is wrong: what kind, in which file, of which operation (None if none can be told), and in words."""
 
     kind: Kind
     name: str

@@ -129,7 +129,7 @@ def _keep_form(service: Service, busy: bool) -> Keep | None:
 
 
 def _planned(plan: Act | None, target: str) -> Keep | None:
-    """Return what was looked into for this place, where there is something to remove; a file of another version tells nothing."""
+    """Return what was looked into for this place, if there is something to remove; a file of another version tells nothing."""
     if plan is None or plan.state != "done" or plan.result.get("target") != target or not plan.result.get("count"):
         return None
     try:

@@ -49,7 +49,7 @@ def note(presses: _Noted, key: str, value: object = True) -> None:
 
 
 def take(key: str) -> Any:
-    """Return what was pressed under `key`, None where nothing was; from here to its end the run is not interrupted."""
+    """Return what was pressed under `key`, None if nothing was; from here to its end the run is not interrupted."""
     value, moment = noted().pop(key, (None, 0.0))  # a plain dictionary: nothing comes between the two
     if value is None or time.monotonic() - moment >= PRESS_SECONDS:
         return None

@@ -1,4 +1,4 @@
-"""What the Library finds, on tiles: the grid of a search, the grid of the trash, and what is said where there is nothing."""
+"""What the Library finds, on tiles: the grid of a search, the grid of the trash, and what is said if there is nothing."""
 
 from __future__ import annotations
 

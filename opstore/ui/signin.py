@@ -89,7 +89,7 @@ def person(settings: Settings) -> Person:
 
 
 def identify(settings: Settings, request: Request) -> Person | None:
-    """Return who sent a request, by the cookie of the sign-in; None where none is set up; else raise as `person` does."""
+    """Return who sent a request, by the cookie of the sign-in; None if none is set up; else raise as `person` does."""
     book = _book(settings)
     if book is None:
         return None

@@ -138,7 +138,7 @@ def is_stale(desk: Desk, look: Act | None) -> bool:
 
 
 def clock(service: Service) -> None:
-    """Say that the clock leapt, where nothing is removed for its age for that reason, and let a person say that it is right."""
+    """Say that the clock leapt, if nothing is removed for its age because of it, and let a person say that it is right."""
     try:
         service.care.leaps.check()
     except ClockLeapt as error:

@@ -156,7 +156,7 @@ def number(value: float, digits: int = 0) -> str:
 
 
 def money(amount: float, currency: str | None = "USD") -> str:
-    """Return an amount with its currency, None where nobody says one; small amounts keep the digits that count."""
+    """Return an amount with its currency, None if nobody says one; small amounts keep the digits that count."""
     return spoken().money(amount, currency)
 
 

@@ -64,7 +64,7 @@ export class Library {
   }
 }
 
-/** What a window keeps, where there is no window. @returns {Storage} */
+/** What a window keeps, if there is no window. @returns {Storage} */
 export function boxOf() {
   /** @type {Map<string, string>} */
   const kept = new Map();

@@ -40,7 +40,7 @@ test("what was told in vain is told again, and not at every look", context => {
   assert.equal(told, 3);
 });
 
-test("T leads to the field of tags where there is one", () => {
+test("T leads to the field of tags if there is one", () => {
   const field = el("input");
   found.set(".tags input", field);
   assert.ok(asks("t", ".tags", () => assert.fail("nothing is told")));
@@ -77,7 +77,7 @@ test("what follows a step to the neighbour waits for that one's drawer", () => {
   assert.deepEqual([window.opstoreEarly.left, window.opstoreEarly.keys], ["now", ["4", "Delete"]]);
 });
 
-test("where there is no neighbour a step is none", () => {
+test("if there is no neighbour a step is none", () => {
   const { heard, tell } = hearing();
   found.set(LEFT, el("button", { disabled: true, onclick: () => assert.fail("it cannot be pressed") }));
   catchUp(["ArrowLeft", "ArrowRight", "2"], "now", tell);

@@ -36,7 +36,7 @@ test("another face leaves the picture alone where it is the same, and puts anoth
   assert.equal(pictureOf(tile).src, "/b.webp");
 });
 
-test("where there is no picture, or it cannot be shown, its words are", () => {
+test("if there is no picture, or it cannot be shown, its words are", () => {
   const tile = tileOf("x");
   face(tile, faceOf({ source: null }));
   assert.equal(tile.children[0].text, "in words");

@@ -65,7 +65,7 @@ test("both sides step back where neither was preferred", () => {
   }
 });
 
-test("a vote is undone only where there is one", () => {
+test("a vote is undone only if there is one", () => {
   const none = booth();
   none.made.key(pressed("z"));
   assert.deepEqual(none.votes(), []);

@@ -136,7 +136,7 @@ def _first(match: re.Match[str] | None) -> int:
 
 
 def _scale(share: float, word: str | None, text: str) -> float:
-    """Turn "by 30 %" into a factor: of the size where nothing says smaller or larger, else the change."""
+    """Turn "by 30 %" into a factor: of the size if nothing says smaller or larger, else the change."""
     by = word in ("by", "de", "of")
     if by and _SMALLER.search(text):
         return max(1 - share, 0.01)

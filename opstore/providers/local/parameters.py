@@ -32,7 +32,7 @@ PICTURE_SIDE = 1024
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What a request asks for beside its prompt. `ratio` None means: as the input, or 16:9 where there is none."""
+    """What a request asks for beside its prompt. `ratio` None means: as the input, or 16:9 if there is none."""
 
     ratio: tuple[int, int] | None
     format: str

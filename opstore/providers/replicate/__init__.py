@@ -163,7 +163,7 @@ class Replicate:
         return self._clock.now()
 
     def there(self, since: datetime, ago: float | None = None) -> datetime | None:
-        """Return by Replicate's clock the moment that this machine's had as `since`, `ago` seconds ago; None where nobody can.
+        """Return by Replicate's clock the moment that this machine's had as `since`, `ago` seconds ago; None if nobody can.
 
         Without `ago` this machine's clock may have been right then and wrong now, or the other way round: the earlier counts.
         """

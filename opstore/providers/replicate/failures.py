@@ -41,7 +41,7 @@ _MAX_TEXT = 2_000
 
 
 def explain(status: str, error: Any) -> tuple[str | None, Said | None]:
-    """Return the kind and the sentence for how a prediction ended; (None, None) where nothing is wrong."""
+    """Return the kind and the sentence for how a prediction ended; (None, None) if nothing is wrong."""
     if status == "aborted":
         return "aborted", said("Replicate gave up before the model started, so it was not billed. Try again later.")
     if status == "canceled":

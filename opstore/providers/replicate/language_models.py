@@ -96,7 +96,7 @@ class Asker:
         return self.model.cost()
 
     def ask(self, instruction: str, question: str, pictures: Sequence[bytes] = ()) -> str:
-        """Return the answer's text; raise ProviderError where there is none in time. Pictures are small whole files."""
+        """Return the answer's text; raise ProviderError if there is none in time. Pictures are small whole files."""
         addresses = [f"data:{_kind(data)};base64,{base64.b64encode(data).decode('ascii')}" for data in pictures]
         end = self.clock() + self.seconds
         arguments = self.model.arguments(instruction, question, addresses)

@@ -69,7 +69,7 @@ class Guard(httpx.BaseTransport):
         self._inner = inner or httpx.HTTPTransport(verify=certificates(), limits=limits)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send `request`; raise Answered for an answer other than 2xx, and httpx's errors where none came."""
+        """Send `request`; raise Answered for an answer other than 2xx, and httpx's errors if none came."""
         if _origin(request.url) != self._origin:
             raise ProviderRefused(reason=said("an answer pointed to another host. The token was not sent there."), kind="access")
         self._limiter.acquire(lane_of(request))

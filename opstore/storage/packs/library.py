@@ -55,13 +55,13 @@ class Packs:
         return sorted(name for name in names if len(name) == _MONTH and name.isascii() and name.isdigit())
 
     def pack(self, month: str) -> Pack | None:
-        """Return a month's pack, None where there is none; raise DamagedPack for a file that is none."""
+        """Return a month's pack, None if there is none; raise DamagedPack for a file that is none."""
         while (identity := self._identity(month)) is not None:
             with self._guard:
                 known = self._open.get(month)
                 if known is not None and known[0] == identity:
                     return known[1]
-                from opstore.storage.packs.pack import Pack  # and with it a database: only where there is a pack
+                from opstore.storage.packs.pack import Pack  # and with it a database: only if there is a pack
 
                 try:
                     known = self._open[month] = (identity, Pack(self.path(month), month))
@@ -74,7 +74,7 @@ class Packs:
         return None
 
     def _identity(self, month: str) -> tuple[int, int] | None:
-        """Return what tells the file of a month's pack from any other one, None where there is none."""
+        """Return what tells the file of a month's pack from any other one, None if there is none."""
         path = self.path(month)
         with storage_errors():
             try:
@@ -86,7 +86,7 @@ class Packs:
         return state.st_dev, state.st_ino
 
     def of(self, name: str) -> Pack | None:
-        """Return the pack that a file or an operation of that name would be in; None where there is none that can be read."""
+        """Return the pack that a file or an operation of that name would be in; None if there is none that can be read."""
         with contextlib.suppress(DamagedPack):  # `verify` lists it; what it held cannot be told from what was never there
             return self.pack(name[:_MONTH]) if name[:_MONTH].isdigit() else None
         return None
@@ -99,7 +99,7 @@ class Packs:
                 yield pack
 
     def entry(self, name: str) -> Entry | None:
-        """Return what is known of a packed file, None where there is none of that name."""
+        """Return what is known of a packed file, None if there is none of that name."""
         pack = self.of(name)
         with contextlib.suppress(DamagedPack):
             return pack.entry(name) if pack else None
@@ -113,12 +113,12 @@ class Packs:
         return []
 
     def read(self, name: str) -> bytes | None:
-        """Return a packed file's bytes, None where there is none of that name; raise DamagedPack."""
+        """Return a packed file's bytes, None if there is none of that name; raise DamagedPack."""
         pack = self.of(name)
         return pack.read(name) if pack else None
 
     def changed(self) -> int:
-        """Return when packs last came, went or changed (nanoseconds since 1970), 0 where there never was one."""
+        """Return when packs last came, went or changed (nanoseconds since 1970), 0 if there never was one."""
         with contextlib.suppress(OSError):
             return os.stat(self.folder.path).st_mtime_ns  # a change makes and removes a journal in the folder
         return 0
@@ -240,7 +240,7 @@ class Library(Folder):
                         yield entry.name, round(entry.stored / sharing[entry.sha256])
 
     def age(self, name: str) -> float | None:
-        """Return how many seconds ago a file was last written, None where there is none."""
+        """Return how many seconds ago a file was last written, None if there is none."""
         seconds = super().age(name)
         if seconds is None and (entry := self.packs.entry(name)):
             import time
@@ -249,7 +249,7 @@ class Library(Folder):
         return seconds
 
     def stamp(self, name: str) -> str | None:
-        """Return a text that is another after every change of a file, None where there is none of that name."""
+        """Return a text that is another after every change of a file, None if there is none of that name."""
         found = super().stamp(name)
         if found is None and (entry := self.packs.entry(name)):
             return f"packed {entry.sha256.hex()}:{entry.modified}"
@@ -261,7 +261,7 @@ class Library(Folder):
         return (entry.sha256.hex(), entry.size) if entry else None
 
     def since(self, name: str) -> float | None:
-        """Return when a file came to be as it is (seconds since 1970), None where there is none."""
+        """Return when a file came to be as it is (seconds since 1970), None if there is none."""
         found = super().since(name)
         if found is None and (entry := self.packs.entry(name)):
             return entry.modified / 1e9
@@ -426,7 +426,7 @@ def _sync(folder: int, name: str) -> None:
 
 
 def _side_by_side(act: Callable[[str], None], names: Sequence[str]) -> None:
-    """Do it for all, and be done with all in the end; where there are many, some at a time, since each waits for the disk."""
+    """Do it for all, and be done with all in the end; if there are many, some at a time, since each waits for the disk."""
     if len(names) < _MANY:
         for name in names:
             act(name)

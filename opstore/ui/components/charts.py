@@ -24,9 +24,9 @@ _mount = st.components.v2.component("opstore_charts", html=_HTML, css=_CSS, js=_
 
 
 def charts(*, key: str, drawn: Sequence[Mapping[str, Any]], on_pick: Callable[[str], None]) -> None:
-    """Show charts, two a row where there is room.
+    """Show charts, two a row if there is room.
 
-    Each has `key`, `title`, `sentence`, `figure` (`data` and `layout`, None where there is nothing to draw), `columns` and `rows`
+    Each has `key`, `title`, `sentence`, `figure` (`data` and `layout`, None if there is nothing to draw), `columns` and `rows`
     (texts) and `csv` of its data, `count` of all its rows, and `said`, what stands under it: a word, a count and a text each.
     `on_pick` is called before the script runs, with what the chosen mark has as its `customdata`, or the first part of it.
     """

@@ -26,7 +26,7 @@ def stage(*, key: str, heard: Mapping[str, Callable[[], None]], **data: Any) -> 
 
 
 def heard_of(key: str, name: str) -> Any:
-    """Return the value that has just arrived from the stage `key` under `name`, None where there is none."""
+    """Return the value that has just arrived from the stage `key` under `name`, None if there is none."""
     state = st.session_state.get(key)
     sent = state.get(name) if isinstance(state, Mapping) else None
     return sent.get("value") if isinstance(sent, Mapping) else None

@@ -3,7 +3,7 @@
 const ATTRIBUTE = /^(aria-|data-)|^(role|for|list)$/;
 
 /**
- * Make an element with properties, with attributes where there is no such property, and with children; nothing is set to null.
+ * Make an element with properties, with attributes if there is no such property, and with children; nothing is set to null.
  *
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag

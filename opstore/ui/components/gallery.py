@@ -17,7 +17,7 @@ from opstore.ui.components import script, style
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One picture of the grid. `source` is the address of its thumbnail, None where there is none; `badge` a short word on it."""
+    """One picture of the grid. `source` is the address of its thumbnail, None if there is none; `badge` a short word on it."""
 
     id: str
     source: str | None

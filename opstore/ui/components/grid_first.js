@@ -15,7 +15,7 @@ const SOURCE = "/api/search?q=&order=newest&group=",
   WAIT = 20000,
   LOOK = 50,
   MARGIN = 4;
-/** For how long the page's script rests before it is clear that no grid comes: where there is a search, and elsewhere. */
+/** For how long the page's script rests before it is clear that no grid comes: on a page with a search, and elsewhere. */
 const GRID_COMES = 3000,
   NO_GRID = 200;
 

@@ -35,7 +35,7 @@ export class Walk {
     if (!grid.shown) grid.focusCurrent();
   }
 
-  /** Go so many steps from the current tile; where there is none, to where the window begins. @param {number} by */
+  /** Go so many steps from the current tile; if there is none, to where the window begins. @param {number} by */
   step(by, extend = false) {
     return this.go(this.grid.selection.onward(by) ?? this.grid.scroll.firstShown(), extend);
   }

@@ -1,4 +1,4 @@
-/* A tile: a small picture, or words where there is none or it cannot be shown, badges on it and a title. It shows its face and nothing
+/* A tile: a small picture, or words if there is none or it cannot be shown, badges on it and a title. It shows its face and nothing
    else; another face is put on the same element, and the picture is touched only where it is another one. */
 
 import { el } from "./dom.js";

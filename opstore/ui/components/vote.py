@@ -34,7 +34,7 @@ def booth(*, key: str, **data: Any) -> None:
 
 
 def cast_in(key: str) -> Cast | None:
-    """Return what has just been cast in the booth `key`, None where there is nothing, or nothing of ours."""
+    """Return what has just been cast in the booth `key`, None if there is nothing, or nothing of ours."""
     sent = presses.take(presses.heard(key, "cast"))
     if not isinstance(sent, Mapping) or not isinstance(sent.get("turn"), int | float):
         return None

@@ -97,7 +97,7 @@ def _text(value: object) -> str:
 
 
 def keep(service: Service, wanted: SmartRequest, decision: Decision) -> None:
-    """Keep what stands in the form now, or forget the draft where nothing does, or what does was just asked for."""
+    """Keep what stands in the form now, or forget the draft if nothing does, or what does was just asked for."""
     known, files = _known(), giving.gathered()
     if known.tab is None:
         return

@@ -12,7 +12,7 @@ import streamlit as st
 
 @dataclass(slots=True)
 class Wording:
-    """What a person wrote, None where nothing; how often the page has set the control, to what, and what it shows since."""
+    """What a person wrote, None if nothing; how often the page has set the control, to what, and what it shows since."""
 
     own: str | None = None
     turn: int = 0

@@ -107,7 +107,7 @@ def _waiting(answer: Future[object]) -> None:
 
 
 def _answer(kind: str, mark: str) -> object:
-    """Return the answer to what was asked of exactly this, an OpstoreError where it failed, None where there is none."""
+    """Return the answer to what was asked of exactly this, an OpstoreError where it failed, None if there is none."""
     asked = st.session_state.get(f"question-{kind}")
     if not asked or asked[0] != mark or not asked[1].done():
         return None

@@ -14,6 +14,7 @@ from opstore import Store
 from opstore.care import Care
 from opstore.fetch import FetchPolicy
 from opstore.index import Index
+from opstore.providers.registry import Opened
 from opstore.providers.replicate import Replicate
 from opstore.storage.files import digest
 from opstore.storage.preferences import Preferences
@@ -191,8 +192,8 @@ def made_there(store: Store, standin: StandIn, replicate: Replicate, number: int
     data = fetch(str(ended.outputs[0]), policy)
     step = {"operationType": "text_to_image", "provider": "replicate", "predictionId": ended.id, "model": "qwen/qwen-image"}
     operation_id = save(store, number, outputs=[data], steps=[step], **keys)
-    chosen = Preferences()
-    care = Care(store, Index(store), Trash(store), lambda: chosen, providers=lambda: {"replicate": replicate}, policy=policy)
+    chosen, opened = Preferences(), Opened({"replicate": replicate})
+    care = Care(store, Index(store), Trash(store), lambda: chosen, providers=lambda: opened, policy=policy)
     return care, str(store.get_operation_metadata(operation_id)["outputFile"]), data
 
 

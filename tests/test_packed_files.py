@@ -69,8 +69,3 @@ def test_everything_else_is_passed_on_as_it_is(client: TestClient, method: str, 
     )
     if path == ADDRESS:
         assert found.content == SCRIPT.read_bytes() and found.headers["etag"] == '"x"'
-
-
-def test_the_files_of_the_front_end_stand_where_they_are_known_to() -> None:
-    page = (STATIC / "index.html").read_text("utf-8")
-    assert "./static/js/" in page and "./static/css/" in page

@@ -130,6 +130,7 @@ FRONT_END · nothing is loaded ahead: pages stand later
 LANGUAGE · a page says English until its script has run
 TITLE · the first screen of the Library comes when Streamlit's front end has been read
 STYLE · pictures of the first screen wait for a style sheet that nobody asked for
+LASTING · scripts and styles go unpacked: 3.7 MB to a new browser, not 0.9
 SCRIPT · scripts that every page begins with are named twice
 /media/ · prepared files are given to whoever has not signed in
 /_stcore/upload_file/ · uploads are given to, and taken from, whoever has not signed in
@@ -310,6 +311,7 @@ def test_it_serves_what_is_looked_for() -> None:
     page = (served.FRONT_END / "index.html").read_bytes()
     text = page.decode()
     assert page.count(served.LANGUAGE) == page.count(served.TITLE) == 1
+    assert all(list(served.FRONT_END.glob(f"{folder[1:]}*.*")) for folder in served.LASTING)
     assert len(served.STYLE.findall(text)) == 1 and served.SCRIPT.findall(text)
     code = "\n".join(path.read_text("utf-8") for path in (STREAMLIT / "web" / "server").rglob("*.py"))
     for address in served.ADDRESSES:

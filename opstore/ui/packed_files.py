@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from opstore.ui.inner_request import Answer, asked
+from opstore.ui.streamlit_private.served import LASTING
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-_FOLDERS = ("/static/js/", "/static/css/")
 #: Bytes from which packing pays, and that are kept of all together; the whole front end has 2 MB packed.
 _LEAST, _MOST = 1_000, 16_000_000
 #: What is another for a packed file.
@@ -61,7 +61,7 @@ class PackedFiles:
 
 
 def _is_wanted(scope: Scope) -> bool:
-    if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith(_FOLDERS):
+    if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith(LASTING):
         return False
     headers = dict(scope["headers"])
     takes = b"gzip" in headers.get(b"accept-encoding", b"")

@@ -16,5 +16,7 @@ TITLE = b"</title>"
 STYLE = re.compile(r"""<link rel="stylesheet" crossorigin href="\./(static/css/[\w.-]+)">""")
 #: A script that every page begins with.
 SCRIPT = re.compile(r"static/js/([\w.-]+\.js)")
+#: Where scripts and styles lie whose names tell their content.
+LASTING = ("/static/js/", "/static/css/")
 #: What is given to whoever knows the address: uploads, prepared files, figures.
 ADDRESSES = ("/media/", "/_stcore/upload_file/", "/_stcore/metrics")

@@ -292,6 +292,29 @@ def test_keys_pressed_once_the_drawer_is_on_the_screen_are_heard_once_each(few: 
             assert (found["rating"], found["favorite"]) == (rating, not was), number
 
 
+@pytest.mark.parametrize("seen", [False, True])
+def test_steps_that_are_pressed_before_the_drawer_listens_are_made_in_their_turn(
+    few: Server, windows: Windows, seen: bool
+) -> None:
+    """Right after the click, or once the drawer is on the screen: what judges means what the steps before it have led to."""
+    numbers = range(31, 36)
+    with windows.visit(few) as visitor:
+        page = library(visitor)
+        was = {number: judged(few, number) for number in numbers}
+        tile(page, 35).click()
+        if seen:
+            visitor.dialog.wait_for()
+        for key in ("ArrowRight", "5", "ArrowRight", "f", "ArrowRight", "1", "ArrowLeft", "3"):
+            page.keyboard.press(key)
+        wanted = {number: was[number].get("rating") for number in numbers} | {34: 5, 32: 1, 33: 3}
+        eventually(page, lambda: {number: judged(few, number).get("rating") for number in numbers}, wanted)
+        favorite = not was[33].get("favorite", False)
+        eventually(page, lambda: judged(few, 33).get("favorite", False), favorite)
+        expect(page.locator(f'[data-listens="{name_of(33)}"]')).to_have_count(1)
+        page.keyboard.press("Escape")
+        expect(visitor.dialog).to_have_count(0)
+
+
 #: Opens an operation as a screen reader's click does, while something on the page goes on and on changing its look.
 UNPOINTED = """tile => {
   document.body.dispatchEvent(new TransitionEvent("transitionrun", { propertyName: "endless", bubbles: true }));

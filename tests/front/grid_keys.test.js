@@ -18,11 +18,13 @@ test("a key leads a tile, a row, a window or to an end", () => {
 
 test("what is pressed while a drawer is on its way is meant for it, until it listens or is given up", () => {
   assert.ok(comes(drawer, here));
-  assert.ok(!comes(drawer, { ...here, dialog: false }), "no drawer is there");
+  assert.ok(comes(drawer, { ...here, dialog: false }), "it was opened just now");
   assert.ok(!comes(drawer, { ...here, listens: "a" }), "it hears by itself");
   assert.ok(comes(drawer, { ...here, listens: "b" }), "the one before still listens");
   assert.ok(!comes(drawer, { ...here, now: PATIENCE }));
   assert.ok(!isOver({ ...drawer, rests: 0 }, { ...here, address: "b", now: PATIENCE }));
+  assert.ok(isOver({ ...drawer, rests: 0 }, { ...here, dialog: false, now: 3000 }), "the page rests without one");
+  assert.ok(!isOver(drawer, { ...here, dialog: false, now: 3000 }), "the page is at work");
 });
 
 test("what is pressed while a neighbour is on its way is meant for that, whether a drawer stands or not", () => {
@@ -39,10 +41,23 @@ test("a neighbour that does not come gets nothing once the page has gone on to i
   assert.ok(isOver({ ...neighbour, rests: 0 }, { ...here, now: 30_000 }));
 });
 
-test("only keys that a drawer knows are held back; to go on, or away, only where one has gone already", () => {
-  for (const key of ["0", "5", "f", "F", "t", "Delete"]) assert.ok(isMeant(drawer, key) && isMeant(neighbour, key), key);
-  for (const key of ["ArrowLeft", "ArrowRight", "Escape"]) assert.ok(!isMeant(drawer, key) && isMeant(neighbour, key), key);
-  for (const key of ["6", "x", "Enter", "ArrowUp", "ff"]) assert.ok(!isMeant(drawer, key) && !isMeant(neighbour, key), key);
+test("only keys that a drawer knows are held back, each behind those before it", () => {
+  const unseen = { dialog: false },
+    begun = { ...drawer, keys: ["ArrowRight"] };
+  for (const key of ["0", "5", "f", "F", "t", "Delete"]) {
+    assert.ok(isMeant(drawer, key, here) && isMeant(neighbour, key, here) && isMeant(begun, key, unseen), key);
+    assert.ok(!isMeant(drawer, key, unseen), "the grid judges what was clicked");
+  }
+  for (const key of ["ArrowLeft", "ArrowRight"])
+    for (const waiting of [drawer, neighbour, begun]) assert.ok(isMeant(waiting, key, here) && isMeant(waiting, key, unseen), key);
+  for (const key of ["6", "x", "Enter", "ArrowUp", "ff"])
+    for (const waiting of [drawer, neighbour, begun]) assert.ok(!isMeant(waiting, key, here), key);
+});
+
+test("Escape closes a drawer that has nothing to do yet, waits behind what it has, and is not held twice", () => {
+  assert.ok(!isMeant(drawer, "Escape", here));
+  assert.ok(isMeant(neighbour, "Escape", here) && isMeant({ ...drawer, keys: ["5"] }, "Escape", here));
+  assert.ok(!isMeant({ ...drawer, keys: ["5", "Escape"] }, "Escape", here));
 });
 
 test("two addresses ask for the same however they are written", () => {

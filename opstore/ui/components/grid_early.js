@@ -1,7 +1,8 @@
-/* What is pressed in the drawer before it listens (components/drawer_keys.py), or while the neighbour of what is `left` is on its way, waits
-   here, each in its turn, and nobody else hears of it; a drawer that does not come gets nothing. */
+/* What is pressed for a drawer before it listens (components/drawer_keys.py), from the click that opens it on, or while the neighbour of
+   what is `left` is on its way, waits here, each in its turn, and nobody else hears of it; a drawer that does not come gets nothing. */
 
 import { DIALOG } from "../streamlit_private/page.js";
+import { waitFor } from "./early_wait.js";
 import { PATIENCE } from "./grid_acts.js";
 import { typing } from "./grid_keys.js";
 
@@ -9,13 +10,13 @@ import { typing } from "./grid_keys.js";
  *  Whether a drawer is open, of which operation it listens, and which one the page's address names. */
 
 const JUDGES = /^([0-5ft]|delete)$/i,
-  MOVES = /^(arrow(left|right)|escape)$/i,
+  STEPS = /^arrow(left|right)$/i,
   COMING = 3000,
   LONGEST = 30_000;
 
 /** The drawer of an operation is on its way. @param {string} id */
 export function opening(id) {
-  if (window.opstoreListens !== id) window.opstoreEarly = { id, keys: [], since: performance.now() };
+  if (window.opstoreListens !== id) waitFor({ id });
 }
 
 /** Hold a key back that comes before the drawer it is meant for. @param {Event} event */
@@ -30,7 +31,7 @@ export function early(event) {
     window.opstoreEarly = null;
     return;
   }
-  if (!comes(waiting, now) || isOther(event) || !isMeant(waiting, key)) return;
+  if (!comes(waiting, now) || isOther(event) || !isMeant(waiting, key, now)) return;
   if (!(event instanceof KeyboardEvent && event.repeat)) waiting.keys.push(key);
   if (event.type === "click") window.opstoreHeld?.(); // or it would be made a second time
   event.preventDefault();
@@ -48,23 +49,33 @@ const present = () => ({
 });
 
 /**
- * Whether the neighbour that is waited for comes no more: the page has gone on to it, and rests; or it never went.
+ * Whether what is waited for comes no more: the page has gone on to the neighbour, and rests, or it never went; or it rests without a
+ * drawer.
  *
  * @param {Early} waiting @param {Now} now
  */
-export function isOver({ left, since, rests }, { address, now }) {
-  if (!left || rests === undefined || now - rests < COMING) return false;
-  return address !== left || now - since >= LONGEST;
+export function isOver({ left, since, rests }, { dialog, address, now }) {
+  if (rests === undefined || now - rests < COMING) return false;
+  return left ? address !== left || now - since >= LONGEST : !dialog;
 }
 
-/** Whether what is pressed now is meant for a drawer that does not listen yet. @param {Early} waiting @param {Now} now */
-export function comes(waiting, { dialog, listens, now }) {
+/** Whether what is pressed now may be meant for a drawer that does not listen yet. @param {Early} waiting @param {Now} now */
+export function comes(waiting, { listens, now }) {
   if (waiting.left) return listens === null || listens === waiting.left;
-  return dialog && listens !== waiting.id && now - waiting.since < PATIENCE;
+  return listens !== waiting.id && now - waiting.since < PATIENCE;
 }
 
-/** Whether a key is one that a drawer knows; to go on, or away, is meant for one that is not there yet. @param {Early} waiting @param {string} key */
-export const isMeant = (waiting, key) => JUDGES.test(key) || (Boolean(waiting.left) && MOVES.test(key));
+/**
+ * Whether a key is one that a drawer knows, and is meant for the one that comes. Before a drawer is to be seen the grid judges what was
+ * clicked; Escape closes one that has nothing to do yet, and the second one any.
+ *
+ * @param {Early} waiting @param {string} key @param {{ dialog: boolean }} now
+ */
+export function isMeant(waiting, key, { dialog }) {
+  const behind = Boolean(waiting.left) || waiting.keys.length > 0;
+  if (key === "Escape") return behind && !waiting.keys.includes(key);
+  return STEPS.test(key) || (JUDGES.test(key) && (behind || dialog));
+}
 
 /** The key of an event: a person's click on “Previous” or “Next” stands for an arrow; a program's own click is none. @param {Event} event */
 function keyOf(event) {

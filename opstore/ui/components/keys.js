@@ -1,10 +1,10 @@
 /* The grid's keys in the drawer, and a look every few seconds whether what is open is still as it is shown. */
 
-import { closeDialog, DIALOG, KEPT, KEPT_ATTRIBUTE, scriptState } from "../streamlit_private/page.js";
+import { closeDialog, DIALOG, KEPT, KEPT_ATTRIBUTE } from "../streamlit_private/page.js";
 import { around, origin, part } from "./dom.js";
+import { waitFor } from "./early_wait.js";
 
 const WATCH = 3000,
-  LOOK = 200,
   AGAIN = 15_000;
 /** @type {("keydown" | "click")[]} */
 const HEARD = ["keydown", "click"];
@@ -46,22 +46,7 @@ function going(event, id) {
     event.type === "click" ? event.composedPath().find(is) : undefined
   );
   const goes = clicked ? !clicked.disabled : event instanceof KeyboardEvent && neighbour(event.key);
-  if (goes && !window.opstoreEarly?.left) goOn(id, []);
-}
-
-/**
- * @param {string} id
- * @param {string[]} keys
- */
-function goOn(id, keys) {
-  /** @type {Early} */
-  const waiting = { left: id, keys, since: performance.now() };
-  window.opstoreEarly = waiting;
-  const timer = setInterval(() => {
-    const { rests } = scriptState();
-    waiting.rests = rests ? (waiting.rests ?? performance.now()) : undefined;
-    if (window.opstoreEarly !== waiting) clearInterval(timer);
-  }, LOOK);
+  if (goes && !window.opstoreEarly?.left) waitFor({ left: id });
 }
 
 /**
@@ -75,7 +60,7 @@ export function catchUp(keys, id, asked) {
   for (let key = keys.shift(); key; key = keys.shift()) {
     const button = neighbour(key);
     if (button) {
-      goOn(id, keys);
+      waitFor({ left: id }, keys);
       button.click();
       return;
     }

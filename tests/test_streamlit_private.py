@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from streamlit.components.v2.bidi_component import main
 
-from opstore.ui.streamlit_private import preload, replacing, served
+from opstore.ui.streamlit_private import preload, replacing, sending, served
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOM = ROOT / "opstore" / "ui" / "streamlit_private"
@@ -78,6 +79,36 @@ ForwardMsgQueue._queue · the same
 QueryParams._send_query_param_msg · replaced: Next in the drawer is taken back by what came before
 DeltaGenerator._enqueue · replaced: controls begin with what they were not set to
 """)
+
+#: What is in its messages, and in the records that it makes of them.
+FIELDS = table("""
+ClientState.fragment_id · a press in a part of the page that has gone is lost
+ClientState.is_auto_rerun · the timer of a page that was left clears the new one
+ClientState.is_history_navigation · Back in the browser is taken back
+ClientState.page_script_hash · the timer of a page that was left clears the new one
+ClientState.query_string · Next in the drawer is taken back by what came before
+WidgetStates.widgets · nothing that is pressed or told is heard
+WidgetState.trigger_value · presses of what has gone are lost
+WidgetState.json_trigger_value · of what a component tells twice, the first is lost
+ForwardMsg.file_urls_response · an upload that a run overtakes waits for ever
+ForwardMsg.backend_operation_response · a download that a run overtakes waits for ever
+ForwardMsg.heartbeat_ack · a browser takes the server for dead
+ForwardMsg.auth_redirect · a sign-in that a run overtakes leads nowhere
+TextInput.set_value · controls begin with what they were not set to
+TextInput.value · the same
+TextInput.default · the same
+MultiSelect.raw_values · the same
+Selectbox.raw_value · the same
+Selectbox.options · the same
+RerunData.fragment_id_queue · a press in a part of the page that goes while it waits is lost
+RerunData.is_fragment_scoped_rerun · the same
+RerunData.is_auto_rerun · a press that a timer came after is taken for the timer's
+WStates.widget_metadata · presses of what has gone are lost
+WidgetMetadata.disabled · presses of what could not be pressed any more are lost
+""")
+
+#: How the id ends under which a component tells.
+TELLS = "__events"
 
 #: Test ids, classes, attributes, storage keys and words of its page.
 MARKS = table("""
@@ -231,6 +262,13 @@ def test_each_attribute_is_known_and_each_that_is_known_is_used() -> None:
     assert touched(room(".py")) == read
 
 
+def test_each_field_that_is_known_is_used_and_all_answers_are_known() -> None:
+    code = room(".py")
+    unused = [name for name in FIELDS if not re.search(rf"[.\"]{name.partition('.')[2]}\b|\b{name.partition('.')[2]}=", code)]
+    assert not unused and f'"{TELLS}"' in code
+    assert {name.partition(".")[2] for name in FIELDS if name.startswith("ForwardMsg.")} == sending._SAID_ONCE
+
+
 def test_each_mark_is_known_and_each_that_is_known_is_used() -> None:
     assert marked(room(".py", ".js", ".css")) == set(MARKS)
 
@@ -241,7 +279,7 @@ def test_each_thing_that_is_served_is_known_and_each_that_is_known_is_used() -> 
     assert set().union(*preload.NEEDED.values()) == KINDS
 
 
-@pytest.mark.parametrize("breaks", [IMPORTS, ATTRIBUTES, MARKS, SERVED, MADE, ELSEWHERE])
+@pytest.mark.parametrize("breaks", [IMPORTS, ATTRIBUTES, FIELDS, MARKS, SERVED, MADE, ELSEWHERE])
 def test_of_each_it_is_said_what_breaks(breaks: dict[str, str]) -> None:
     assert all(breaks.values())
 
@@ -262,7 +300,9 @@ def test_no_script_and_no_sheet_outside_the_room_names_what_is_in_the_page() -> 
 
 
 def test_nothing_outside_the_room_looks_for_what_is_given_to_nobody_or_serves_by_address() -> None:
-    wanted = re.compile(r"\bgc\.get_objects|/_stcore/|\"/media/|find_spec\(\"streamlit|streamlit\.__file__|st\.__file__")
+    wanted = re.compile(
+        r"\bgc\.get_objects|/_stcore/|\"/media/|\"/static/|find_spec\(\"streamlit|streamlit\.__file__|st\.__file__"
+    )
     found = {name for name, text in elsewhere(".py", ".js").items() if wanted.search(text)}
     assert found == {where.partition(",")[0] for where in ELSEWHERE.values()}
 
@@ -284,6 +324,26 @@ def test_it_has_the_attribute(name: str) -> None:
     source = STREAMLIT.joinpath(*parts[1:]).with_suffix(".py")
     text = (source if source.exists() else STREAMLIT.joinpath(*parts[1:-1]).with_suffix(".py")).read_text("utf-8")
     assert re.search(rf"(?:def {attribute}\(|self\.{attribute}(?::|\b.* = )|^    {attribute}:)", text, re.MULTILINE)
+
+
+#: Where messages and records are that have no module of their name.
+HOMES = {
+    "WidgetState": "streamlit.proto.WidgetStates_pb2",
+    "RerunData": "streamlit.runtime.scriptrunner_utils.script_requests",
+    "WStates": "streamlit.runtime.state.session_state",
+    "WidgetMetadata": "streamlit.runtime.state.common",
+}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_it_has_the_field(name: str) -> None:
+    owner, _, field = name.partition(".")
+    record = getattr(importlib.import_module(HOMES.get(owner, f"streamlit.proto.{owner}_pb2")), owner)
+    assert field in (record.DESCRIPTOR.fields_by_name if hasattr(record, "DESCRIPTOR") else record.__dataclass_fields__)
+
+
+def test_components_tell_under_the_id_that_is_known() -> None:
+    assert main._make_trigger_id("x", "events").endswith(TELLS)
 
 
 @pytest.fixture(scope="module")
@@ -310,6 +370,7 @@ def test_it_has_the_mark(name: str, words: set[str]) -> None:
 def test_it_serves_what_is_looked_for() -> None:
     page = (served.FRONT_END / "index.html").read_bytes()
     text = page.decode()
+    assert all((served.FRONT_END / folder.strip("/")).is_dir() for folder in served.LASTING)
     assert page.count(served.LANGUAGE) == page.count(served.TITLE) == 1
     assert all(list(served.FRONT_END.glob(f"{folder[1:]}*.*")) for folder in served.LASTING)
     assert len(served.STYLE.findall(text)) == 1 and served.SCRIPT.findall(text)

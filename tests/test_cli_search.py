@@ -227,6 +227,11 @@ def test_without_the_right_to_write(store: Store, tmp_path: Path) -> None:
         pytest.skip("needs root, to become somebody without rights")
     other = Store(tmp_path / "other")
     other.initialize_storage()
+    plant(
+        other,
+        f"{ID}.json",
+        json.dumps({"operationId": ID, "success": False, "error": "a kind that is read from a text"}).encode(),
+    )
     for path in (store.root, *store.root.rglob("*")):  # for others to read, as a person may have made it
         path.chmod(0o755 if path.is_dir() else 0o644)
     before = tree(store.root)

@@ -272,6 +272,14 @@ def test_what_happens_while_a_month_is_packed_wins(tmp_path: Path, monkeypatch: 
     assert seen() == {still: "", noted: "new", restored: "new"} and store.verify(deep=True) == []
 
 
+def test_a_folder_whose_name_is_no_text_is_packed_too(tmp_path: Path) -> None:
+    store = Store(tmp_path / "caf\udce9 \n%?#")
+    store.initialize_storage()
+    save(store, 1, 400)
+    assert care_of(store).compression.apply().operations == 1
+    assert not store.verify() and load_frame(store).shape[0] == 1
+
+
 def test_packing_again_takes_up_what_came_back(tmp_path: Path) -> None:
     store = made(tmp_path)
     ids = [save(store, number) for number in (1, 2)]

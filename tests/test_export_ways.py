@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -27,6 +28,7 @@ from opstore.api import Api, middleware
 from opstore.app import App, Settings
 from opstore.cli import export as verb
 from opstore.exports import FORMATS
+from opstore.shares import bundle
 from tests.browser import ROOT, Server, Windows
 from tests.browser_library import Photo, fill, library, name_of, small, tile
 from tests.samples import ID, LATER, MOMENT, PNG, plant, tree
@@ -131,6 +133,29 @@ def test_a_bundle_holds_nothing_that_is_withheld(client: TestClient) -> None:
     assert b"a sea" in held("")
     for wrong in ("ids=", f"ids={ID}&withhold=promt", f"ids={ID}&kind=x", f"ids={ID}&kind=comparison", f"ids={ID}&language=de"):
         assert client.get(f"/api/bundle?{wrong}").status_code in (400, 422), wrong
+
+
+def test_the_head_of_a_bundle_makes_none_and_says_what_is_missing(
+    client: TestClient, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.service.curation.put_in_trash([LATER])
+    assert client.get(f"/api/bundle?ids={ID},{LATER}").headers["x-opstore-missing"] == "1"
+    assert "x-opstore-missing" not in client.get(f"/api/bundle?ids={ID}").headers
+    monkeypatch.setattr(bundle, "_fill", lambda *given: pytest.fail("it was made"))
+    answer = client.head(f"/api/bundle?ids={ID},{LATER}")
+    assert (answer.status_code, answer.headers["content-type"], answer.content) == (200, "application/zip", b"")
+    assert answer.headers["x-opstore-missing"] == "1"
+    assert client.head(f"/api/bundle?ids={LATER}").status_code == client.get(f"/api/bundle?ids={LATER}").status_code == 400
+
+
+def test_only_so_many_bundles_are_made_at_a_time(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle, "PATIENCE", 0.05)
+    with contextlib.ExitStack() as others:
+        for _ in range(bundle.AT_A_TIME):
+            others.enter_context(bundle._PLACES)
+        answer = client.get(f"/api/bundle?ids={ID}")
+        assert answer.status_code == 429 and "Too many requests" in answer.json()["error"]
+    assert client.get(f"/api/bundle?ids={ID}").status_code == 200
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -357,6 +357,20 @@ def test_links_by_the_command_line(app: App, shares: Shares, tmp_path: Path) -> 
     assert command(app, "forget", share.id).returncode == 0 and shares.all() == []
 
 
+def test_what_a_bundle_leaves_out_is_said_in_it_and_in_the_answer(app: App, shares: Shares, tmp_path: Path) -> None:
+    app.service.curation.put_in_trash([LATER])
+    (app.store.operations.path / f"{ID}_in_1.jpg").unlink()
+    scope = Scope("selection", (ID, LATER, THIRD))
+    assert bundle.missing(shares, scope) == [LATER]
+    found = files_of(bundle.write(shares, scope, tmp_path / "b"))
+    told, page_ = json.loads(found["metadata.json"]), found["index.html"].decode()
+    assert told["missing"] == 1 and told["unreadFiles"] == 1
+    assert "1 result is missing: removed, or unreadable." in page_ and "1 file could not be read." in page_
+    done = command(app, "bundle", ID, LATER, "--to", str(tmp_path / "c.zip"), "--json")
+    assert done.returncode == 1 and LATER in done.stderr
+    assert json.loads(done.stdout) == {"success": False, "path": str(tmp_path / "c.zip"), "leftOut": [LATER]}
+
+
 def test_a_bundle_by_the_command_line(app: App, tmp_path: Path) -> None:
     done = command(
         app, "bundle", ID, "--to", str(tmp_path / "b.zip"), "--no-parameters", "--no-inputs", "--json", "--language", "fr"

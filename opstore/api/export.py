@@ -98,7 +98,7 @@ class Exporting:
                     language,
                     Parameter("embed", "the metadata that is shown in the pictures as well", FLAG),
                 ),
-                errors=(422,),
+                errors=(422, 429),
             ),
         )
 
@@ -116,7 +116,13 @@ class Exporting:
         )
         language = _spoken(asked)
         headers = {"Content-Disposition": 'attachment; filename="opstore-results.zip"', "Cache-Control": "no-store"}
-        whole = bundle.zipped(self._app().service.shares, scope, language=language, embed=flag(request, "embed"))
+        shares = self._app().service.shares
+        if missing := len(bundle.missing(shares, scope)):
+            headers["X-Opstore-Missing"] = str(missing)
+        if request.method == "HEAD":
+            bundle.check(shares, scope)
+            return StreamingResponse(iter(()), headers=headers, media_type="application/zip")  # its length is not known
+        whole = bundle.zipped(shares, scope, language=language, embed=flag(request, "embed"))
         return Response(whole, headers=headers, media_type="application/zip")
 
     def _stats(self, request: Request) -> Response:

@@ -217,12 +217,16 @@ def _bundle(options: argparse.Namespace) -> int:
     from opstore.shares import bundle
 
     language = options.language or locale.getlocale()[0] or ""
-    path = bundle.write(_shares(options), _scope(options), options.to, language=language_of(language), embed=options.embed)
+    shares, scope = _shares(options), _scope(options)
+    missing = bundle.missing(shares, scope)
+    path = bundle.write(shares, scope, options.to, language=language_of(language), embed=options.embed)
     if options.json:
-        print_json({"success": True, "path": str(path)})
+        print_json({"success": not missing, "path": str(path), "leftOut": missing})
     else:
         print(printable(str(path)))
-    return 0
+    for name in missing:
+        print(f"left out: {printable(name)}: it was removed, or cannot be read", file=sys.stderr)
+    return 1 if missing else 0
 
 
 def _address(options: argparse.Namespace, shares: Shares, share: Share) -> str:

@@ -1,7 +1,7 @@
 """The offline bundle: a page, its media and the chosen metadata as one folder or zip that needs no server and no network.
 
-What is withheld is in no file of it. Media are the copies that `clean` makes, under names that say only their place; the same
-page and slider as behind a link. It is whole or not there: it is written under another name first.
+What is withheld is in no file of it; what is missing is said in it. Media are the copies that `clean` makes, under names that say
+only their place; the same page and slider as behind a link. It is whole or not there: it is written under another name first.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import shutil
+import threading
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from opstore.errors import InvalidInput, OpstoreError, UnsupportedMedia, said
+from opstore.errors import InvalidInput, OpstoreError, TooManyRequests, UnsupportedMedia, said
 from opstore.media import sniff
 from opstore.media.provenance import address
 from opstore.shares import Scope, Shares, page
@@ -31,6 +32,9 @@ from opstore.storage.operation import timestamp
 
 #: The most bytes of stored files in a bundle that is made in memory.
 MAX_ZIPPED = 500_000_000
+#: How many are made in memory at a time, and for how many seconds one waits for its turn.
+AT_A_TIME, PATIENCE = 2, 10.0
+_PLACES = threading.BoundedSemaphore(AT_A_TIME)
 #: A cell that begins so is a formula to a spreadsheet.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _COLUMNS = ("number", "type", "operationId", "timestamp", "prompt", "model", "provider", "digitalSourceType")
@@ -56,17 +60,34 @@ def fits(shares: Shares, scope: Scope) -> bool:
     return shares.size(shares.items(scope)) <= MAX_ZIPPED
 
 
+def missing(shares: Shares, scope: Scope) -> list[str]:
+    """Return the ids of what a bundle of this scope leaves out: operations that were removed, or cannot be read."""
+    there = {item.number for item in shares.items(scope)}
+    return [operation_id for number, operation_id in enumerate(scope.operations, 1) if number not in there]
+
+
 def zipped(shares: Shares, scope: Scope, *, language: str = "en", embed: bool = False) -> bytes:
-    """Return the bundle of a scope as the bytes of a zip; raise as `write` does, and for one that is too large."""
-    items, out = _items(shares, scope), io.BytesIO()
+    """Return the bundle of a scope as the bytes of a zip; raise as `check` does, and TooManyRequests while others are made."""
+    items, out = check(shares, scope), io.BytesIO()
+    if not _PLACES.acquire(timeout=PATIENCE):
+        raise TooManyRequests(seconds=round(PATIENCE))
+    try:
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as file:
+            _fill(_into(file), shares, scope, items, language, embed)
+    finally:
+        _PLACES.release()
+    return out.getvalue()
+
+
+def check(shares: Shares, scope: Scope) -> list[Item]:
+    """Return what a bundle in memory would show; raise InvalidInput where that is nothing, or too large."""
+    items = _items(shares, scope)
     if shares.size(items) > MAX_ZIPPED:
         limit = MAX_ZIPPED // 1_000_000
         raise InvalidInput(
             reason=said("its files have more than {limit} MB; `opstore share bundle` writes it to disk", limit=limit)
         )
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as file:
-        _fill(_into(file), shares, scope, items, language, embed)
-    return out.getvalue()
+    return items
 
 
 def _items(shares: Shares, scope: Scope) -> list[Item]:
@@ -94,7 +115,9 @@ def _fill(put: Put, shares: Shares, scope: Scope, items: Sequence[Item], languag
     reader = page.Reader(language, lambda picture, small: names[picture.key, small])
     put("index.html", page.gallery(scope, shown, reader, offline=True).encode())
     records = [_record(item, names) for item in shown]
-    put("metadata.json", json.dumps({"title": scope.title, "results": records}, ensure_ascii=False, indent=2).encode() + b"\n")
+    counts = {"missing": len(scope.operations) - len(items), "unreadFiles": sum(item.unread for item in shown)}
+    told = {"title": scope.title, "results": records} | {name: count for name, count in counts.items() if count}
+    put("metadata.json", json.dumps(told, ensure_ascii=False, indent=2).encode() + b"\n")
     put("metadata.csv", _csv(records))
 
 
@@ -120,7 +143,8 @@ def _small(shares: Shares, scope: Scope, picture: Picture) -> bytes | None:
 
 
 def _with(item: Item, names: dict[tuple[str, bool], str]) -> Item:
-    return replace(item, pictures=tuple(picture for picture in item.pictures if (picture.key, False) in names))
+    pictures = tuple(picture for picture in item.pictures if (picture.key, False) in names)
+    return replace(item, pictures=pictures, unread=item.unread + len(item.pictures) - len(pictures))
 
 
 # -- metadata ------------------------------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ class Reader:
 def gallery(
     scope: Scope, items: Sequence[Item], reader: Reader, expires: datetime | None = None, *, offline: bool = False
 ) -> str:
-    """Return the page that shows `items`; `offline` for one that is opened as a file."""
+    """Return the page that shows `items`, and says what is missing; `offline` for one that is opened as a file."""
     _, ngettext = reader.say, reader.count
     title = scope.title or _title(scope, items, reader)
     about = [ngettext("{count} result", "{count} results", len(items))] if len(items) > 1 and scope.title else []
@@ -70,6 +70,16 @@ def gallery(
         about.append(_("until {day}").format(day=format_date(expires, "medium", locale=reader.language)))
     if not items:
         about.append(_("This content was removed."))
+    elif missing := len(scope.operations) - len(items):
+        about.append(
+            ngettext(
+                "{count} result is missing: removed, or unreadable.",
+                "{count} results are missing: removed, or unreadable.",
+                missing,
+            )
+        )
+    if unread := sum(item.unread for item in items):
+        about.append(ngettext("{count} file could not be read.", "{count} files could not be read.", unread))
     head = Markup("<header><h1>{}</h1>{}</header>").format(title, _line("p", " · ".join(about)))
     if scope.kind == "comparison" and len(items) > 1:
         body = _comparison(items, reader)

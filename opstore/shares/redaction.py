@@ -46,7 +46,10 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One operation as it is handed on; what is withheld is None or empty. `source`, what made its results, never is."""
+    """One operation as it is handed on; what is withheld is None or empty. `source`, what made its results, never is.
+
+    `unread` is the number of its files that would be shown, and cannot be.
+    """
 
     number: int
     type: str
@@ -59,6 +62,7 @@ class Item:
     provider: str | None = None
     parameters: Mapping[str, Any] | None = None
     source: str = ""
+    unread: int = 0
 
     def of(self, *roles: Role) -> list[Picture]:
         """Return the pictures of these roles, in the order of the roles."""
@@ -98,7 +102,9 @@ def _item(scope: Scope, store: Store, number: int) -> Item | None:
         }
     pictures = tuple(_pictures(operation, store, number, show))
     made = next((picture.source for picture in pictures if picture.role != "input"), "")
-    return Item(number=number, type=operation.type, stored=operation.succeeded, pictures=pictures, source=made, **known)
+    unread = sum(len(names) for _, names in _named(operation, show)) - len(pictures)
+    done = operation.succeeded
+    return Item(number=number, type=operation.type, stored=done, pictures=pictures, source=made, unread=unread, **known)
 
 
 def parameters(operation: Operation, show: Shown) -> dict[str, Any]:
@@ -118,15 +124,18 @@ def _passes(name: str, value: object, show: Shown) -> bool:
     return known and isinstance(value, str) and bool(value) and (show.prompt or not telling)
 
 
-def _pictures(operation: Operation, store: Store, number: int, show: Shown) -> Iterator[Picture]:
-    named: Sequence[tuple[Role, Sequence[str]]] = (
+def _named(operation: Operation, show: Shown) -> Sequence[tuple[Role, Sequence[str]]]:
+    return (
         ("result", operation.outputs),
         ("between", operation.intermediates),
         ("input", operation.inputs if show.inputs else ()),
     )
+
+
+def _pictures(operation: Operation, store: Store, number: int, show: Shown) -> Iterator[Picture]:
     provenance = Provenance(store)
     of_operation = provenance.of(operation)
-    for role, names in named:
+    for role, names in _named(operation, show):
         for place, name in enumerate(names, 1):
             try:
                 with store.open_file(name) as file:

@@ -92,6 +92,11 @@ def _bundle(service: Service, scope: Scope, place: str) -> None:
     if not bundle.fits(service.shares, scope):
         parts.note(_("This is too large for a download. “python -m opstore share bundle” writes it to disk."))
         return
+    if missing := len(bundle.missing(service.shares, scope)):
+        text = ngettext(
+            "{count} result is missing: removed, or unreadable.", "{count} results are missing: removed, or unreadable.", missing
+        )
+        parts.note(text, bad=True)
     with st.container(horizontal=True, vertical_alignment="center", key=f"bundle-row-{place}"):
         pressed = parts.button(_("Download the offline page"), key=f"share-bundle-{place}")
         help_text = _("As PNG text, EXIF and XMP, which other tools read. What you hide above is left out here too.")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -82,7 +83,7 @@ class Pack:
         self._lock = threading.Lock()
         with self._errors():
             # A change that was cut short is rolled back, even by a reader, but by one that may not write.
-            address = f"file:{quote(str(path.absolute()))}?mode={'ro' if read_only else 'rw'}"
+            address = f"file:{quote(os.fsencode(path.absolute()))}?mode={'ro' if read_only else 'rw'}"
             self._database = sqlite3.connect(address, uri=True, check_same_thread=False, isolation_level=None, timeout=_PATIENCE)
         try:
             with self._errors():

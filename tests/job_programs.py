@@ -130,10 +130,11 @@ class Place:
 
     @contextmanager
     def working(self, **around: Any) -> Iterator[App]:
-        """Let an app work, and close it."""
+        """Let an app work, and close it; none of its jobs may have met a fault that nobody foresaw, also where it got over it."""
         app = self.app(**around)
         try:
             yield app
+            assert not app.runner._resting
         finally:
             app.runner.stop()
             for provider in app.runner._around.providers.values():

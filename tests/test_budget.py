@@ -146,6 +146,7 @@ def test_damaged_settings_pay_nothing_until_they_are_mended_and_what_is_free_goe
     assert standin.accepted == 0 and folder(app).get(queued).state == "queued"
     app.service.change_preferences(mend=True, daily_budget=5.0)
     assert ended(app, queued).status == "stored", "asked for before, and paid when it may be"
+    assert app.runner._resting.pop(queued), "it rested meanwhile"
     with pytest.raises(BudgetReached):
         ask(app, **FIVE)
 

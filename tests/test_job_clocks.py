@@ -7,6 +7,7 @@ import dataclasses
 import os
 import random
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -19,10 +20,12 @@ import pytest
 
 from opstore import clocks
 from opstore.errors import RateLimited
+from opstore.jobs import machine
 from opstore.jobs.machine import Machine
 from opstore.providers.replicate.far_clock import FarClock, date_of
 from opstore.providers.replicate.refusals import Answered, refusal
 from opstore.storage.job import Lease
+from opstore.storage.operation import timestamp
 from tests.conftest import Sampled
 from tests.job_programs import CANARY, TYPES, Place, ask, end_all, ended, finish, folder, serve, start, until
 from tests.replicate_standin import StandIn
@@ -81,6 +84,19 @@ def test_a_date_to_come_again_at_is_measured_from_the_answer_s_own() -> None:
 def test_a_list_that_lags_behind_the_settling_time_creates_nothing_twice(tmp_path: Path) -> None:
     with quick(list_lag=0.75) as standin:  # three times the settling time of `Place`
         assert end_of(tmp_path / "data", standin, lambda standin: standin.fault(**LOST)) == ("stored", 1)
+
+
+def test_what_nobody_can_look_for_is_given_up_after_an_hour_and_never_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "SOUGHT", timedelta(seconds=0.5))
+    with quick() as standin:
+
+        def script(standin: StandIn) -> None:
+            standin.fault(**LOST)
+            standin.fault(on="list", kind="json", status=500, count=999)
+
+        assert end_of(tmp_path / "data", standin, script) == ("unknown", 1)
 
 
 def test_right_before_a_second_request_the_list_is_looked_at_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,6 +165,37 @@ def test_how_long_an_operation_took_is_told_by_no_clock_that_somebody_set(tmp_pa
         app.runner.start()
         took = ended(app, ask(app)).elapsed_seconds
         assert took is not None and 0 < took < 60
+
+
+def test_how_long_an_operation_took_that_began_before_a_restart_is_told_by_the_wall_clock(tmp_path: Path) -> None:
+    with quick() as standin, Place.at(tmp_path / "data", standin).working() as app:
+        operation_id, asked = ask(app), timestamp(datetime.now(UTC) - timedelta(hours=1))
+        folder(app).update(operation_id, lambda job: dataclasses.replace(job, born=None, created_at=asked))
+        app.runner.start()
+        took = ended(app, operation_id).elapsed_seconds
+        assert took is not None and 3600 <= took < 3660
+
+
+def test_a_pause_is_as_long_as_was_asked_for_unless_somebody_cancels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed: list[float] = []
+
+    class Passing(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            passed.append(timeout or 0.0)
+            return False
+
+    with quick() as standin, Place.at(tmp_path / "data", standin).working() as app:
+        operation_id = ask(app)
+        job = folder(app).update(operation_id, lambda job: job.leased("ours", 60.0))
+        working = Machine(dataclasses.replace(app.runner._around, stop=Passing()), job, "ours")
+        monkeypatch.setattr(clocks, "steady", lambda: sum(passed))
+        working._wait(1.25)
+        assert passed == [0.5, 0.5, 0.25]
+        app.service.cancel(operation_id)
+        working._wait(1.25)
+        assert passed[3:] == [0.5]
+        working._wait(1.25, canceled=True)
+        assert passed[4:] == [0.5, 0.5, 0.25]
 
 
 def test_a_lease_ends_by_the_steady_clock_or_where_nobody_renews_it_any_more(tmp_path: Path) -> None:

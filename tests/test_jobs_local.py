@@ -19,7 +19,7 @@ import pytest
 from opstore import Store, media
 from opstore.app import App, Settings
 from opstore.errors import StorageError
-from opstore.jobs import Job, machine, runner
+from opstore.jobs import Job, JobFolder, machine, runner
 from opstore.providers import Prediction, Report, StepRequest
 from opstore.providers.local import LocalEngine
 from opstore.service import NewOperation
@@ -120,7 +120,15 @@ def check_steps(operation: Operation) -> None:
     assert operation.elapsed_seconds == pytest.approx((done - began).total_seconds(), abs=0.1)  # by another clock
 
 
-def test_a_chain_keeps_the_picture_between_its_steps(new_app: Open, photo: Photo) -> None:
+def test_a_chain_keeps_the_picture_between_its_steps(new_app: Open, photo: Photo, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[bytes, ...]] = []
+    create = LocalEngine.create
+
+    def creating(self: LocalEngine, request: StepRequest, report: Report) -> Prediction:
+        given.append(request.inputs)
+        return create(self, request, report)
+
+    monkeypatch.setattr(LocalEngine, "create", creating)
     app = new_app()
     app.start()
     request = NewOperation(
@@ -131,6 +139,7 @@ def test_a_chain_keeps_the_picture_between_its_steps(new_app: Open, photo: Photo
     )
     operation = ended(app, app.service.create(request))
     assert operation.intermediates == (f"{operation.id}_out.jpg",)
+    assert given == [tuple(map(app.store.read_file, names)) for names in (operation.inputs, operation.intermediates)]
     assert operation.outputs == (f"{operation.id}_out.mp4",) and operation.sidecar["outputFile"] == operation.outputs[0]
     assert [step["prompt"] for step in operation.sidecar["steps"]] == ["make it sepia", "zoom in"]
     assert [step["parameters"]["seed"] for step in operation.sidecar["steps"]] == [7, 7]
@@ -379,6 +388,22 @@ def test_a_record_that_cannot_be_read_stays_and_is_listed(new_app: Open, content
     assert (app.store.pending.path / f"{broken}.json").read_bytes() == content
     assert [(item.kind, item.operation_id) for item in app.store.verify()] == [("unparsable", broken)]
     assert app.service.jobs() == [] and app.service.job(broken) is None
+
+
+def test_a_folder_that_cannot_be_read_for_a_moment_stops_no_runner(new_app: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    faults: list[Exception] = [OSError("gone"), StorageError(reason="gone"), RuntimeError("nobody foresaw this")]
+    ids = JobFolder.ids
+
+    def failing(self: JobFolder) -> list[str]:
+        if faults and threading.current_thread().name == "opstore-scan":
+            raise faults.pop()
+        return ids(self)
+
+    monkeypatch.setattr(JobFolder, "ids", failing)
+    app = new_app()
+    app.start()
+    until(lambda: not faults)
+    assert ended(app, app.service.create(NewOperation("text_to_image", "stars"))).status == "stored"
 
 
 def test_where_a_sidecar_stands_the_record_just_goes(new_app: Open) -> None:

@@ -198,6 +198,19 @@ def test_a_pause_is_as_long_as_was_asked_for_unless_somebody_cancels(tmp_path: P
         assert passed[4:] == [0.5, 0.5, 0.25]
 
 
+def test_a_lease_is_renewed_while_its_holder_works_and_never_where_it_is_another_s(tmp_path: Path) -> None:
+    with quick() as standin, Place.at(tmp_path / "data", standin, lease=0.6).working() as app:
+        standin.set(run=30.0)
+        app.runner.start()
+        operation_id = ask(app)
+        first = until(lambda: folder(app).get(operation_id).lease)
+        until(lambda: (lease := folder(app).get(operation_id).lease) and lease.steady > first.steady)
+        folder(app).update(operation_id, lambda job: job.leased("another", 60.0))
+        app.runner._extend(operation_id)
+        lease = folder(app).get(operation_id).lease
+        assert lease and lease.owner == "another"
+
+
 def test_a_lease_ends_by_the_steady_clock_or_where_nobody_renews_it_any_more(tmp_path: Path) -> None:
     with quick() as standin, Place.at(tmp_path / "data", standin, lease=0.2).working() as app:
         holds, far = app.runner._holds, "elsewhere-1-00000000"

@@ -19,6 +19,7 @@ from opstore.errors import OperationNotFound, StorageError
 from opstore.jobs import machine
 from opstore.jobs.liveness import Signs
 from opstore.jobs.lookup import Lookup
+from opstore.jobs.record import JobFolder
 from opstore.providers import Prediction, Report, StepRequest
 from opstore.providers.replicate import Replicate
 from opstore.storage.files import Folder
@@ -296,6 +297,17 @@ def test_a_failed_one_run_again_names_the_old_and_asks_for_the_same_with_a_seed_
     assert [app.store.read_file(name) for name in new.inputs] == [app.store.read_file(name) for name in old.inputs]
     first, second = (prediction["input"] for prediction in standin.report()["predictions"])
     assert first | {"seed": None} == second | {"seed": None} and first["seed"] != second["seed"]
+
+
+def test_a_page_is_told_what_a_job_waits_for(standin: StandIn, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr(JobFolder, "report", lambda self, operation_id, progress: notes.append(progress.note))
+    standin.fault(on="status", kind="json", status=500)
+    standin.fault(on="delivery", kind="html", status=503)
+    app.runner.start()
+    assert ended(app, ask(app)).status == "stored"
+    for told in ("waiting for the provider: ", "fetching result 1 of 1", " Trying again."):
+        assert any(told in note for note in notes), told
 
 
 def test_every_request_asks_the_provider_to_give_up_after_half_an_hour(standin: StandIn, app: App) -> None:

@@ -418,13 +418,14 @@ def test_where_a_sidecar_stands_the_record_just_goes(new_app: Open) -> None:
 
 
 @pytest.mark.long
-def test_a_vanished_input_ends_in_a_state_that_a_person_can_see(new_app: Open, photo: Photo) -> None:
+def test_a_vanished_input_ends_as_failed_and_costs_nothing(new_app: Open, photo: Photo) -> None:
     app = new_app()
     operation_id = app.service.create(NewOperation("image_edit_single", "sepia", (photo(size=(64, 48)),)))
     (app.store.operations.path / f"{operation_id}_in_1.jpg").unlink()
     app.start()
     assert ended(app, app.service.create(NewOperation("text_to_image", "stars"))).status == "stored"
-    assert app.service.job(operation_id) or app.service.operation(operation_id).status == "failed"
+    operation = ended(app, operation_id)
+    assert operation.status == "failed" and operation.sidecar["cost"]["amount"] == 0
 
 
 # -- the disk, and what nobody foresaw -----------------------------------------------------------------------------------

@@ -234,6 +234,26 @@ def test_a_queued_job_that_is_canceled_is_never_sent(standin: StandIn, app: App)
     assert standin.report()["requests"].get("create", 0) == 0
 
 
+@pytest.mark.parametrize("by", ["a person", "the server"])
+def test_what_is_stopped_right_before_its_request_leaves_was_never_sent_and_is_not_looked_for(
+    standin: StandIn, app: App, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    operation_id, sending = ask(app), machine.Machine._sending
+
+    def stopped(self: machine.Machine, share: float, note: str = "") -> None:
+        app.service.cancel(operation_id) if by == "a person" else app.runner._around.stop.set()
+        sending(self, share, note)
+
+    monkeypatch.setattr(machine.Machine, "_sending", stopped)
+    app.runner.start()
+    if by == "a person":
+        canceled(app, operation_id)
+    else:
+        until(app.runner._around.stop.is_set)
+        until(lambda: (job := folder(app).get(operation_id)).state == "queued" and job.lease is None)
+    assert not standin.report()["requests"]
+
+
 def test_a_job_that_waits_for_the_rate_limit_is_canceled_at_once(standin: StandIn, app: App) -> None:
     standin.fault(on="create", kind="rate", retry_after=200)
     app.runner.start()
@@ -297,6 +317,7 @@ def test_a_failed_one_run_again_names_the_old_and_asks_for_the_same_with_a_seed_
     assert [app.store.read_file(name) for name in new.inputs] == [app.store.read_file(name) for name in old.inputs]
     first, second = (prediction["input"] for prediction in standin.report()["predictions"])
     assert first | {"seed": None} == second | {"seed": None} and first["seed"] != second["seed"]
+    assert [each.sidecar["parameters"]["seed"] for each in (old, new)] == [first["seed"], second["seed"]]
 
 
 def test_a_page_is_told_what_a_job_waits_for(standin: StandIn, app: App, monkeypatch: pytest.MonkeyPatch) -> None:

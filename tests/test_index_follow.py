@@ -24,8 +24,10 @@ import pytest
 
 from opstore.errors import StorageError
 from opstore.index import Index, follow, parallel, sqlite, writer
+from opstore.index.observed import UNSETTLED
 from opstore.index.prepared import Part
 from opstore.index.reader import Reader
+from opstore.index.table import entry_of
 from opstore.index.watch import Watch
 from opstore.storage.store import Store
 from tests.index_samples import all_rows, folder_of, plant, random_sidecar, rows_of, settle
@@ -105,6 +107,21 @@ def test_a_file_that_is_written_slowly_is_read_again(store: Store, index: Index)
         file.write(whole[20:])
     assert soon(lambda: ids(index, "chat") == [ID]) < SOON
     assert index.problems() == []
+
+
+def test_what_was_just_written_or_may_be_older_than_the_row_is_to_be_read_again(tmp_path: Path) -> None:
+    young, settled, other = (
+        entry_of({"operationId": name, "prompt": text}, name)
+        for name, text in ((ID, "chat"), ("20251103143023_abc123de", "mer"), (ID, "soir"))
+    )
+    database = sqlite.Database(tmp_path / "index.db")
+    with database.writing() as connection:
+        written = writer.put_all(connection, {young.id: (young, UNSETTLED), settled.id: (settled, 5)})
+        assert (written.changed, written.unsettled) == (2, [ID])
+    with database.writing() as connection:  # what was read before the transaction, in which another process has written
+        written = writer.put_parts(connection, [Part(others={ID: (other, 5)})])
+        assert (written.changed, written.doubtful) == (0, [ID])
+    database.close()
 
 
 def test_a_start_reads_only_what_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,6 +99,19 @@ def test_what_nobody_can_look_for_is_given_up_after_an_hour_and_never_sent_again
         assert end_of(tmp_path / "data", standin, script) == ("unknown", 1)
 
 
+def test_a_lost_request_that_is_found_is_followed_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses, pause = [], Machine._pause
+
+    def noted(self: Machine, seconds: float) -> None:
+        pauses.append(seconds)
+        pause(self, seconds)
+
+    monkeypatch.setattr(Machine, "_pause", noted)
+    with quick() as standin:
+        assert end_of(tmp_path / "data", standin, lambda standin: standin.fault(**LOST)) == ("stored", 1)
+    assert max(pauses) <= machine.HEED_SECONDS
+
+
 def test_right_before_a_second_request_the_list_is_looked_at_once_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     giving_up = Machine._not_found
     with quick(list_lag=3600.0) as standin:

@@ -24,10 +24,10 @@ import pytest
 
 from opstore.errors import StorageError
 from opstore.index import Index, follow, parallel, sqlite, writer
+from opstore.index.entry import entry_of
 from opstore.index.observed import UNSETTLED
 from opstore.index.prepared import Part
 from opstore.index.reader import Reader
-from opstore.index.table import entry_of
 from opstore.index.watch import Watch
 from opstore.storage.store import Store
 from tests.index_samples import all_rows, folder_of, plant, random_sidecar, rows_of, settle

@@ -415,6 +415,51 @@ def test_a_note_that_is_being_written_is_not_lost_when_another_s_was_stored(few:
         assert judged(few, number)["note"] == "theirs"
 
 
+def test_a_note_that_is_being_written_outlives_a_reload_at_any_key(few: Server, windows: Windows) -> None:
+    with windows.visit(few) as visitor:
+        page = visitor.open(f"/library?operation={name_of(47)}")
+        note = visitor.dialog.get_by_role("textbox", name="Note")
+        note.click()
+        page.keyboard.type("half of it")
+        page.reload()  # at once: within the pause after which a page is told what is being written
+        expect(note).to_have_value("half of it")
+        visitor.settle()
+        assert not judged(few, 47).get("note"), "nobody has finished it"
+        note.press("End")
+        page.keyboard.type(", and all of it")
+        note.press("Control+Enter")
+        eventually(page, lambda: judged(few, 47).get("note"), "half of it, and all of it")
+        visitor.settle()
+        page.reload()
+        expect(note).to_have_value("half of it, and all of it")
+        note.click()
+        page.keyboard.press("End")
+        page.keyboard.type(" once more")
+        Store(few.data).rewrite(name_of(47), lambda sidecar: sidecar["annotations"].update(note="theirs"))
+        page.reload()
+        expect(note).to_have_value("theirs")
+        expect(visitor.dialog.get_by_role("alert")).to_contain_text("half of it, and all of it once more")
+
+
+def test_what_is_typed_on_after_a_note_was_handed_in_is_not_lost(few: Server, windows: Windows) -> None:
+    with windows.visit(few) as visitor:
+        page = visitor.open(f"/library?operation={name_of(45)}")
+        drawer = visitor.dialog
+        note = drawer.get_by_role("textbox", name="Note")
+        note.click()
+        page.keyboard.type("mine")
+        Store(few.data).rewrite(name_of(45), lambda sidecar: sidecar.setdefault("annotations", {}).update(note="theirs"))
+        note.press("Control+Enter")
+        page.keyboard.type(" and more of mine", delay=15)
+        expect(drawer.get_by_role("alert").first).to_contain_text("mine")
+        visitor.settle()
+        told = re.findall("“(.*?)”", " ".join(drawer.get_by_role("alert").all_text_contents()))[-1]
+        assert told.removeprefix("mine") + note.input_value().removeprefix("theirs") == " and more of mine", (
+            "in sight to the last"
+        )
+        assert judged(few, 45)["note"] == "theirs"
+
+
 def test_the_keys_of_the_grid_work_in_the_drawer(few: Server, windows: Windows) -> None:
     with windows.visit(few) as visitor:
         page = library(visitor)

@@ -1,13 +1,20 @@
-/* Tells what stands in a text area while it is being written. A pause of 0.4 s is a thought; shorter ones are between two keys. */
+/* Tells what stands in a text area while it is being written. A pause of 0.4 s is a thought; shorter ones are between two keys.
+   Where it is `kept`, it is kept for this tab at every key, until it is stored: a page that is loaded anew has it again. */
+
+import { stored } from "./grid_memory.js";
 
 const PAUSE = 400;
 const ENDS = ["focusout", "pointerdown", "keydown"];
 
-/** @typedef {{ where: string, finished: string }} Watched which text area, and what the page has been told of it */
+/** @typedef {{ where: string, finished: string, kept?: string }} Watched which text area, what the page has been told of it, and
+ * the name under which it is kept */
+/** @typedef {{ over: string, text: string }} Written what was written, over which text */
 
 export class Draft {
-  /** @type {{ over: string, text: string } | null} */
+  /** @type {Written | null} */
   told = null;
+  /** What was kept is in vain: another text was stored. */
+  vain = false;
   /** @type {HTMLTextAreaElement | null} */
   box = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -35,6 +42,49 @@ export class Draft {
     const text = box.value,
       over = this.data.finished;
     this.timer = setTimeout(() => this.tell(over, text), PAUSE);
+    this.keep(over, text);
+  }
+
+  /**
+   * @param {string} over
+   * @param {string} text
+   */
+  keep(over, text) {
+    const { kept } = this.data;
+    if (kept && text !== over) stored.set(sessionStorage, kept, { over, text });
+    else this.forget();
+  }
+
+  forget() {
+    if (this.data.kept) sessionStorage.removeItem(this.data.kept);
+  }
+
+  /** Look what becomes of what was kept, now that another text may be stored. */
+  look() {
+    const { kept, finished } = this.data,
+      written = kept ? /** @type {Written | null} */ (stored.get(sessionStorage, kept)) : null;
+    if (!written) return;
+    const { over, text } = written;
+    if (text === finished) this.forget();
+    else if (this.box?.isConnected && this.box.value === text) this.keep(finished, text);
+    else if (over === finished) this.restore(text);
+    else if (!this.vain) {
+      this.vain = true;
+      clearTimeout(this.timer);
+      this.tell(over, text);
+    }
+  }
+
+  /**
+   * Put a text back into the area as if it were being written: nobody has finished it.
+   *
+   * @param {string} text
+   */
+  restore(text) {
+    const box = this.box ? null : document.querySelector(`${this.data.where} textarea`);
+    if (!(box instanceof HTMLTextAreaElement)) return;
+    Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value")?.set?.call(box, text);
+    box.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
   /**
@@ -70,6 +120,7 @@ export class Draft {
   }
 
   end() {
+    if (this.vain) this.forget();
     clearTimeout(this.timer);
     this.ended.abort();
   }
@@ -86,6 +137,7 @@ export default function ({ data, parentElement, setStateValue }) {
   const draft = drafts.get(parentElement) ?? new Draft(data, setStateValue);
   drafts.set(parentElement, draft);
   draft.data = data;
+  draft.look();
   return () => {
     if (parentElement.isConnected) return;
     draft.end();

@@ -35,10 +35,11 @@ def draft(finished: str, *, of: str, key: str) -> str:
 def unfinished(finished: str, *, of: str, key: str) -> tuple[str, object] | None:
     """Return what was written last over another text than `finished` in a text area whose key begins with `of`, and its mark.
 
+    What is written there outlives a reload of the tab: it stands in the text area again, or is what is returned here.
     It may have stood in an area that another one has replaced since, because somebody else finished a text. None where what was
     written last stands over this text, is it, or changes nothing.
     """
-    found = _told(finished, f'[class*="st-key-{of}"]', key)
+    found = _told(finished, f'[class*="st-key-{of}"]', key, kept=f"opstore-draft:{of}")
     over, text = found.get("over"), found.get("text")
     return (text, found.get("turn")) if isinstance(text, str) and finished not in (over, text) and text != over else None
 
@@ -60,8 +61,8 @@ def _last(key: str) -> Mapping[str, object]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _told(finished: str, where: str, key: str) -> Mapping[str, object]:
-    result = _mount(key=key, data={"where": where, "finished": finished}, on_draft_change=lambda: None)
+def _told(finished: str, where: str, key: str, kept: str = "") -> Mapping[str, object]:
+    result = _mount(key=key, data={"where": where, "finished": finished, "kept": kept}, on_draft_change=lambda: None)
     return result.draft if isinstance(result.draft, Mapping) else {}
 
 

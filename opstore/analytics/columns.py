@@ -5,8 +5,8 @@ A value that a sidecar does not say, or says in a way that cannot be one, is mis
 
 from __future__ import annotations
 
+from opstore.index.field_entry import DTYPES, Column, Kind
 from opstore.index.fields import TABLE
-from opstore.index.schema import DTYPES, Column, Kind
 
 __all__ = ["COLUMNS", "DTYPES", "FIELDS", "KEPT", "NAMES", "Column", "Kind"]
 

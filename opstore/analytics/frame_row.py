@@ -12,8 +12,8 @@ from typing import Any
 from opstore.analytics.columns import COLUMNS, KEPT
 from opstore.index import order
 from opstore.index.entry import Entry, entry_of
+from opstore.index.field_entry import Column
 from opstore.index.prompts import MAX_PROMPT, words_of
-from opstore.index.schema import Column
 
 #: The values of COLUMNS in their order; then the words of the prompt, and the id's second.
 Row = tuple[Any, ...]

@@ -29,7 +29,7 @@ from opstore.storage.store import Store
 
 if TYPE_CHECKING:
     from opstore.index import Count, Index, Row
-    from opstore.index.schema import Written
+    from opstore.index.field_entry import Written
 
 
 def add(verbs: Any) -> None:

@@ -12,7 +12,7 @@ from operator import attrgetter
 
 from opstore.errors import said
 from opstore.index import sidecar as read
-from opstore.index.schema import Column, Field, Kept, Kind, Search, Shown
+from opstore.index.field_entry import Column, Field, Kept, Kind, Search, Shown
 from opstore.index.sidecar import MILLION, THOUSAND, ChartReader
 from opstore.storage.operation import STATUSES, Operation
 

@@ -15,9 +15,9 @@ from hashlib import blake2b
 from typing import Any
 
 from opstore.index.entry import KEPT, Entry
+from opstore.index.field_entry import Mark
 from opstore.index.fields import BY_NAME
 from opstore.index.prompts import spelt
-from opstore.index.schema import Mark
 from opstore.index.terms import fold, parted
 from opstore.storage.names import is_operation_id
 

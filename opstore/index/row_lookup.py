@@ -10,7 +10,7 @@ import msgspec
 
 from opstore.index import order
 from opstore.index.entry import KEPT, Entry
-from opstore.index.schema import Form
+from opstore.index.field_entry import Form
 from opstore.index.sidecar import output_code, output_of
 from opstore.storage.names import is_operation_id
 from opstore.storage.operation import MAX_SEED

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from opstore.index.entry import entry_of
+from opstore.index.field_entry import Field, Shown
 from opstore.index.fields import BY_NAME, TABLE
-from opstore.index.schema import Field, Shown
 from opstore.index.sidecar import Source
 from opstore.storage.operation import Operation
 

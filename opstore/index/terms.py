@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from opstore.errors import said, shown
+from opstore.index.field_entry import Values
 from opstore.index.fields import SEARCHES, TABLE
 from opstore.index.prompts import spelt
-from opstore.index.schema import Values
 from opstore.storage.operation import MAX_SEED
 
 #: Every field, and what its values are.

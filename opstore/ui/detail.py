@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from opstore.errors import OpstoreError
-from opstore.index.schema import Written
+from opstore.index.field_entry import Written
 from opstore.index.shown import shown_of
 from opstore.service import Service
 from opstore.storage.operation import Operation

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from opstore import media
 from opstore.app import App
-from opstore.jobs import machine
+from opstore.jobs import machine, whole_results
 from opstore.jobs.whole_results import is_whole
 from opstore.storage.operation import Operation
 from tests.job_programs import CANARY, Place, ask, ended, folder, secrets_in, until
@@ -292,6 +293,8 @@ def test_a_video_whose_index_comes_first_and_whose_frames_are_cut_is_not_whole(t
     assert not any(is_whole(data[:end], "video") for end in (len(data) * 9 // 10, *frames[:-1])), (
         "cut within a frame or after one"
     )
+    kind = media.sniff(data)
+    assert kind and not whole_results._has_all_packets(b"what no engine opens", kind)
 
 
 @pytest.mark.long

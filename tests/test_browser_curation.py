@@ -453,7 +453,7 @@ def test_what_is_typed_on_after_a_note_was_handed_in_is_not_lost(few: Server, wi
         page.keyboard.type(" and more of mine", delay=15)
 
         def in_sight() -> str:
-            told = re.findall("“(.*?)”", " ".join(drawer.get_by_role("alert").all_text_contents())) or [""]
+            told: list[str] = re.findall("“(.*?)”", " ".join(drawer.get_by_role("alert").all_text_contents())) or [""]
             return max(told, key=len).removeprefix("mine") + note.input_value().removeprefix("theirs")
 
         eventually(page, in_sight, " and more of mine")

@@ -276,6 +276,33 @@ EARLY = """keys => new MutationObserver((_, watch) => {
 }).observe(document.body, { childList: true, subtree: true })"""
 
 
+#: A key of somebody whose focus is on a tile still, beneath the drawer that has just come.
+BENEATH = """(tile, key) => tile.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, composed: true, cancelable: true }))"""
+
+
+def test_a_key_is_heard_once_where_the_focus_is_beneath_the_drawer_still(few: Server, windows: Windows) -> None:
+    """Both the drawer and the grid heard it: by turns a favorite was marked, and was none again."""
+    sent: list[bytes] = []
+
+    def hear(line: WebSocket) -> None:
+        line.on("framesent", lambda told: sent.append(told if isinstance(told, bytes) else told.encode()))
+
+    with windows.visit(few) as visitor:
+        visitor.page.on("websocket", hear)
+        page = library(visitor)
+        was = judged(few, 41).get("favorite", False)
+        tile(page, 41).click()
+        expect(page.locator(f'[data-listens="{name_of(41)}"]')).to_have_count(1)
+        for key in ("f", "3"):
+            tile(page, 41).evaluate(BENEATH, key)
+        eventually(page, lambda: judged(few, 41).get("rating"), 3)
+        page.keyboard.press("Escape")
+        expect(visitor.dialog).to_have_count(0)
+        visitor.settle()
+        assert judged(few, 41).get("favorite", False) is not was
+        assert [len(re.findall(rb"kind\W+(?:favorite|rate)\b", told)) for told in sent if b"kind" in told] in ([1, 1], [2])
+
+
 def test_keys_pressed_once_the_drawer_is_on_the_screen_are_heard_once_each(few: Server, windows: Windows) -> None:
     with windows.visit(few) as visitor:
         page = library(visitor)

@@ -9,7 +9,7 @@ import { Ahead, asked } from "./grid_ahead.js";
 import { Drawing } from "./grid_drawing.js";
 import { early, opening } from "./grid_early.js";
 import { Follower } from "./grid_follow.js";
-import { click, press, pressAnywhere, touches } from "./grid_keys.js";
+import { click, press, pressAnywhere, pressHere, touches } from "./grid_keys.js";
 import { stored } from "./grid_memory.js";
 import { showPreview } from "./grid_over.js";
 import { Pages } from "./grid_pages.js";
@@ -102,7 +102,7 @@ export class Grid {
       on = { signal: this.ended.signal };
     list.onclick = event => click(this, event);
     list.ondragstart = () => false;
-    list.onkeydown = event => this.key(event);
+    list.onkeydown = event => pressHere(this, event);
     list.onfocus = () => {
       if (this.quiet) return;
       if (this.selection.current) this.focusCurrent();

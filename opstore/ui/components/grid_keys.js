@@ -81,6 +81,11 @@ export function press(grid, event) {
   event.stopPropagation();
 }
 
+/** A key that is pressed in the grid; where it still has the focus beneath an open drawer, the drawer has heard it. @param {Grid} grid @param {KeyboardEvent} event */
+export function pressHere(grid, event) {
+  if (!event.defaultPrevented && !document.querySelector(DIALOG)) press(grid, event);
+}
+
 /** A key that is pressed where nothing has the focus is for the grid, unless something is open over it. @param {Grid} grid @param {KeyboardEvent} event */
 export function pressAnywhere(grid, event) {
   const open = document.querySelector(`${DIALOG}, dialog[open]`) ?? grid.root.querySelector("dialog[open]");

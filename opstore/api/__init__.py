@@ -62,7 +62,7 @@ class Api:
         for call in self.calls(guard.acting):
             by_path.setdefault(call.path, []).append(call)
         return [
-            *(Route(path, guard.endpoint(_by_method(calls), _methods(calls))) for path, calls in by_path.items()),
+            *(Route(path, guard.endpoint(_by_method(calls, guard.acting), _methods(calls))) for path, calls in by_path.items()),
             *ShareRoutes(self._app).routes(guard),
             Route("/api/{rest:path}", guard.endpoint(_nothing, ())),
             Route("/api", guard.endpoint(_nothing, ())),
@@ -73,11 +73,13 @@ def _methods(calls: Sequence[Call]) -> tuple[str, ...]:
     return tuple(method for call in calls for method in (READING if call.method == "GET" else (call.method,)))
 
 
-def _by_method(calls: Sequence[Call]) -> Answer:
+def _by_method(calls: Sequence[Call], acting: Callable[[], Acting]) -> Answer:
     by_method = {call.method: call for call in calls}
 
     def answer(request: Request) -> Response | Awaitable[Response]:
         call = by_method["GET" if request.method == "HEAD" else request.method]  # type: ignore[index] # the guard knows no other
+        if call.act is not None:
+            acting().service.person.check(call.act)
         call.check_query(request)
         return call.answer(request)
 

@@ -17,8 +17,9 @@ from opstore.api.body import Bodies
 from opstore.api.look import etag_of
 from opstore.api.route_table import OPERATION_ID, TEXT, Body, Call, Parameter, Schema, Told, by_id, done, listed, thing
 from opstore.api.shapes import JOB, NUMBER, SIDECAR, job_record
-from opstore.curation import MAX_NOTE, MAX_TAG, MAX_TAGS, Change, Edit
+from opstore.curation import MAX_NOTE, MAX_TAG, MAX_TAGS, Change, Curation, Edit
 from opstore.errors import InvalidInput, said, shown
+from opstore.service import Service
 
 if TYPE_CHECKING:
     from opstore.app import Acting
@@ -61,10 +62,30 @@ class Changing:
         trashing = "Move to the trash, where it stays for 30 days"
         reading = (404, 408, 409, 412, 413, 415, 422, 503)
         return (
-            Call("PATCH", item, self._annotate, "Rate, tag, note", changed, (by_id(), _IF_MATCH), edit, reading),
-            Call("DELETE", item, self._trash, trashing, gone, (by_id(), _IF_MATCH), errors=(404, 409, 412)),
+            Call(
+                "PATCH", item, self._annotate, "Rate, tag, note", changed, (by_id(), _IF_MATCH), edit, reading, Curation.annotate
+            ),
+            Call(
+                "DELETE",
+                item,
+                self._trash,
+                trashing,
+                gone,
+                (by_id(), _IF_MATCH),
+                errors=(404, 409, 412),
+                act=Curation.put_in_trash,
+            ),
             Call("GET", "/api/jobs", self._jobs, "What is under way", under_way),
-            Call("POST", "/api/jobs/{operation_id}/cancel", self._cancel, "Stop it", asked, (by_id(),), errors=(404, 422)),
+            Call(
+                "POST",
+                "/api/jobs/{operation_id}/cancel",
+                self._cancel,
+                "Stop it",
+                asked,
+                (by_id(),),
+                errors=(404, 422),
+                act=Service.cancel,
+            ),
             Call("GET", "/api/problems", self._problems, "What is wrong in the data folder (docs/care.md)", wrong),
         )
 

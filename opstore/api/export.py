@@ -17,7 +17,7 @@ from opstore.api.look import streamed
 from opstore.api.route_table import DAY, FLAG, TEXT, Body, Call, Parameter, Told, flag
 from opstore.api.shapes import MARK, QUERY, STATS
 from opstore.errors import InvalidRequest, RepeatedParameter, said, shown
-from opstore.exports import FORMATS
+from opstore.exports import FORMATS, Exports
 from opstore.index import ORDERS
 from opstore.language.translations import LANGUAGES
 from opstore.shares import Scope, Shown, bundle
@@ -63,7 +63,7 @@ class Exporting:
         )
         return (
             Call("GET", "/api/export", self._export, "Operations as a file", file, export, errors=(404, 422)),
-            Call("POST", "/api/export", self._posted, what, file, export, ids, errors=(404, 408, 413, 415, 422, 503)),
+            Call("POST", "/api/export", self._posted, what, file, export, ids, (404, 408, 413, 415, 422, 503), Exports.prepare),
             Call(
                 "GET",
                 "/api/report",

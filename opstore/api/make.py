@@ -17,13 +17,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from opstore.access.roles import Act
 from opstore.api.body import Bodies, Form
 from opstore.api.route_table import OPERATION_ID, TEXT, Body, Call, Parameter, Schema, Told, done, thing
 from opstore.api.shapes import ERROR, SIDECAR
 from opstore.errors import Canceled, InvalidRequest, OperationNotFound, OpstoreError, ProviderError, said, shown
+from opstore.generation import Generation
 from opstore.generation.request import Outcome, SmartRequest
 from opstore.jobs import once
-from opstore.service import NewOperation
+from opstore.service import NewOperation, Service
 from opstore.smart.analysis import NAMES
 from opstore.storage.operation import OPERATION_TYPES, Operation
 from opstore.storage.store import MAX_INPUTS
@@ -88,7 +90,7 @@ class Making:
         known = {"operationId": OPERATION_ID, "status": {"const": "queued"}}
         chosen = {"workflow": thing(id=TEXT, name=TEXT), "optimizedPrompt": {"type": ["string", "null"]}}
 
-        def call(path: str, answer: Any, what: str, form: Schema, more: Mapping[str, Any]) -> Call:
+        def call(path: str, answer: Any, what: str, form: Schema, more: Mapping[str, Any], act: Act) -> Call:
             answers = {
                 200: Told("it is made", done(operationId=OPERATION_ID, operation=SIDECAR, **more), headers=_LOCATION),
                 202: Told("it is accepted", done(**known, **more), headers=_LOCATION),
@@ -96,11 +98,13 @@ class Making:
                 502: Told("it could not be made, and the caller waited", ERROR),
             }
             body = Body("multipart/form-data", form)
-            return Call("POST", path, answer, what, answers, (_WAIT, _KEY), body, errors=(402, 408, 413, 415, 422, 503))
+            return Call("POST", path, answer, what, answers, (_WAIT, _KEY), body, (402, 408, 413, 415, 422, 503), act)
 
         return (
-            call("/api/edit/image", self._edit, "Edit one image, or several into one", EDIT, {}),
-            call("/api/smart/execute", self._smart, "Make what a prompt and its images ask for", SMART, chosen),
+            call("/api/edit/image", self._edit, "Edit one image, or several into one", EDIT, {}, Service.create),
+            call(
+                "/api/smart/execute", self._smart, "Make what a prompt and its images ask for", SMART, chosen, Generation.execute
+            ),
         )
 
     async def _edit(self, request: Request) -> Response:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
+from opstore.access.roles import Act
 from opstore.errors import InvalidRequest, RepeatedParameter, UnknownParameter, said, shown
 
 #: A plain function runs in a thread; one that waits (for a body, for an end) is awaited and holds no thread meanwhile.
@@ -73,6 +74,13 @@ class Call:
     body: Body | None = None
     #: Error statuses beyond those that every call has.
     errors: tuple[int, ...] = ()
+    #: What it comes to: who may not do that is told so before anything else of the request is looked at.
+    act: Act | None = None
+
+    def __post_init__(self) -> None:
+        """Raise TypeError for a call that changes something and does not say what."""
+        if self.method != "GET" and self.act is None:
+            raise TypeError(f"{self.method} {self.path} does not say which act it is")
 
     def check_query(self, request: Request) -> None:
         """Raise UnknownParameter for one that this call has not: a typing error must not mean something else."""

@@ -219,8 +219,14 @@ def test_who_loses_a_role_or_signs_out_is_out(windows: Windows, served: Guarded,
         assert pages(visitor) == ["Library", "Compare", "Analytics", "Settings"]
         held = {"Cookie": cookie(visitor)}
         assert served.call("GET", "/api/history", **held)[0] == 200
+        stream = http.client.HTTPConnection("127.0.0.1", served.port, timeout=20)
+        stream.request("GET", "/api/events", headers=held)
+        events = stream.getresponse()
+        assert events.status == 200 and events.readline()
         try:
             (served.data / "roles.toml").write_text(ROLES.replace('"ana@', '"ina@'))
+            events.read()  # to its end, where it waited for what happens
+            stream.close()
             assert served.call("GET", "/api/history", **held)[0] == 403
             visitor.page.goto(served.address)
             expect(visitor.page.get_by_text("has no role here")).to_be_visible(timeout=PATIENCE)
@@ -310,3 +316,93 @@ def status_after(served: Guarded, provider: Provider, fault: Fault) -> int:
 def provider_token() -> str:
     """Return what `st.login` puts into the address that it leads to."""
     return jwt.encode({"alg": "HS256"}, {"provider": "default", "exp": int(time.time()) + 60}, OctKey.import_key(COOKIE_SECRET))
+
+
+# -- a role that is taken away while its page is open ----------------------------------------------------------------------
+
+#: Nothing but another role: what the page was drawn with is not there any more.
+EXPELLED = ROLES.replace('"cleo@', '"nobody@').replace("critics", "nobody")
+LOWERED = ROLES.replace('"creator"', '"analyst"').replace('critics = ["reviewer"]', 'critics = ["analyst"]')
+
+
+@contextmanager
+def book(served: Guarded, text: str) -> Iterator[None]:
+    (served.data / "roles.toml").write_text(text)
+    try:
+        yield
+    finally:
+        (served.data / "roles.toml").write_text(ROLES)
+
+
+@pytest.fixture
+def rated(served: Guarded) -> int:
+    """Return the rating that must stay."""
+    held = served.get(f"/api/history/{ID}")["operation"].get("annotations") or {}
+    return int(held.get("rating") or 0)
+
+
+def rating(served: Guarded) -> int:
+    return int((served.get(f"/api/history/{ID}")["operation"].get("annotations") or {}).get("rating") or 0)
+
+
+@pytest.mark.parametrize("control", ["stars", "favorite", "key"])
+def test_the_first_act_in_the_drawer_after_the_role_has_gone_is_refused(
+    windows: Windows, served: Guarded, rated: int, control: str
+) -> None:
+    with signed_in(windows, served, "Rob") as visitor:
+        visitor.open(f"/library?operation={ID}")
+        drawer = visitor.dialog
+        expect(drawer.locator('[data-testid="stFeedback"] button')).to_have_count(5, timeout=PATIENCE)
+        visitor.settle()
+        with book(served, EXPELLED):
+            if control == "stars":
+                drawer.locator('[data-testid="stFeedback"] button').nth(0 if rated != 1 else 1).click()
+            elif control == "favorite":
+                drawer.get_by_text("Favorite", exact=True).click()
+            else:
+                visitor.page.keyboard.press("5" if rated != 5 else "4")
+            expect(visitor.page.get_by_text("has no role here")).to_be_visible(timeout=PATIENCE)
+            visitor.settle()
+            assert rating(served) == rated
+            annotations = served.get(f"/api/history/{ID}")["operation"].get("annotations") or {}
+            assert not annotations.get("favorite")
+        assert not [text for text in visitor.wrong if "delta path" in text], "the part that was asked for has gone with its page"
+        assert "NoneType" not in served.log(), served.log()
+
+
+def test_the_first_act_in_the_grid_after_the_role_has_gone_is_refused_in_words(
+    windows: Windows, served: Guarded, rated: int
+) -> None:
+    with signed_in(windows, served, "Rob") as visitor:
+        visitor.open("/library")
+        tile = visitor.page.locator(f'[data-id="{ID}"]').first
+        expect(tile).to_be_visible(timeout=PATIENCE)
+        visitor.settle()
+        tile.click(modifiers=["Control"])
+        with book(served, LOWERED):
+            visitor.page.keyboard.press("Delete")
+            expect(visitor.page.get_by_text("Your role does not allow this").first).to_be_visible(timeout=PATIENCE)
+            assert served.get(f"/api/history/{ID}")["success"] and rating(served) == rated
+
+
+def test_a_creator_that_was_makes_no_link_and_nothing_else_and_is_told(windows: Windows, served: Guarded) -> None:
+    shares = served.data / "shares"
+    with signed_in(windows, served, "Cleo") as visitor:
+        visitor.open(f"/library?operation={ID}")
+        visitor.dialog.get_by_role("button", name="Share").click()
+        make = visitor.page.get_by_role("button", name="Make a link")
+        expect(make).to_be_visible(timeout=PATIENCE)
+        visitor.settle()
+        with book(served, LOWERED):
+            make.click()
+            expect(visitor.page.get_by_text("Your roles have changed")).to_be_visible(timeout=PATIENCE)
+            expect(visitor.page.get_by_text("Nothing was done")).to_be_visible(timeout=PATIENCE)
+            assert not list(shares.glob("*.json"))
+        visitor.open("/")
+        visitor.page.get_by_label("What do you want to make?").fill("a lighthouse nobody asked for")
+        visitor.settle()
+        with book(served, LOWERED):
+            visitor.page.get_by_role("button", name="Generate").click()
+            expect(visitor.page.get_by_text("Your roles have changed")).to_be_visible(timeout=PATIENCE)
+            expect(visitor.page.get_by_text("Nothing was done")).to_be_visible(timeout=PATIENCE)
+            assert not served.get("/api/jobs")["jobs"] and served.get("/api/search?q=nobody")["total"]["n"] == 0

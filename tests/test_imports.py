@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = tuple(
     tuple(floor.split())
     for floor in """\
 errors media.heif clocks launcher browser
-storage.operation storage.job storage.names storage.disk storage.files media language.translations access.roles
+storage.operation storage.job storage.names storage.disk storage.files storage.followed media language.translations access.roles
 storage.saving storage.packs storage.verify media.likeness media.xmp fetch access.people access.signouts clocks.leaps \
 launcher.serving language.formats spending.spent
 providers language.chart_texts
@@ -48,6 +48,7 @@ ALLOWED = {
     ("storage.job", "storage.operation"),
     ("storage.job", "storage.names"),
     ("storage.files", "storage.disk"),
+    ("storage.followed", "storage.files"),
     ("storage.verify", "storage.packs"),
     ("storage.trash", "media.thumbnails"),
     ("access.signouts", "clocks.leaps"),

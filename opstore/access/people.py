@@ -16,6 +16,7 @@ from typing import Any, Literal
 from opstore.access.roles import ROLES, Person
 from opstore.errors import FileMissing, InvalidSetting, OpstoreError, said
 from opstore.storage.files import Folder
+from opstore.storage.followed import Followed
 
 NAME = "roles.toml"
 MAX_BYTES = 1_000_000
@@ -43,7 +44,7 @@ class RoleBook:
         try:
             document = tomllib.loads(text)
         except (tomllib.TOMLDecodeError, RecursionError) as error:
-            raise _wrong(said("it is no TOML: {reason}", reason=str(error))) from None
+            raise _wrong(said("it is no TOML: {reason}", reason=_within_sentence(str(error)))) from None
         unknown = document.keys() - {"people", "groups", "provider"}
         if unknown:
             raise _wrong(said("{name} means nothing here", name=min(unknown)))
@@ -84,18 +85,17 @@ class RoleFile:
 
     def __init__(self, path: Path) -> None:
         """Read the file at `path`."""
-        self._folder = Folder(path.parent)
-        self._name = path.name
+        self._file = Followed(Folder(path.parent), path.name, MAX_BYTES)
         self._known: tuple[bytes, RoleBook] | None = None
 
     def load(self) -> RoleBook | None:
         """Return the book, None if there is no file; raise InvalidSetting for one with a mistake."""
         try:
-            data = self._folder.read(self._name, MAX_BYTES)
+            data = self._file.read()
         except FileMissing:
             return None
         except OpstoreError as error:
-            raise _wrong(str(error)) from None
+            raise _wrong(error.details.get("reason", error.sentence)) from None
         known = self._known
         if known is None or known[0] != data:
             try:
@@ -107,6 +107,10 @@ class RoleFile:
 
 def _wrong(reason: str) -> InvalidSetting:
     return InvalidSetting(name=NAME, reason=reason)
+
+
+def _within_sentence(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def _table(found: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Self, TypeVar, cast
 
@@ -95,6 +95,8 @@ class Person:
     """Who acts: `name` is shown, `email` known of some who signed in, and `recorded` what operations keep of who made them.
 
     `identity` tells two who signed in apart, whatever they are called; it is a hash, and the same at every sign-in.
+    `now` says who that is at this moment, and raises where nobody is let in any more: every act asks it, however long ago this
+    was made. `roles`, and so what is offered, are those of then.
     """
 
     name: str
@@ -102,14 +104,16 @@ class Person:
     email: str | None = None
     recorded: str | None = None
     identity: str | None = None
+    now: Callable[[], Person] | None = field(default=None, compare=False, repr=False)
 
     def may(self, act: Act) -> bool:
-        """Say whether this person may do an act; raise LookupError for one without a rule."""
+        """Say whether an act is for the roles that this has; raise LookupError for one without a rule."""
         return not self.roles.isdisjoint(_RULES[act])
 
     def check(self, act: Act) -> None:
-        """Raise NotAllowed unless this person may do an act."""
-        if not self.may(act):
+        """Raise NotAllowed unless this person may do an act, at this moment."""
+        current = self.now() if self.now else self
+        if not current.may(act):
             raise NotAllowed(roles=" / ".join(role for role in Role if role in _RULES[act]))
 
 

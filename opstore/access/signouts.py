@@ -6,6 +6,7 @@ it was cannot be told from it. Where the file is damaged, whose sign-in has ende
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from opstore import clocks
 from opstore.clocks.leaps import Leaps
 from opstore.errors import FileMissing, OperationBusy, OperationExists, OpstoreError
 from opstore.storage.files import Folder, digest, is_passing
+from opstore.storage.followed import Followed
 from opstore.storage.operation import parse_time, timestamp
 
 log = logging.getLogger("opstore.access.signouts")
@@ -38,6 +40,7 @@ class SignOuts:
     def __init__(self, folder: Folder, clock: Callable[[], datetime] = clocks.now) -> None:
         """Keep them in `folder`, the data folder itself."""
         self._folder = folder
+        self._file = Followed(folder, NAME, MAX_BYTES)
         self._clock = clock
 
     def note(self, claims: Mapping[str, Any]) -> None:
@@ -53,12 +56,16 @@ class SignOuts:
             if not Leaps(self._folder).standing():  # a clock that leapt tells no cookie's age
                 known = {name: at for name, at in known.items() if (parse_time(at) or oldest) > oldest}
             try:
-                self._write(data, known | {str(key): timestamp(self._clock())})
+                self._write(data, {**known, str(key): timestamp(self._clock())})
                 return
             except (OperationExists, OperationBusy, FileMissing):
                 if attempt == _ATTEMPTS - 1:
                     raise
                 # somebody else signed out at this moment: both count
+
+    def state(self) -> object:
+        """Return what is the same object as long as no sign-in has ended since."""
+        return self._read()
 
     def has(self, claims: Mapping[str, Any]) -> bool:
         """Say whether the sign-in with these claims has ended."""
@@ -69,7 +76,7 @@ class SignOuts:
                 return True
         return key is not None and key in known
 
-    def _known(self, data: bytes | None) -> dict[str, str]:
+    def _known(self, data: bytes | None) -> Mapping[str, str]:
         """Return the ended sign-ins; where the file does not tell them, end all that there are, durably, and keep the file."""
         try:
             return {} if data is None else _decoded(data)
@@ -89,7 +96,7 @@ class SignOuts:
 
     def _read(self) -> bytes | None:
         try:
-            return self._folder.read(NAME, MAX_BYTES)
+            return self._file.read()
         except FileMissing:
             return None
         except OpstoreError as error:
@@ -108,7 +115,8 @@ def _encoded(known: Mapping[str, str]) -> bytes:
     return json.dumps(known, indent=1).encode() + b"\n"
 
 
-def _decoded(data: bytes) -> dict[str, str]:
+@functools.lru_cache(4)
+def _decoded(data: bytes) -> Mapping[str, str]:
     """Return what the file says; raise ValueError where that is not all there was."""
     try:
         times = json.loads(data)

@@ -28,7 +28,7 @@ from starlette.responses import Response, StreamingResponse
 
 from opstore.api.route_table import TEXT, Call, Parameter, Told
 from opstore.api.shapes import job_record
-from opstore.errors import OpstoreError, TooManyListeners
+from opstore.errors import NotAllowed, OpstoreError, SignInBroken, SignInWanted, TooManyListeners
 from opstore.service import Service
 from opstore.storage.operation import parse_time
 
@@ -45,6 +45,8 @@ KEPT = 1_000
 STAY_SECONDS = 300.0
 #: Operations that are looked at for whether they have ended since: more come at once only by an import.
 MOST_ENDED = 200
+#: Whose rights have gone, or cannot be told any more.
+_REFUSED = (NotAllowed, SignInWanted, SignInBroken)
 #: A comment on a silent line, so that proxies keep it open, and a dead one is noticed; and how long one piece may take.
 PING_SECONDS, SEND_SECONDS = 15, 30
 
@@ -76,7 +78,7 @@ class Events:
         return (Call("GET", "/api/events", self._listen, "What happens, as it happens", told, (last,), errors=(503,)),)
 
     async def _listen(self, request: Request) -> Response:
-        self._app().service.person.check(Service.jobs)  # here, where a refusal is still an answer
+        self._check()  # here, where a refusal is still an answer
         if self._listeners >= MAX_LISTENERS:
             raise TooManyListeners
         if request.method == "HEAD":  # as a stream its answer would have no end, and nobody would see it
@@ -98,6 +100,7 @@ class Events:
                 for ended in await run_in_threadpool(self._ended_since, last):
                     yield self._event(seen, "ended", json.dumps(ended))
             while True:
+                await run_in_threadpool(self._check)
                 for number, name, data in [kept for kept in self._kept if kept[0] > seen]:
                     yield self._event(number, name, data)
                 if self._kept and self._kept[0][0] > seen + 1:
@@ -105,17 +108,24 @@ class Events:
                 seen = self._number
                 await anyio.sleep(LOOK_SECONDS)
                 await self._look()
+        except _REFUSED:
+            return  # who comes back is told why
         finally:
             self._listeners -= 1
             if not self._listeners and (self._staying is None or self._staying.done()):
                 self._staying = asyncio.create_task(self._stay())
 
+    def _check(self) -> None:
+        """Raise what refuses a listener more: its line is open for hours, and its rights are those of this moment."""
+        self._app().service.person.check(Service.jobs)
+
     async def _stay(self) -> None:
         """Go on looking for who may come back."""
         end = anyio.current_time() + STAY_SECONDS
-        while not self._listeners and anyio.current_time() < end:
-            await anyio.sleep(LOOK_SECONDS)
-            await self._look()
+        with contextlib.suppress(*_REFUSED):  # it looks with the rights of who listened last
+            while not self._listeners and anyio.current_time() < end:
+                await anyio.sleep(LOOK_SECONDS)
+                await self._look()
 
     def _event(self, number: int, name: str, data: str) -> ServerSentEvent:
         now = int(self._read_at.timestamp() * 1000)

@@ -25,7 +25,7 @@ from opstore.ui.chart_data import sent, shortened
 from opstore.ui.components import charts as component
 from opstore.ui.library import View
 from opstore.ui.markup import Markup, css, show
-from opstore.ui.opened_app import again
+from opstore.ui.opened_app import again, stay
 from opstore.ui.words import _
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def _load(service: Service) -> None:
 
 
 def _waiting(service: Service, thread: threading.Thread) -> None:
+    stay(service)
     if service.analytics.is_loaded() or not thread.is_alive():
         again()
     done, total = service.analytics.progress() or (0, 0)
@@ -113,6 +114,7 @@ def follow(service: Service, shown: Told) -> None:
 
 
 def _look(service: Service, version: int) -> None:
+    stay(service)
     if service.analytics.is_stale() and service.analytics.held().version != version:
         again()
 

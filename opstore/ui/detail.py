@@ -14,6 +14,7 @@ from opstore.service import Service
 from opstore.storage.operation import Operation
 from opstore.ui import curate, parts, share, words
 from opstore.ui.components.zoom import zoom
+from opstore.ui.opened_app import stay
 from opstore.ui.streamlit_private import Refused
 from opstore.ui.studio import acting, stored_analysis
 from opstore.ui.words import _
@@ -30,6 +31,7 @@ def drawer(service: Service, operation_id: str, query: str = "", order: str = "n
 
     @st.dialog(_("Operation"), width=WIDTH, position="right", on_dismiss=close)
     def show_it() -> None:
+        stay(service)
         with st.container(key="opened"):
             shown = st.query_params.get("operation") or operation_id  # the drawer goes on by itself, without the page
             try:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from opstore.service import Service
 from opstore.ui import words
-from opstore.ui.opened_app import again
+from opstore.ui.opened_app import again, stay
 from opstore.ui.words import _
 
 
@@ -19,6 +19,7 @@ def progress(service: Service) -> None:
 
 
 def _progress(service: Service) -> None:
+    stay(service)
     state = service.index.progress()
     if state.ready:
         again()

@@ -13,7 +13,7 @@ from opstore.service import Service
 from opstore.storage.operation import Operation
 from opstore.ui import parts, presses, words
 from opstore.ui.components.lineage_graph import graph
-from opstore.ui.opened_app import again
+from opstore.ui.opened_app import again, stay
 from opstore.ui.studio.acting import actions
 from opstore.ui.studio.giving import PICTURE_TYPES
 from opstore.ui.words import _, ngettext
@@ -147,6 +147,7 @@ def under_way(service: Service) -> None:
 
 
 def _branches(service: Service) -> None:
+    stay(service)
     found = service.branches.all()
     if not found:
         again()

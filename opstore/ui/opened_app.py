@@ -9,6 +9,7 @@ import streamlit as st
 
 from opstore.app import Acting, App, Settings
 from opstore.errors import OpstoreError
+from opstore.service import Service
 from opstore.ui import signin
 
 #: The address that this window's page was drawn for.
@@ -33,11 +34,16 @@ def opened() -> Acting:
     return app.acting_as(signin.person(app.settings))
 
 
-def stay() -> None:
-    """Run the page anew, to the door, where whoever looks at it may not any more; for the parts that run by themselves."""
+def stay(service: Service) -> None:
+    """Run the whole page anew, maybe to the door, where its viewer has other rights than the `service` that it was drawn with.
+
+    For the parts of a page that run by themselves: they have what they were drawn with.
+    """
     try:
-        opened()
+        current = opened().service.person
     except OpstoreError:
+        st.rerun()
+    if current != service.person:
         st.rerun()
 
 

@@ -41,7 +41,7 @@ def bar(page: Page, pages: Sequence[Page]) -> None:
 
 
 def _count(service: Service, known: set[str], shows_results: bool) -> None:
-    stay()
+    stay(service)
     jobs = service.jobs()
     if bool(jobs) != bool(known) or (shows_results and known - {job.id for job in jobs}):
         again()  # at another pace, or with what has just been made

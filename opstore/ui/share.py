@@ -16,7 +16,7 @@ from opstore.shares import Kind, Listed, Scope, Share, Shares, Shown, bundle
 from opstore.ui import parts, presses, words
 from opstore.ui.components.save import save
 from opstore.ui.markup import Markup, show
-from opstore.ui.opened_app import opened
+from opstore.ui.opened_app import opened, stay
 from opstore.ui.words import _, ngettext
 
 #: How long a link opens, in days; 0 is without end.
@@ -41,6 +41,7 @@ def asked(service: Service) -> bool:
 
     @st.dialog(ngettext("Share {count} operation", "Share {count} operations", len(ids)), width=560)
     def show_it() -> None:
+        stay(service)
         kind: Kind = "operation" if len(ids) == 1 else "selection"
         if 2 <= len(ids) <= 4:
             names = {"selection": _("Gallery"), "comparison": _("Comparison")}

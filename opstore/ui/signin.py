@@ -6,8 +6,10 @@ missing or damaged lets nobody in instead of everybody.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,14 +39,24 @@ def _file(path: Path) -> RoleFile:
     return RoleFile(path)
 
 
+@functools.cache
+def _ended(data: Path) -> SignOuts:
+    """Return the sign-ins that have ended: a window that stands open, and a cookie that was copied, know nothing of it."""
+    return SignOuts(Folder(data))
+
+
+def _place(settings: Settings) -> Path:
+    return settings.roles or settings.data / NAME
+
+
 def _book(settings: Settings) -> RoleBook | None:
     """Return who has which roles, None where no sign-in is set up; raise SignInBroken where it is, but not wholly."""
-    path = settings.roles or settings.data / NAME
+    path = _place(settings)
     auth = signed_in.settings()
     try:
-        book = _file(path.resolve()).load()
+        book = _file(path).load()
     except InvalidSetting as error:
-        raise SignInBroken(reason=str(error)) from None
+        raise SignInBroken(reason=said("{name} cannot be used: {reason}", **error.details)) from None
     if book is None and not auth and settings.roles is None:
         return None
     if not auth:
@@ -60,7 +72,7 @@ def _book(settings: Settings) -> RoleBook | None:
 
 
 def _person(book: RoleBook, claims: Mapping[str, Any] | None, settings: Settings) -> Person:
-    if not claims or claims.get("is_logged_in") is not True or not _made_out_to_us(claims) or _ended(settings).has(claims):
+    if not claims or claims.get("is_logged_in") is not True or not _made_out_to_us(claims) or _ended(settings.data).has(claims):
         raise SignInWanted
     person = book.person(claims)
     if not person.roles:
@@ -68,9 +80,31 @@ def _person(book: RoleBook, claims: Mapping[str, Any] | None, settings: Settings
     return person
 
 
-def _ended(settings: Settings) -> SignOuts:
-    """Return the sign-ins that have ended: a window that stands open, and a cookie that was copied, know nothing of it."""
-    return SignOuts(Folder(settings.data))
+class _SignedIn:
+    """Says who signed in with some claims, for each act: in a later run, or another thread, than they came with.
+
+    As long as neither file has changed that is who it was: a look at each.
+    """
+
+    def __init__(self, claims: Mapping[str, Any], settings: Settings) -> None:
+        self._claims = claims
+        self._settings = settings
+        self._file, self._ended = _file(_place(settings)), _ended(settings.data)
+        self._known: tuple[object, object, Person] | None = None
+
+    def __call__(self) -> Person:
+        known, book, ended = self._known, self._read_book(), self._ended.state()
+        if known and known[0] is book and known[1] is ended:
+            return known[2]
+        found = _book(self._settings)
+        person = LOCAL if found is None else replace(_person(found, self._claims, self._settings), now=self)
+        self._known = (book, ended, person)
+        return person
+
+    def _read_book(self) -> object:
+        with contextlib.suppress(InvalidSetting):  # told, and refused, below
+            return self._file.load()
+        return object()
 
 
 def _made_out_to_us(claims: Mapping[str, Any]) -> bool:
@@ -84,8 +118,7 @@ def _made_out_to_us(claims: Mapping[str, Any]) -> bool:
 
 def person(settings: Settings) -> Person:
     """Return who looks at this page; raise SignInWanted, NoRole or SignInBroken."""
-    book = _book(settings)
-    return LOCAL if book is None else _person(book, st.user.to_dict(), settings)
+    return LOCAL if _book(settings) is None else _SignedIn(st.user.to_dict(), settings)()
 
 
 def identify(settings: Settings, request: Request) -> Person | None:
@@ -99,7 +132,7 @@ def identify(settings: Settings, request: Request) -> Person | None:
         raise SignInWanted
     if request.method not in ("GET", "HEAD") and request.headers.get("origin") != origin:
         raise ForeignOrigin
-    return _person(book, claims, settings)
+    return _SignedIn(claims, settings)()
 
 
 def host() -> str | None:
@@ -110,15 +143,15 @@ def host() -> str | None:
 # -- on the page ---------------------------------------------------------------------------------------------------------
 
 
-def gate(settings: Settings) -> Person:
-    """Return who looks at this page; whoever has not signed in, or has no role, sees how to, and nothing else is run."""
+def gate(settings: Settings) -> Person | None:
+    """Return who looks at this page; whoever has not signed in, or has no role, is shown how to, and then it is None."""
     try:
         return person(settings)
     except SignInWanted:
         _ask()
     except OpstoreError as error:
         _refuse(error, settings)
-    st.stop()
+    return None
 
 
 def _ask() -> None:
@@ -146,6 +179,14 @@ def _refuse(error: OpstoreError, settings: Settings) -> None:
             _leave(_("Sign in as somebody else"), settings)
 
 
+def tell_changed_roles(who: Person) -> None:
+    """Say once that somebody's roles are others than when their last page was drawn: what they were about to use may be gone."""
+    before = st.session_state.get("roles", who.roles)
+    st.session_state["roles"] = who.roles
+    if before != who.roles:
+        st.toast(_("Your roles have changed. The page shows what is open to you now."), duration="long")
+
+
 def sign_out(who: Person, place: str, settings: Settings) -> None:
     """Show who has signed in, and a way out; `place` is `bar` or `page`, the one that a phone shows."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"signed-in-{place}", width="content"):
@@ -156,6 +197,6 @@ def sign_out(who: Person, place: str, settings: Settings) -> None:
 def _leave(label: str, settings: Settings, place: str = "door") -> None:
     if parts.button(label, key=f"sign-out-{place}", type="tertiary", width="content"):
         try:
-            _ended(settings).note(st.user.to_dict())
+            _ended(settings.data).note(st.user.to_dict())
         finally:  # this window is out, whatever stands in the way of telling the others
             st.logout()

@@ -19,7 +19,7 @@ from opstore.errors import ClockLeapt, OpstoreError
 from opstore.service import Service
 from opstore.storage.operation import OPERATION_TYPES, parse_time
 from opstore.ui import parts, presses, words
-from opstore.ui.opened_app import opened
+from opstore.ui.opened_app import opened, stay
 from opstore.ui.words import _, ngettext, pgettext
 
 #: Seconds between two looks at an act.
@@ -54,6 +54,7 @@ def progress(service: Service) -> Act | None:
     running = service.care.desk.running()
 
     def tick() -> None:
+        stay(service)
         act = service.care.desk.running()
         if act is None or running is None or act.kind != running.kind:
             if act is not running:
@@ -142,7 +143,7 @@ def clock(service: Service) -> None:
     try:
         service.care.leaps.check()
     except ClockLeapt as error:
-        parts.note(words.stored(str(error)), bad=True)
+        parts.show_error(error)
         if parts.button(_("The clock is right"), key="trust-clock"):
             begin(service.care.leaps.trust)
 

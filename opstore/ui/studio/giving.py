@@ -18,6 +18,7 @@ from opstore.storage.saving import MAX_INPUT_BYTES, MAX_INPUTS, check_image
 from opstore.ui import parts
 from opstore.ui.components.gallery import gallery
 from opstore.ui.components.paste import brought
+from opstore.ui.opened_app import stay
 from opstore.ui.words import _
 
 PICTURE_TYPES = ["jpg", "jpeg", "png", "webp", "gif", "heic", "heif", "avif"]
@@ -151,6 +152,7 @@ def _small(data: bytes, number: int) -> bytes:
 def _pick(service: Service) -> None:
     @st.dialog(_("Pick a picture from the library"), width="large")
     def picker() -> None:
+        stay(service)
         pictures = [item for item in service.latest(24, "stored") if item.output and not item.output.endswith((".mp4", ".webm"))]
         if not pictures:
             parts.note(_("The library has no pictures yet. Make one first, or upload a file."))

@@ -36,8 +36,8 @@ def _by_itself(generation: Generation, was_busy: bool, within: list[bool]) -> No
 
 
 def _results(generation: Generation, was_busy: bool) -> None:
-    stay()
     service = generation.service
+    stay(service)
     jobs = service.jobs()
     if bool(jobs) != was_busy:
         st.rerun()

@@ -1,0 +1,49 @@
+"""A small file that is asked for at every act: one look at its name, and read again wherever it may have changed."""
+
+from __future__ import annotations
+
+import os
+
+from opstore import clocks
+from opstore.errors import FileMissing
+from opstore.storage.files import Folder, storage_errors
+
+#: A second change within the same tick of a file system's clock leaves the stamp as it was; the coarsest ticks take two seconds.
+SETTLED_SECONDS = 3.0
+_Stamp = tuple[int, ...]
+
+
+class Followed:
+    """The bytes of one file; known ones are given where its stamp is still the one with which they were read, long after it."""
+
+    def __init__(self, folder: Folder, name: str, limit: int) -> None:
+        """Follow the file `name` of `folder`, of which at most `limit` + 1 bytes are read."""
+        self._folder = folder
+        self._name = name
+        self._limit = limit
+        self._path = os.path.join(folder.path, name)
+        #: The stamp, when it was first seen by the steady clock, whether it was read long after that, and what was read.
+        self._known: tuple[_Stamp, float, bool, bytes] = ((), 0.0, False, b"")
+
+    def read(self) -> bytes:
+        """Return what is in the file now, the same object while that does not change; raise as `Folder.read` does."""
+        stamp = self._stamp()
+        known, seen, settled, data = self._known
+        if settled and stamp == known:
+            return data
+        now = clocks.steady()
+        seen = seen if stamp == known else now
+        fresh = self._folder.read(self._name, self._limit)
+        data = data if fresh == data else fresh
+        self._known = (stamp, seen, now - seen >= SETTLED_SECONDS, data)
+        return data
+
+    def _stamp(self) -> _Stamp:
+        try:
+            state = os.lstat(self._path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise FileMissing(name=self._name) from None
+        except OSError:
+            with storage_errors():
+                raise
+        return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns

@@ -227,6 +227,10 @@ def test_keys_reach_every_chart_its_marks_and_its_data(measured: Server, windows
         for key in ("Home", "ArrowRight", "ArrowLeft", "Enter"):
             page.keyboard.press(key)
         page.wait_for_url(re.compile(r"/library\?.*date"))
+        page.go_back()
+        expect(page).to_have_url(re.compile(r"/analytics$"))
+        expect(page.get_by_test_id("stMetricValue").first).to_have_text(str(len(sidecars(measured))))
+        expect(page).to_have_url(re.compile(r"/analytics$"))
 
 
 STOP = """() => {

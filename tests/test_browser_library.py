@@ -153,6 +153,34 @@ def test_whoever_comes_back_finds_the_same_place(served: Server, windows: Window
         assert found and place and abs(found["y"] - place["y"]) < 3, "closing the drawer leaves the grid where it was"
 
 
+def test_a_drawer_that_was_closed_is_not_opened_by_going_back(served: Server, windows: Windows) -> None:
+    with windows.visit(served) as visitor:
+        page = library(visitor)
+        library(visitor, "?q=castle")
+        for close in ("Escape", "button", "beside"):
+            page.locator("button.tile").nth(1).click()
+            expect(visitor.dialog.locator(".ops-prompt")).to_be_visible()
+            opened = page.url
+            page.keyboard.press("ArrowRight")
+            expect(page).not_to_have_url(opened)
+            visitor.settle()
+            if close == "Escape":
+                page.keyboard.press("Escape")
+            elif close == "button":
+                visitor.dialog.get_by_role("button", name="Close").click()
+            else:
+                page.mouse.click(30, 500)
+            expect(visitor.dialog).to_have_count(0)
+            expect(page).to_have_url(re.compile(r"\?q=castle$"))
+        page.go_forward()
+        expect(visitor.dialog.locator(".ops-prompt")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page).to_have_url(re.compile(r"\?q=castle$"))
+        page.go_back()
+        expect(page).to_have_url(re.compile("/library$"))
+        expect(visitor.dialog).to_have_count(0)
+
+
 # -- keys ----------------------------------------------------------------------------------------------------------------
 
 

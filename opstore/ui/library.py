@@ -30,6 +30,7 @@ from opstore.storage.operation import OPERATION_TYPES, STATUSES
 from opstore.ui import controls, drilldown, export, parts, words
 from opstore.ui.components.choices import choices
 from opstore.ui.markup import Markup, css, show
+from opstore.ui.streamlit_private import aiming
 from opstore.ui.words import _, pgettext
 
 #: Set where the grid looks by itself for what the page is told next.
@@ -108,8 +109,8 @@ def entitle(service: Service, current: View) -> None:
 
 
 def _remember() -> None:
-    """Whoever comes back from another page without a search in the address comes back to the last one, but not to the trash."""
-    if not _stands() and not st.query_params.to_dict():
+    """Whoever comes by a link from another page comes back to the last search, but not to the trash; Back leads to its own."""
+    if not _stands() and not st.query_params.to_dict() and not aiming.went_back():
         for name, value in st.session_state.get("last-view", {}).items():
             st.query_params[name] = value
     st.session_state["last-view"] = {

@@ -39,6 +39,8 @@ interface Window {
   /** Tells of a button that had gone when its press ended. */
   opstoreClicks?: (key: string) => void;
   opstoreChosen?: number;
+  /** Whether the history is kept in the steps of a person. */
+  opstoreHistory?: boolean;
   opstoreEarly?: Early | null;
   /** The first screen of the Library, which comes before the grid: its pictures, and its end, which gives what was clicked in it. */
   opstoreFirst?: { picture(source: string): HTMLImageElement | null; end(): string | null };

@@ -1,7 +1,10 @@
-/* Tells the document its language, and keeps the one that was chosen in a cookie. */
+/* Tells the document its language, keeps the one that was chosen in a cookie, and the window's history in a person's steps. */
+
+import { keepHistory } from "../streamlit_private/history.js";
 
 /** @param {Component<{ language: string, cookie: string, chosen: number }>} component */
 export default function ({ data }) {
+  keepHistory();
   document.documentElement.lang = data.language;
   if (window.opstoreChosen === data.chosen) return;
   window.opstoreChosen = data.chosen;

@@ -1,4 +1,4 @@
-"""What only the browser's document can be told: the language it is read in, and the one that was chosen, for the next visit."""
+"""What only the browser's document can be told: its language, the one that was chosen, for the next visit, and its history."""
 
 from __future__ import annotations
 

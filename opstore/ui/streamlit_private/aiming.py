@@ -76,6 +76,12 @@ def change_address(original: Callable[..., Any]) -> Callable[..., Any]:
     return send
 
 
+def went_back() -> bool:
+    """Say whether this run shows an address to which a person went in the window's history: it is meant as it is."""
+    context = get_script_run_ctx()
+    return bool(context and context.is_history_navigation)
+
+
 def _address(session: AppSession, asked: ClientState) -> str:
     """Return the address of a request: the page's own where the browser did not know of it yet when it asked."""
     address = asked.query_string

@@ -317,6 +317,15 @@ def test_a_picture_that_is_lost_is_left_out(app: App, shares: Shares, tmp_path: 
     assert "This operation has no result" in found["index.html"].decode()
 
 
+def test_an_operation_without_a_result_says_how_it_ended_as_the_app_does(app: App, shares: Shares, tmp_path: Path) -> None:
+    path = app.store.operations.path / f"{ID}.json"
+    for status, told in (("expired", "expired"), ("canceled", "canceled"), ("unknown", "outcome unknown"), ("odd", "failed")):
+        ended = json.loads(path.read_text()) | {"success": False, "status": status, "outputFile": None, "files": []}
+        path.write_text(json.dumps(ended))
+        page = files_of(bundle.write(shares, Scope("operation", (ID,)), tmp_path / status))["index.html"].decode()
+        assert f"<p>{told}</p>" in page, status
+
+
 def test_links_have_the_address_where_they_are_published(app: App, shares: Shares) -> None:
     share = shares.create(Scope("operation", (ID,)))
     assert shares.address(share, ORIGIN) == f"{ORIGIN}/s/{shares.token(share)}"

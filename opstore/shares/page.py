@@ -179,7 +179,7 @@ def _stage(item: Item, reader: Reader) -> Markup:
     _ = reader.say
     results, inputs = item.of("result", "between"), item.of("input")
     if not results:
-        about = _("This operation has no result.") if item.stored else status_name("failed", _)
+        about = _("This operation has no result.") if item.status == "stored" else status_name(item.status, _)
         return _line("p", about) + _row(inputs, item, reader)
     stills = [picture for picture in results if picture.media.kind == "image"]
     before = [picture for picture in inputs if picture.media.kind == "image"]

@@ -53,7 +53,7 @@ class Item:
 
     number: int
     type: str
-    stored: bool
+    status: str
     pictures: tuple[Picture, ...]
     prompt: str | None = None
     id: str | None = None
@@ -103,8 +103,9 @@ def _item(scope: Scope, store: Store, number: int) -> Item | None:
     pictures = tuple(_pictures(operation, store, number, show))
     made = next((picture.source for picture in pictures if picture.role != "input"), "")
     unread = sum(len(names) for _, names in _named(operation, show)) - len(pictures)
-    done = operation.succeeded
-    return Item(number=number, type=operation.type, stored=done, pictures=pictures, source=made, unread=unread, **known)
+    return Item(
+        number=number, type=operation.type, status=operation.status, pictures=pictures, source=made, unread=unread, **known
+    )
 
 
 def parameters(operation: Operation, show: Shown) -> dict[str, Any]:

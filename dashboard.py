@@ -24,7 +24,7 @@ from opstore.ui import scripts, signin
 from opstore.ui.first_screen import First
 from opstore.ui.opened_app import running
 from opstore.ui.packed_files import PackedFiles
-from opstore.ui.page_language import PageLanguage
+from opstore.ui.page_opening import PageOpening
 from opstore.ui.streamlit_private import server
 from opstore.ui.streamlit_private.preload import Early
 from opstore.ui.streamlit_private.served import ADDRESSES
@@ -64,7 +64,7 @@ app = st.App(
         *middleware(SETTINGS.share_url, signin.host(), identify, ADDRESSES),
         Middleware(Early),
         Middleware(First),
-        Middleware(PageLanguage),
+        Middleware(PageOpening),
         Middleware(PackedFiles),
     ],
 )

@@ -36,7 +36,7 @@ def cards(
     version, is_whole = service.index.version(), service.is_indexed()
     if mark:
         if group or order != "newest":
-            raise InvalidRequest(reason=said("what is behind a mark of a chart comes newest first, one by one"))
+            raise InvalidRequest(reason=said("the operations of a chart mark are listed newest first and cannot be grouped"))
         page = service.analytics.page(query, mark, after=after, size=size)
     else:
         page = service.index.search(query, order=order, after=after, size=size, stack=group or None)

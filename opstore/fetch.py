@@ -210,7 +210,7 @@ class _Download:
                 return answer
             address = answer
         limit = self._policy.redirects
-        reason = said("it was passed on more than {count} times, last to {address}", count=limit, address=str(address))
+        reason = said("more than {count} redirects, the last to {address}", count=limit, address=str(address))
         raise FetchError(reason=reason)
 
     def _get(self, address: _Address) -> bytes | _Address:
@@ -279,7 +279,7 @@ class _Download:
         if isinstance(error, IncompleteRead):
             return FetchUnavailable(reason=said("{address} broke off before its end", address=name))
         if isinstance(error, zlib.error):
-            return FetchError(reason=said("{address} is damaged: its compression cannot be undone", address=name))
+            return FetchError(reason=said("{address} is damaged: it cannot be decompressed", address=name))
         if isinstance(error, OSError):
             detail = error.strerror or type(error).__name__
             return FetchUnavailable(reason=said("the connection to {host} failed ({detail})", host=host, detail=detail))

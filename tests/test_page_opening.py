@@ -1,4 +1,4 @@
-"""What a page says of its language with its first byte: the reader's, and that of nobody else's page."""
+"""What a page says before its script has run: the reader's language, and where its server is; of nobody else's page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from opstore.ui.first_screen import First
-from opstore.ui.page_language import PageLanguage
+from opstore.ui.page_opening import PageOpening, opening
+from opstore.ui.streamlit_private.served import SERVER
 
 PAGE = (Path(streamlit.__file__).parent / "static" / "index.html").read_text("utf-8")
 WINDOW = {"sec-fetch-dest": "document", "accept-encoding": "gzip", "if-none-match": '"page"'}
@@ -31,7 +32,7 @@ def page_of(path: str, headers: dict[str, str]) -> Any:
         return HTMLResponse(PAGE, headers={"etag": '"page"', "cache-control": "no-cache"})
 
     paths = ("/library", "/", "/s/x", "/api/report")
-    inner = [Middleware(First), Middleware(PageLanguage), Middleware(GZipMiddleware)]
+    inner = [Middleware(First), Middleware(PageOpening), Middleware(GZipMiddleware)]
     client = TestClient(Starlette(routes=[Route(one, shown) for one in paths], middleware=inner))
     return client.get(path, headers=headers)
 
@@ -57,15 +58,33 @@ def test_streamlits_page_begins_as_it_is_known_to() -> None:
 @pytest.mark.parametrize("path", ["/", "/library"])
 def test_a_page_says_the_language_of_its_reader_at_once(path: str, headers: dict[str, str], language: str) -> None:
     answer = page_of(path, WINDOW | {"if-none-match": '"old"'} | headers)
-    assert answer.text == PAGE.replace('<html lang="en">', f'<html lang="{language}">')
+    said = PAGE.replace('<html lang="en">', f'<html lang="{language}">')
+    assert answer.text == said.replace("</title>", f"</title>{SERVER.decode()}")
+    assert int(answer.headers["content-length"]) == len(answer.content)
 
 
-def test_a_page_in_french_is_no_copy_of_the_english_one() -> None:
-    assert page_of("/", WINDOW | {"accept-language": "en"}).status_code == 304
-    answer = page_of("/", WINDOW | {"accept-language": "fr"})
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_no_page_is_a_copy_of_one_that_says_less(language: str) -> None:
+    answer = page_of("/", WINDOW | {"accept-language": language})
     assert answer.status_code == 200 and "etag" not in answer.headers and answer.headers["cache-control"] == "no-cache"
 
 
 @pytest.mark.parametrize("path", ["/s/x", "/api/report"])
 def test_who_says_its_own_language_is_left_alone(path: str) -> None:
-    assert 'lang="en"' in page_of(path, WINDOW | {"if-none-match": "", "cookie": "opstore-language=fr"}).text
+    assert page_of(path, WINDOW | {"if-none-match": "", "cookie": "opstore-language=fr"}).text == PAGE
+
+
+def test_below_an_address_of_a_proxy_the_page_finds_its_server_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert opening(PAGE.encode(), "en").count(SERVER) == 1
+    monkeypatch.setattr(streamlit, "get_option", {"server.baseUrlPath": "studio"}.get)
+    assert opening(PAGE.encode(), "en") == PAGE.encode()
+
+
+@pytest.mark.parametrize(("path", "kind"), [("/media/x.mp4", "video/mp4"), ("/picture", "image/svg+xml")])
+def test_what_is_no_page_is_handed_on_as_it_is(path: str, kind: str) -> None:
+    def given(_request: Request) -> Response:
+        return Response(PAGE, media_type=kind, headers={"etag": '"media"'})
+
+    client = TestClient(Starlette(routes=[Route(path, given)], middleware=[Middleware(PageOpening)]))
+    answer = client.get(path, headers=WINDOW)
+    assert answer.text == PAGE and answer.headers["etag"] == '"media"'

@@ -59,8 +59,8 @@ def link(path: Path) -> None:
 
 
 TEMP, LOCK = f".{OUT}.0a1b2c3d.tmp", f".{ID}.lock"
-GONE = "the sidecar names it and it is not there"
-ALONE = "a media file that no sidecar names"
+GONE = "the metadata file names it, but it is missing"
+ALONE = "a media file that no metadata file names"
 LEFT = "left behind by a save that was interrupted"
 UNREADABLE = "it is not complete and valid JSON"
 NO_RECORD = "the record of an operation under way cannot be read"

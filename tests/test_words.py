@@ -245,14 +245,15 @@ def test_numbers_are_written_as_in_the_viewers_language(speak: Callable[[str], N
         "$12.50",
         "€3.00",
     )
-    assert [words.size(n) for n in (0, 999, 1000, 1_500_000, 3_210_000_000)] == [
-        *(f"0{HARD}bytes", f"999{HARD}bytes", f"1{HARD}kB", f"1.5{HARD}MB", f"3.2{HARD}GB"),
+    assert [words.size(n) for n in (0, 1, 999, 1000, 1_500_000, 3_210_000_000)] == [
+        *(f"0{HARD}bytes", f"1{HARD}byte", f"999{HARD}bytes", f"1{HARD}kB", f"1.5{HARD}MB", f"3.2{HARD}GB"),
     ]
     assert [words.seconds(n) for n in (0, 1.26, 12.6, 75)] == ["0 s", "1.3 s", "13 s", "1 min 15 s"]
     speak("fr")
     assert (words.number(1234567), words.number(1234.56, 1)) == (f"1{THIN}234{THIN}567", f"1{THIN}234,6")
     assert (words.money(0.035), words.money(12.5)) == (f"0,035{HARD}$US", f"12,50{HARD}$US")
-    assert [words.size(n) for n in (999, 1_500_000)] == [f"999{HARD}octets", f"1,5{HARD}Mo"]
+    sizes = [f"0{HARD}octet", f"1{HARD}octet", f"999{HARD}octets", f"1,5{HARD}Mo"]
+    assert [words.size(n) for n in (0, 1, 999, 1_500_000)] == sizes
     assert [words.seconds(n) for n in (1.26, 75)] == [f"1,3{HARD}s", f"1{HARD}min 15{HARD}s"]
 
 

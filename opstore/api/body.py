@@ -150,7 +150,7 @@ def _unquoted(data: bytes, texts: Collection[str]) -> dict[str, str]:
             raise UnknownField(name=shown(name), known=", ".join(sorted(texts)))
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise WrongBody(reason=said("one of its fields is in it twice"))
+        raise WrongBody(reason=said("a field appears twice"))
     return found
 
 
@@ -222,7 +222,7 @@ class _Parts:
         if is_file and len(self._found) >= self._most:
             raise TooManyInputs(count=len(self._found) + 1, limit=self._most)
         if not is_file and name in self._said:
-            raise WrongBody(reason=said("the field {name} is in it twice", name=name))
+            raise WrongBody(reason=said("the field {name} appears twice", name=name))
         self._part = _Part(name, None if filename is None else filename.decode("utf-8", "replace"), is_file)
 
     def _take(self, data: bytes, start: int, end: int) -> None:

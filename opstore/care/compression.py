@@ -189,7 +189,7 @@ class Compression:
         for name in added:
             data = again.read(name)
             if data is not None and data != contents[name][1]:  # none: it has left its pack already, to be changed
-                raise StorageError(reason=said("{name} was not written as it was given", name=name))
+                raise StorageError(reason=said("{name} was not written correctly", name=name))
         gone = []
         for operation_id, known in read.items():
             taken = {name: (stamp, encoded[name].sha256) for name, (stamp, _) in known.items()}

@@ -95,7 +95,7 @@ class Import:
     def _operation(self, operation_id: str, files: Mapping[str, Entry]) -> None:
         sidecar = sidecar_name(operation_id)
         if sidecar not in files:
-            raise InvalidInput(reason=said("a media file that no sidecar names"))
+            raise InvalidInput(reason=said("a media file that no metadata file names"))
         data = content(files[sidecar], MAX_SIDECAR_BYTES)
         contents = {name: content(entry, MAX_FILE) for name, entry in files.items() if name != sidecar}
         stored = decode(data, operation_id)

@@ -163,12 +163,12 @@ class Repair:
             return said("it is gone already")
         if age < _SETTLED or self._store.pending.has(sidecar_name(operation_id)):
             return _refuse(said("it is too young: somebody may be saving it at this moment"))
-        outcome = said("its sidecar names it now")
+        outcome = said("its metadata file names it now")
         if self._step(problem) == "finish":
             return self._finish(problem)
         if not folder.has(sidecar_name(operation_id)):
             self._write_sidecar(operation_id, parts)
-            outcome = said("a sidecar was written for it")
+            outcome = said("a metadata file was written for it")
         view = Operation.of(self._store.get_operation_metadata(operation_id))
         if problem.name in (*view.inputs, *view.outputs, *view.intermediates):
             return outcome

@@ -216,7 +216,7 @@ class Restore:
                 return False
             for name, data in (pair for stage in stages for pair in stage.items()):
                 if folder.read(name) != data:
-                    raise StorageError(reason=said("{name} was not written as it was given", name=name))
+                    raise StorageError(reason=said("{name} was not written correctly", name=name))
         self._count += sum(map(len, stages))
         return True
 

@@ -324,7 +324,7 @@ class DamagedPack(UnsafeFile):
 
 
 class DamagedOperation(OpstoreError):
-    """The sidecar of {operation_id} cannot be read: {reason}. The file is left as it is; `verify` lists it."""
+    """The metadata file of {operation_id} cannot be read: {reason}. The file is left as it is; `verify` lists it."""
 
     status = 422
     kind = "storage"

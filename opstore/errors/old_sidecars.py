@@ -53,6 +53,17 @@ FORMER = {
     "The prompt speaks of image {index}, but only {given} came. Correct the number or add the image.": (
         "The prompt speaks of image {index}; images given: {given}. Correct the number or add the image."
     ),
+    "it was passed on more than {count} times, last to {address}": "more than {count} redirects, the last to {address}",
+    "{address} is damaged: its compression cannot be undone": "{address} is damaged: it cannot be decompressed",
+    "its picture cannot be undone": "it cannot be decompressed",
+    "{name} was not written as it was given": "{name} was not written correctly",
+    "a media file that no sidecar names": "a media file that no metadata file names",
+    "the sidecar names it and it is not there": "the metadata file names it, but it is missing",
+    "its sidecar names it now": "its metadata file names it now",
+    "a sidecar was written for it": "a metadata file was written for it",
+    (
+        "The sidecar of {operation_id} cannot be read: {reason}. The file is left as it is; `verify` lists it."
+    ): "The metadata file of {operation_id} cannot be read: {reason}. The file is left as it is; `verify` lists it.",
     "no workflow takes {count} images; remove some": "no operation type takes {count} images; remove some",
 }
 #: More of a text than this tells nothing new: what went wrong stands at its beginning. No sentence of ours is as long.

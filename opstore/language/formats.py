@@ -98,11 +98,13 @@ class Spoken:
     def size(self, count: float) -> str:
         """Return a number of bytes in the unit that fits."""
         _ = self.say
-        units = (_("bytes"), _("kB"), _("MB"), _("GB"))
-        place = 0
+        if count < 1_000:
+            return self.ngettext("{count} byte", "{count} bytes", round(count)).replace(" ", "\u00a0")
+        units = (_("kB"), _("MB"), _("GB"))
+        place, count = 0, count / 1_000
         while count >= 1_000 and place < len(units) - 1:
             count, place = count / 1_000, place + 1
-        return f"{self.number(count, 1 if place else 0)}\u00a0{units[place]}"
+        return f"{self.number(count, 1)}\u00a0{units[place]}"
 
     def hour(self, hour: int) -> str:
         """Return a full hour of the day."""

@@ -451,8 +451,8 @@ class _Report:
         if self._found.problems:
             sentences.append(
                 self._say.ngettext(
-                    "{count} sidecar could not be read and is not in this report.",
-                    "{count} sidecars could not be read and are not in this report.",
+                    "{count} metadata file could not be read and is not in this report.",
+                    "{count} metadata files could not be read and are not in this report.",
                     self._found.problems,
                 )
             )

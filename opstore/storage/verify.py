@@ -78,7 +78,7 @@ def _settled(operations: Folder, operation_id: str) -> bool:
 
 
 def _orphan(name: str, operation_id: str) -> Problem:
-    return Problem("orphan", name, operation_id, said("a media file that no sidecar names"))
+    return Problem("orphan", name, operation_id, said("a media file that no metadata file names"))
 
 
 def _leftovers(folder: Folder, names: list[str]) -> Iterator[Problem]:
@@ -189,7 +189,7 @@ def _file_problems(folder: Folder, name: str, operation_id: str, entry: Mapping[
         elif deep and "sha256" not in entry:
             folder.read(name)
     except FileMissing:
-        yield Problem("missing", name, operation_id, said("the sidecar names it and it is not there"))
+        yield Problem("missing", name, operation_id, said("the metadata file names it, but it is missing"))
     except DamagedPack as error:
         yield Problem("changed", name, operation_id, str(error))
     except UnsafeFile:

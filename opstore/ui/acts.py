@@ -255,7 +255,7 @@ def spoken(service: Service, types: Sequence[str] = tuple(OPERATION_TYPES)) -> d
         "trash": _("Move to trash"),
         "keep": _("Keep"),
         "rate": _("Rate"),
-        "rated": _("{count} of 5 stars"),
+        "labelled": _("{name}: {value}"),
         "favorite": _("Favorite"),
         "tag": _("Tag or collection"),
         "share": _("Share"),
@@ -287,6 +287,7 @@ def _plurals() -> dict[str, list[str]]:
         "selected": forms(lambda n: ngettext("{count} selected", "{count} selected", n)),
         "tagging": forms(lambda n: ngettext("Tags of {count} operation", "Tags of {count} operations", n)),
         "exporting": forms(lambda n: ngettext("Export {count} operation", "Export {count} operations", n)),
+        "rated": forms(lambda n: ngettext("{count} of 5 stars", "{count} of 5 stars", n)),
         "new": forms(lambda n: ngettext("{count} new", "{count} new", n)),
     }
 

@@ -121,7 +121,7 @@ def choose(service: Service) -> None:
     parts.note(
         _(
             "Choose a result to see it beside its input image. To compare two to four results, select them in "
-            "the library and press C."
+            "the library and choose “Compare”."
         )
     )
     st.page_link(parts.REVIEW, label=_("Blind review"))

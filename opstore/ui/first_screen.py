@@ -121,6 +121,7 @@ def _words() -> dict[str, dict[str, Any]]:
         say = functools.partial(translations.translated, language=language)
         by_language[language] = {
             "language": language,
+            "labelled": say("{name}: {value}"),
             "types": {name: translations.type_name(name, say) for name in OPERATION_TYPES},
             "statuses": {name: translations.status_name(name, say) for name in STATUSES},
         }

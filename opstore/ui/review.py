@@ -27,7 +27,7 @@ def begin(service: Service) -> None:
     """Begin a review of what was chosen in the library, or of a search, and show those there are."""
     chosen = st.session_state.get("review-ids", [])
     parts.note(
-        _("Two results at a time, without naming the model: choose the better one by key. Results of the same prompt come first.")
+        _("Two results at a time, without naming the model: choose the better one. Results of the same prompt come first.")
     )
     if service.may(Reviews.begin):
         _form(service, chosen)

@@ -20,6 +20,8 @@ const words = new Words({
   language: "en",
   types: { text_to_image: "Image from text" },
   statuses: { failed: "Failed" },
+  labelled: "{name}\u00a0: {value}",
+  rated: ["{count} étoile sur 5", "{count} étoiles sur 5"],
   help: [],
   formats: [],
 });
@@ -65,5 +67,5 @@ test("a tile of the grid is touched only where its row is another one", () => {
   badges.replaceChildren = replaced;
   dress(tile, { ...row, status: "failed", rating: 4 }, words);
   assert.deepEqual([badges.text, tile.children[2].children[0].text], ["Failed", "★★★★☆"]);
-  assert.equal(tile.getAttribute("aria-label"), "Image from text: prompt 1, rated");
+  assert.equal(tile.getAttribute("aria-label"), "Image from text\u00a0: prompt 1, 4 étoiles sur 5");
 });

@@ -173,4 +173,4 @@ def _jpeg(data: bytes) -> bytes:
     try:
         return bytes(imagecodecs.jpegxl_decode_jpeg(data, numthreads=1))
     except (RuntimeError, ValueError) as error:
-        raise Undecodable(said("its picture cannot be undone")) from error
+        raise Undecodable(said("it cannot be decompressed")) from error

@@ -399,7 +399,7 @@ class Library(Folder):
         os.utime(temp, ns=(entry.modified, entry.modified), dir_fd=folder, follow_symlinks=False)
         with disk.open_regular(folder, temp) as file:
             if file.read() != data:
-                raise StorageError(reason=said("{name} was not written as it was given", name=entry.name))
+                raise StorageError(reason=said("{name} was not written correctly", name=entry.name))
 
     def _let_out(self, operation_id: str) -> None:
         """Bring an operation back whose files cannot all be read: of one that cannot, what the pack has of it."""

@@ -19,7 +19,7 @@ const NUMBER = /^-?[\d.]+(e[+-]\d+)?$/;
  * @property {number} count of all rows
  * @property {[word: string, count: string, text: string][] | null} said what the commonest of them say, in full
  */
-/** @typedef {Record<"data" | "csv" | "marks" | "more" | "said" | "unloaded", string>} Words */
+/** @typedef {Record<"data" | "labelled" | "csv" | "marks" | "more" | "said" | "unloaded", string>} Words */
 /** @typedef {{ charts: Content[], words: Words, script: string }} Data */
 
 class Chart {
@@ -80,11 +80,16 @@ class Chart {
     this.place.setAttribute("aria-label", `${title}. ${sentence}`);
     this.marks.setAttribute("aria-label", `${title}. ${words.marks}`);
     this.button.title = words.data;
-    this.button.setAttribute("aria-label", `${words.data}: ${title}`);
+    this.button.setAttribute("aria-label", this.named());
     if (figure) this.plot.give(figure, script, () => this.fail());
     else this.table.hidden = true;
     if (!this.table.hidden) this.fill();
     this.tell();
+  }
+
+  /* What its data is called among that of the others. */
+  named() {
+    return this.words.labelled.replace("{title}", () => this.given.title);
   }
 
   fail() {
@@ -118,7 +123,7 @@ class Chart {
   }
 
   fill() {
-    const { columns, rows, count, title, key, csv } = this.given,
+    const { columns, rows, count, key, csv } = this.given,
       { words } = this;
     const table = document.createElement("table"),
       head = table.createTHead().insertRow(),
@@ -132,7 +137,7 @@ class Chart {
         if (NUMBER.test(value ?? "")) cell.className = "number";
       }
     }
-    const box = el("div", { className: "ops-rows", tabIndex: 0, role: "region", "aria-label": `${words.data}: ${title}` }, table);
+    const box = el("div", { className: "ops-rows", tabIndex: 0, role: "region", "aria-label": this.named() }, table);
     const more = words.more.replace("{count}", String(count - rows.length));
     const left = count > rows.length ? [el("p", { className: "ops-small", textContent: more })] : [];
     const file = el("button", { className: "ops-csv", type: "button", textContent: words.csv });

@@ -13,7 +13,7 @@ import streamlit as st
 
 from opstore.ui.components import script, style
 from opstore.ui.scripts import PLOTLY
-from opstore.ui.words import _
+from opstore.ui.words import _, labelled
 
 _HTML = '<div class="ops-charts"></div>\n<span hidden></span>'
 _CSS = style("charts.css")
@@ -38,6 +38,7 @@ def charts(*, key: str, drawn: Sequence[Mapping[str, Any]], on_pick: Callable[[s
 
     words = {
         "data": _("Chart data"),
+        "labelled": labelled(_("Chart data"), "{title}"),
         "csv": _("Download as CSV"),
         "marks": _("Chart elements; arrow keys move between them, Enter shows the operations"),
         "more": _("More rows in the file: {count}"),

@@ -76,7 +76,7 @@ const offered = grid => {
 function rating(grid) {
   const { words } = grid,
     bar = el("span", { className: "rate", role: "group", "aria-label": words.say("rate") });
-  const stars = [1, 2, 3, 4, 5].map(value => sign("★", words.say("rated", { count: value }), () => grid.rate(value)));
+  const stars = [1, 2, 3, 4, 5].map(value => sign("★", words.count("rated", value), () => grid.rate(value)));
   /** @param {number} last */
   const light = last => {
     for (const [at, star] of stars.entries()) star.classList.toggle("on", at <= last);

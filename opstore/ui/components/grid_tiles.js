@@ -47,7 +47,7 @@ export class Words {
   }
   /** @param {string} name @param {number} n */
   count(name, n, exact = true) {
-    const [one, other] = this.words[name];
+    const [one, other] = this.words[name] ?? [name, name];
     return filled(this.rules.select(n) === "one" ? one : other, { count: this.number(n) + (exact ? "" : "+") });
   }
   /** @param {Row} row */
@@ -64,8 +64,9 @@ export class Words {
   }
   /** @param {Row} row */
   label(row) {
-    const more = [row.favorite && this.say("favorite"), row.rating && this.say("rated", { count: row.rating })].filter(Boolean);
-    return [`${this.type(row)}: ${this.title(row).slice(0, 120)}`, ...more].join(", ");
+    const more = [row.favorite && this.say("favorite"), row.rating && this.count("rated", row.rating)].filter(Boolean);
+    const named = this.say("labelled", { name: this.type(row), value: this.title(row).slice(0, 120) });
+    return [named, ...more].join(", ");
   }
 }
 

@@ -85,6 +85,8 @@ def row(sidecar: Mapping[str, Any]) -> dict[str, Any]:
         "rating": rating if isinstance(rating, int) and not isinstance(rating, bool) and 1 <= rating <= 5 else None,
         "favorite": flag(notes.get("favorite")),
         "parents": sorted({item for item in many(sidecar.get("parents")) if is_operation_id(item)})[:100],
+        "note": text(notes.get("note")) or None,
+        "seed": seed(some(sidecar.get("parameters")).get("seed")),
         **{column: name(sidecar.get(key)) for column, (key, _) in PLAIN.items()},
     }
 
@@ -92,6 +94,15 @@ def row(sidecar: Mapping[str, Any]) -> dict[str, Any]:
 def spots(place: Mapping[str, Any]) -> tuple[Any, Any]:
     """Where a proposed type may stand."""
     return some(place.get("workflow")).get("id"), place.get("workflowId")
+
+
+def seed(value: Any) -> str | None:
+    """A seed of 64 bits, however it was written, in digits."""
+    if isinstance(value, float) and value == value // 1:
+        value = int(value)
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 20:
+        value = int(value)
+    return str(value) if type(value) is int and 0 <= value < 2**64 else None
 
 
 def many(value: Any) -> list[Any]:

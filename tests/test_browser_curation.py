@@ -277,7 +277,8 @@ EARLY = """keys => new MutationObserver((_, watch) => {
 
 
 #: A key of somebody whose focus is on a tile still, beneath the drawer that has just come.
-BENEATH = """(tile, key) => tile.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, composed: true, cancelable: true }))"""
+BENEATH = """(tile, key) =>
+  tile.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, composed: true, cancelable: true }))"""
 
 
 def test_a_key_is_heard_once_where_the_focus_is_beneath_the_drawer_still(few: Server, windows: Windows) -> None:

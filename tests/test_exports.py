@@ -9,6 +9,7 @@ import io
 import json
 import tracemalloc
 import zipfile
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from opstore.analytics.frame_row import Row, row_of
 from opstore.errors import InvalidOperationId, InvalidQuery, InvalidRequest, StorageError
 from opstore.exports import FORMATS, Export, Exports, excel, pour, work, write
 from opstore.exports.cells import csv_line, guarded
+from opstore.exports.heads import heads
 from opstore.index import Index
 from opstore.storage.operation import SPECIFIED
 from tests import index_samples
@@ -137,14 +139,21 @@ def test_csv_for_french_excel_says_the_same_with_semicolons_and_decimal_commas(o
     plain, french = (exported(odd, name)[0].decode("utf-8-sig") for name in ("csv", "csv-excel-fr"))
     assert exported(odd, "csv-excel-fr")[0].startswith(b"\xef\xbb\xbf")
     one, other = (list(csv.reader(io.StringIO(text, newline=""), delimiter=by)) for text, by in ((plain, ","), (french, ";")))
-    assert one[0] == other[0] and len(one) == len(other) > 2
-    numbers = {place for place, column in enumerate(COLUMNS) if column.kind == "number"}
-    commas = 0
+    assert len(one[0]) == len(set(other[0])) and len(one) == len(other) > 2
+    assert other[0][:5] == ["Identifiant", "Date (UTC)", "Type d’opération", "Statut", "Réussite"]
+    changed = Counter[str]()
     for said, told in zip(one[1:], other[1:], strict=True):
-        for place, (cell, again) in enumerate(zip(said, told, strict=True)):
-            assert again == (cell.replace(".", ",") if place in numbers else cell)
-            commas += cell != again
-    assert commas > 2
+        for column, cell, again in zip(COLUMNS, said, told, strict=True):
+            assert again == (_FRENCH[column.kind](cell) if cell and column.kind in _FRENCH else cell)
+            changed[column.kind] += cell != again
+    assert set(changed + Counter()) == set(_FRENCH)
+
+
+_FRENCH = {
+    "number": lambda cell: cell.replace(".", ","),
+    "flag": {"true": "vrai", "false": "faux"}.__getitem__,
+    "moment": lambda cell: "{2}/{1}/{0} {3}".format(*cell[:10].split("-"), cell[11:19]),
+}
 
 
 def test_csv_reads_back_in_pandas(odd: Exports) -> None:
@@ -337,7 +346,7 @@ def test_nothing_is_an_export_too(tmp_path: Path, name: str) -> None:
     data, export = exported(made(store.root), name)
     assert export.written == 0 and export.total == 0 and export.filename == f"opstore-2025-11-03.{FORMATS[name].extension}"
     if name in ("csv", "csv-excel", "csv-excel-fr"):
-        assert data.decode("utf-8-sig").strip() == (";" if name == "csv-excel-fr" else ",").join(NAMES)
+        assert data.decode("utf-8-sig").strip() == (";".join(heads("fr")) if name == "csv-excel-fr" else ",".join(NAMES))
     elif name == "xlsx":
         assert list(sheets(data)) == ["Operations", "About"]
     elif name == "jsonl":

@@ -15,7 +15,7 @@ _FIRST = (
     *("operation_id", "timestamp", "operation_type", "status", "success", "prompt", "prompt_key", "error", "error_kind"),
     *("provider", "model", "workflow_id", "confidence", "overridden", "input_count", "outputs", "media", "elapsed_seconds"),
     *("predict_seconds", "clip_seconds", "cost", "currency", "cost_estimated", "bytes_in", "bytes_between", "bytes_out"),
-    *("width", "height", "parameters", "tags", "rating", "favorite", "batch_id", "parents"),
+    *("width", "height", "parameters", "tags", "rating", "favorite", "batch_id", "parents", "created_by"),
 )
 _BY_NAME = {field.column.name: field for field in TABLE if field.column}
 NAMES = (*_FIRST, *(name for name in _BY_NAME if name not in _FIRST))

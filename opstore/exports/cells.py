@@ -35,8 +35,16 @@ def csv_line(row: Row) -> list[str]:
 
 
 def french_csv_line(row: Row) -> list[str]:
-    """Return a row as a line of CSV in which numbers have a decimal comma."""
-    return [csv_cell(value).replace(".", ",") if isinstance(value, float) else csv_cell(value) for _column, value in cells(row)]
+    """Return a row as a line of CSV that an Excel set to French reads: decimal commas, vrai and faux, days before months."""
+    return [_french_cell(value) for _column, value in cells(row)]
+
+
+def _french_cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "vrai" if value else "faux"
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%d/%m/}{value.astimezone(UTC).year:04}{value.astimezone(UTC): %H:%M:%S}"
+    return csv_cell(value).replace(".", ",") if isinstance(value, float) else csv_cell(value)
 
 
 def csv_cell(value: Any) -> str:

@@ -6,12 +6,13 @@ import codecs
 import csv
 import io
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from opstore.analytics.columns import NAMES
 from opstore.analytics.frame_row import Row
 from opstore.exports.cells import csv_line, french_csv_line
+from opstore.exports.heads import heads
 from opstore.exports.work import PART, Work
 
 # Valid inside JSON, but line ends to readers that split text: escaped, so that a line stays a line.
@@ -21,11 +22,11 @@ _LINE_ENDS = str.maketrans({"\u2028": "\\u2028", "\u2029": "\\u2029", "\u0085": 
 class Lines:
     """CSV lines (RFC 4180: CRLF, quotes doubled, UTF-8 without a mark) as they are written."""
 
-    def __init__(self, between: str = ",") -> None:
+    def __init__(self, names: Sequence[str] = NAMES, between: str = ",") -> None:
         """Begin with the names of the columns; `between` stands between two cells."""
         self._text = io.StringIO(newline="")
         self._writer = csv.writer(self._text, delimiter=between)
-        self._writer.writerow(NAMES)
+        self._writer.writerow(names)
 
     def add(self, line: list[str]) -> None:
         """Write a line."""
@@ -63,9 +64,9 @@ def excel_csv_parts(work: Work) -> Generator[bytes]:
 
 
 def french_csv_parts(work: Work) -> Generator[bytes]:
-    """Yield the table as an Excel set to French opens it in columns: a mark, semicolons, and decimals behind a comma."""
+    """Yield the table as an Excel set to French opens it in columns: a mark, its language, semicolons."""
     yield codecs.BOM_UTF8
-    yield from _parts(work, Lines(";"), french_csv_line)
+    yield from _parts(work, Lines(heads("fr"), ";"), french_csv_line)
 
 
 def json_line(sidecar: dict[str, Any]) -> bytes:

@@ -313,6 +313,7 @@ TABLE: tuple[Field, ...] = (
             called=("comment", "commentaire"),
             may_be_any=True,
         ),
+        Column("note", "text", "", "the note", read.note),
         shown=Shown("note"),
     ),
     Field(
@@ -325,6 +326,7 @@ TABLE: tuple[Field, ...] = (
             called=("graine",),
             may_be_any=True,
         ),
+        Column("seed", "text", "", "the seed that was used, in digits: large ones fit into no column of numbers", read.seed),
     ),
     Field(
         "size",

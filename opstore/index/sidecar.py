@@ -319,6 +319,17 @@ def favorite(sidecar: Sidecar, entry: Read) -> bool | None:
     return _flag(_mapping(sidecar.get("annotations")).get("favorite"))
 
 
+def note(sidecar: Sidecar, entry: Read) -> str | None:
+    """Return the note."""
+    return _text(_mapping(sidecar.get("annotations")).get("note")) or None
+
+
+def seed(sidecar: Sidecar, entry: Read) -> str | None:
+    """Return the seed that was used."""
+    found = seed_of(sidecar)
+    return None if found is None else str(found)
+
+
 def input_count(sidecar: Sidecar, entry: Read) -> int | None:
     """Return how many inputs are said, or named."""
     count = sidecar.get("inputCount")

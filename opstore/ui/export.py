@@ -20,7 +20,7 @@ def links(asked: str) -> list[list[str]]:
         ("xlsx&thumbnails=1", _("Excel, pictures"), _("with small pictures, up to 2,000")),
         ("csv", _("CSV"), _("the same table as text")),
         ("csv-excel", _("CSV for Excel"), _("the same, marked as UTF-8")),
-        ("csv-excel-fr", _("CSV, French"), _("for Excel in French: semicolons, decimal commas")),
+        ("csv-excel-fr", _("CSV, French"), _("for Excel in French")),
         ("jsonl", _("JSON Lines"), _("all metadata, as stored")),
         ("parquet", _("Parquet"), _("for pandas, DuckDB and the like")),
         ("zip", _("Zip"), _("pictures and videos with their metadata")),

@@ -1,7 +1,7 @@
-"""Completes the page that a window opens with what it must say before its script has run: its language, where its server is.
+"""Completes the page that a window opens with what it must say before its script has run: its language, and its server.
 
-A screen reader takes its voice, and a browser its offer to translate, from what the page says first: Streamlit's says English. Nor
-does it say where its server answers: at a deep link its front end would ask below that link first, and be refused twice.
+A screen reader takes its voice, and a browser its offer to translate, from what the page says first: Streamlit's says English. It
+does not say where its server answers: at a deep link its front end would ask below that link first, and be refused twice.
 """
 
 from __future__ import annotations

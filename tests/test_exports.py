@@ -149,7 +149,7 @@ def test_csv_for_french_excel_says_the_same_with_semicolons_and_decimal_commas(o
     assert set(changed + Counter()) == set(_FRENCH)
 
 
-_FRENCH = {
+_FRENCH: dict[str, Callable[[str], str]] = {
     "number": lambda cell: cell.replace(".", ","),
     "flag": {"true": "vrai", "false": "faux"}.__getitem__,
     "moment": lambda cell: "{2}/{1}/{0} {3}".format(*cell[:10].split("-"), cell[11:19]),

@@ -252,7 +252,7 @@ def item(**changes: Any) -> Item:
         "prompt": PROMPT, "id": "20251103143022_abc123de", "model": "qwen/qwen-image", "provider": "replicate",
         "parameters": {"seed": 7, "steps": 28, "guidance": 3.5, "negativePrompt": "smudge, text", "aspectRatio": "16:9"},
     }  # fmt: skip
-    return Item(1, "text_to_image", True, (), **(known | changes))
+    return Item(1, "text_to_image", "stored", (), **(known | changes))
 
 
 def written(media: MediaType, of: Item) -> bytes:

@@ -98,7 +98,7 @@ class Exporting:
                     language,
                     Parameter("embed", "the metadata that is shown in the pictures as well", FLAG),
                 ),
-                errors=(422, 429),
+                errors=(422,),
             ),
         )
 

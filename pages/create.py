@@ -24,7 +24,7 @@ with form:
     )
     bring.into_view(controls.key_of("prompt"), key="bring")
     given = giving.images(service)
-    decision = deciding.decide(generation, text, given)
+    decision = deciding.decide(generation, text, drafting.written(service, text), given)
     if service.provider() == "local":
         local.note(decision.workflow, decision.written)
     chosen = settings.choices(service, decision.workflow, len(given))

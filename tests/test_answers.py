@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -336,3 +337,55 @@ def test_a_press_that_a_timer_came_after_is_still_a_person_s_and_runs_the_page_w
     runner = SimpleNamespace(_fragment_storage=SimpleNamespace(contains=lambda name: name == "bar"), _pages_manager=pages)
     aiming.run_part(lambda _runner, data: ran.append(data))(runner, asked)
     assert [(data.fragment_id_queue, data.is_auto_rerun) for data in ran] == [([], False)]
+
+
+def asked_of(page: str, *controls: str, **more: Any) -> ClientState:
+    state = ClientState(page_script_hash=page, query_string=f"at={page}", **more)
+    for control in controls:
+        state.widget_states.widgets.add().id = control
+    return state
+
+
+def test_what_a_page_tells_after_it_was_left_does_not_lead_back_to_it() -> None:
+    """A field that is left by a press on another page tells what stands in it after that press."""
+    followed: list[tuple[str, str, str]] = []
+    ask = aiming.ask_for_part(
+        lambda _session, state: followed.append((state.page_script_hash, state.query_string, state.fragment_id))
+    )
+    pages = PagesManager("main.py", setup_watcher=False)
+    session: Any = SimpleNamespace(_pages_manager=pages, id="left", has_fragment=lambda _name: True)
+
+    def leads(*requests: ClientState) -> list[str]:
+        followed.clear()
+        for request in requests:
+            ask(session, request)
+        assert all(address == f"at={page}" for page, address, _part in followed)
+        return [page for page, _address, _part in followed]
+
+    create, library = ("create", "language", "prompt"), ("library", "language", "search")
+    assert leads(asked_of(*create)) == ["create"]
+    assert leads(asked_of("library", "language"), asked_of(*create, fragment_id="results")) == ["library", "library"]
+    assert followed[-1][2] == "", "the part is of the page that was left"
+    assert leads(asked_of("library", "language"), asked_of(*create)) == ["library", "library"], "pressed twice"
+    assert leads(asked_of("analytics", "language"), asked_of(*create)) == ["analytics", "analytics"], "and once more"
+    assert leads(asked_of(*create, is_auto_rerun=True, fragment_id="results")) == [], "nobody asked"
+    assert leads(asked_of("create", "language")) == ["create"], "whoever goes back gets there"
+    assert leads(asked_of(*create), asked_of("library", "language")) == ["create", "library"]
+    assert leads(asked_of(*create, is_history_navigation=True)) == ["create"]
+    assert leads(asked_of("library", "language"), asked_of(*library), asked_of(*create)) == ["library", "library", "create"], (
+        "the browser knew of the new page: the server itself has led it back"
+    )
+
+
+def test_of_a_field_and_the_page_that_is_gone_to_after_it_nothing_is_lost() -> None:
+    requests = ScriptRequests()
+    written, gone = asked_of("create", "language", "prompt"), asked_of("library", "language")
+    written.widget_states.widgets[1].string_value = "a hill"
+    for state in (written, gone):
+        requests.request_rerun(RerunData(page_script_hash=state.page_script_hash, widget_states=state.widget_states))
+    asked = requests.on_scriptrunner_ready().rerun_data
+    assert asked.page_script_hash == "library" and asked.widget_states
+    assert [(widget.id, widget.string_value) for widget in asked.widget_states.widgets] == [
+        ("language", ""),
+        ("prompt", "a hill"),
+    ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.browser import PATIENCE, Server, Windows
+from tests.browser import PATIENCE, Server, Visitor, Windows
 from tests.browser_library import eventually
 from tests.media_samples import heic
 
@@ -86,4 +87,82 @@ def test_what_was_begun_outlives_reload_back_and_language_and_stays_in_its_tab(
         visitor.settle()
         page.reload()
         expect(page.get_by_role("radio", name="Image from text")).to_be_checked(timeout=PATIENCE)
+        expect(visitor.prompt).to_have_value("")
+
+
+def link(page: Page, name: str) -> Locator:
+    """Return the link to another page that is seen: a phone has others than a desk."""
+    return page.get_by_role("link", name=name, exact=True).locator("visible=true").first
+
+
+def begin(server: Server, visitor: Visitor, text: str, *, pause: bool) -> Page:
+    """Write a prompt, and leave the pen in it; `pause`: until the page has been told."""
+    page = visitor.open()
+    visitor.prompt.press_sequentially(text)
+    if pause:
+        eventually(page, lambda: kept(server, text))
+        visitor.settle()
+    return page
+
+
+def kept(server: Server, text: str) -> bool:
+    return any(f'"{text}"' in path.read_text() for path in (server.data / "drafts").glob("*.json"))
+
+
+@pytest.mark.parametrize(("touch", "pause"), [(False, True), (True, True), (False, False)])
+def test_who_goes_to_another_page_with_the_pen_in_the_prompt_gets_there_and_finds_the_prompt_again(
+    server: Server, windows: Windows, touch: bool, pause: bool
+) -> None:
+    with windows.visit(server, touch=touch, width=390 if touch else 1440) as visitor:
+        text = f"a lantern in fog, {touch} {pause}"
+        page = begin(server, visitor, text, pause=pause)
+        for name in ("Library", "Analytics"):
+            (link(page, name).tap if touch else link(page, name).click)()
+            expect(page).to_have_title(re.compile(name), timeout=PATIENCE)
+            expect(visitor.prompt).to_have_count(0, timeout=PATIENCE)
+            visitor.settle()  # what was told too late has been heard
+            expect(page).to_have_url(re.compile(f"/{name.lower()}$"))
+            link(page, "Create").click()
+            expect(visitor.prompt).to_have_value(text, timeout=PATIENCE)
+            visitor.prompt.press("End")
+            visitor.prompt.press_sequentially("!")
+            text += "!"
+            if pause:
+                eventually(page, functools.partial(kept, server, text))
+        page.reload()
+        expect(visitor.prompt).to_have_value(text, timeout=PATIENCE)
+        assert not server.by_prompt(text)
+
+
+def test_the_last_words_before_a_reload_are_there_after_it(server: Server, windows: Windows) -> None:
+    with windows.visit(server) as visitor:
+        page = begin(server, visitor, "a boat", pause=True)
+        visitor.prompt.press_sequentially(" at the pier")
+        page.reload()
+        expect(visitor.prompt).to_have_value("a boat at the pier", timeout=PATIENCE)
+        visitor.settle()
+        visitor.generate.click()
+        server.stored("a boat at the pier")
+        visitor.prompt.fill("a boat under way")
+        eventually(page, lambda: kept(server, "a boat under way"))
+        visitor.prompt.fill("")  # who empties the box wants it empty
+        page.reload()
+        eventually(page, lambda: not kept(server, "a boat under way"))
+        expect(visitor.prompt).to_have_value("")
+
+
+def test_the_last_words_are_one_person_s_and_one_tab_s(server: Server, windows: Windows) -> None:
+    with windows.visit(server) as visitor:
+        page = begin(server, visitor, "nobody else reads this", pause=False)
+        page.evaluate(
+            """() => {
+              const [name] = Object.keys(sessionStorage).filter(name => name.startsWith("opstore-draft/"));
+              const is = sessionStorage[name];
+              sessionStorage.clear();
+              sessionStorage["opstore-draft/another/prompt"] = is;
+            }"""
+        )
+        page.reload()
+        eventually(page, lambda: page.evaluate("!sessionStorage['opstore-draft/another/prompt']"))  # it went with the person
+        visitor.settle()
         expect(visitor.prompt).to_have_value("")

@@ -192,3 +192,39 @@ def test_a_draft_goes_once_it_was_asked_for() -> None:
         assert found and found.form["prompt"] == "The sea at dawn"
     finally:
         app.stop()
+
+
+def test_a_draft_is_not_removed_by_a_form_that_is_drawn_empty_and_is_by_whoever_empties_it() -> None:
+    app = running()
+    at = page()
+    prompt(at).set_value("The sea at noon").run()
+    at.switch_page("../../pages/library.py").run()
+    at.session_state[prompt_key(at)] = ""
+    at.switch_page("../../pages/create.py").run()
+    assert prompt(at).value == "" and app.service.drafts.load(TAB, "")
+    prompt(at).set_value("The sea at night").run()
+    prompt(at).set_value("").run()
+    assert app.service.drafts.load(TAB, "") is None
+
+
+def test_what_only_the_browser_has_comes_back_over_what_it_was_written_over_and_over_nothing_else() -> None:
+    at = page()
+    prompt(at).set_value("a hill").run()
+    for turn, over, text, stands in (
+        (1, "a hill", "a hill in rain", "a hill in rain"),
+        (2, "a lake", "a lake in rain", "a hill in rain"),
+        (3, "a hill in rain", "", ""),
+    ):
+        at.session_state["tab"] = {"tab": {"id": TAB, "from": None, "turn": turn, "left": {"over": over, "text": text}}}
+        at.run()
+        assert prompt(at).value == stands
+    assert running().service.drafts.load(TAB, "") is None, "it was emptied by who wrote it"
+    for left in (5, {}, {"over": 5, "text": "x"}, {"over": "", "text": None}):
+        at.session_state["tab"] = {"tab": {"id": TAB, "from": None, "turn": repr(left), "left": left}}
+        at.run()
+        assert not at.exception and prompt(at).value == ""
+
+
+def prompt_key(at: AppTest) -> str:
+    turns: dict[str, int] = at.session_state["turns"]
+    return f"prompt-t{turns['prompt']}" if turns["prompt"] else "prompt"

@@ -39,16 +39,17 @@ def opinion(service: Service, operation: Operation) -> None:
         **change("tags"),
     )
     st.text_area(_("Note"), height=72, max_chars=MAX_NOTE, **change("note"))
-    _half_written(operation)
+    _half_written(service, operation)
     # What was written and is not stored stands here for the rest of the session: nobody else has it.
     for text in [*st.session_state.pop(f"wrong-{operation.id}", ()), *st.session_state.get(f"unstored-{operation.id}", ())]:
         parts.note(text, bad=True)
 
 
-def _half_written(operation: Operation) -> None:
+def _half_written(service: Service, operation: Operation) -> None:
     """Keep what was being written when somebody else's note took the place of the box: a browser does not say it of itself."""
     under = st.session_state[f"under-{_keys(operation.id)['note']}"]
-    written = draft.unfinished(under, of=f"note-{operation.id}", key=_draft_key(operation.id))
+    box = f"note-{operation.id}"
+    written = draft.unfinished(under, of=box, key=_draft_key(operation.id), kept=draft.kept_name(service.person, box))
     if written and written[1] != st.session_state.get(f"draft-told-{operation.id}"):
         st.session_state[f"draft-told-{operation.id}"] = written[1]
         _keep_unstored(operation.id, [_not_stored(written[0])])

@@ -16,7 +16,7 @@ from opstore.ui import panel, parts, presses, signin
 from opstore.ui.components import document
 from opstore.ui.opened_app import drawn, opened, running, stay
 from opstore.ui.streamlit_private import Page
-from opstore.ui.studio import acting, giving
+from opstore.ui.studio import acting, drafting, giving
 from opstore.ui.words import _
 
 ICON = Path(__file__).parent / "static" / "icon.png"
@@ -90,6 +90,7 @@ def _within(who: Person) -> None:
         page.run()  # before anything is drawn that the next page draws again
     if page.url_path:
         giving.leave()
+        drafting.leave()
     parts.entitle(page.title)
     service = opened().service
     panel.bar(page, pages)

@@ -4,14 +4,23 @@ import { afterEach, beforeEach, mock, test } from "node:test";
 import { el } from "../../opstore/ui/components/dom.js";
 import { Draft } from "../../opstore/ui/components/draft.js";
 
+/** What the tab keeps. @type {Map<string, string>} */
+const tab = new Map();
+globalThis.sessionStorage = {
+  getItem: name => tab.get(name) ?? null,
+  setItem: (name, value) => tab.set(name, value),
+  removeItem: name => tab.delete(name),
+};
+
+beforeEach(() => tab.clear());
 beforeEach(() => mock.timers.enable({ apis: ["setTimeout", "Date"] }));
 afterEach(() => mock.timers.reset());
 
-function area(finished = "a hill") {
+function area(finished = "a hill", more = {}) {
   const { heard, tell } = script();
   const box = el("textarea", { value: finished });
   const place = el("div", { className: "prompt" }, box);
-  const draft = new Draft({ where: ".prompt", finished }, tell);
+  const draft = new Draft({ where: ".prompt", finished, ...more }, tell);
   const write = value => {
     box.value = value;
     draft.listen({ target: box });
@@ -103,4 +112,43 @@ test("with the component goes what was not told yet", () => {
   draft.end();
   mock.timers.tick(1000);
   assert.deepEqual(heard, []);
+});
+
+const KEPT = { kept: "prompt", taken: true };
+const looks = (draft, finished, more = {}) => {
+  draft.data = { ...draft.data, finished, ...more };
+  draft.look();
+  return JSON.parse(tab.get("prompt") ?? "null");
+};
+
+test("at every key a text is kept, where it is to be, until the page has it", () => {
+  const { write } = area();
+  write("a hill in");
+  assert.equal(tab.size, 0);
+  const { draft, write: keep } = area("a hill", KEPT);
+  keep("a hill in");
+  assert.deepEqual(looks(draft, "a hill"), { over: "a hill", text: "a hill in" });
+  keep("");
+  assert.deepEqual(looks(draft, "a hill"), { over: "a hill", text: "" });
+  assert.equal(looks(draft, ""), null);
+});
+
+test("what is written on while the page takes what was there before stays kept, over that", () => {
+  const { draft, write } = area("", KEPT);
+  write("a hill in");
+  assert.deepEqual(looks(draft, "a hill"), { over: "a hill", text: "a hill in" });
+});
+
+test("a text that the page has put in its place is kept no more", () => {
+  const { draft, write, box } = area("", KEPT);
+  write("a hill in");
+  box.isConnected = false;
+  assert.equal(looks(draft, "a lake"), null);
+});
+
+test("what was kept before the page was opened waits until the page has taken or refused it", () => {
+  area("a hill", KEPT).write("a hill in");
+  const { draft } = area("", { kept: "prompt", taken: false });
+  for (const finished of ["a lake", "a hill in"]) assert.deepEqual(looks(draft, finished), { over: "a hill", text: "a hill in" });
+  assert.equal(looks(draft, "a lake", { taken: true }), null);
 });

@@ -1,13 +1,13 @@
 /* Tells what stands in a text area while it is being written. A pause of 0.4 s is a thought; shorter ones are between two keys.
-   Where it is `kept`, it is kept for this tab at every key, until it is stored: a page that is loaded anew has it again. */
+   Where it is `kept`, it is kept for this tab at every key, until the page has it: a page that is opened anew has it again. */
 
 import { stored } from "./grid_memory.js";
 
 const PAUSE = 400;
 const ENDS = ["focusout", "pointerdown", "keydown"];
 
-/** @typedef {{ where: string, finished: string, kept?: string }} Watched which text area, what the page has been told of it, and
- * the name under which it is kept */
+/** @typedef {{ where: string, finished: string, kept?: string, taken?: boolean | null }} Watched which text area, what the page has
+ * been told of it, the name under which it is kept; of what is told with the tab (tab.js), whether the page has `taken` or refused it */
 /** @typedef {{ over: string, text: string }} Written what was written, over which text */
 
 export class Draft {
@@ -61,13 +61,15 @@ export class Draft {
 
   /** Look what becomes of what was kept, now that another text may be stored. */
   look() {
-    const { kept, finished } = this.data,
+    const { kept, finished, taken } = this.data,
       written = kept ? /** @type {Written | null} */ (stored.get(sessionStorage, kept)) : null;
-    if (!written) return;
+    if (!written || (taken === false && !this.box)) return;
     const { over, text } = written;
     if (text === finished) this.forget();
     else if (this.box?.isConnected && this.box.value === text) this.keep(finished, text);
-    else if (over === finished) this.restore(text);
+    else if (typeof taken === "boolean") {
+      if (over !== finished) this.forget();
+    } else if (over === finished) this.restore(text);
     else if (!this.vain) {
       this.vain = true;
       clearTimeout(this.timer);

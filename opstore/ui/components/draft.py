@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from opstore.access.roles import Person
 from opstore.ui.components import script
 
 _HTML = "<span hidden></span>"
@@ -19,9 +20,13 @@ _JS = script("draft.js")
 _mount = st.components.v2.component("opstore_draft", html=_HTML, css=_CSS, js=_JS)
 
 
-def draft(finished: str, *, of: str, key: str) -> str:
-    """Return what stands in the text area with the key `of`, of which `finished` is what the page has been told."""
-    answer = _told(finished, f".st-key-{of}", key)
+def draft(finished: str, *, of: str, key: str, kept: str = "", taken: bool | None = None) -> str:
+    """Return what stands in the text area with the key `of`, of which `finished` is what the page has been told.
+
+    Under the name `kept` the browser keeps it at every key, until that is what the page has been told; `taken`: what was kept
+    there when the page was opened (`tab.known`) is not waited for any more.
+    """
+    answer = _told(finished, f".st-key-{of}", key, kept, taken)
     known = st.session_state.setdefault(f"{key}-over", _Over(finished))
     if known.finished != finished:
         known.finished, known.turn = finished, answer.get("turn")
@@ -32,16 +37,21 @@ def draft(finished: str, *, of: str, key: str) -> str:
     return finished
 
 
-def unfinished(finished: str, *, of: str, key: str) -> tuple[str, object] | None:
+def unfinished(finished: str, *, of: str, key: str, kept: str) -> tuple[str, object] | None:
     """Return what was written last over another text than `finished` in a text area whose key begins with `of`, and its mark.
 
-    What is written there outlives a reload of the tab: it stands in the text area again, or is what is returned here.
-    It may have stood in an area that another one has replaced since, because somebody else finished a text. None where what was
-    written last stands over this text, is it, or changes nothing.
+    What is written there is kept under the name `kept`, and outlives a reload of the tab: it stands in the text area again, or
+    is what is returned here. It may have stood in an area that another one has replaced since, because somebody else finished a
+    text. None where what was written last stands over this text, is it, or changes nothing.
     """
-    found = _told(finished, f'[class*="st-key-{of}"]', key, kept=f"opstore-draft:{of}")
+    found = _told(finished, f'[class*="st-key-{of}"]', key, kept)
     over, text = found.get("over"), found.get("text")
     return (text, found.get("turn")) if isinstance(text, str) and finished not in (over, text) and text != over else None
+
+
+def kept_name(person: Person, of: str) -> str:
+    """Return the name under which a browser keeps what is written in `of` for this person, and for nobody who signs in after."""
+    return f"opstore-draft/{person.identity or person.name}/{of}"
 
 
 def is_over(finished: str, *, key: str) -> bool:
@@ -61,8 +71,9 @@ def _last(key: str) -> Mapping[str, object]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _told(finished: str, where: str, key: str, kept: str = "") -> Mapping[str, object]:
-    result = _mount(key=key, data={"where": where, "finished": finished, "kept": kept}, on_draft_change=lambda: None)
+def _told(finished: str, where: str, key: str, kept: str = "", taken: bool | None = None) -> Mapping[str, object]:
+    data = {"where": where, "finished": finished, "kept": kept, "taken": taken}
+    result = _mount(key=key, data=data, on_draft_change=lambda: None)
     return result.draft if isinstance(result.draft, Mapping) else {}
 
 

@@ -1,4 +1,7 @@
-/* Gives the tab a secret that outlives a reload; a duplicate of the tab, which the browser gives a copy of it, gets one of its own. */
+/* Gives the tab a secret that outlives a reload; a duplicate of the tab, which the browser gives a copy of it, gets one of its own.
+   With it goes what was written in the tab and not told (`draft.js`). */
+
+import { stored } from "./grid_memory.js";
 
 const KEY = "opstore-tab";
 const SECRET = /^[0-9a-f]{32}$/;
@@ -50,13 +53,28 @@ async function named() {
 /** @type {WeakSet<HTMLElement | ShadowRoot>} */
 const asked = new WeakSet();
 
-/** @param {Component} component */
-export default function ({ parentElement, setStateValue }) {
+/**
+ * What was kept for the tab when the page was opened, unless it is being written; what another person has left here goes.
+ *
+ * @param {string} name
+ */
+function written(name) {
+  const [room, person] = name.split("/");
+  for (const other of Object.keys(sessionStorage))
+    if (other.startsWith(`${room}/`) && !other.startsWith(`${room}/${person}/`)) sessionStorage.removeItem(other);
+  const left = /** @type {import("./draft.js").Written | null} */ (stored.get(sessionStorage, name));
+  const stands = [...document.querySelectorAll("textarea")].some(box => box.value === left?.text);
+  return stands && left?.text ? null : left;
+}
+
+/** @param {Component<{ kept: string }>} component */
+export default function ({ data, parentElement, setStateValue }) {
   if (asked.has(parentElement)) return;
   asked.add(parentElement);
   window.opstoreTab ??= named();
-  window.opstoreTab.then(
-    tab => setStateValue("tab", tab),
+  const begun = new Promise(done => done(written(data.kept)));
+  Promise.all([window.opstoreTab, begun]).then(
+    ([tab, left]) => setStateValue("tab", { ...tab, left, turn: Date.now() }),
     () => {}, // without storage there is no draft
   );
 }

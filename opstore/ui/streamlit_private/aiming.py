@@ -5,6 +5,9 @@ pressed or written in it. Here the whole page is run with it, also where a timer
 that was left is not followed: the bar that all pages have is one part to Streamlit, which ran it as the old page, and cleared the
 new one.
 
+A field that is left by a press on another page tells what stands in it after that press, as the page that was left: Streamlit
+went back to that page, without what stood in it. Here whoever has gone to a page stays there (`_follow`).
+
 Every request brings the address that the browser has, and Streamlit takes it for the page's: what was sent before the browser
 knew of a page's own change of it (Next, in an open operation) takes that change back. Here it does not.
 """
@@ -13,7 +16,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from streamlit.proto.ClientState_pb2 import ClientState
@@ -35,13 +38,58 @@ def ask_for_part(original: Callable[..., Any]) -> Callable[..., Any]:
         if client_state:
             asked = ClientState()
             asked.CopyFrom(client_state)
-            asked.query_string = _address(session, client_state)
+            if (gone := _follow(session, client_state)) is not None:
+                if asked.is_auto_rerun:
+                    return
+                asked.page_script_hash, asked.query_string, asked.fragment_id = gone.page, gone.address, ""
+            asked.query_string = _address(session, asked)
             if not session.has_fragment(asked.fragment_id) and not asked.is_auto_rerun:
                 asked.fragment_id = ""
             client_state = asked
         original(session, client_state)
 
     return ask
+
+
+@dataclass(slots=True)
+class _Gone:
+    """The page that a browser has gone to and its address, the controls whose values came with that request and those that came
+    since, and of each page that it may not know it has left the controls that only that page has."""
+
+    page: str = ""
+    address: str = ""
+    everywhere: set[str] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
+    left: dict[str, set[str]] = field(default_factory=dict)
+
+
+#: Of each session, by its name; the latest ones.
+_gone: dict[str, _Gone] = {}
+_MOST_GONE = 1_000
+
+
+def _follow(session: AppSession, asked: ClientState) -> _Gone | None:
+    """Follow a browser from page to page; return where it has gone if this request is one that the page it left sends late.
+
+    Who goes to another page sends the values of controls that all pages have, and of no others: so a request for a page that was
+    left, with values of its own, goes nowhere. The first of the new page shows that the browser has left the old one.
+    """
+    known = _gone.pop(session.id, None) or _Gone()
+    _gone[session.id] = known
+    if len(_gone) > _MOST_GONE:
+        del _gone[next(iter(_gone))]
+    page, brought = asked.page_script_hash, {widget.id for widget in asked.widget_states.widgets}
+    if page == known.page:
+        if brought - known.everywhere:
+            known.left.clear()
+        known.seen |= brought
+    elif not asked.is_history_navigation and brought & known.left.get(page, set()):
+        return known
+    elif page:
+        known.left[known.page] = known.seen - brought
+        known.left.pop(page, None)
+        known.page, known.address, known.everywhere, known.seen = page, asked.query_string, brought, set(brought)
+    return None
 
 
 @dataclass(slots=True)

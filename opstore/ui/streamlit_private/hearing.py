@@ -8,7 +8,9 @@ that the last run did not draw, or drew as one that cannot be pressed, has no ca
 this is told of it.
 
 Of what a component has told in two requests that wait, Streamlit keeps the last, and of two tellings in one it gives the last one
-twice. Here both are heard (`told`). Of two requests that are made one, Streamlit asks the last alone whether a timer sent it.
+twice. Here both are heard (`told`). Who goes to another page sends nothing of what stood in the fields of the page that is left:
+where the request before still waits, Streamlit drops its values. Here they are kept. Of two requests that are made one, Streamlit
+asks the last alone whether a timer sent it.
 """
 
 from __future__ import annotations
@@ -155,7 +157,7 @@ def _events(text: str) -> list[Any]:
 
 
 def put_together(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Make one of two requests; of a component both tell something, it tells both."""
+    """Make one of two requests: of a component both tell something, it tells both, and of what only the older has, its values."""
 
     def put_together(old_states: Any, new_states: Any) -> Any:
         states = original(old_states, new_states)
@@ -166,9 +168,11 @@ def put_together(original: Callable[..., Any]) -> Callable[..., Any]:
                 for widget in old_states.widgets
                 if widget.json_trigger_value and newer.get(widget.id)
             }
+            known = {widget.id for widget in states.widgets}
             for widget in states.widgets:
                 if widget.id in both:
                     widget.json_trigger_value = both[widget.id]
+            states.widgets.extend(widget for widget in old_states.widgets if widget.id not in known)
         return states
 
     return put_together

@@ -13,8 +13,7 @@ from opstore import workflows
 from opstore.generation import Generation
 from opstore.smart import rules
 from opstore.smart.analysis import StepPrompts, WorkflowAnalysis
-from opstore.ui import controls, parts, words
-from opstore.ui.components.draft import draft
+from opstore.ui import parts, words
 from opstore.ui.components.oneof import one_of
 from opstore.ui.markup import Markup, show
 from opstore.ui.studio import questions
@@ -37,9 +36,8 @@ class Decision:
     steps: StepPrompts | None = None
 
 
-def decide(generation: Generation, text: str, pictures: list[Given]) -> Decision:
-    """Show the proposal with its reason, and let the person choose among the workflows that fit the pictures given."""
-    written = draft(text, of=controls.key_of("prompt"), key="draft")
+def decide(generation: Generation, text: str, written: str, pictures: list[Given]) -> Decision:
+    """Show the proposal for what is `written` with its reason, and let the person choose among what fits the pictures given."""
     fitting = list(workflows.fitting(len(pictures)))
     if not fitting:
         parts.note(_("That is more images than any operation type takes. Remove some."), bad=True)

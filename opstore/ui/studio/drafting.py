@@ -1,4 +1,7 @@
-"""The draft of this tab: what was begun comes back after a reload, another page or a restart, and goes once it was asked for."""
+"""The draft of this tab: what was begun comes back after a reload, another page or a restart, however soon one leaves.
+
+It goes once it was asked for, or once the form was emptied while somebody looked at it; never because it was drawn empty.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from opstore.storage.operation import OPERATION_TYPES
 from opstore.storage.store import MAX_INPUTS
 from opstore.ui import controls
 from opstore.ui.components import tab
+from opstore.ui.components.draft import draft, kept_name
 from opstore.ui.studio import deciding, giving, settings
 from opstore.ui.studio.asked import asked
 from opstore.ui.studio.deciding import Decision
@@ -30,12 +34,21 @@ _TAB = "tab"
 
 @dataclass(slots=True)
 class _Known:
-    """The tab; marks of the draft that is kept and of the last one that was asked for; the request that was it."""
+    """The tab; marks of the draft that is kept and of the last one that was asked for; the request that was it.
+
+    `heard`: the turn of what the tab told last; `finished`, `written`: the prompt as the page was told, and as it stood in the
+    browser; `last`: as it was left for another page; `begun`: something has stood in the form since the page was opened.
+    """
 
     tab: str | None = None
     kept: str = ""
     done: str = ""
     asked: str = ""
+    heard: object = None
+    finished: str = ""
+    written: str = ""
+    last: str = ""
+    begun: bool = False
 
 
 def _known() -> _Known:
@@ -45,20 +58,45 @@ def _known() -> _Known:
 
 def take_up(service: Service) -> None:
     """Fill the form with the tab's draft, once the browser has told which tab this is and while nothing stands in the form."""
-    tab.ask(key=_TAB)
-    known, identity = _known(), tab.known(key=_TAB)
-    if identity is None or known.tab == identity.secret:
+    tab.ask(kept_name(service.person, "prompt"), key=_TAB)
+    known, this_tab = _known(), tab.known(key=_TAB)
+    if this_tab is None:
         return
-    known.tab = identity.secret
-    files = giving.gathered()
-    if st.session_state.get(controls.key_of("prompt")) or files.kept or files.held or files.picked:
-        return
-    owner = _owner(service)
-    found = service.drafts.load(identity.secret, owner) or (
-        service.drafts.load(identity.copied, owner) if identity.copied else None
-    )
-    if found is not None:
-        _fill_in(service, found)
+    files, prompt = giving.gathered(), _prompt()
+    fresh = known.tab != this_tab.secret and not (prompt or files.kept or files.held or files.picked)
+    known.tab = this_tab.secret
+    if fresh:
+        owner = _owner(service)
+        found = service.drafts.load(this_tab.secret, owner) or (
+            service.drafts.load(this_tab.copied, owner) if this_tab.copied else None
+        )
+        if found is not None:
+            _fill_in(service, found)
+    if known.heard != this_tab.turn:
+        known.heard = this_tab.turn
+        # The last words, which only the browser has; not over a prompt that came from elsewhere since.
+        if this_tab.left and (fresh or prompt in (this_tab.left[0], known.last)):
+            known.begun = True
+            controls.align("prompt", this_tab.left[1])
+
+
+def written(service: Service, finished: str) -> str:
+    """Return what stands in the prompt, of which `finished` is what the page has been told."""
+    taken = tab.known(key=_TAB) is not None
+    return draft(finished, of=controls.key_of("prompt"), key="draft", kept=kept_name(service.person, "prompt"), taken=taken)
+
+
+def leave() -> None:
+    """Let the prompt be what stood in the browser: another page is shown, and nobody else tells it to this one."""
+    known = _known()
+    known.begun = False
+    if known.written != known.finished and _prompt() == known.finished:
+        controls.set_to("prompt", known.written)
+    known.finished = known.last = known.written
+
+
+def _prompt() -> str:
+    return _text(st.session_state.get(controls.key_of("prompt")))
 
 
 def _owner(service: Service) -> str:
@@ -97,8 +135,9 @@ def _text(value: object) -> str:
 
 
 def keep(service: Service, wanted: SmartRequest, decision: Decision) -> None:
-    """Keep what stands in the form now, or forget the draft if nothing does, or what does was just asked for."""
+    """Keep what stands in the form now; forget the draft if that was just asked for, or was taken out of the form."""
     known, files = _known(), giving.gathered()
+    known.finished, known.written = _prompt(), decision.written
     if known.tab is None:
         return
     form: dict[str, Any] = {
@@ -117,11 +156,11 @@ def keep(service: Service, wanted: SmartRequest, decision: Decision) -> None:
         known.asked, known.done = handed, mark
     owner, empty = _owner(service), not (form["prompt"].strip() or pictures or files.picked)
     with contextlib.suppress(OpstoreError):  # a full disk: the form itself is still there
-        if mark == known.done or empty:
+        if mark == known.done or (empty and known.begun):
             service.drafts.remove(known.tab, owner)
-        elif mark != known.kept:
+        elif mark != known.kept and not empty:
             service.drafts.save(known.tab, owner, form, pictures)
-    known.kept = mark
+    known.kept, known.begun = mark, not empty
 
 
 def _steps(steps: StepPrompts | None) -> dict[str, str] | None:

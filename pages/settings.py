@@ -33,7 +33,7 @@ st.session_state["settings-shown"] = now
 if damage:
     parts.show_error(damage)
     parts.note(_("What can still be read is below; saving writes a new file and keeps the damaged one beside it."))
-st.subheader(_("Provider"))
+st.subheader(_("Provider"), anchor=False)
 parts.tokens(app.settings.environment)
 parts.faults(service)
 first = registry.elsewhere()[0].title
@@ -53,16 +53,16 @@ with st.form("settings", border=False):
         format_func=lambda name: names[name],
         disabled=bool(app.settings.provider),
     )
-    st.subheader(_("Budget"))
+    st.subheader(_("Budget"), anchor=False)
     if service.may(Service.spending):
         parts.spent(service.spending())
     left, right = st.columns(2)
     daily = left.number_input(_("A day (US dollars)"), 0.0, None, chosen.daily_budget, 1.0, placeholder=_("no limit"))
     monthly = right.number_input(_("A month (US dollars)"), 0.0, None, chosen.monthly_budget, 5.0, placeholder=_("no limit"))
     st.caption(_("Paid operations that would exceed a budget are not sent. Models without a known price are not counted."))
-    st.subheader(_("Execution"))
+    st.subheader(_("Execution"), anchor=False)
     parallel = st.number_input(_("Operations at a time"), 1, 64, chosen.parallel)
-    st.subheader(_("Default models"))
+    st.subheader(_("Default models"), anchor=False)
     models: dict[str, str] = {}
     for kind in OPERATION_TYPES:
         found = [model for item in registry.elsewhere() for model in service.table.models(item.name, kind)]
@@ -74,7 +74,7 @@ with st.form("settings", border=False):
         name = st.selectbox(words.type_name(kind), ids, index=index, format_func=titles.__getitem__, key=f"default-{kind}")
         if name != ids[0]:
             models[kind] = name
-    st.subheader(_("Prompt analysis"))
+    st.subheader(_("Prompt analysis"), anchor=False)
     titles = parts.with_absent({"": _("Rules: offline and free"), **registry.language_models()}, chosen.analyzer)
     analyzer = st.selectbox(
         _("Language model for prompt analysis"),
@@ -104,16 +104,16 @@ with st.form("settings", border=False):
             st.rerun()
 
 if service.may(Shares.all):
-    st.subheader(_("Shared links"))
+    st.subheader(_("Shared links"), anchor=False)
     share.listing(service)
 
-st.subheader(_("Models and prices"))
+st.subheader(_("Models and prices"), anchor=False)
 parts.models(service.table)
 
 if service.may(Analytics.held):
-    st.subheader(_("Usage report"))
+    st.subheader(_("Usage report"), anchor=False)
     export.reports()
 
 if mine:
-    st.subheader(_("Data location"))
+    st.subheader(_("Data location"), anchor=False)
     st.code(str(app.settings.data.resolve()), language=None)

@@ -240,8 +240,8 @@ def distinct(names: Sequence[str]) -> list[str]:
 
 
 def legend() -> dict[str, Any]:
-    """Return a legend above the marks, in their order."""
-    return {"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0, "title": None}
+    """Return a legend above the marks, in their order, whole however many there are: on a phone each has a line."""
+    return {"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0, "title": None, "maxheight": 1}
 
 
 def intervals(names: Sequence[str], values: Any, low: Any, high: Any, behind: Sequence[Sequence[Any]], voice: Voice) -> Drawing:

@@ -25,7 +25,7 @@ ROWS = 100
 def sent(chart: Chart, voice: Voice) -> dict[str, Any]:
     """Return a chart as a browser gets it, told by `voice`."""
     table = chart.table
-    head = [[_cell(value) for value in row] for row in table.head(ROWS).itertuples(index=False)]
+    head = [[_cell(value, voice) for value in row] for row in table.head(ROWS).itertuples(index=False)]
     return {
         "key": chart.key,
         "title": chart.title,
@@ -58,8 +58,12 @@ def shortened(text: str) -> str:
     return plain if len(plain) <= LONGEST_EXAMPLE else f"{plain[: LONGEST_EXAMPLE - 1]}…"
 
 
-def _cell(value: Any) -> str | None:
-    """Return a value of a table as a short text, None where there is none."""
+def _cell(value: Any, voice: Voice) -> str | None:
+    """Return a value of a table as a short text, None where there is none; a month as the reader writes it."""
+    import pandas as pd
+
+    if isinstance(value, pd.Period):
+        return voice.day(value.start_time.date(), "month")
     if isinstance(value, str):
         return value[:LONGEST_EXAMPLE]
     if value is None or value != value:

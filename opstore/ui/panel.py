@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import streamlit as st
@@ -29,7 +30,8 @@ def bar(page: Page, pages: Sequence[Page]) -> None:
     service = app.service
     with st.container(horizontal=True, vertical_alignment="center", key="phone-pages"):
         for other in pages:
-            st.page_link(other, width="content")
+            with st.container(key="phone-page-open", width="content") if other is page else contextlib.nullcontext():
+                st.page_link(other, width="content")
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center", key="bar"):
         if page.url_path:
             running = {job.id for job in service.jobs()}

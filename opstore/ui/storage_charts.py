@@ -59,7 +59,8 @@ def _by_month(rows: Sequence[Sequence[Any]], voice: Voice) -> Chart:
     marked = names[:: max(1, -(-len(names) // 4))]  # on a phone there is room for no more
     drawing.x(type="category", tickvals=marked, ticktext=marked, tickangle=0)
     what = _("{total} in all, {last} of it in the last month.").format(total=voice.size(sum(totals)), last=voice.size(totals[-1]))
-    table = pd.DataFrame(sorted(map(tuple, rows)), columns=["month", "operation_type", "bytes"])
+    kept = [(pd.Period(month, "M"), kind, size) for month, kind, size in sorted(map(tuple, rows))]
+    table = pd.DataFrame(kept, columns=["month", "operation_type", "bytes"])
     return Chart("by-month", _("Space by month and type"), what, drawing.figure(), table)
 
 

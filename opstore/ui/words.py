@@ -45,7 +45,7 @@ def choose() -> None:
         st.session_state["language"] = st.session_state["language-control"]
         st.session_state["language-choices"] = st.session_state.get("language-choices", 0) + 1
 
-    st.subheader(_("Language"))
+    st.subheader(_("Language"), anchor=False)
     st.segmented_control(
         _("Language"),
         list(LANGUAGES),

@@ -58,11 +58,13 @@ def _models(service: Service, kind: str, count: int) -> dict[str, Model]:
 
 def _values(name: str, parameter: Parameter | None, models: Mapping[str, Model], key: str) -> list[Any]:
     if parameter is None or name == MODEL_AXIS:
-        return st.multiselect(_("Values"), list(models), format_func=lambda item: models[item].title, key=key)
+        return st.multiselect(
+            _("Values"), list(models), format_func=lambda item: models[item].title, key=key, placeholder=_("Choose values")
+        )
     if parameter.kind == "boolean":
         return [False, True]
     if parameter.kind == "choice":
-        return st.multiselect(_("Values"), list(parameter.choices), format_func=spoken, key=key)
+        return st.multiselect(_("Values"), list(parameter.choices), format_func=spoken, key=key, placeholder=_("Choose values"))
     text = st.text_input(_("Values, separated by semicolons"), key=key, placeholder=str(parameter.limits))
     return _numbers(text or "", parameter)
 

@@ -1,6 +1,7 @@
 /* Tells what stands in a text area while it is being written. A pause of 0.4 s is a thought; shorter ones are between two keys.
    Where it is `kept`, it is kept for this tab at every key, until the page has it: a page that is opened anew has it again. */
 
+import { KEPT } from "../streamlit_private/page.js";
 import { stored } from "./grid_memory.js";
 
 const PAUSE = 400;
@@ -66,7 +67,7 @@ export class Draft {
     if (!written || (taken === false && !this.box)) return;
     const { over, text } = written;
     if (text === finished) this.forget();
-    else if (this.box?.isConnected && this.box.value === text) this.keep(finished, text);
+    else if (stands(this.box) && this.box.value === text) this.keep(finished, text);
     else if (typeof taken === "boolean") {
       if (over !== finished) this.forget();
     } else if (over === finished) this.restore(text);
@@ -113,7 +114,7 @@ export class Draft {
     )
       return;
     setTimeout(() => {
-      if (!box?.isConnected) return;
+      if (!stands(box)) return;
       clearTimeout(timer);
       // Taken back to what it was, a text is no news to Streamlit.
       const { over, text } = this.told ?? {};
@@ -127,6 +128,14 @@ export class Draft {
     this.ended.abort();
   }
 }
+
+/**
+ * Whether a box is one that is written in still: one that another has replaced stays beside it until the page is drawn.
+ *
+ * @param {HTMLTextAreaElement | null} box
+ * @returns {box is HTMLTextAreaElement}
+ */
+const stands = box => Boolean(box?.isConnected && !box.closest(KEPT));
 
 /** @param {KeyboardEvent} event */
 const handsIn = event => event.key === "Enter" && (event.ctrlKey || event.metaKey);

@@ -43,6 +43,19 @@ test("what is written is told at a pause, once for all keys before it", () => {
   assert.deepEqual(heard, [["draft", { over: "a hill", text: "a hill in", turn: 1198 }]]);
 });
 
+test("what was written in a box is told where its writer goes on in the one that has taken its place", () => {
+  const { draft, place, write, texts } = area();
+  write("a hill of mine");
+  const next = el("textarea", { value: "a hill of theirs" });
+  place.append(next);
+  draft.data = { ...draft.data, finished: "a hill of theirs" };
+  next.value += " and";
+  draft.listen({ target: next });
+  assert.deepEqual(texts(), ["a hill → a hill of mine"]);
+  mock.timers.tick(400);
+  assert.deepEqual(texts(), ["a hill → a hill of mine", "a hill of theirs → a hill of theirs and"]);
+});
+
 test("what is written elsewhere is nobody's draft", () => {
   const { draft, heard } = area();
   draft.listen({ target: el("textarea", { value: "a note" }) });

@@ -14,6 +14,8 @@ const ENDS = ["focusout", "pointerdown", "keydown"];
 export class Draft {
   /** @type {Written | null} */
   told = null;
+  /** @type {Written | null} what is told after a pause */
+  waiting = null;
   /** What was kept is in vain: another text was stored. */
   vain = false;
   /** @type {HTMLTextAreaElement | null} */
@@ -38,10 +40,14 @@ export class Draft {
   listen(event) {
     const box = /** @type {HTMLTextAreaElement} */ (event.target);
     if (!box.closest?.(this.data.where)) return;
+    const { box: before, waiting } = this;
     clearTimeout(this.timer);
+    // Who writes on in the box that has taken the place of another one makes no pause between the two.
+    if (waiting && before !== box) this.tell(waiting.over, waiting.text);
     this.box = box;
     const text = box.value,
       over = this.data.finished;
+    this.waiting = { over, text };
     this.timer = setTimeout(() => this.tell(over, text), PAUSE);
     this.keep(over, text);
   }
@@ -95,6 +101,7 @@ export class Draft {
    * @param {string} text
    */
   tell(over, text) {
+    this.waiting = null;
     this.told = { over, text };
     this.send("draft", { over, text, turn: Date.now() });
   }
@@ -116,6 +123,7 @@ export class Draft {
     setTimeout(() => {
       if (!stands(box)) return;
       clearTimeout(timer);
+      if (timer === this.timer) this.waiting = null;
       // Taken back to what it was, a text is no news to Streamlit.
       const { over, text } = this.told ?? {};
       if (over !== undefined && text !== over && box.value === over && over === this.data.finished) this.tell(over, over);

@@ -293,8 +293,9 @@ def counted(name: str, data: bytes) -> int:
     if name.endswith(".jsonl"):
         return len(pd.read_json(file, lines=True, dtype=False)["operationId"].unique())
     if name.endswith(".csv"):
-        lines = data.decode("utf-8-sig").partition("\n")[0]
-        return len(pd.read_csv(file, sep=";" if ";" in lines else ",")["operation_id"].unique())
+        heads = data.decode("utf-8-sig").partition("\n")[0]
+        by = ";" if ";" in heads else ","
+        return len(pd.read_csv(file, sep=by)[heads.partition(by)[0]].unique())
     reader: Any = {"xlsx": pd.read_excel, "parquet": pd.read_parquet}[name.rsplit(".", 1)[1]]
     return len(reader(file)["operation_id"].unique())
 

@@ -33,6 +33,7 @@ from opstore.storage.followed import Followed
 from opstore.ui import signin, words
 from opstore.ui.opened_app import opened, running
 from opstore.ui.streamlit_private import signed_in
+from tests import loops
 from tests.samples import ID, PNG
 from tests.test_api_act import Listener
 from tests.test_pages import MAIN, PATIENCE, sound
@@ -233,7 +234,7 @@ def test_a_stream_of_events_ends_with_the_right_to_hear_them(app: App, monkeypat
         assert not [name for _, name, _ in mine.events if name == "job"]
         await theirs.hang_up()
 
-    asyncio.run(listen())
+    loops.run(listen())
 
 
 # -- on the page ---------------------------------------------------------------------------------------------------------

@@ -211,7 +211,8 @@ def test_each_damage_is_named_exactly_and_nothing_is_touched(name: str, store: S
 
 
 def test_every_kind_of_problem_is_tried_here() -> None:
-    assert {problem.kind for _, problems in DAMAGES.values() for problem in problems} | {"changed"} == set(get_args(Kind))
+    tried = {problem.kind for _, problems in DAMAGES.values() for problem in problems}
+    assert tried | {"changed", "unusable"} == set(get_args(Kind))  # what cannot be used is no file's: `test_preferences`
 
 
 @pytest.mark.parametrize("name", [IN_1, IN_2, OUT, BETWEEN])

@@ -172,11 +172,7 @@ def test_a_drawer_that_was_closed_is_not_opened_by_going_back(served: Server, wi
                 page.mouse.click(30, 500)
             expect(visitor.dialog).to_have_count(0)
             expect(page).to_have_url(re.compile(r"\?q=castle$"))
-        page.go_forward()
-        expect(visitor.dialog.locator(".ops-prompt")).to_be_visible()
-        page.keyboard.press("Escape")
-        expect(page).to_have_url(re.compile(r"\?q=castle$"))
-        page.go_back()
+        page.evaluate("history.back()")  # Playwright's own waits for the first of what may be two steps
         expect(page).to_have_url(re.compile("/library$"))
         expect(visitor.dialog).to_have_count(0)
 

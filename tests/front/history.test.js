@@ -19,10 +19,10 @@ test("a switch to a page with a search is one step, and not two", () => {
   assert.equal(step("/analytics?q=failed", "/library?q=other", "/analytics", true), "push");
 });
 
-test("an open drawer is one step, and closing it goes back", () => {
+test("an open drawer is one step, and none once it is closed", () => {
   assert.equal(step("/library?operation=a", "/library?operation=b", "/library"), "replace");
-  assert.equal(step("/library?operation=b", "/library", "/library"), "back");
-  assert.equal(step("/library?q=sea&operation=b", "/library?q=sea", "/library?q=sea"), "back");
+  assert.equal(step("/library?operation=b", "/library", "/library"), "close");
+  assert.equal(step("/library?q=sea&operation=b", "/library?q=sea", "/library?q=sea"), "close");
 });
 
 test("a drawer that something else led to is closed where it stands", () => {

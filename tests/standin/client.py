@@ -12,7 +12,7 @@ from opstore.providers.replicate import Replicate
 from opstore.providers.replicate.transport import Timeouts
 
 CANARY = "r8_CanaryCanaryCanaryCanaryCanary123456"
-QUICK = Timeouts(connect=1, each=0.4, answer=1, upload_each=0.4)
+QUICK = Timeouts(connect=2, each=1.0, answer=2.0, upload_each=1.0)
 VERSION = "c" * 64
 TABLE = ModelTable.load(
     f"""

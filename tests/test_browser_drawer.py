@@ -218,6 +218,19 @@ def test_a_note_that_is_being_written_outlives_a_reload_at_any_key(few: Server, 
         expect(visitor.dialog.get_by_role("alert")).to_contain_text("half of it, and all of it once more")
 
 
+def test_a_note_that_came_back_with_a_reload_is_stored_by_whoever_leaves_it(few: Server, windows: Windows) -> None:
+    with windows.visit(few) as visitor:
+        page = visitor.open(f"/library?operation={name_of(49)}")
+        note = visitor.dialog.get_by_role("textbox", name="Note")
+        note.click()
+        page.keyboard.type("written before")
+        page.reload()
+        expect(note).to_have_value("written before")
+        expect(note).to_be_focused()
+        page.keyboard.press("Escape")
+        eventually(page, lambda: judged(few, 49).get("note"), "written before")
+
+
 def test_what_is_typed_on_after_a_note_was_handed_in_is_not_lost(few: Server, windows: Windows) -> None:
     with windows.visit(few) as visitor:
         page = visitor.open(f"/library?operation={name_of(45)}")

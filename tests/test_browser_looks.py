@@ -5,6 +5,7 @@ The screenshots are written to `screenshots/` for people to look at; what a prog
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest

@@ -94,6 +94,7 @@ export class Draft {
     if (!(box instanceof HTMLTextAreaElement)) return;
     Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value")?.set?.call(box, text);
     box.dispatchEvent(new Event("input", { bubbles: true }));
+    box.focus({ preventScroll: true }); // who leaves it, or closes what it stands in, finishes it
   }
 
   /**

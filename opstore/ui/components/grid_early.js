@@ -11,6 +11,7 @@ import { typing } from "./grid_keys.js";
 
 const JUDGES = /^([0-5ft]|delete)$/i,
   STEPS = /^arrow(left|right)$/i,
+  AT_ONCE = /^[0-5f]$/i,
   COMING = 3000,
   LONGEST = 30_000;
 
@@ -66,15 +67,15 @@ export function comes(waiting, { listens, now }) {
 }
 
 /**
- * Whether a key is one that a drawer knows, and is meant for the one that comes. Before a drawer is to be seen the grid judges what was
- * clicked; Escape closes one that has nothing to do yet, and the second one any.
+ * Whether a key is one that a drawer knows, and is meant for the one that comes. Before a drawer is to be seen the grid rates and
+ * marks what was clicked; Escape closes one that is to be seen and has nothing to do yet, and the second one any.
  *
  * @param {Early} waiting @param {string} key @param {{ dialog: boolean }} now
  */
 export function isMeant(waiting, key, { dialog }) {
   const behind = Boolean(waiting.left) || waiting.keys.length > 0;
-  if (key === "Escape") return behind && !waiting.keys.includes(key);
-  return STEPS.test(key) || (JUDGES.test(key) && (behind || dialog));
+  if (key === "Escape") return (behind || !dialog) && !waiting.keys.includes(key);
+  return STEPS.test(key) || (JUDGES.test(key) && (behind || dialog || !AT_ONCE.test(key)));
 }
 
 /** The key of an event: a person's click on “Previous” or “Next” stands for an arrow; a program's own click is none. @param {Event} event */

@@ -105,3 +105,38 @@ def test_who_follows_many_lets_a_process_look_that_gives_way(tmp_path: Path, mon
     finally:
         index.stop()
     assert True in looks
+
+
+def test_what_others_do_is_found_while_a_process_looks_however_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path / "data")
+    store.initialize_storage()
+    for number in range(10, 40):
+        plant(store, {"operationId": f"202511031430{number}_abc123de", "prompt": "before"})
+    settle(store)
+    Index(store).update()
+    slow = tmp_path / "slow"
+    slow.write_text("#!/bin/sh\nexec sleep 600\n")
+    slow.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(slow))
+    monkeypatch.setattr(parallel, "WORTHWHILE", 20)
+    looks: list[bool] = []
+    asked = folder_diff._asked
+
+    def counted(index: Path, folder: Path, stamps: bool, breathe: Callable[[], None]) -> Difference | None:
+        looks.append(stamps)
+        return asked(index, folder, stamps, breathe)
+
+    monkeypatch.setattr(folder_diff, "_asked", counted)
+    index = Index(store)
+    index.start()
+    try:
+        deadline = time.monotonic() + 30
+        while not looks:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        plant(store, {"operationId": NEW, "prompt": "saved by another meanwhile"})
+        while [row.id for row in all_rows(index, '"by another meanwhile"')] != [NEW]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        index.stop()

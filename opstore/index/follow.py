@@ -73,6 +73,7 @@ class Follower:
         self._leader: int | None = None
         self._watch: Watch | None = None
         self._stamps_at = 0.0
+        self._has_missed = False
         self._names_at = 0.0
         self._names_cost = 0.0
 
@@ -123,6 +124,7 @@ class Follower:
         """Make the index equal to the folder now; with `stamps` also for files rewritten in place. Return how many changed."""
         before = _time_of(self._path)
         started = time.monotonic()
+        self._has_missed = False
         found = self._difference(stamps)
         changed = sum(self.refresh(part) for part in _parts(found.gone, 500))
         fresh = sorted(found.fresh, reverse=True)
@@ -132,7 +134,7 @@ class Follower:
         self._settle()
         self._note({"complete": 1, "seen": before, "done": total + len(fresh), "total": total + len(fresh)})
         self._names_at, self._names_cost = time.monotonic(), time.monotonic() - started
-        if stamps:
+        if stamps and not self._has_missed:
             self._stamps_at = time.monotonic()
         return changed
 
@@ -252,7 +254,16 @@ class Follower:
         """Look at the folder; in the background, and if there is much to look at, in a process of its own."""
         beside = threading.current_thread() is self._thread and self._count() > parallel.WORTHWHILE
         look = difference_beside if beside else difference
-        return look(self._database, self._path, stamps=stamps, breathe=self._breathe)
+        return look(self._database, self._path, stamps=stamps, breathe=self._meanwhile if beside else self._breathe)
+
+    def _meanwhile(self) -> None:
+        """Take in what the system tells of changes while a process looks: on a busy machine that takes minutes."""
+        self._breathe()
+        told = self._watch.changes() if self._watch is not None and self._watch.works else set()
+        if told is None:
+            self._has_missed = True
+        elif told:
+            self.refresh(told)
 
     def _breathe(self) -> None:
         """Let the threads that answer people go first; raise where the app stops."""

@@ -162,6 +162,15 @@ def test_a_period_narrows_all_charts_and_they_follow_what_others_write(measured:
         assert sum(drawn(page, "by-type")[0]["x"]) == count + 1
 
 
+def test_two_windows_both_follow_what_others_write(measured: Server, windows: Windows) -> None:
+    with windows.visit(measured) as first, windows.visit(measured) as second:
+        pages = [analytics(visitor) for visitor in (first, second)]
+        count = len(sidecars(measured))
+        plant(Store(measured.data), usual(random.Random(79), "20251130120002_0123abcf"))
+        for page in pages:
+            expect(page.get_by_test_id("stMetricValue").first).to_have_text(str(count + 1))
+
+
 def test_charts_are_drawn_when_they_come_near_and_nothing_moves(measured: Server, windows: Windows) -> None:
     with windows.visit(measured, height=700) as visitor:
         page = analytics(visitor)

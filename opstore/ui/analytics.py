@@ -115,7 +115,8 @@ def follow(service: Service, shown: Told) -> None:
 
 def _look(service: Service, version: int) -> None:
     stay(service)
-    if service.analytics.is_stale() and service.analytics.held().version != version:
+    # Not only after a look that found something: another window's look may have found it, or a run that was asked for not come.
+    if service.analytics.version() != version:
         again()
 
 

@@ -316,25 +316,6 @@ def test_a_backup_under_four_writing_processes_restores_to_a_store_that_verifies
         assert fresh.verify(deep=True) == []
 
 
-def test_an_operation_that_moves_meanwhile_is_followed(store: Store, vault: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is read in the library, where its media are gone by then, and is taken from the trash."""
-    trash, read = Trash(store), store.operations.read
-    moved: list[str] = []
-
-    def reading(name: str, limit: int | None = None) -> bytes:
-        data = read(name, limit)
-        if name == f"{old(2)}.json" and not moved:
-            moved.append(name)
-            trash.put(old(2))
-        return data
-
-    monkeypatch.setattr(store.operations, "read", reading)
-    taken = care_of(store).back_up(str(vault))
-    files = LocalVault(vault).load(taken.snapshot).files
-    places = {path.split("/")[0] for path in files if old(2) in path}
-    assert places == {"trash"} and f"trash/{old(2)}_out.webp" in files
-
-
 # -- what is refused -----------------------------------------------------------------------------------------------------
 
 

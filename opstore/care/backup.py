@@ -136,9 +136,10 @@ class Backup:
             with self._store.operations.held([operation_id]):  # it moved at every look: now nobody moves it
                 for place in ("operations", "trash"):
                     if operation_id not in self._places:
-                        self._take_operation(operation_id, place)
+                        self._take_operation(operation_id, place, is_held=True)
 
-    def _take_operation(self, operation_id: str, place: str) -> None:
+    def _take_operation(self, operation_id: str, place: str, *, is_held: bool = False) -> None:
+        """Take an operation as it is in a folder, nothing where it is not there; `is_held`: nobody moves it at this moment."""
         folder, sidecar = self._folders[place], sidecar_name(operation_id)
         self._forget(operation_id)
         paths: list[str] = []
@@ -154,9 +155,12 @@ class Backup:
             path = f"{place}/{name}"
             if self._take_file(folder, name, path):
                 paths.append(path)
-            elif not folder.has(sidecar):
+            elif not is_held:
                 for taken in paths:
                     self._files.pop(taken, None)
+                if folder.has(sidecar):  # it went and came back since its sidecar was read, or lacks a file
+                    with self._store.operations.held([operation_id]):
+                        self._take_operation(operation_id, place, is_held=True)
                 return
         self._keep(f"{place}/{sidecar}", data)
         self._places[operation_id] = place, [*paths, f"{place}/{sidecar}"]

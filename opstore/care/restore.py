@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from opstore.care.backup import BATCH_BYTES, BATCH_FILES
@@ -85,13 +85,14 @@ class Restore:
         self._conflicts: dict[str, str] = {}
         self._damaged: dict[str, str] = {}
         self._trash = Folder(store.root / "trash")
+        self._snapshot = Snapshot("", {})
 
     def run(self, name: str | None = None) -> Restored:
         """Restore the snapshot of that name, the newest by default; raise InvalidInput if there is none."""
         names = self._vault.snapshots()
         if not names:
             raise InvalidInput(reason=said("there is no backup here"))
-        snapshot = self._vault.load(name or names[0])
+        self._snapshot = snapshot = self._vault.load(name or names[0])
         if not self._dry:
             self._store.initialize_storage()
         groups = _grouped(snapshot)
@@ -100,23 +101,23 @@ class Restore:
             ids = sorted(paths_of)
             for start in range(0, len(ids), _CHUNK):
                 chunk = ids[start : start + _CHUNK]
-                self._prepare(snapshot, (path for key in chunk for path in paths_of[key].values()))
+                self._prepare(path for key in chunk for path in paths_of[key].values())
                 for operation_id in chunk:
                     if done % 50 == 0:
                         self._report(done, total, said("restoring operations"))
                     done += 1
-                    self._operation(place, operation_id, paths_of[operation_id], snapshot)
+                    self._operation(place, operation_id, paths_of[operation_id])
             self._flush(self._store.operations if place == "operations" else self._trash)
-        self._prepare(snapshot, [*groups.pending.values(), *groups.other])
+        self._prepare([*groups.pending.values(), *groups.other])
         for operation_id, path in sorted(groups.pending.items()):
-            self._pending(operation_id, path, snapshot.files[path])
+            self._pending(operation_id, path)
         for path in groups.other:
-            self._file(path, snapshot.files[path])
+            self._file(path)
         return Restored(snapshot.name, tuple(self._operations), self._count, self._same, self._conflicts, self._damaged)
 
     # -- operations ------------------------------------------------------------------------------------------------------
 
-    def _operation(self, place: str, operation_id: str, paths: Mapping[str, str], snapshot: Snapshot) -> None:
+    def _operation(self, place: str, operation_id: str, paths: Mapping[str, str]) -> None:
         """Bring one operation back; `paths` are its files' paths by name."""
         sidecar, here = sidecar_name(operation_id), self._store.operations if place == "operations" else self._trash
         elsewhere = self._trash if place == "operations" else self._store.operations
@@ -124,18 +125,24 @@ class Restore:
             where = said("it is in the trash") if place == "operations" else said("it is in the library")
             self._conflicts[paths.get(sidecar, next(iter(paths.values())))] = where
             return
-        missing = {name: path for name, path in paths.items() if not self._is_there(here, name, snapshot.files[path], path)}
-        completes = here.has(sidecar) and sidecar not in missing
+        same = self._same
+        missing = {name: path for name, path in paths.items() if not self._is_there(here, name, path)}
+        completes = sidecar not in missing and here.has(sidecar)
+        if sidecar in paths and sidecar not in missing and not completes:
+            self._same = same
+            self._operation(place, operation_id, paths)  # it has been moved or removed since: everything is looked at again
+            return
         if completes:
             # Its own sidecar stays, and decides which of the missing files belong to it.
             named = _named(here, operation_id)
             missing = {name: path for name, path in missing.items() if name in named}
         if not missing:
             return
-        contents = self._contents(missing, snapshot)
+        contents = self._contents(missing)
         media = {name: data for name, data in contents.items() if name != sidecar}
         last = {sidecar: contents[sidecar]} if sidecar in contents else {}
-        self._waiting.append(_Waiting(operation_id, media, last, missing, completes))
+        seen = {} if completes else {name: path for name, path in paths.items() if name not in missing}
+        self._waiting.append(_Waiting(operation_id, media, last, missing, completes, seen))
         # Together they share the syncs of the folder: one by one an operation takes 24 ms.
         files = [data for item in self._waiting for data in (*item.media.values(), *item.last.values())]
         if len(files) >= BATCH_FILES or sum(map(len, files)) >= BATCH_BYTES:
@@ -146,7 +153,20 @@ class Restore:
         waiting, self._waiting = self._waiting, []
         ids = [item.operation_id for item in waiting]
         with nullcontext() if self._dry else self._store.operations.held(ids):
-            self._write(folder, [item for item in waiting if self._is_wanted(folder, item)])
+            self._write(folder, [self._whole(folder, item) for item in waiting if self._is_wanted(folder, item)])
+
+    def _whole(self, folder: Folder, item: _Waiting) -> _Waiting:
+        """Return it with those of its media that were here when it was looked at and are not any more.
+
+        They were what somebody removes for good, whose sidecar goes first: written alone, the sidecar would have no media.
+        """
+        gone = item.seen.keys() - set(folder.present([*item.seen]))
+        if not gone:
+            return item
+        paths = {name: item.seen[name] for name in sorted(gone)}
+        self._same -= sum(self._conflicts.pop(path, None) is None for path in paths.values())
+        contents = self._contents(paths)
+        return replace(item, media=item.media | contents)
 
     def _is_wanted(self, folder: Folder, item: _Waiting) -> bool:
         """Say whether nothing has come between since an operation was looked at: nobody else changes it now."""
@@ -173,10 +193,10 @@ class Restore:
                 if not self._dry:
                     self._store.changed(item.operation_id)
 
-    def _is_there(self, folder: Folder, name: str, sha256: str, path: str) -> bool:
+    def _is_there(self, folder: Folder, name: str, path: str) -> bool:
         """Say whether a name is taken, and note whether by the same content."""
         try:
-            same = digest(folder.read(name)) == sha256
+            same = digest(folder.read(name)) == self._snapshot.files[path]
         except FileMissing:
             return False
         except UnsafeFile as error:
@@ -188,11 +208,11 @@ class Restore:
             self._conflicts[path] = said("what is there differs, and stays")
         return True
 
-    def _contents(self, wanted: Mapping[str, str], snapshot: Snapshot) -> dict[str, bytes]:
+    def _contents(self, wanted: Mapping[str, str]) -> dict[str, bytes]:
         contents = {}
         for name, path in wanted.items():
             try:
-                contents[name] = self._vault.read(snapshot.files[path])
+                contents[name] = self._vault.read(self._snapshot.files[path])
             except StorageError as error:
                 if is_passing(error):
                     raise
@@ -222,14 +242,14 @@ class Restore:
 
     # -- work under way ----------------------------------------------------------------------------------------------------
 
-    def _pending(self, operation_id: str, path: str, sha256: str) -> None:
+    def _pending(self, operation_id: str, path: str) -> None:
         sidecar = sidecar_name(operation_id)
         if self._store.operations.has(sidecar) or self._trash.has(sidecar):
             self._same += 1  # it has ended: the operation wins
             return
-        if self._is_there(self._store.pending, sidecar, sha256, path):
+        if self._is_there(self._store.pending, sidecar, path):
             return
-        contents = self._contents({sidecar: path}, Snapshot("", {path: sha256}))
+        contents = self._contents({sidecar: path})
         job = _job(contents.get(sidecar))
         if job is None or not _may_pay(job):
             if contents:
@@ -243,17 +263,17 @@ class Restore:
 
     # -- everything else ---------------------------------------------------------------------------------------------------
 
-    def _file(self, path: str, sha256: str) -> None:
+    def _file(self, path: str) -> None:
         above, _, name = path.rpartition("/")
         folder = Folder(self._store.root / above, private=above in PRIVATE_FOLDERS)
-        if self._is_there(folder, name, sha256, path):
+        if self._is_there(folder, name, path):
             return
-        contents = self._contents({name: path}, Snapshot("", {path: sha256}))
+        contents = self._contents({name: path})
         if contents:
             self._create(folder, "restoring", [contents], {name: path}, private=path in _PRIVATE)
 
-    def _prepare(self, snapshot: Snapshot, paths: Iterable[str]) -> None:
-        self._vault.prepare({snapshot.files[path] for path in paths if not self._has(path)})
+    def _prepare(self, paths: Iterable[str]) -> None:
+        self._vault.prepare({self._snapshot.files[path] for path in paths if not self._has(path)})
 
     def _has(self, path: str) -> bool:
         above, _, name = path.rpartition("/")
@@ -262,13 +282,17 @@ class Restore:
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """An operation that is about to be written: its media, its sidecar, the paths of both by name; or what one here lacks."""
+    """An operation that is about to be written: its media, its sidecar, the paths of both by name; or what one here lacks.
+
+    `seen` are the media of one without a sidecar that were here already, by name, with their paths.
+    """
 
     operation_id: str
     media: dict[str, bytes]
     last: dict[str, bytes]
     paths: Mapping[str, str]
     completes: bool
+    seen: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ class Step:
     end: float
     value: Any = None
     told: str = ""
+    #: Of what comes: in the place of what a repair may have adopted of a restore that was killed.
+    adopted: bool = False
 
 
 #: What a step leads to that cannot have happened.
@@ -71,7 +73,7 @@ def after(state: State, step: Step) -> State:
         case "save":
             return IMPOSSIBLE if state else (LIBRARY, "")
         case "come":
-            return IMPOSSIBLE if state else step.value
+            return IMPOSSIBLE if state and not (step.adopted and state == (LIBRARY, "")) else step.value
         case "note":
             return (LIBRARY, step.value) if place == LIBRARY else IMPOSSIBLE
         case "put":
@@ -155,12 +157,17 @@ class History:
 
 
 def _shadowed(steps: Sequence[Step]) -> Iterator[Step]:
-    """Mark the removals that may have met an operation in both folders, where a move was cut short before."""
-    cut = min(
-        (step.begin for step in steps if step.kind in ("put", "restore", "retain") and step.end == math.inf), default=math.inf
-    )
+    """Mark the removals that may have met an operation in both folders, where a move was cut short before; and see `adopted`."""
+
+    def cut(*kinds: str) -> float:
+        return min((step.begin for step in steps if step.kind in kinds and step.end == math.inf), default=math.inf)
+
+    moved, come = cut("put", "restore", "retain"), cut("come")
     for step in steps:
-        yield replace(step, value=True) if step.kind == "remove" and cut < step.end else step
+        if step.kind == "remove" and moved < step.end:
+            yield replace(step, value=True)
+        else:
+            yield replace(step, adopted=True) if step.kind == "come" and come < step.end else step
 
 
 def _told(steps: Sequence[Step]) -> str:
@@ -252,6 +259,8 @@ def _many(history: History, entry: dict[str, Any], known: set[str], vault: Local
         held = kept(vault, entry["snapshot"], []) if kind == "bring back" else dict.fromkeys(IMPORTED, (LIBRARY, ""))
         for key, state in held.items():
             history.add(key, *(("come", entry, state) if killed or key in done else ("there", entry)))
+            if killed:  # behind its media: a repair adopts those of the library, and nobody has judged what it adopts
+                history.add(key, "come", entry, (LIBRARY, ""))
 
 
 def kept(vault: LocalVault, name: str, broken: list[str]) -> dict[str, State]:

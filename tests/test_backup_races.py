@@ -70,6 +70,25 @@ def test_an_operation_that_goes_and_comes_back_meanwhile_is_whole(
     assert {path for path in files if old(4) in path} == {f"trash/{name}" for name in names_of(store, "trash", old(4))}
 
 
+@pytest.mark.parametrize("judged", [False, True])
+def test_what_a_repair_adopted_of_a_restore_that_was_killed_gets_its_own_sidecar(
+    store: Store, vault: Path, monkeypatch: pytest.MonkeyPatch, judged: bool
+) -> None:
+    care = care_of(store)
+    care.back_up(str(vault))
+    sidecar, before = f"{old(1)}.json", store.operations.read(f"{old(1)}.json")
+    store.operations.remove(old(1), [sidecar])  # as far as it got
+    monkeypatch.setattr("opstore.care.repair._SETTLED", 0.0)
+    care.repair.apply()
+    assert store.get_operation_metadata(old(1))["adopted"]
+    if judged:
+        store.rewrite(old(1), lambda stored: stored["annotations"].update(rating=5))
+    done = care.restore(str(vault))
+    assert (store.operations.read(sidecar) == before) is not judged
+    assert done.operations == (() if judged else (old(1),)) and bool(done.conflicts) is judged
+    assert store.verify(deep=True) == []
+
+
 @pytest.mark.parametrize("place", ["operations", "trash"])
 def test_what_is_being_removed_for_good_comes_back_whole(
     store: Store, vault: Path, monkeypatch: pytest.MonkeyPatch, place: str

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -23,6 +23,7 @@ from opstore.errors import (
     DamagedOperation,
     FileMissing,
     InvalidInput,
+    OperationBusy,
     OperationExists,
     OpstoreError,
     StorageError,
@@ -34,7 +35,7 @@ from opstore.providers import registry
 from opstore.storage.files import Folder, digest, is_passing
 from opstore.storage.job import Job
 from opstore.storage.names import parse_name, sidecar_name
-from opstore.storage.operation import Operation, decode
+from opstore.storage.operation import Operation, decode, no_annotations
 from opstore.storage.store import PRIVATE_FOLDERS, Store
 
 _CHUNK = 200
@@ -125,6 +126,8 @@ class Restore:
             where = said("it is in the trash") if place == "operations" else said("it is in the library")
             self._conflicts[paths.get(sidecar, next(iter(paths.values())))] = where
             return
+        if place == "operations" and sidecar in paths:
+            self._unadopted(operation_id, paths[sidecar])
         same = self._same
         missing = {name: path for name, path in paths.items() if not self._is_there(here, name, path)}
         completes = sidecar not in missing and here.has(sidecar)
@@ -147,6 +150,24 @@ class Restore:
         files = [data for item in self._waiting for data in (*item.media.values(), *item.last.values())]
         if len(files) >= BATCH_FILES or sum(map(len, files)) >= BATCH_BYTES:
             self._flush(here)
+
+    def _unadopted(self, operation_id: str, path: str) -> None:
+        """Put an operation's own sidecar in the place of one that a repair wrote since, for media that it found alone.
+
+        A restore that was killed before the sidecars leaves such media. Where people have judged what was adopted it stays.
+        """
+        folder, name = self._store.operations, sidecar_name(operation_id)
+        with suppress(FileMissing, UnsafeFile, DamagedOperation, OperationBusy):  # or somebody judges or moves it at this moment
+            there = folder.read(name)
+            stored = decode(there, operation_id)
+            if "adopted" not in stored or stored.get("annotations") != no_annotations():
+                return
+            data = self._contents({name: path}).get(name)
+            if data is None or "adopted" in decode(data, operation_id) or self._dry:
+                return
+            folder.replace(operation_id, name, data, digest(there))
+            self._operations.append(operation_id)
+            self._store.changed(operation_id)
 
     def _flush(self, folder: Folder) -> None:
         """Write what waits and is still wanted: all media, then all sidecars; where something came between, one by one."""

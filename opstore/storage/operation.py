@@ -300,11 +300,16 @@ def complete(operation_id: str, metadata: Mapping[str, Any], now: datetime) -> d
         "cost": None,
         "parents": [],
         "batchId": None,
-        "annotations": {"tags": [], "favorite": False, "rating": None, "note": ""},
+        "annotations": no_annotations(),
     }
     if not isinstance(defaults["duration"], int | float) or isinstance(defaults["duration"], bool):
         defaults["duration"] = None
     return {key: metadata.get(key, default) for key, default in defaults.items()} | dict(metadata)
+
+
+def no_annotations() -> dict[str, Any]:
+    """Return the annotations of an operation that nobody has judged."""
+    return {"tags": [], "favorite": False, "rating": None, "note": ""}
 
 
 # -- reading -------------------------------------------------------------------------------------------------------------

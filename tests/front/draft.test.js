@@ -1,4 +1,4 @@
-import { pressed, script } from "./page.js";
+import { found, pressed, script } from "./page.js";
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { el } from "../../opstore/ui/components/dom.js";
@@ -164,4 +164,38 @@ test("what was kept before the page was opened waits until the page has taken or
   const { draft } = area("", { kept: "prompt", taken: false });
   for (const finished of ["a lake", "a hill in"]) assert.deepEqual(looks(draft, finished), { over: "a hill", text: "a hill in" });
   assert.equal(looks(draft, "a lake", { taken: true }), null);
+});
+
+/** What the browser has: the setter that React does not see. */
+globalThis.HTMLTextAreaElement = class {
+  static [Symbol.hasInstance](item) {
+    return item?.localName === "textarea";
+  }
+
+  set value(text) {
+    this.value = text; // of an element, which has its own
+  }
+};
+
+test("what was begun before this was here is told and kept, too", () => {
+  const { heard, tell } = script();
+  const box = el("textarea", { value: "half of it" });
+  el("div", { className: "prompt" }, box);
+  document.activeElement = box;
+  new Draft({ where: ".prompt", finished: "", ...KEPT }, tell);
+  document.activeElement = null;
+  assert.equal(JSON.parse(tab.get("prompt")).text, "half of it");
+  mock.timers.tick(400);
+  assert.deepEqual(heard, [["draft", { over: "", text: "half of it", turn: 400 }]]);
+});
+
+test("what was kept waits for a text area that is still on its way", () => {
+  const { draft, box } = area("", { kept: "prompt" });
+  tab.set("prompt", JSON.stringify({ over: "", text: "half of it" }));
+  draft.look();
+  assert.equal(box.value, "");
+  found.set(".prompt textarea", box);
+  mock.timers.tick(100);
+  assert.equal(box.value, "half of it");
+  found.delete(".prompt textarea");
 });

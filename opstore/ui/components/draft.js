@@ -4,7 +4,8 @@
 import { KEPT } from "../streamlit_private/page.js";
 import { stored } from "./grid_memory.js";
 
-const PAUSE = 400;
+const PAUSE = 400,
+  LATER = 100;
 const ENDS = ["focusout", "pointerdown", "keydown"];
 
 /** @typedef {{ where: string, finished: string, kept?: string, taken?: boolean | null }} Watched which text area, what the page has
@@ -22,6 +23,8 @@ export class Draft {
   box = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   timer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  later;
   ended = new AbortController();
 
   /**
@@ -34,9 +37,12 @@ export class Draft {
     const on = { signal: this.ended.signal };
     document.addEventListener("input", event => this.listen(event), on);
     for (const type of ENDS) document.addEventListener(type, event => this.finish(event), { ...on, capture: true });
+    // Whoever is quick, or has a slow machine, has begun before this was here.
+    const box = document.activeElement;
+    if (box instanceof HTMLTextAreaElement && stands(box) && box.value !== data.finished) this.listen({ target: box });
   }
 
-  /** @param {Event} event */
+  /** @param {{ target: EventTarget | null }} event */
   listen(event) {
     const box = /** @type {HTMLTextAreaElement} */ (event.target);
     if (!box.closest?.(this.data.where)) return;
@@ -68,6 +74,7 @@ export class Draft {
 
   /** Look what becomes of what was kept, now that another text may be stored. */
   look() {
+    clearTimeout(this.later);
     const { kept, finished, taken } = this.data,
       written = kept ? /** @type {Written | null} */ (stored.get(sessionStorage, kept)) : null;
     if (!written || (taken === false && !this.box)) return;
@@ -91,7 +98,10 @@ export class Draft {
    */
   restore(text) {
     const box = this.box ? null : document.querySelector(`${this.data.where} textarea`);
-    if (!(box instanceof HTMLTextAreaElement)) return;
+    if (!(box instanceof HTMLTextAreaElement)) {
+      if (!this.box) this.later = setTimeout(() => this.look(), LATER); // it is on its way
+      return;
+    }
     Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value")?.set?.call(box, text);
     box.dispatchEvent(new Event("input", { bubbles: true }));
     box.focus({ preventScroll: true }); // who leaves it, or closes what it stands in, finishes it
@@ -134,6 +144,7 @@ export class Draft {
   end() {
     if (this.vain) this.forget();
     clearTimeout(this.timer);
+    clearTimeout(this.later);
     this.ended.abort();
   }
 }

@@ -327,19 +327,18 @@ def test_who_comes_back_is_told_of_what_began_and_ended_meanwhile(app: App, monk
 
 @pytest.mark.usefixtures("quick")
 def test_listeners_are_few_and_hold_no_thread(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "MAX_LISTENERS", 12)
+    threads = 40  # that the server's event loop has at most; on a slow machine every first look may have one
+    monkeypatch.setattr(events, "MAX_LISTENERS", threads + 12)
 
     async def listen() -> None:
-        routes, before = served(app), threading.active_count()
-        dozen = [Listener(routes) for _ in range(12)]
-        for listener in dozen:
-            await listener.until("jobs")
-        # The threads that look serve all of them; how many there are at a time is the machine's business.
-        assert threading.active_count() < before + len(dozen)
+        routes = served(app)
+        many = [Listener(routes) for _ in range(threads + 12)]
+        for listener in many:
+            await listener.until("jobs")  # if each held a thread, the last ones would wait for ever
         another = Listener(routes)
         await asyncio.wait_for(another.task, 30)
         assert another.messages[0]["status"] == 503
-        for listener in dozen:
+        for listener in many:
             await listener.hang_up()
         again = Listener(routes)
         await again.until("jobs")

@@ -1,4 +1,4 @@
-"""What of an operation can be looked at, and what stands against what: inputs are recorded, so nobody has to pick two files."""
+"""Which pictures of an operation stand against each other: its inputs are recorded, so nobody has to pick two files. Pure."""
 
 from __future__ import annotations
 

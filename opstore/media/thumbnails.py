@@ -1,4 +1,4 @@
-"""Copies made of stored media, small pictures first, once and off the page's path; they lie in `cache/` and may be deleted.
+"""Copies made of stored media, small pictures first, each once, ahead where time is; in `cache/`, where they may be deleted.
 
 A copy is kept by the content it was made of, and every stored file of that content has a name of its own for it, a hard link: one
 look finds it, and the same picture in a hundred operations is made and kept once. A stored file never changes under its name.

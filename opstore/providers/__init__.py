@@ -1,4 +1,4 @@
-"""The seam between a step of an operation and whoever computes it: create → id or ready result; status; cancel.
+"""The seam between a step of an operation and whoever computes it: create → id or ready result; status; cancel; find.
 
 A provider never sees the store: it is handed bytes and gives back bytes or addresses. Whatever it raises is a `ProviderError`.
 """

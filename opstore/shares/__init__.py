@@ -1,6 +1,6 @@
 """Share links: what was handed on, until when, and to whom; every look at a link is a look at its record, so an end is at once.
 
-A record in `shares/` is durable before its link is told to anybody. Nothing is served but what `content` lets pass, as copies
+A record in `shares/` is durable before its link is told to anybody. Nothing is served but what `redaction` lets pass, as copies
 that `clean` has made. Passwords are kept as scrypt makes them, compared in constant time, and tried slowly.
 """
 

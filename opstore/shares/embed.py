@@ -1,7 +1,7 @@
 """An operation's metadata as other tools read it inside a picture: the "parameters" text of A1111, and XMP.
 
-Only what `content` lets pass is in it. The XMP properties are Dublin Core's description, XMP's own, and those for generated media
-of the IPTC Photo Metadata Standard 2025.1.
+Only what `redaction` lets pass is in it. The XMP properties are Dublin Core's description, XMP's own, and those for generated
+media of the IPTC Photo Metadata Standard 2025.1.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Money that operations took with them: what was paid stays counted when its operation is removed for good.
+"""What operations cost, by their sidecars; and what was paid stays counted when its operation is removed for good.
 
 `spent.json` in the data folder has, by operation, the day and the amount (and the other currencies in which there was more), and
 nothing else of it; it is durable before the sidecar goes, and forgets what no budget of a month can ask for any more. Where it is

@@ -6,6 +6,7 @@ the others get ids that follow from their own, so that importing twice, or from 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -64,8 +65,11 @@ class HistoryImport:
     def run(self, provider: Account, since: datetime) -> Imported:
         """Import every prediction made at or after `since`; raise ProviderError where the list cannot be had."""
         questions = registry.language_models()
+        history = provider.history(since)
+        first = next(history, None)
+        # Known after the list's first answer: whoever had what it holds made is under way by then, or has ended.
         known, unknown = self._known(since)
-        for number, found in enumerate(provider.history(since)):
+        for number, found in enumerate([] if first is None else itertools.chain([first], history)):
             past = replace(found, prediction=ending.sound(found.prediction))
             unsure = min((_left(step, provider) for step in unknown), default=None)  # by the clock that the answer has told
             self._report(number, None, said("importing"))
@@ -88,11 +92,12 @@ class HistoryImport:
         known = {name for job in jobs for step in job.steps for name in step.ids}
         unknown = [job.step for job in jobs if (job.step.creating_at or job.step.doubts) and not job.step.ids]
         oldest = f"{since - LOOK_BACK:%Y%m%d%H%M%S}"
+        before = self._trash.all()  # and once more after: what comes back meanwhile is in neither list else
         for sidecar in self._store.iterate():
             if sidecar["operationId"] < oldest:
                 break
             known.update(_predictions(sidecar))
-        for trashed in self._trash.all():
+        for trashed in (*before, *self._trash.all()):
             known.update(_predictions(trashed.sidecar or {}))
         return known, unknown
 

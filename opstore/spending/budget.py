@@ -92,7 +92,9 @@ class Budget:
         underway = self._underway(unread)
         oldest = f"{begun.replace(day=1) - WAITING:%Y%m%d}"
         unread += self._damaged_packs(oldest)
-        names = (*self._store.operations.names(), *self._trash.folder.names())
+        trashed = self._trash.folder.names
+        # Twice: what comes back from the trash, or goes there, while the library is listed is in one of the three.
+        names = (*trashed(), *self._store.operations.names(), *trashed())
         ended = {name for name in map(_sidecar_id, names, itertools.repeat(oldest)) if name}
         found = {operation_id: item for operation_id in ended if (item := self._of(operation_id, unread))}
         paid = self._gone(unread) | found  # what goes meanwhile is noted before: so what is noted is read last

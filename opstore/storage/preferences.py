@@ -135,24 +135,28 @@ class PreferenceFile:
         if unknown:
             raise InvalidSetting(name=min(unknown), reason=said("there is no setting of that name"))
         self._folder.make()
-        while True:
-            stored = self._found()
-            if stored.damage is not None and not mend:
-                raise SettingsDamaged(name=NAME, reason=stored.damage)
-            _check_provider(changes.get("provider", ""), stored.chosen.provider)
-            chosen = replace(stored.chosen, **changes)
-            data = json.dumps(asdict(chosen), indent=2).encode() + b"\n"
-            try:
-                if stored.damage is not None:
-                    self._folder.keep(NAME, KEPT_AS)
-                    self._folder.replace("settings", NAME, data, None, private=True)
-                elif stored.data is None:
-                    self._folder.create("settings", [{NAME: data}], private=True)
-                else:
-                    self._folder.replace("settings", NAME, data, digest(stored.data), private=True)
-                return chosen
-            except (OperationExists, OperationBusy, FileMissing):
-                continue  # another process changed another setting meanwhile: both changes count
+        with self._folder.locked("settings"):  # what is found damaged is still what is replaced
+            while True:
+                stored = self._found()
+                if stored.damage is not None and not mend:
+                    raise SettingsDamaged(name=NAME, reason=stored.damage)
+                _check_provider(changes.get("provider", ""), stored.chosen.provider)
+                chosen = replace(stored.chosen, **changes)
+                try:
+                    self._write(stored, json.dumps(asdict(chosen), indent=2).encode() + b"\n")
+                    return chosen
+                except (OperationExists, OperationBusy, FileMissing):
+                    continue  # another program changed another setting meanwhile: both changes count
+
+    def _write(self, stored: _Found, data: bytes) -> None:
+        """Put `data` in the place of what was found; what is damaged is kept."""
+        if stored.damage is not None:
+            self._folder.keep(NAME, KEPT_AS)
+            self._folder.replace("settings", NAME, data, None, private=True)
+        elif stored.data is None:
+            self._folder.create("settings", [{NAME: data}], private=True)
+        else:
+            self._folder.replace("settings", NAME, data, digest(stored.data), private=True)
 
     def _found(self) -> _Found:
         try:

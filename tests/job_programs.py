@@ -214,10 +214,10 @@ class Hooks:
             self.at(f"after {what}")
             return result
 
-        def create(where: Folder, key: str, stages: Any, rivals: Any = ()) -> None:
+        def create(where: Folder, key: str, stages: Any, rivals: Any = (), **options: Any) -> None:
             what = "the sidecar" if len(stages) > 1 or any(n.endswith(".json") for n in stages[-1]) else "the picture between"
             self.at(f"before {what}")
-            creating(where, key, stages, rivals)
+            creating(where, key, stages, rivals, **options)
             self.at(f"after {what}")
 
         def remove(where: Folder, key: str, names: Any) -> None:

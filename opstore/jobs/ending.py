@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -68,15 +68,26 @@ def sidecar(
     }
 
 
-def save(store: Store, job: Job, metadata: Mapping[str, Any], outputs: Sequence[bytes]) -> None:
-    """Store the end of a job; a sidecar that is there already wins."""
+def save(
+    store: Store,
+    job: Job,
+    metadata: Mapping[str, Any],
+    outputs: Sequence[bytes],
+    check: Callable[[], object] = lambda: None,
+) -> None:
+    """Store the end of a job; a sidecar that is there already wins.
+
+    Nothing is stored or removed where `check` raises, which is called when nobody else can end the operation or move it.
+    """
     try:
-        store.save(job.operation_id, metadata, outputs=outputs)
+        store.save(job.operation_id, metadata, outputs=outputs, check=check)
     except OperationExists:
-        if store.operations.has(sidecar_name(job.operation_id)):
-            return
-        withdraw(store, job)
-        store.save(job.operation_id, metadata, outputs=outputs)
+        with store.operations.held([job.operation_id]):
+            check()
+            if store.operations.has(sidecar_name(job.operation_id)):
+                return
+            withdraw(store, job)
+            store.save(job.operation_id, metadata, outputs=outputs)
 
 
 def withdraw(store: Store, job: Job) -> None:

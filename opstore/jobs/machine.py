@@ -356,13 +356,14 @@ class Machine:
         if self._is_last():
             self._end("stored", None, outputs)
             return
-        step = self._job.step
-        self._look()
-        try:
-            path = self._around.store.save_output_file(self._job.operation_id, outputs[0], step.operation_type)
-        except OperationExists:  # left by an attempt that was killed, with other bytes
-            ending.withdraw(self._around.store, self._job)
-            path = self._around.store.save_output_file(self._job.operation_id, outputs[0], step.operation_type)
+        step, store = self._job.step, self._around.store
+        with store.operations.held([self._job.operation_id]):
+            self._look()
+            try:
+                path = store.save_output_file(self._job.operation_id, outputs[0], step.operation_type)
+            except OperationExists:  # left by an attempt that was killed, with other bytes
+                ending.withdraw(store, self._job)
+                path = store.save_output_file(self._job.operation_id, outputs[0], step.operation_type)
         done = replace(step, output_file=path.name, sender=None)
         self._accepted = None
         self._update(
@@ -387,9 +388,9 @@ class Machine:
         self._end("failed", reason, kind=kind)
 
     def _end(self, status: str, error: str | None, outputs: Sequence[bytes] = (), kind: str | None = None) -> None:
-        self._look()  # a worker that was stopped for longer than its lease must not write any more
         metadata = ending.sidecar(self._job, status, error, outputs, self._around.clock(), kind)
-        ending.save(self._around.store, self._job, metadata, outputs)
+        # A worker that was stopped for longer than its lease must not write any more: it may be in the trash by now.
+        ending.save(self._around.store, self._job, metadata, outputs, self._look)
         self._around.folder.remove(self._job.operation_id)
         log.info("%s: %s", self._job.operation_id, status)
 

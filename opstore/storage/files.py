@@ -99,16 +99,24 @@ class Folder:
     # -- writing ---------------------------------------------------------------------------------------------------------
 
     def create(
-        self, key: str, stages: Sequence[Mapping[str, bytes]], rivals: Sequence[str] = (), *, private: bool = False
+        self,
+        key: str,
+        stages: Sequence[Mapping[str, bytes]],
+        rivals: Sequence[str] = (),
+        *,
+        private: bool = False,
+        check: Callable[[], object] = lambda: None,
     ) -> None:
         """Create all files of `stages`, or none; a later stage becomes visible only when the earlier ones are durable.
 
         A file that exists with the same bytes is accepted, so a repeat after a crash succeeds; other bytes raise
         OperationExists(`key`) and nothing changes, and so does any file of the names `rivals`. Only one caller at a time works
         under one `key`, across processes. A `private` file, and any in a private folder, can be read by this program's user only.
+        Nor does anything change where `check`, which is called when nobody else can change anything under `key`, raises.
         """
         with storage_errors(), disk.opened(self.path) as folder, disk.locked(folder, key):
             self._ready(folder, key, (*itertools.chain(*stages), *rivals))
+            check()
             if disk.present(folder, rivals):
                 raise OperationExists(operation_id=key)
             fresh = [{n: d for n, d in stage.items() if not self._accepted(folder, key, n, d)} for stage in stages]

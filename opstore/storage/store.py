@@ -11,9 +11,10 @@ import heapq
 import itertools
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from opstore.errors import (
     FileMissing,
     InvalidMetadata,
     InvalidSetting,
+    OperationBusy,
     OperationExists,
     OperationNotFound,
     OpstoreError,
@@ -178,17 +180,19 @@ class Store:
         inputs: Sequence[bytes] = (),
         outputs: Sequence[bytes] = (),
         intermediate: bytes | None = None,
+        check: Callable[[], object] = lambda: None,
     ) -> dict[str, Any]:
         """Save an operation whose result is at hand as one act, together with the files stored before under its id.
 
         `intermediate` is the picture between the two steps of `edit_then_video`. Returns what `save_complete_operation` does.
+        Nothing is stored where `check` raises, which is called when nobody else can save, move or remove the operation any more.
         """
         operation_id = check_operation_id(operation_id)
         wanted = checked(operation_id, metadata)
         inputs, outputs = many(inputs, "inputs"), many(outputs, "outputs")
         files = named_files(operation_id, wanted.get("operationType", "unknown"), inputs, outputs, intermediate)
         repeated = self._repeated(wanted, files)
-        if repeated is None:
+        while repeated is None:
             stored = self._stored_media(operation_id)
             whole = stored | files
             sidecar = describe(operation_id, wanted, whole, self._clock())
@@ -196,7 +200,11 @@ class Store:
                 if would_mix(stored, files, wanted):
                     raise OperationExists(operation_id=operation_id)
                 # What was stored before is named again: under the lock it must still be there, and it must survive a power cut.
-                self._create(operation_id, [dict(sorted(whole.items())), {sidecar_name(operation_id): encode(sidecar)}])
+                stages = [dict(sorted(whole.items())), {sidecar_name(operation_id): encode(sidecar)}]
+                self._create(operation_id, stages, check=partial(self._check_all_named, operation_id, whole, check))
+                break
+            except OperationBusy:
+                continue  # another process has added a file
             except OperationExists:
                 repeated = self._repeated(wanted, files)  # another process was faster with the same content
                 if repeated is None:
@@ -278,28 +286,39 @@ class Store:
 
         return fetch(address, self._policy or FetchPolicy(registry.hosts()))
 
-    def _create(self, operation_id: str, stages: Sequence[Mapping[str, bytes]]) -> Path:
+    def _check_all_named(self, operation_id: str, media: Iterable[str], check: Callable[[], object]) -> None:
+        check()
+        if not set(self.media_names(operation_id)) <= set(media):
+            raise OperationBusy(operation_id=operation_id)
+
+    def _create(
+        self, operation_id: str, stages: Sequence[Mapping[str, bytes]], check: Callable[[], object] = lambda: None
+    ) -> Path:
         with storage_errors():
             ready = self.operations.path.is_dir()
         if not ready:
             self.initialize_storage()
         rivals = [rival for stage in stages for name in stage for rival in _rivals(check_name(name))]
-        self.operations.create(operation_id, stages, rivals)
+        self.operations.create(operation_id, stages, rivals, check=check)
         return self.operations.path
 
     def _add(self, operation_id: str, name: str, data: bytes) -> Path:
         """Save one media file; an operation that is whole takes only what it names, since nobody would ever find the rest."""
-        try:
-            sidecar = self.get_operation_metadata(operation_id)
-        except OperationNotFound:
-            return self._create(operation_id, [{name: data}]) / name
-        except (DamagedOperation, UnsafeFile):
-            raise OperationExists(operation_id=operation_id) from None
-        view = Operation.of(sidecar)
-        hashes = [entry.get("sha256") for entry in _entries(sidecar) if entry.get("name") == name]
-        if name not in (*view.inputs, *view.outputs, *view.intermediates) or (hashes and hashes != [digest(data)]):
-            raise OperationExists(operation_id=operation_id)
-        return self._create(operation_id, [{name: data}]) / name
+
+        def check() -> None:
+            try:
+                sidecar = self.get_operation_metadata(operation_id)
+            except OperationNotFound:
+                return
+            except (DamagedOperation, UnsafeFile):
+                raise OperationExists(operation_id=operation_id) from None
+            view = Operation.of(sidecar)
+            hashes = [entry.get("sha256") for entry in _entries(sidecar) if entry.get("name") == name]
+            if name not in (*view.inputs, *view.outputs, *view.intermediates) or (hashes and hashes != [digest(data)]):
+                raise OperationExists(operation_id=operation_id)
+
+        check()  # what is refused brings nothing back from its pack
+        return self._create(operation_id, [{name: data}], check) / name
 
     def _stored_media(self, operation_id: str) -> dict[str, bytes]:
         return {name: self.operations.read(name) for name in self.media_names(operation_id)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from opstore.care.vault import LocalVault
 from opstore.storage.files import Folder
 from opstore.storage.trash import Trash
 from tests.care_samples import care_of, old
-from tests.test_backup import kept
+from tests.samples import PNG
+from tests.test_backup import add_job, job, kept
 from tests.test_backup import store as store
 from tests.test_backup import vault as vault
+from tests.test_meanwhile import aside
 
 
 def names_of(store: Store, place: str, operation_id: str) -> set[str]:
@@ -136,3 +139,55 @@ def test_what_goes_away_while_a_restore_looks_at_it_is_looked_at_again(
     assert done.operations == ((old(4),) if removed else ())
     assert names_of(store, "trash", old(4)) == (names if removed else set())
     assert names_of(store, "operations", old(4)) == (set() if removed else names)
+
+
+@pytest.mark.parametrize("ends", ["stored", "trashed"])
+@pytest.mark.parametrize("provider", ["local", "replicate"])
+def test_what_ends_here_while_a_restore_asks_for_it_is_not_begun_again(
+    store: Store, vault: Path, monkeypatch: pytest.MonkeyPatch, ends: str, provider: str
+) -> None:
+    """Its record goes right behind the look for its sidecar, which was not there yet."""
+    add_job(store, job(old(7), provider))
+    care_of(store).back_up(str(vault))
+    has, others = Folder.has, list[Future[object]]()
+
+    def end() -> None:
+        store.save(old(7), {"operationType": "text_to_image"}, outputs=[PNG])
+        if ends == "trashed":
+            Trash(store).put(old(7))
+        else:
+            store.pending.remove(old(7), [f"{old(7)}.json"])
+
+    def looking(folder: Folder, name: str) -> bool:
+        found = has(folder, name)
+        if (folder.path.name, name) == ("trash", f"{old(7)}.json") and store.pending.has(name) and not others:
+            others.append(Future())
+            others[0] = aside(end)
+        return found
+
+    monkeypatch.setattr(Restore, "_operation", lambda *given: None)
+    monkeypatch.setattr(Folder, "has", looking)
+    done = care_of(store).restore(str(vault))
+    others[0].result(30)
+    place = "operations" if ends == "stored" else "trash"
+    assert store.pending.names() == [] and done.operations == () and f"{old(7)}.json" in names_of(store, place, old(7))
+    assert store.verify(deep=True) == [] and (place == "operations" or not names_of(store, "operations", old(7)))
+
+
+def test_what_ends_and_is_trashed_while_a_backup_is_taken_leaves_nothing_of_it_in_the_library(
+    store: Store, vault: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_job(store, job(old(7), "local"))
+    take = Backup._take_operations
+
+    def taking(backup: Backup) -> None:
+        store.save(old(7), {"operationType": "text_to_image"}, outputs=[PNG])
+        Trash(store).put(old(7))
+        take(backup)
+
+    monkeypatch.setattr(Backup, "_take_operations", taking)
+    care_of(store).back_up(str(vault))
+    fresh = Store(tmp_path / "fresh")
+    care_of(fresh).restore(str(vault))
+    assert names_of(fresh, "operations", old(7)) == set() and fresh.verify(deep=True) == []
+    assert names_of(fresh, "trash", old(7)) == names_of(store, "trash", old(7))

@@ -61,6 +61,8 @@ class Backup:
         self._new_files = self._new_bytes = 0
         #: Where each operation was found, and the paths of its files.
         self._places: dict[str, tuple[str, list[str]]] = {}
+        #: The paths of the media that were taken with a record of work under way.
+        self._begun: dict[str, list[str]] = {}
         self._listed: dict[str, dict[str, set[str]]] = {}
         self._folders = {"operations": store.operations, "trash": Folder(store.root / "trash"), "pending": store.pending}
 
@@ -113,8 +115,10 @@ class Backup:
             if parts is None or parts.role != "sidecar":
                 continue
             if self._take_file(self._store.pending, name, f"pending/{name}"):
-                for media in self._store.media_names(parts.operation_id):
-                    self._take_file(self._store.operations, media, f"operations/{media}")
+                media = self._store.media_names(parts.operation_id)
+                self._begun[parts.operation_id] = [f"operations/{name}" for name in media]
+                for name in media:
+                    self._take_file(self._store.operations, name, f"operations/{name}")
 
     def _take_operations(self) -> None:
         """Take every operation that is there now, wherever it goes meanwhile."""
@@ -162,6 +166,9 @@ class Backup:
                     with self._store.operations.held([operation_id]):
                         self._take_operation(operation_id, place, is_held=True)
                 return
+        if place == "trash":  # it has ended since, and has been moved with them
+            for path in self._begun.pop(operation_id, []):
+                self._files.pop(path, None)
         self._keep(f"{place}/{sidecar}", data)
         self._places[operation_id] = place, [*paths, f"{place}/{sidecar}"]
 

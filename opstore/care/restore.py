@@ -264,6 +264,11 @@ class Restore:
     # -- work under way ----------------------------------------------------------------------------------------------------
 
     def _pending(self, operation_id: str, path: str) -> None:
+        # Nobody ends it here, or moves what it has become, between the looks: each end is a sidecar before its record goes.
+        with nullcontext() if self._dry else self._store.operations.held([operation_id]):
+            self._take_up(operation_id, path)
+
+    def _take_up(self, operation_id: str, path: str) -> None:
         sidecar = sidecar_name(operation_id)
         if self._store.operations.has(sidecar) or self._trash.has(sidecar):
             self._same += 1  # it has ended: the operation wins

@@ -6,27 +6,36 @@ Each act of care reads, works, then writes; here somebody moves or removes the o
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from opstore import Store
-from opstore.care import Rule, importing
+from opstore.care import Keep, Rule, importing
 from opstore.care.backup import Backup
 from opstore.care.repair import Repair
 from opstore.care.vault import LocalVault
+from opstore.comparing.reviews import Pair, Reviews, Voter
 from opstore.errors import DamagedPack, FileMissing, OperationNotFound
+from opstore.index import Index
+from opstore.jobs.once import Once, Request
 from opstore.media.thumbnails import Thumbnails
+from opstore.shares import Scope, Shares
+from opstore.storage.drafts import MAX_DAYS, Drafts
 from opstore.storage.files import Folder
 from opstore.storage.names import sidecar_name
 from opstore.storage.packs import Library
+from opstore.storage.packs.library import Packs
 from opstore.storage.packs.pack import Pack
 from opstore.storage.trash import Trash
-from tests.care_samples import care_of, made, old, save
+from tests.care_samples import NOW, care_of, made, old, save
+from tests.samples import GIF
 
 ID = old(1)
 
@@ -141,10 +150,10 @@ def test_an_operation_that_moves_at_every_look_is_in_the_backup(
 ) -> None:
     trash, look = Trash(store), Backup._take_operation
 
-    def moving(self: Backup, operation_id: str, place: str) -> None:
+    def moving(self: Backup, operation_id: str, place: str, **options: bool) -> None:
         if not store.operations.in_progress(ID):
             (trash.put if place == "operations" else trash.restore)(ID)
-        look(self, operation_id, place)
+        look(self, operation_id, place, **options)
 
     monkeypatch.setattr(Backup, "_take_operation", moving)
     assert care_of(store).back_up(str(tmp_path / "vault")).operations == 1
@@ -238,3 +247,123 @@ def test_the_locks_of_a_thread_are_its_own(store: Store) -> None:
         waiting = aside(other, 0.1)
         assert not waiting.done()
     assert waiting.result(30) is None and not store.operations.in_progress(ID)
+
+
+def test_a_backup_that_is_being_restored_is_not_removed(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    care, vault = care_of(store), str(tmp_path / "vault")
+    oldest = care.back_up(vault).snapshot
+    store.operations.remove(ID, sorted(store.operations.names()))
+    save(store, 2)
+    care.back_up(vault)
+    begun: list[Future[object]] = []
+    read = LocalVault.read
+
+    def reading(backups: LocalVault, sha256: str) -> bytes:
+        if not begun:
+            begun.append(aside(lambda: care_of(store).prune(vault, Keep(0, 0, 0))))
+        return read(backups, sha256)
+
+    monkeypatch.setattr(LocalVault, "read", reading)
+    done = care_of(Store(tmp_path / "other")).restore(vault, oldest)
+    begun[0].result(30)
+    assert done.operations == (ID,) and not done.damaged and len(care.local_snapshots(vault)) == 1
+
+
+@pytest.mark.parametrize("there", ["by another import", "in the trash"])
+def test_a_picture_that_comes_twice_at_once_is_one_operation(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: str
+) -> None:
+    """Under other times, which would make other ids of it."""
+    for name, moment in (("one", 1e9), ("two", 1.5e9)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "picture.gif").write_bytes(GIF)
+        os.utime(tmp_path / name / "picture.gif", (moment, moment))
+    begun: list[Future[object]] = []
+    other, trash, names = Store(store.root), Trash(store), Library.names
+
+    def first() -> object:
+        return care_of(other).take_in(str(tmp_path / "one"))
+
+    def listing(library: Library) -> list[str]:
+        found = names(library)
+        if library is store.operations and not begun:
+            begun.append(aside(first) if there == "by another import" else aside(lambda: trash.restore(known)))
+        return found
+
+    if there == "in the trash":
+        first()
+        (known,) = (sidecar["operationId"] for sidecar in other.list_operations() if sidecar["operationId"] != ID)
+        trash.put(known)
+    monkeypatch.setattr(Library, "names", listing)
+    care_of(store).take_in(str(tmp_path / "two"))
+    begun[0].result(30)
+    assert len(other.list_operations()) == 2 and store.verify(deep=True) == []
+
+
+def test_files_that_come_back_from_a_pack_while_somebody_looks_are_there(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    care_of(store).compression.apply(30)
+    names = sorted(store.operations.names())
+    waiting = before(monkeypatch, Packs, "entries", lambda: Store(store.root).operations.unpack([ID]))
+    assert store.operations.present(names) == names and not waiting
+
+
+def test_who_votes_in_a_review_that_is_removed_leaves_no_vote(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = save(store, 2)
+    reviews = Reviews(store, Index(store))
+    review = reviews.begin("which", ids=[ID, other])
+    waiting = before(monkeypatch, Reviews, "_change", lambda: reviews.remove(review.id))
+    with pytest.raises(OperationNotFound):
+        reviews.vote(review.id, Voter("Ada"), Pair(ID, other), "left")
+    assert not waiting and reviews.votes() == []
+
+
+def test_a_visit_of_a_link_that_is_forgotten_leaves_nothing(store: Store) -> None:
+    shares = Shares(store)
+    share = shares.create(Scope("operation", (ID,)))
+    opened = shares.open(shares.token(share))
+    shares.forget(share.id)
+    shares.visited(opened)
+    assert Folder(store.root / "shares").names() == []
+
+
+def test_a_draft_that_is_gone_on_with_while_the_old_ones_go_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    tab, read, back = "a" * 32, Drafts._day_of, list[str]()
+
+    def drafts(day: int) -> Drafts:
+        return Drafts(store, lambda: NOW + timedelta(days=day))
+
+    def reading(self: Drafts, key: str) -> int | None:
+        day = read(self, key)
+        if day == 1 and not back:
+            back.append(key)
+            drafts(MAX_DAYS + 1).save(tab, "", {"prompt": "new"}, [])
+        return day
+
+    drafts(0).save(tab, "", {"prompt": "old"}, [])
+    for day in range(1, MAX_DAYS + 1):
+        drafts(day).save("b" * 32, "", {"prompt": f"{day}"}, [])
+    monkeypatch.setattr(Drafts, "_day_of", reading)
+    drafts(MAX_DAYS + 1).save("b" * 32, "", {"prompt": "last"}, [])
+    found = drafts(MAX_DAYS + 1).load(tab, "")
+    assert back and found and found.form == {"prompt": "new"}
+
+
+def test_a_request_is_known_whose_operation_comes_back_from_the_trash(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    once, request, made_ids = Once(store), Request("key", "content"), list[str]()
+
+    def make(operation_id: str) -> None:
+        made_ids.append(operation_id)
+        store.save(operation_id, {})
+
+    operation_id, _ = once.make(request, make)
+    trash, has = Trash(store), Folder.has
+    trash.put(operation_id)
+
+    def looking(folder: Folder, name: str) -> bool:
+        if folder.path.name == "trash" and name == sidecar_name(operation_id) and len(made_ids) == 1:
+            made_ids.append("restored")
+            trash.restore(operation_id)
+        return has(folder, name)
+
+    monkeypatch.setattr(Folder, "has", looking)
+    assert once.make(request, make) == (operation_id, True) and made_ids == [operation_id, "restored"]

@@ -8,7 +8,6 @@ repeated after a kill.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 
@@ -141,7 +140,7 @@ class Care:
     def restore(self, source: str, name: str | None = None, report: Report = quiet, *, dry: bool = False) -> Restored:
         """Bring a backup back, the newest by default, next to what is there; where `dry` only say what would come back."""
         vault = self.vault(source)
-        with vault.open() if isinstance(vault, RemoteVault) else nullcontext():
+        with vault.reading():
             return Restore(self.store, vault, report, dry=dry, clock=self._clock).run(name)
 
     # -- import ----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -75,11 +75,12 @@ class Import:
             self._report(done, total, said("importing"))
             done += 1
             self._one(next(iter(files.values())).path, partial(self._operation, operation_id, files))
-        suffixes = self._suffixes() if loose else {}
-        for entry in loose:
-            self._report(done, total, said("importing"))
-            done += 1
-            self._one(entry.path, partial(self._picture, entry, suffixes))
+        with self._alone() if loose and not self._dry else nullcontext():
+            suffixes = self._suffixes() if loose else {}
+            for entry in loose:
+                self._report(done, total, said("importing"))
+                done += 1
+                self._one(entry.path, partial(self._picture, entry, suffixes))
         return Imported(tuple(self._new), self._same, self._left)
 
     def _one(self, path: str, act: Callable[[], None]) -> None:
@@ -134,10 +135,16 @@ class Import:
 
     # -- loose pictures --------------------------------------------------------------------------------------------------
 
+    def _alone(self) -> AbstractContextManager[None]:
+        """Let nobody else import loose pictures meanwhile: under another time the same one would have another id."""
+        self._store.initialize_storage()
+        return Folder(self._store.root).locked("import")
+
     def _suffixes(self) -> dict[str, list[str]]:
         """Return the operations, trashed ones too, by the last eight digits of their ids: one look at the names."""
         by_suffix: dict[str, list[str]] = defaultdict(list)
-        for folder in (self._store.operations, self._trash):
+        # The trash twice: what comes back from it, or goes there, while the library is listed is in one of the three.
+        for folder in (self._trash, self._store.operations, self._trash):
             for name in folder.names():
                 parts = parse_name(name)
                 if parts and parts.role == "sidecar":
@@ -168,7 +175,7 @@ class Import:
         self._new.append(operation_id)
 
     def _holds(self, operation_id: str, sha256: str) -> bool:
-        for folder in (self._store.operations, self._trash):
+        for folder in (self._store.operations, self._trash, self._store.operations):
             try:
                 stored = decode(folder.read(sidecar_name(operation_id), MAX_SIDECAR_BYTES), operation_id)
             except (FileMissing, UnsafeFile, DamagedOperation):

@@ -56,6 +56,8 @@ class RemoteVault:
             finally:
                 self._clear()
 
+    reading = open
+
     def missing(self, wanted: Mapping[str, int]) -> set[str]:
         """Return those that are not over there in that size."""
         return {name for name, size in wanted.items() if self._there.get(name) != size}

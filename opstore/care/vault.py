@@ -12,9 +12,10 @@ apart without opstore. Only this program's user may read it: the keys that sign 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -118,6 +119,13 @@ class LocalVault:
         with root.locked("backup"):
             if not root.has("README.txt"):
                 root.create("readme", [{"README.txt": README.encode()}])
+            yield
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Let no backup leave meanwhile; where nothing can be written here, nobody removes one."""
+        is_ours = self.lists.path.is_dir() and os.access(self.path, os.W_OK)
+        with Folder(self.path).locked("backup") if is_ours else nullcontext():
             yield
 
     def missing(self, wanted: Mapping[str, int]) -> set[str]:

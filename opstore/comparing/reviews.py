@@ -160,8 +160,9 @@ class Reviews:
     def remove(self, review_id: str) -> None:
         """Remove a review with all its votes."""
         check_operation_id(review_id)
-        mine = [name for name in self._folder.names() if (match := _VOTES.match(name)) and match["id"] == review_id]
-        self._folder.remove(review_id, [*mine, sidecar_name(review_id)])
+        with self._folder.locked(f"votes-{review_id}"):  # nobody votes between the look and the end
+            mine = [name for name in self._folder.names() if (match := _VOTES.match(name)) and match["id"] == review_id]
+            self._folder.remove(review_id, [*mine, sidecar_name(review_id)])
 
     # -- votes -----------------------------------------------------------------------------------------------------------
 
@@ -215,7 +216,8 @@ class Reviews:
 
     def _change(self, review_id: str, voter: Voter, change: Callable[[list[Vote]], list[Vote]]) -> None:
         name = f"{review_id}_{voter.key}.json"
-        with self._folder.locked(f"votes-{review_id}-{voter.key}"):
+        with self._folder.locked(f"votes-{review_id}"):
+            self.get(review_id)  # else it has been removed meanwhile, and its votes with it
             while True:
                 stored = self._read(name)
                 votes = change(_votes(_decoded(stored or b""), review_id, voter.key))

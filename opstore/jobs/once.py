@@ -90,7 +90,8 @@ class Once:
         return str(operation_id)
 
     def _exists(self, operation_id: str) -> bool:
-        folders = (self._store.pending, self._store.operations, self._trash)  # in the order in which an operation goes
+        # In the order in which an operation goes, and back.
+        folders = (self._store.pending, self._store.operations, self._trash, self._store.operations)
         return any(folder.has(sidecar_name(operation_id)) for folder in folders)
 
     def _sweep(self) -> None:

@@ -52,6 +52,8 @@ class Log:
     def note(self, share_id: str, event: str, now: datetime) -> None:
         """Write a line."""
         self._folder.append(log_name(share_id), f"{timestamp(now)} {event}\n".encode())
+        if not self._folder.has(f"{share_id}.json"):  # forgotten since: its record goes first, its log last
+            self._folder.remove(share_id, [log_name(share_id)])
 
     def visits(self, share_id: str) -> Visits:
         """Return what the log says in all (2 ms a megabyte, which is 32,000 visits)."""

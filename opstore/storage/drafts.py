@@ -146,6 +146,7 @@ class Drafts:
                 if not found["content"]:
                     touched[found["key"]] = state.st_mtime
         self._swept = today
+        stamps = {key: self._folder.stamp(f"{key}.json") for key in sizes}
         days = {key: self._day_of(key) if key in touched else None for key in sizes}
         old = {key for key, day in days.items() if day is not None and today - day > MAX_DAYS}
         left = sorted(sizes.keys() - old - {new}, key=lambda key: (days[key] or 0, touched.get(key, 0.0)), reverse=True)
@@ -155,8 +156,9 @@ class Drafts:
             if place > MAX_DRAFTS or total > MAX_BYTES:
                 old.add(key)
         for key in old:
-            with contextlib.suppress(OpstoreError):  # somebody else is at it
-                self._forget(key)
+            with contextlib.suppress(OpstoreError), self._folder.locked(f"draft-{key}"):
+                if self._folder.stamp(f"{key}.json") == stamps[key]:  # else whoever began it is back
+                    self._forget(key)
 
     def _day_of(self, key: str) -> int | None:
         """Return the day of use on which a draft was last touched; one that cannot be read was never."""

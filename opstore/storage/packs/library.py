@@ -204,11 +204,12 @@ class Library(Folder):
         """Return those of `names` that are there, of whatever kind."""
         loose = super().present(names)
         missing = set(names).difference(loose)
+        if not missing or not self.packs.changed():
+            return loose
         ids = {parts.operation_id for name in missing if (parts := parse_name(name))}
         packed = {entry.name for operation_id in ids for entry in self.packs.entries(operation_id)}
-        if not packed:
-            return loose
-        there = {*loose, *packed}
+        # Of what is in neither some may have come back between the two looks.
+        there = {*loose, *packed, *super().present([*missing - packed])}
         return [name for name in names if name in there]
 
     def names(self) -> list[str]:

@@ -241,7 +241,7 @@ class App:
             once=Once(self.store),
             drafts=Drafts(self.store),
             # Its operations are asked for like a person's: of the service, which is being made here.
-            branches=Branches(self.store, self.index, lineage, jobs, lambda *given: self.service.again(*given)),
+            branches=Branches(self.store, lineage, jobs, lambda *given: self.service.again(*given)),
             _provider=self.provider,
             _providers=self._providers,
             _wake=self.runner.wake,

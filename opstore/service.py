@@ -179,11 +179,12 @@ class Service(Door):
         images: tuple[bytes, ...] | None = None,
         parents: tuple[str, ...] | None = None,
         batch_id: str | None = None,
+        new_id: str | None = None,
     ) -> str:
         """Run an operation once more, as a new one that names the old; return the new id. Works for old and foreign ones.
 
         The new one has another seed: with the same one would pay for the same picture. With `images` it is made from those,
-        `parents` are theirs, and the seed stays: nothing else is to be another.
+        `parents` are theirs, and the seed stays: nothing else is to be another. `new_id` is one that somebody has chosen already.
         """
         old = self.operation(operation_id)
         models = models_of(old)
@@ -201,6 +202,7 @@ class Service(Door):
                 parents=old.parents if parents is None else parents,
                 batch_id=batch_id,
                 retry_of=old.id,
+                operation_id=new_id,
             )
         )
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from opstore import Store
 from opstore.access.roles import Person
 from opstore.app import App, Settings
 from opstore.errors import InvalidRequest, OperationNotFound, OpstoreError, UnsupportedMedia
@@ -178,6 +179,20 @@ def of_batch(app: App, branch_id: str) -> list[Operation]:
     return [app.service.operation(row.id) for row in app.index.search(f"batch:{branch_id}", order="oldest").rows]
 
 
+def die_when_asked(branches: Branches) -> None:
+    """Let the process die right after an operation was asked for."""
+    again = branches._again
+
+    def asking(*given: Any) -> str:
+        again(*given)
+        raise KeyboardInterrupt
+
+    branches._again = asking
+    with pytest.raises(KeyboardInterrupt):
+        branches.turn()
+    branches._again = again
+
+
 @pytest.mark.long
 def test_a_branch_is_made_anew_from_another_image_through_a_restart_and_once_only(tmp_path: Path) -> None:
     app = App(Settings(data=tmp_path / "data", provider="local"))
@@ -185,15 +200,8 @@ def test_a_branch_is_made_anew_from_another_image_through_a_restart_and_once_onl
     fresh = encoded(Image.new("RGB", (40, 40), (10, 200, 90)), "PNG")
     app.service.branches.stop()
     branch_id = app.service.acting_as(Person("Ada", frozenset({"creator"}), None, "Ada")).branches.begin(old[-1], old[0], fresh)
-    # The process dies right after the first operation was asked for, before that could be written down.
-    write = Branches._write
-    try:
-        Branches._write = lambda *given: (_ for _ in ()).throw(KeyboardInterrupt)  # type: ignore[method-assign]
-        with pytest.raises(KeyboardInterrupt):
-            app.service.branches.turn()
-    finally:
-        Branches._write = write  # type: ignore[method-assign]
-        app.stop()
+    die_when_asked(app.service.branches)
+    app.stop()
     again = App(Settings(data=tmp_path / "data", provider="local"))
     again.start()
     try:
@@ -232,6 +240,51 @@ def test_a_branch_that_fails_stands_still_with_its_reason_and_can_go_on_or_be_fo
     for act in (branches.go_on, branches.forget):
         with pytest.raises(OperationNotFound):
             act(branch_id)
+
+
+def begun(app: App) -> tuple[str, str]:
+    """Begin a branch that dies when its first operation is asked for; return its id and the operation's."""
+    first = keep(app, 1, [5], 10)
+    second = keep(app, 2, [10], 20, parents=[first])
+    app.index.catch_up()
+    branch_id = app.service.branches.begin(second, first, picture(9))
+    die_when_asked(app.service.branches)
+    (job,) = app.service.jobs()
+    return branch_id, job.id
+
+
+def end(app: App, operation_id: str) -> None:
+    app.store.save(operation_id, {"operationType": "image_edit_single"}, outputs=[picture(30)])
+    app.store.pending.remove(operation_id, [f"{operation_id}.json"])
+
+
+def test_what_a_branch_asked_for_is_not_asked_for_again_where_it_was_trashed_before_anybody_went_on(app: App) -> None:
+    branch_id, made = begun(app)
+    end(app, made)
+    app.service.curation.put_in_trash([made])
+    app.service.branches.turn()
+    assert app.service.jobs() == [] and "was not made" in (app.service.branches.all()[0].error or "")
+    app.service.branches.go_on(branch_id)  # a person wants another one
+    app.service.branches.turn()
+    (job,) = app.service.jobs()
+    assert job.id != made and app.service.branches.all()[0].error is None
+
+
+def test_what_ends_while_somebody_lets_a_branch_go_on_is_not_made_twice(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    branch_id, made = begun(app)
+    app.service.branches.turn()
+    read = Store.get_operation_metadata
+
+    def reading(store: Store, operation_id: str) -> dict[str, Any]:
+        try:
+            return read(store, operation_id)
+        finally:
+            if operation_id == made and app.store.pending.has(f"{made}.json"):
+                end(app, made)
+
+    monkeypatch.setattr(Store, "get_operation_metadata", reading)
+    app.service.branches.go_on(branch_id)
+    assert [step.made for step in app.service.branches.all()[0].steps] == [made, None]
 
 
 def test_a_branch_that_cannot_be_told_is_refused_before_anything_is_stored(app: App) -> None:

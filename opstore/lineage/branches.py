@@ -1,8 +1,8 @@
 """A branch run again on another image: the operations of a family made anew, one after the other, each from the last's result.
 
 A request is one file in `branches/`, with the new image beside it, until all its operations are made; any process that runs takes
-it up. Before an operation is asked for, the jobs under way and the library are searched for it, under a lock: a crash between two
-steps repeats nothing, and pays for nothing twice.
+it up, under a lock. An operation's id is chosen, and durable, before it is asked for: a crash between two steps repeats nothing,
+and pays for nothing twice, whatever has become of the operation since.
 
 The runner of jobs does not do this, for a branch is no job: no provider is asked for it, it has no result, cost or sidecar, and
 no job waits for another. What it does, a person could do by hand: wait for an operation, then run the next again on its result.
@@ -20,7 +20,6 @@ from dataclasses import asdict, dataclass, replace
 
 from opstore.access.roles import Role, act, acting, on_behalf, part
 from opstore.errors import FileMissing, InvalidRequest, OperationNotFound, OpstoreError, said
-from opstore.index import Index
 from opstore.jobs import JobFolder
 from opstore.lineage.families import Family, Lineage
 from opstore.storage.files import Folder, digest, is_passing
@@ -37,8 +36,8 @@ EVERY = 1.0
 MAX_STEPS = 20
 MAX_RECORD_BYTES = 1_000_000
 
-#: Makes an operation like another one, from other images, as one of a batch: (id, images, parents, batch id) → new id.
-Again = Callable[[str, tuple[bytes, ...], tuple[str, ...], str], str]
+#: Makes an operation like another one, from other images, as one of a batch: (id, images, parents, batch id, new id).
+Again = Callable[[str, tuple[bytes, ...], tuple[str, ...], str, str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,7 @@ class Step:
     """An operation to be made again.
 
     `sources` says for each input whose new result it is, None where it is what it was before, "" where it is the new image.
+    `made` is the id of the new one, as soon as it is chosen.
     """
 
     of: str
@@ -133,14 +133,14 @@ def _step(family: Family, name: str, start: str, number: int, chosen: list[str])
 class Branches:
     """The branches under way in one store."""
 
-    def __init__(self, store: Store, index: Index, lineage: Lineage, jobs: JobFolder, again: Again) -> None:
+    def __init__(self, store: Store, lineage: Lineage, jobs: JobFolder, again: Again) -> None:
         """Make operations by `again`; nothing happens by itself before `start`."""
         self._store = store
-        self._index = index
         self._lineage = lineage
         self._jobs = jobs
         self._again = again
         self._folder = Folder(store.root / "branches", private=True)
+        self._trash = Folder(store.root / "trash")
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -227,10 +227,12 @@ class Branches:
         try:
             for at, step in enumerate(branch.steps):
                 if step.made is None:
-                    made = self._asked_for(branch, step) or self._ask_for(branch, step)
-                    steps = (*branch.steps[:at], replace(step, made=made), *branch.steps[at + 1 :])
+                    step = replace(step, made=generate_operation_id())
+                    steps = (*branch.steps[:at], step, *branch.steps[at + 1 :])
                     branch = self._write(branch, replace(branch, steps=steps))
-                    step = steps[at]
+                is_newest = not any(later.made for later in branch.steps[at + 1 :])
+                if is_newest and not self._is_asked_for(str(step.made)):
+                    self._ask_for(branch, step)
                 if step.made in {job.operation_id for job in self._jobs.all()}:
                     return
                 if step.made and self._failed(step.made):
@@ -241,24 +243,12 @@ class Branches:
                 raise
             self._write(branch, replace(branch, error=str(error)))
 
-    def _asked_for(self, branch: Branch, step: Step) -> str | None:
-        """Return what was asked for already, before somebody could write that down; None where it was not.
+    def _is_asked_for(self, operation_id: str) -> bool:
+        """Say whether an operation was asked for: in the order in which one goes, from its record to the trash, and back."""
+        folders = (self._jobs.folder, self._store.operations, self._trash, self._store.operations)
+        return any(folder.has(sidecar_name(operation_id)) for folder in folders)
 
-        First the jobs, then the library: a job that ends in between has its sidecar before its record goes.
-        """
-        before = {item.made for item in branch.steps if item.made}
-        for job in self._jobs.all():
-            mine = job.operation.get("batchId") == branch.id and job.operation.get("retryOf") == step.of
-            if mine and job.operation_id not in before:
-                return job.operation_id
-        self._index.catch_up()
-        for row in self._index.search(f"batch:{branch.id}", size=200).rows:
-            sidecar = self._store.get_operation_metadata(row.id)
-            if sidecar.get("retryOf") == step.of and row.id not in before and not self._failed(row.id):
-                return row.id
-        return None
-
-    def _ask_for(self, branch: Branch, step: Step) -> str:
+    def _ask_for(self, branch: Branch, step: Step) -> None:
         old = Operation.of(self._store.get_operation_metadata(step.of))
         new_ids = {item.of: item.made for item in branch.steps}
         images, parents = [], []
@@ -272,13 +262,15 @@ class Branches:
                 parents.append(new.id)
                 images.append(self._store.read_file(_still_of(new)))
         with on_behalf(branch.created_by):
-            return self._again(step.of, tuple(images), tuple(dict.fromkeys(parents)), branch.id)
+            self._again(step.of, tuple(images), tuple(dict.fromkeys(parents)), branch.id, str(step.made))
 
     def _failed(self, operation_id: str) -> bool:
+        if self._jobs.folder.has(sidecar_name(operation_id)):  # asked first: one that ends meanwhile has its sidecar by then
+            return False
         try:
             return Operation.of(self._store.get_operation_metadata(operation_id)).status != "stored"
         except OperationNotFound:
-            return operation_id not in {job.operation_id for job in self._jobs.all()}
+            return True
 
     # -- records ---------------------------------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ from opstore.storage.packs.pack import Pack
 from opstore.storage.trash import Trash
 from tests.care_samples import NOW, care_of, made, old, save
 from tests.samples import GIF
+from tests.test_backup import job
 
 ID = old(1)
 
@@ -305,6 +306,44 @@ def test_files_that_come_back_from_a_pack_while_somebody_looks_are_there(store: 
     names = sorted(store.operations.names())
     waiting = before(monkeypatch, Packs, "entries", lambda: Store(store.root).operations.unpack([ID]))
     assert store.operations.present(names) == names and not waiting
+
+
+def test_a_record_that_somebody_mends_before_a_repair_gets_to_it_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    other, repair = old(2), care_of(store).repair
+    good = job(other, "local").encode()
+    (store.pending.path / f"{other}.json").write_bytes(good[:40])
+    waiting = before(monkeypatch, Repair, "_set_aside", lambda: (store.pending.path / f"{other}.json").write_bytes(good))
+    repair.apply()
+    assert not waiting and store.pending.read(f"{other}.json") == good and repair.quarantine.names() == []
+
+
+def test_a_copy_of_what_is_removed_for_good_while_it_is_made_does_not_stay(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    care_of(store).compression.apply(30)
+    (name,) = (name for name in store.operations.names() if "_out" in name)
+    trash, replace = Trash(Store(store.root)), os.replace
+
+    def placing(source: Path, target: Path) -> None:  # it has been read, and is about to be there
+        if "unpacked" in str(target):
+            trash.put(ID)
+            trash.remove(ID)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", placing)
+    with pytest.raises(FileMissing):
+        store.file_path(name)
+    assert [path for path in (store.cache / "unpacked").rglob("*") if path.is_file()] == []
+
+
+def test_a_small_picture_stays_in_the_cache_where_another_s_of_the_same_bytes_goes(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elsewhere nobody would find it who removes its operation for good."""
+    thumbnails, trash, other = Thumbnails(store), Trash(store), save(store, 2)
+    thumbnails.path(f"{other}_out.png")
+    trash.put(other)
+    waiting = before(monkeypatch, Thumbnails, "_keep", lambda: trash.remove(other))
+    found = thumbnails.path(f"{ID}_out.png")
+    assert not waiting and found and found.is_file() and found.is_relative_to(store.cache)
 
 
 def test_who_votes_in_a_review_that_is_removed_leaves_no_vote(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,9 +141,11 @@ class Repair:
             if problem.folder == "packed":
                 held.enter_context(Folder(self._store.root).locked(PACKING))  # or what is packed at this moment went with it
                 library.rescue(problem.name)
-            elif problem.folder == "operations" and problem.operation_id:
-                held.enter_context(library.held([problem.operation_id]))
-                if not stands(library, problem):
+            elif problem.operation_id:
+                held.enter_context(
+                    folder.locked(problem.operation_id) if folder is self._store.pending else library.held([problem.operation_id])
+                )
+                if not stands(folder, problem):
                     return said("it is gone already")
             name = folder.set_aside(problem.name, self.quarantine, problem.name)
         if problem.operation_id:

@@ -111,13 +111,16 @@ class Copies:
         """Give the copy of `data` its name, made now unless the same bytes were seen before; return where it lies."""
         content = digest(data)
         with self._making[int(content[:8], 16) % len(self._making)]:
-            copy = None if _kept(_by_content(self._folder, content, self._ending)) else self._copied(data)
+            if _kept(_by_content(self._folder, content, self._ending)):
+                with contextlib.suppress(StorageError):  # it may go at this moment, with the last operation that had it
+                    return self._keep(self._folder, path, content, None)
+            copy = self._copied(data)
             try:
                 return self._keep(self._folder, path, content, copy)
             except StorageError as error:
                 log.info("%s: the copy goes to a temporary folder", error)
                 spare = self._spare(path)
-                return self._keep(Path(str(self._makeshift)), spare, content, copy or self._copied(data))
+                return self._keep(Path(str(self._makeshift)), spare, content, copy)
 
     def _copied(self, data: bytes) -> bytes:
         """Return the copy of a file's bytes, or what stands for one that cannot be made; raise where that may change."""

@@ -64,11 +64,14 @@ def verify(operations: Folder, pending: Folder, *, deep: bool = False) -> list[P
     return sorted(problems, key=lambda problem: (problem.name, problem.kind))
 
 
-def stands(operations: Folder, problem: Problem) -> bool:
-    """Say whether an operation still has a problem that was found in its files; who asks holds its lock."""
+def stands(folder: Folder, problem: Problem) -> bool:
+    """Say whether an operation, or its record, still has a problem that was found in its files; who asks holds its lock."""
     if problem.operation_id is None or problem.kind in ("leftover", "orphan"):
         return True
-    found = _operation_problems(operations, problem.operation_id, set(), deep=True)
+    if problem.folder == "pending":
+        found = _record_problems(folder, problem.name, problem.operation_id)
+    else:
+        found = _operation_problems(folder, problem.operation_id, set(), deep=True)
     return (problem.kind, problem.name) in ((one.kind, one.name) for one in found)
 
 
@@ -101,18 +104,19 @@ def _of_pending(pending: Folder) -> list[Problem]:
 def _broken_pending(pending: Folder) -> Iterator[Problem]:
     for name in pending.names():
         parts = parse_name(name)
-        if parts is None or parts.role != "sidecar":
-            continue
-        try:
-            Job.decode(pending.read(name), parts.operation_id)
-        except FileMissing:
-            continue  # it has just ended
-        except UnsafeFile:
-            yield Problem("unsafe", name, parts.operation_id, said("not a plain file"))
-            continue
-        except ValueError:
-            detail = said("the record of an operation under way cannot be read")
-            yield Problem("unparsable", name, parts.operation_id, detail)
+        if parts and parts.role == "sidecar":
+            yield from _record_problems(pending, name, parts.operation_id)
+
+
+def _record_problems(pending: Folder, name: str, operation_id: str) -> Iterator[Problem]:
+    try:
+        Job.decode(pending.read(name), operation_id)
+    except FileMissing:
+        return  # it has just ended
+    except UnsafeFile:
+        yield Problem("unsafe", name, operation_id, said("not a plain file"))
+    except ValueError:
+        yield Problem("unparsable", name, operation_id, said("the record of an operation under way cannot be read"))
 
 
 def _of_packs(packs: Packs, deep: bool) -> Iterator[Problem]:

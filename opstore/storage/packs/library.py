@@ -183,7 +183,12 @@ class Library(Folder):
         except FileMissing:
             entry = self.packs.entry(name)
             if entry is not None:
-                return self.copies.path(entry, lambda: self.read(name))
+                path = self.copies.path(entry, lambda: self.read(name))
+                if self.packs.entry(name) is not None:
+                    return path
+                # It has come back, and perhaps been removed for good by somebody who found no copy yet.
+                if parts := parse_name(name):
+                    self.copies.forget(parts.operation_id)
             super().open(name).close()
         return self.path / name
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +15,9 @@ from opstore.care.account_history import HistoryImport
 from opstore.errors import BudgetReached
 from opstore.fetch import FetchPolicy
 from opstore.jobs import JobFolder
+from opstore.jobs.lookup import Lookup
 from opstore.jobs.new_operation import NewOperation
-from opstore.providers import Past
+from opstore.providers import Past, Prediction, Search, StepRequest
 from opstore.providers.models import ModelTable
 from opstore.spending.budget import Budget
 from opstore.storage.files import Folder
@@ -127,3 +128,23 @@ def test_what_is_asked_for_while_an_import_begins_is_left_to_who_asked(store: St
     done = HistoryImport(store, Trash(store), table, FetchPolicy()).run(provider, datetime(2026, 1, 1, tzinfo=UTC))
     assert done.operations == () and store.list_operations() == []
     assert done.same == 1 if knows else "under way here" in done.left["made"]
+
+
+class Listing:
+    """A provider whose list has one prediction, of another operation."""
+
+    def find(self, request: StepRequest, since: datetime, exclude: Collection[str] = (), ago: float | None = None) -> Search:
+        return Search(None if "theirs" in exclude else Prediction("succeeded", id="theirs"), complete=True)
+
+
+@pytest.mark.parametrize("goes", ["out of the trash", "into the trash"])
+def test_what_another_operation_was_made_by_is_not_taken_for_a_lost_answer(
+    store: Store, monkeypatch: pytest.MonkeyPatch, goes: str
+) -> None:
+    store.save(ID, {"steps": [{"predictionId": "theirs"}]})
+    moving(store, monkeypatch, goes)
+    steps = plan("text_to_image", "x", {"seed": 1}, 0, provider="replicate", table=ModelTable.load(), models={})
+    job = NewOperation("text_to_image", "x").job(steps, [None], NOW, None)
+    asked = StepRequest(job.operation_id, "text_to_image", "x", {"seed": 1}, (), job.step.model)
+    provider: Any = Listing()
+    assert Lookup(store, jobs_of(store), job.operation_id).find(provider, asked, job.step, NOW).found is None

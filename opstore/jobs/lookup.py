@@ -16,6 +16,7 @@ from opstore.providers import Provider, Search, StepRequest
 from opstore.storage.job import Job, Step
 from opstore.storage.names import time_of
 from opstore.storage.store import Store
+from opstore.storage.trash import Trash
 
 #: A job may wait in the queue for days before it runs: sidecars of operations this old can name a prediction made just now.
 LOOK_BACK = timedelta(days=7)
@@ -27,6 +28,7 @@ class Lookup:
     def __init__(self, store: Store, folder: JobFolder, operation_id: str) -> None:
         """Look on behalf of one operation."""
         self._store = store
+        self._trash = Trash(store)
         self._folder = folder
         self._operation_id = operation_id
         self._ended: dict[str, list[Mapping[str, Any]]] = {}
@@ -61,15 +63,21 @@ class Lookup:
         # Others' ids are from a clock that may have been set since: before, or after, this job was asked for and was sent.
         moments = [since, clocks.now(), time_of(self._operation_id) or since]
         oldest = f"{min(moments) - LOOK_BACK:%Y%m%d%H%M%S}"
+        before = self._trash.all()  # and once more after: what comes back meanwhile is in neither list else
         for sidecar in self._store.iterate():
-            operation_id = sidecar["operationId"]
-            if operation_id < oldest:
+            if sidecar["operationId"] < oldest:
                 break
-            if operation_id not in self._ended:
-                steps = sidecar.get("steps")
-                found = steps if isinstance(steps, list) else []
-                self._ended[operation_id] = [entry for entry in found if isinstance(entry, Mapping)]
+            self._note(sidecar)
+        for trashed in (*before, *self._trash.all()):
+            self._note(trashed.sidecar or {})
         return list(self._ended.values())
+
+    def _note(self, sidecar: Mapping[str, Any]) -> None:
+        operation_id = sidecar.get("operationId")
+        if isinstance(operation_id, str) and operation_id not in self._ended:
+            steps = sidecar.get("steps")
+            found = steps if isinstance(steps, list) else []
+            self._ended[operation_id] = [entry for entry in found if isinstance(entry, Mapping)]
 
 
 def _alike(job: Job, step: Step) -> bool:

@@ -163,7 +163,6 @@ def test_an_operation_that_moves_at_every_look_is_in_the_backup(
 def test_what_is_shared_during_a_cleanup_stays(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     save(store, 2)
     cleanup = care_of(store).cleanup
-    monkeypatch.setattr("opstore.care.cleanup._FRESH", 0.0)
 
     def shared() -> None:
         Folder(store.root / "reviews").create("x", [{"review.json": f'{{"pairs": ["{old(2)}"]}}'.encode()}])

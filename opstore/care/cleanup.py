@@ -27,8 +27,10 @@ from opstore.storage.trash import Trash
 DAYS = 30
 _MAX_DAYS = 100_000
 _PAGE = 1_000
-#: Seconds for which it is taken to be known what is shared, reviewed and worked on.
-_FRESH = 2.0
+#: The folders whose records bind the operations that they name, and why.
+_BINDING = (("shares", "shared"), ("branches", "in use"), ("reviews", "reviewed"), ("pending", "in use"))
+#: A second change within the same tick of a file system's clock leaves a folder's time as it was (the coarsest take two seconds).
+_SETTLED = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ class Cleanup:
         self._trash = trash
         self._clock = clock
         self._root = Folder(store.root)
+        #: What the records of a folder name, and the folder's time when they were read.
+        self._named: dict[str, tuple[int, set[str]]] = {}
 
     def plan(self, rule: Rule, report: Report = quiet, *, seen: Survey | None = None) -> Plan:
         """Say what a rule would move; changes nothing. `seen` spares the look at the folder, for several rules at once."""
@@ -114,13 +118,10 @@ class Cleanup:
         moved: list[str] = []
         left: dict[str, str] = {}
         freed = 0
-        bound, looked = self._bound(), time.monotonic()
         for number, fact in enumerate(plan.leaving):
             report(number, len(plan.leaving), said("moving to the trash"))
-            if time.monotonic() - looked > _FRESH:  # a long cleanup meets what is shared or reviewed meanwhile
-                bound, looked = self._bound(), time.monotonic()
             try:
-                reason = self._leave(fact.id, bound)
+                reason = self._leave(fact.id)
             except OperationNotFound:
                 continue  # somebody else took it away
             except OpstoreError as error:
@@ -135,20 +136,26 @@ class Cleanup:
 
     # -- inside ----------------------------------------------------------------------------------------------------------
 
-    def _leave(self, operation_id: str, bound: Mapping[str, str]) -> str | None:
+    def _leave(self, operation_id: str) -> str | None:
         """Move one operation, unless there is a reason by now; reviewers, who might be giving it one, wait for the answer."""
         with self._root.locked(f"annotating-{operation_id}"):
-            reason = cared_for(self._store.get_operation_metadata(operation_id)) or bound.get(operation_id)
+            reason = cared_for(self._store.get_operation_metadata(operation_id)) or self._bound(operation_id)
             if reason is None:
                 self._trash.put(operation_id)
         return reason
 
-    def _bound(self) -> dict[str, str]:
-        """Return what is shared, reviewed or worked on at this moment, by reason; a link that has ended shares nothing."""
-        bound = dict.fromkeys(named_in(self._store.pending), "in use")
-        for name, why in (("reviews", "reviewed"), ("branches", "in use")):
-            bound |= dict.fromkeys(named_in(Folder(self._store.root / name)), why)
-        return bound | dict.fromkeys(named_in(Folder(self._store.root / "shares"), self._has_ended), "shared")
+    def _bound(self, operation_id: str) -> str | None:
+        """Return why an operation is shared, reviewed or worked on at this moment; a link that has ended shares nothing."""
+        return next((why for name, why in _BINDING if operation_id in self._names_of(name)), None)
+
+    def _names_of(self, name: str) -> set[str]:
+        """Return what the records in a folder name; they are read again wherever one may have come or changed."""
+        folder = Folder(self._store.root / name)
+        changed = folder.path.stat().st_mtime_ns if folder.path.is_dir() else 0
+        known = self._named.get(name)
+        if known is None or known[0] != changed or abs(time.time() - changed / 1e9) < _SETTLED:
+            known = self._named[name] = (changed, named_in(folder, *([self._has_ended] if name == "shares" else [])))
+        return known[1]
 
     def _has_ended(self, name: str, content: bytes) -> bool:
         from opstore.shares.record import has_ended  # and with it what signs links: only if there is one
@@ -157,8 +164,8 @@ class Cleanup:
 
     def _reasons(self, covered: Collection[Fact], facts: Collection[Fact]) -> dict[str, str]:
         """Return why operations that a rule covers stay; of several reasons the first."""
-        bound = self._bound()
-        reasons = {fact.id: reason for fact in covered if (reason := fact.cared or bound.get(fact.id))}
+        reasons = {fact.id: reason for fact in covered if (reason := fact.cared or self._bound(fact.id))}
+        bound = set().union(*(self._names_of(name) for name, _ in _BINDING))
         going = {fact.id for fact in covered} - reasons.keys()
         parents = {fact.id: fact.parents for fact in facts if fact.parents}
         staying = [operation_id for operation_id in (*parents, *bound) if operation_id not in going]

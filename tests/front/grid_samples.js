@@ -36,9 +36,16 @@ export class Library {
     this.refusals = [];
   }
 
+  /** Let somebody change it. @param {(rows: import("../../opstore/ui/components/grid_pages.js").Row[]) => unknown} change */
+  change(change) {
+    change(this.rows);
+    this.version += 1;
+  }
+
   /** Stand in for the network of a test. @param {import("node:test").TestContext} test */
   answer(test) {
     test.mock.method(globalThis, "fetch", async (/** @type {string} */ address, /** @type {RequestInit} */ { signal }) => {
+      if (address === "/api/health") return Response.json({ success: true, version: String(this.version) });
       const cursor = new URLSearchParams(address.split("?")[1]).get("cursor");
       this.asked.push(cursor);
       await new Promise(done => setImmediate(done));
@@ -59,7 +66,7 @@ export class Library {
       total: { n: this.rows.length, exact: true },
       next: last === this.rows.at(-1)?.id ? null : last,
       rows,
-      version: this.version,
+      version: String(this.version),
     };
   }
 }

@@ -189,7 +189,6 @@ export class Grid {
     });
     if (answer) this.pages.take(answer);
     this.selection.begin(place);
-    this.follower.begin();
     if (again) this.resume(chosen, current);
     this.places.comeTo(place);
     selectionBar(this);

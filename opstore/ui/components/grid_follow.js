@@ -1,5 +1,5 @@
-/* What others do, seen within seconds. Only a change of the library's version makes the pages near the screen be fetched anew, and a
-   version counts as seen once every one of them was; what the person looks at stays where it is. */
+/* What others do, seen within seconds. Every page near the screen is fetched anew until it is of the library's present version: also one
+   that comes near later, or whose answer was lost; what the person looks at stays where it is. */
 
 /** @typedef {import("./grid.js").Grid} Grid */
 /** @typedef {import("./grid_pages.js").Page} Page */
@@ -12,8 +12,6 @@ export class Follower {
   constructor(grid) {
     this.grid = grid;
     this.polling = false;
-    /** @type {number | null} the version that all pages near the screen are of */
-    this.version = null;
     this.timer = setInterval(() => this.poll(), POLL);
   }
 
@@ -21,20 +19,14 @@ export class Follower {
     clearInterval(this.timer);
   }
 
-  /** Another list: nothing is known of it. */
-  begin() {
-    this.version = null;
-  }
-
-  /** A number that changes with every change of the library is asked for; only then are the pages on screen. */
+  /** A text that changes with every change of the library is asked for; of the pages near the screen those that are of another. */
   async poll() {
     const { grid } = this;
     if (document.visibilityState !== "visible" || !grid.source || this.polling) return;
     this.polling = true;
     try {
-      const { version = null } = await (await fetch("/api/health", { signal: grid.ended.signal })).json();
-      const known = this.version ?? grid.pages.version;
-      this.version = (version !== null && version === known) || (await this.refresh()) ? version : null;
+      const { version } = await (await fetch("/api/health", { signal: grid.ended.signal })).json();
+      if (version !== undefined) await this.refresh(page => page.version !== version);
     } catch {
       /* the next look will tell */
     } finally {
@@ -42,16 +34,14 @@ export class Follower {
     }
   }
 
-  /** Give whether every page near the screen was fetched anew: one that was on its way already may be older than the change. */
-  async refresh() {
+  /** Fetch the pages near the screen anew; one that is on its way is what its answer will say. @param {(page: Page) => boolean} isWanted */
+  async refresh(isWanted = () => true) {
     const { grid } = this;
-    if (!grid.source || grid.acts.sent) return false;
-    const near = grid.pages.list.filter(page => page.place?.near),
-      free = near.filter(page => !page.loading);
+    if (!grid.source || grid.acts.sent) return;
     let changed = false;
-    for (const page of free) changed = (await this.again(page)) || changed;
+    for (const page of grid.pages.list.filter(page => page.place?.near && !page.loading && isWanted(page)))
+      changed = (await this.again(page)) || changed;
     if (changed) this.show();
-    return free.length === near.length;
   }
 
   /** Fetch a page anew; give whether anything is other than before. @param {Page} page */

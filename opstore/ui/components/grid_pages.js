@@ -4,9 +4,10 @@
 /** @typedef {{ id: string, type: string, status: string, prompt: string, model: string | null, output: string | null, thumbnail: string | null,
  *   video: boolean, rating: number | null, favorite: boolean, tags: string[], stack: number, note?: string }} Row */
 /** @typedef {{ n: number, exact: boolean }} Total */
-/** @typedef {{ success: boolean, error?: string, total: Total, next: string | null, rows: Row[], version?: number }} Answer */
+/** @typedef {{ success: boolean, error?: string, total: Total, next: string | null, rows: Row[], version?: string }} Answer */
 /** @typedef {{ cursor: string | null, count: number, rows: Row[] | null, first: string | null, loading: Promise<boolean> | null,
- *   place: import("./grid_drawing.js").Section | null }} Page `first` is the id of its first row, `place` where it is drawn. */
+ *   place: import("./grid_drawing.js").Section | null, version?: string }} Page `first` is the id of its first row, `place` where it is
+ *   drawn, `version` of which state of the library its rows are. */
 /** @typedef {[cursor: string | null, count: number][]} Kept What is kept of the pages of a list, to come back to it. */
 
 export const LIMIT = 100;
@@ -27,8 +28,6 @@ export class Pages {
     this.hidden = new Set();
     /** @type {Map<string, Partial<Row>>} what was changed here and is not acknowledged yet */
     this.patches = new Map();
-    /** @type {number | undefined} */
-    this.version = undefined;
     this.ended = new AbortController();
     const known = saved?.map(([cursor, count]) => pageOf(cursor, count));
     /** @type {Page[]} */
@@ -137,9 +136,10 @@ export class Pages {
   /** Put an answer into its page. @param {Answer} answer */
   take(answer, page = this.list[0]) {
     this.total = answer.total;
-    this.version ??= answer.version;
     const number = this.list.indexOf(page);
-    if (number >= 0) this.fill(page, this.joined(number, answer));
+    if (number < 0) return;
+    this.fill(page, this.joined(number, answer));
+    page.version = answer.version;
   }
 
   /** The rows of a page up to where the next one begins; where that is no longer known, the next one is fetched anew.
@@ -182,6 +182,7 @@ export class Pages {
   forget(page) {
     for (const row of page.rows ?? []) this.rows.delete(row.id);
     page.rows = null;
+    page.version = undefined;
   }
 
   /** Keep the rows of the pages around `number` only. @param {number} number */

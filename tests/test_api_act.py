@@ -12,6 +12,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from opstore.access.roles import LOCAL
 from opstore.api import Api, events
 from opstore.app import App
 from opstore.curation import Edit
@@ -373,5 +374,36 @@ def test_nothing_is_looked_at_while_nobody_listens(app: App, monkeypatch: pytest
         looks.clear()
         await asyncio.sleep(0.3)
         assert not looks
+
+    run(listen())
+
+
+@pytest.mark.usefixtures("quick")
+def test_who_reads_slowly_is_told_all_or_let_go(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What others' looks find while something is being sent to it comes next; where that is not kept any more, the line ends."""
+    source, found = events.Events(lambda: app.acting_as(LOCAL)), list[str]()
+
+    def read() -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:
+        happened: list[tuple[str, dict[str, Any]]] = [("changed", {"operationIds": [name]}) for name in found]
+        found.clear()
+        return {}, happened
+
+    monkeypatch.setattr(source, "_read", read)
+
+    async def look(*names: str) -> None:
+        found.extend(names)
+        await source._look(first=True)
+
+    async def listen() -> None:
+        slow = source._told("")
+        assert (await anext(slow)).event == "jobs"
+        await look("a", "b")
+        assert "a" in str((await anext(slow)).data)
+        await look("c")
+        told = [str((await asyncio.wait_for(anext(slow), 5)).data) for _ in range(2)]
+        assert "b" in told[0] and "c" in told[1]
+        await look(*map(str, range(events.KEPT + 1)))
+        with pytest.raises(StopAsyncIteration):
+            await asyncio.wait_for(anext(slow), 5)
 
     run(listen())

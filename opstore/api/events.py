@@ -101,11 +101,11 @@ class Events:
                     yield self._event(seen, "ended", json.dumps(ended))
             while True:
                 await run_in_threadpool(self._check)
-                for number, name, data in [kept for kept in self._kept if kept[0] > seen]:
-                    yield self._event(number, name, data)
                 if self._kept and self._kept[0][0] > seen + 1:
                     return  # some were lost before they could be sent: who comes back is told all
-                seen = self._number
+                for number, name, data in [kept for kept in self._kept if kept[0] > seen]:
+                    yield self._event(number, name, data)
+                    seen = number  # and no further: while it is sent, another listener's look may find more
                 await anyio.sleep(LOOK_SECONDS)
                 await self._look()
         except _REFUSED:

@@ -14,7 +14,7 @@ busy = storage.hinders(running)
 last = desk.last("look")
 look = storage.measured(last)
 if running is None and storage.is_stale(desk, last):
-    storage.begin(desk.look)
+    storage.measure(desk)
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
     st.subheader(_("Storage"), anchor=False)

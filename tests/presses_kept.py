@@ -13,6 +13,7 @@ from opstore.app import App, Settings
 from opstore.care import Keep, Rule
 from opstore.clocks.leaps import NAME
 from opstore.shares import Scope
+from opstore.ui.storage import stamp
 from tests.pressing import Person, act, folder_of
 
 OLD = "20250105101500_{:08x}"
@@ -97,14 +98,14 @@ def download_the_bundle(person: Person) -> None:
     person.page.keyboard.press("Escape")
 
 
-@act("settings", "end-")
+@act("settings", "revoke-", "unlist-")
 def end_a_link(person: Person) -> None:
     stone = person.stone()
     share = person.prepared(lambda: person.service.shares.create(Scope("operation", (stone.id,)), lasts=timedelta(days=1)))
     person.visitor.open("/settings")
     wanted = {f"link open: {stone.id}": -1, f"link taken back: {stone.id}": 1}
-    person.makes("Revoke", wanted, person.pressing(person.by(f"end-{share.id}")))
-    button = person.named("Remove from the list", within=person.page.locator(f".st-key-end-{share.id}"))
+    person.makes("Revoke", wanted, person.pressing(person.by(f"revoke-{share.id}")))
+    button = person.by(f"unlist-{share.id}")
     expect(button).to_be_visible()
     person.makes("Remove from the list", {f"link taken back: {stone.id}": -1}, person.pressing(button))
 
@@ -193,6 +194,13 @@ def _storage(person: Person, *, anew: bool = False, expanded: str = "") -> None:
         person.page.get_by_test_id("stExpander").filter(has_text=person.say(expanded)).locator("summary").click()
 
 
+def _of(person: Person, button: str, kind: str) -> str:
+    """Return the key of the button that does what the last act of a kind has looked into."""
+    looked = person.service.care.desk.last(kind)
+    assert looked, kind
+    return f"{button}-{stamp(looked)}"
+
+
 def _begins(person: Person, what: str, kind: str, button: str, **more: int) -> None:
     wanted = {f"act {kind}": 1, **more}
     person.makes(what, wanted, person.pressing(person.by(button)))
@@ -218,7 +226,7 @@ def look_for_problems(person: Person) -> None:
     _begins(person, "Check for problems", "verify", "verify")
 
 
-@act("storage", "repair")
+@act("storage", "repair-")
 def mend_problems(person: Person) -> None:
     person.idle()
     left = person.app.store.operations.path / f"{OLD.format(person.chance.getrandbits(31))}_out.jpg"
@@ -227,9 +235,10 @@ def mend_problems(person: Person) -> None:
     os.utime(left, (long_ago, long_ago))
     person.care(person.service.care.desk.verify)
     _storage(person, anew=True)
-    expect(person.by("repair")).to_be_visible()
+    button = person.by(_of(person, "repair", "verify"))
+    expect(button).to_be_visible()
     before = person.known
-    person.press(person.by("repair"))
+    person.press(button)
     person.done += 1
     if not person.until(lambda: person.facts()["act repair"] == before["act repair"] + 1):
         person.fault("Repair")
@@ -243,13 +252,13 @@ def see_what_may_go(person: Person) -> None:
     _begins(person, "Preview clean-up", "plan", "rule-look")
 
 
-@act("storage", "clean")
+@act("storage", "clean-")
 def move_what_may_go(person: Person) -> None:
     stone = person.stone(when=OLD.format(person.chance.getrandbits(31)))
     person.care(lambda: person.service.care.desk.plan(Rule(30, query=f'"{stone.prompt}"')))
     _storage(person, anew=True)
     moved = {f"text_to_image: {stone.prompt}": -1, f"trash: {stone.prompt}": 1}
-    _begins(person, "Move to the trash", "clean", "clean", **moved)
+    _begins(person, "Move to the trash", "clean", _of(person, "clean", "plan"), **moved)
 
 
 @act("storage", "retention-save")
@@ -261,13 +270,14 @@ def save_what_goes_every_day(person: Person) -> None:
     person.makes("Save", changed, person.pressing(person.by("retention-save")))
 
 
-@act("storage", "packable", "pack", "unpack")
+@act("storage", "packable", "pack-", "unpack")
 def pack_and_unpack(person: Person) -> None:
     person.stone(when=OLD.format(person.chance.getrandbits(31)))
     _storage(person, anew=True)
     _begins(person, "Estimate savings", "packable", "packable")
-    expect(person.by("pack")).to_be_visible()
-    _begins(person, "Pack", "pack", "pack", **{"packed 2025-01": 1})
+    button = _of(person, "pack", "packable")
+    expect(person.by(button)).to_be_visible()
+    _begins(person, "Pack", "pack", button, **{"packed 2025-01": 1})
     opener = person.named("Unpack")
     expect(opener).to_be_enabled()
     person.press(opener)
@@ -294,7 +304,7 @@ def _target(person: Person) -> str:
     return target
 
 
-@act("storage", "keep-look", "keep-save", "prune")
+@act("storage", "keep-look", "keep-save", "prune-")
 def let_old_backups_go(person: Person) -> None:
     target, keep = _target(person), Keep(1, 0, 0)
     for _ in range(2):
@@ -315,7 +325,7 @@ def let_old_backups_go(person: Person) -> None:
         .filter(has_text="backup" if person.language == "en" else "sauvegarde")
         .last
     )
-    _begins(person, "Remove for good", "prune", "prune", backups=-count)
+    _begins(person, "Remove for good", "prune", _of(person, "prune", "prunable"), backups=-count)
 
 
 @act("storage", "import-")

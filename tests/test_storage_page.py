@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -13,17 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from opstore import clocks
 from opstore.app import App
+from opstore.care import Rule
 from opstore.care.long_acts import Act, Acts
 from opstore.care.progress import Report
 from opstore.errors import InvalidInput, StorageError
-from opstore.ui.opened_app import running
+from opstore.ui import parts, presses, storage
+from opstore.ui.opened_app import opened, running
 from tests.care_samples import annotated, save
 from tests.samples import PNG, plant
 from tests.test_pages import EVIL, MAIN, PATIENCE, sound
+from tests.ticking import Window
 
 STORAGE = "../../pages/storage.py"
 
@@ -56,9 +61,14 @@ def page(app: App) -> AppTest:
     return sound(at.run())
 
 
-def press(app: App, at: AppTest, key: str) -> AppTest:
+def offered(at: AppTest, kind: str) -> list[Any]:
+    """Return the buttons of a kind: where one does what an act has looked into, its key names that act too."""
+    return [button for button in at.button if re.sub(r"-\d+\Z", "", button.key or "") == kind]
+
+
+def press(app: App, at: AppTest, kind: str) -> AppTest:
     """Press a button and wait for the act that it begins, and for the folder to be measured after it."""
-    next(button for button in at.button if button.key == key).click().run()
+    offered(at, kind)[0].click().run()
     until(lambda: idle(app))
     sound(at.run())
     until(lambda: idle(app))
@@ -122,13 +132,13 @@ def test_it_says_what_would_go_then_moves_it(app: App) -> None:
     behind = [app.service.index.search(way).rows for size, (way, _said) in marks if size]
     assert sorted(row.type for (row,) in behind) == sorted([EVIL, "text_to_image"]), "each leads to its operation"
     assert [name for name, _bytes in by_kind["rows"]][:1] == ["Results"]
-    assert "1 operation<" in shown(at) and "clean" not in [b.key for b in at.button]
+    assert "1 operation<" in shown(at) and not offered(at, "clean")
     next(button for button in at.button if button.label == "Preview clean-up").click().run()
     until(lambda: idle(app))
     sound(at.run())
     assert "1 operation can be removed" in shown(at) and "1 protected (tagged, rated, shared…)" in shown(at)
     press(app, at, "clean")
-    assert "1 moved to the trash" in shown(at) and "clean" not in [button.key for button in at.button]
+    assert "1 moved to the trash" in shown(at) and not offered(at, "clean")
     assert [item.operation_id for item in app.service.curation.trashed()] == [going]
     before = at.metric[0].value
     press(app, at, "empty")
@@ -196,12 +206,12 @@ def test_packing_says_first_what_it_saves_then_packs_and_brings_back(app: App) -
     ids = [save(app.store, number, 200 + number) for number in range(3)]
     before = {name: app.store.operations.read(name) for name in app.store.operations.names()}
     at = page(app)
-    assert not [button for button in at.button if button.key == "pack"]
+    assert not offered(at, "pack")
     at = press(app, at, "packable")
     assert "3 operations can be packed" in shown(at) and "(estimate)" in shown(at)
     at = press(app, at, "pack")
     assert "3 operations packed" in shown(at) and "Every byte was compared." in shown(at) and "1 month" in shown(at)
-    assert not app.store.operations.loose.has(f"{ids[0]}.json") and not [button for button in at.button if button.key == "pack"]
+    assert not app.store.operations.loose.has(f"{ids[0]}.json") and not offered(at, "pack")
     at = press(app, at, "unpack")
     assert "3 operations unpacked." in shown(at)
     assert {name: app.store.operations.loose.read(name) for name in before} == before
@@ -308,3 +318,68 @@ def test_an_act_whose_process_was_killed_is_interrupted_and_holds_nobody_up(tmp_
     acts.start("act", lambda report: {"n": len(PNG)}).join()
     done = acts.last("act")
     assert done is not None and done.state == "done"
+
+
+# -- two windows ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_window_follows_what_another_began(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(app.store, 1, 40)
+    desk, going = app.service.care.desk, threading.Event()
+
+    def draw() -> None:
+        running = storage.progress(opened().service)
+        st.text(f"{running and running.kind} {(last := desk.last('plan')) and last.state}")
+
+    windows = [Window(draw, monkeypatch) for _ in range(2)]
+    assert [window.tick() for window in windows] == [False, False], "nothing has happened"
+    desk.acts.start("plan", lambda _report: {"waited": going.wait(PATIENCE)})
+    for state in ("plan running", "None done"):
+        assert [window.tick() for window in windows] == [True, True]
+        assert [window.at.text[0].value for window in windows] == [state] * 2
+        assert [window.tick() for window in windows] == [False, False]
+        going.set()
+        until(lambda: idle(app))
+
+
+def test_what_is_done_is_what_the_window_showed_and_not_what_another_has_looked_into_since(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, days in enumerate((40, 10)):
+        save(app.store, number, days)
+    desk = app.service.care.desk
+
+    def planned(days: int) -> None:
+        desk.plan(Rule(days))
+        until(lambda: idle(app))
+
+    def draw() -> None:
+        storage.cleanup(opened().service, None, busy=False)
+        if presses.over():
+            parts.too_late()
+
+    planned(30)
+    window = Window(draw, monkeypatch)
+    (button,) = offered(window.at, "clean")
+    assert button.label == "Move 1 operation to the trash"
+    planned(5)
+    button.click()
+    window.look()
+    until(lambda: idle(app))
+    assert len(app.store.list_operations()) == 2, "two would have gone, and one was shown"
+    assert "no longer available" in window.at.toast[0].value
+    (button,) = offered(window.look(), "clean")
+    button.click()
+    window.look()
+    until(lambda: idle(app))
+    assert app.store.list_operations() == []
+
+
+def test_a_folder_that_cannot_be_measured_says_why_and_lets_the_page_be(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_given: object) -> None:
+        raise StorageError(reason="No space left on device")
+
+    monkeypatch.setattr(Acts, "start", full)
+    at = AppTest.from_file(MAIN, default_timeout=PATIENCE)
+    at.run()
+    assert "No space left on device" in shown(sound(at.switch_page(STORAGE).run()))

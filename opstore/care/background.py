@@ -50,6 +50,10 @@ class Desk:
         """Return the act at work."""
         return self.acts.running()
 
+    def states(self) -> frozenset[tuple[str, str, str, str | None]]:
+        """Return what is another as soon as an act has begun or ended."""
+        return self.acts.states()
+
     def look(self) -> None:
         """Measure the folder, and what each of RULES would free."""
 

@@ -64,8 +64,9 @@ class Acts:
         lock = self._lock()
         if lock is None:
             raise InvalidInput(reason=said("something else is being done at this moment; wait until it has ended"))
-        self._write(Act(kind, "running", timestamp(datetime.now(UTC))))
-        thread = threading.Thread(target=self._work, args=(kind, work, lock), name=f"opstore-{kind}", daemon=True)
+        act = Act(kind, "running", timestamp(datetime.now(UTC)))
+        self._write(act)
+        thread = threading.Thread(target=self._work, args=(act, work, lock), name=f"opstore-{kind}", daemon=True)
         thread.start()
         return thread
 
@@ -95,10 +96,13 @@ class Acts:
             return None
         return next((act for act in map(self.last, kinds) if act and act.state == "running"), None)
 
+    def states(self) -> frozenset[tuple[str, str, str, str | None]]:
+        """Return what is another as soon as an act has begun or ended, in whatever process."""
+        return frozenset((act.kind, act.state, act.began, act.ended) for act in self._all())
+
     # -- inside ----------------------------------------------------------------------------------------------------------
 
-    def _work(self, kind: str, work: Callable[[Report], Mapping[str, Any]], lock: int) -> None:
-        act = Act(kind, "running", timestamp(datetime.now(UTC)))
+    def _work(self, act: Act, work: Callable[[Report], Mapping[str, Any]], lock: int) -> None:
         due = 0.0
 
         def report(done: int, total: int | None, what: str) -> None:
@@ -112,7 +116,7 @@ class Acts:
         except OpstoreError as error:
             ended = replace(act, state="failed", error=str(error))
         except Exception:  # a fault of the program itself: an act that has died must not look as if it went on
-            log.exception("%s failed", kind)
+            log.exception("%s failed", act.kind)
             ended = replace(act, state="failed", error=said("It failed unexpectedly; the log has the details."))
         finally:
             with contextlib.suppress(OpstoreError):

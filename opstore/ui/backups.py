@@ -15,7 +15,7 @@ from opstore.errors import OpstoreError
 from opstore.service import Service
 from opstore.storage.preferences import KEEP, MOST_KEPT
 from opstore.ui import parts, words
-from opstore.ui.storage import begin, left, outcome
+from opstore.ui.storage import begin, left, outcome, stamp
 from opstore.ui.words import _, ngettext
 
 
@@ -97,11 +97,11 @@ def _old(service: Service, target: str, busy: bool) -> None:
     plan, done = desk.last("prunable"), desk.last("prune")
     newest = done if plan and done and done.began >= plan.began else plan
     outcome(newest, _pruned if newest is done else _prunable)
-    if newest is plan and (chosen := _planned(plan, target)):
-        text = ngettext("Remove {count} backup", "Remove {count} backups", plan.result["count"]) if plan else ""
+    if plan and newest is plan and (chosen := _planned(plan, target)):
+        text = ngettext("Remove {count} backup", "Remove {count} backups", plan.result["count"])
         with st.popover(text, disabled=busy):
             st.text(_("This cannot be undone."))
-            if parts.button(_("Remove for good"), key="prune"):
+            if parts.button(_("Remove for good"), key=f"prune-{stamp(plan)}"):
                 begin(lambda: desk.prune(target, chosen, dry=False))
 
 

@@ -27,7 +27,7 @@ def packing(service: Service, busy: bool) -> None:
             storage.begin(lambda: desk.plan_packing(int(days)))
         if _is_open(last, desk.last("pack")) and last is not None:
             text = ngettext("Pack {count} operation", "Pack {count} operations", last.result["count"])
-            if parts.button(text, disabled=busy, key="pack"):
+            if parts.button(text, disabled=busy, key=f"pack-{storage.stamp(last)}"):
                 storage.begin(lambda: desk.pack(int(last.result["days"])))
     acts = [act for kind in ("packable", "pack", "unpack") if (act := desk.last(kind))]
     if acts:

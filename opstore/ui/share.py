@@ -151,9 +151,12 @@ def _row(service: Service, item: Listed) -> None:
     try:
         if share and is_open:
             st.code(address(service, share), language=None, wrap_lines=True)
-        label = _("Revoke") if is_open else _("Remove from the list")
-        if parts.button(label, key=f"end-{item.id}"):
-            (service.shares.revoke if is_open else service.shares.forget)(item.id)
+        # Two buttons: who revokes what another has revoked meanwhile, or what has expired, does not mean to lose its visits.
+        if is_open and parts.button(_("Revoke"), key=f"revoke-{item.id}"):
+            service.shares.revoke(item.id)
+            st.rerun()
+        if not is_open and parts.button(_("Remove from the list"), key=f"unlist-{item.id}"):
+            service.shares.forget(item.id)
             st.rerun()
     except OpstoreError as error:
         parts.show_error(error)

@@ -19,11 +19,10 @@ from opstore.errors import ClockLeapt, OpstoreError
 from opstore.service import Service
 from opstore.storage.operation import OPERATION_TYPES, parse_time
 from opstore.ui import parts, presses, words
-from opstore.ui.opened_app import opened, stay
+from opstore.ui.opened_app import again, opened, stay
+from opstore.ui.panel import BUSY, IDLE
 from opstore.ui.words import _, ngettext, pgettext
 
-#: Seconds between two looks at an act.
-TICK = 1.0
 #: Acts after which the folder takes other room; and how long it may take to be measured by itself: nothing else can be done then.
 CHANGING = ("clean", "pack", "unpack", "empty", "import", "history", "restore", "repair")
 QUICK = timedelta(seconds=5)
@@ -44,21 +43,37 @@ def begin(act: Callable[[], None]) -> None:
     st.rerun()
 
 
+def measure(desk: Desk) -> None:
+    """Measure the folder, which nobody asked for: where something else is at work by now, that is shown; else say why not."""
+    try:
+        desk.look()
+    except OpstoreError as error:
+        if desk.running() is None:
+            parts.show_error(error)
+            return
+    st.rerun()
+
+
+def stamp(act: Act) -> str:
+    """Return what tells an act from others in the key of a button that does what it looked into: a press is of what it showed."""
+    return "".join(filter(str.isdigit, act.began))
+
+
 def progress(service: Service) -> Act | None:
-    """Show the act at work, and the page anew when it has ended; return it."""
+    """Show the act at work, and the page anew when one has begun or ended, in whatever window; return it."""
     refused, moment = st.session_state.get("storage-refused", (None, 0.0))
     if (
         refused and time.monotonic() - moment < SAID
     ):  # the page runs anew when what hindered it has ended, and that may be at once
         parts.show_error(refused)
-    running = service.care.desk.running()
+    shown, running = service.care.desk.states(), service.care.desk.running()
 
     def tick() -> None:
         stay(service)
+        if service.care.desk.states() != shown:
+            again()
         act = service.care.desk.running()
-        if act is None or running is None or act.kind != running.kind:
-            if act is not running:
-                st.rerun()
+        if act is None:
             return
         share = min(1.0, act.done / act.total) if act.total else 0.0
         count = f" · {words.number(act.done)} / {words.number(act.total)}" if act.total else ""
@@ -68,7 +83,7 @@ def progress(service: Service) -> Act | None:
         )
 
     with st.container(key="storage-progress"):
-        st.fragment(tick, run_every=TICK if running else None)()
+        st.fragment(tick, run_every=BUSY if running else IDLE)()
     return running
 
 
@@ -247,7 +262,7 @@ def _apply_button(service: Service, busy: bool) -> None:
     if clean is not None and clean.began >= plan.began:
         return
     text = ngettext("Move {count} operation to the trash", "Move {count} operations to the trash", plan.result["count"])
-    if parts.button(text, disabled=busy, key="clean"):
+    if parts.button(text, disabled=busy, key=f"clean-{stamp(plan)}"):
         begin(lambda: desk.clean(rule))
 
 
@@ -284,7 +299,7 @@ def problems(service: Service, busy: bool) -> None:
             begin(lambda: desk.verify(deep=deep))
         found, mended = desk.last("verify"), desk.last("repair")
         open_ = found and found.state == "done" and found.result["count"] and not (mended and mended.began >= found.began)
-        if open_ and parts.button(_("Repair"), disabled=busy, key="repair"):
+        if found and open_ and parts.button(_("Repair"), disabled=busy, key=f"repair-{stamp(found)}"):
             begin(lambda: desk.repair(deep=deep))
     newest = mended if mended and found and mended.began >= found.began else found
     outcome(newest, _mended if newest is mended else _found)

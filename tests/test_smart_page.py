@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -70,7 +72,7 @@ def answered(at: AppTest, model: Model, key: str) -> AppTest:
     """Press a button and wait for what it asks."""
     sound(at.button(key=key).click().run())
     deadline = time.monotonic() + 10
-    while not at.session_state["question-" + key.removeprefix("ask-")][1].done():
+    while not at.session_state["question-" + key.removeprefix("ask-")].answer.done():
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert model.asked == 1
@@ -116,6 +118,29 @@ def test_a_better_wording_is_shown_as_a_change_and_stored_with_the_old_one(app: 
     assert job.prompt == "mets le ciel en rose vif"
     wordings = {"originalPrompt": PROMPT, "optimizedPrompt": "mets le ciel en rose vif", "useOptimizedPrompt": True}
     assert wordings.items() <= job.parameters.items()
+
+
+@pytest.mark.parametrize(("kind", "look"), [("analysis", 1), ("wording", 2)])
+def test_an_answer_that_comes_while_the_page_is_drawn_is_shown_and_not_asked_for_again(
+    app: App, monkeypatch: pytest.MonkeyPatch, kind: str, look: int
+) -> None:
+    """It comes right after the page has looked for it, where whoever offers to ask looks for a model."""
+    model, answer, looks = Model(""), Future[object](), list[int]()
+    monkeypatch.setattr(app.generation, "later", lambda _question: answer)
+    at = page(app, model)
+    sound(at.button(key=f"ask-{kind}").click().run())
+    proposed = app.generation.propose(PROMPT, [PNG], "en")
+    given: object = replace(proposed, reasoning="vif") if kind == "analysis" else (f"{PROMPT} vif", {})
+
+    def asker() -> Model:
+        looks.append(1)
+        if len(looks) == look:
+            answer.set_result(given)
+        return model
+
+    app.generation.asker = asker
+    sound(at.run())
+    assert "vif" in html(at) and f"ask-{kind}" not in [button.key for button in at.button]
 
 
 @pytest.mark.long

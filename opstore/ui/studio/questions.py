@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -22,6 +23,15 @@ from opstore.ui.words import _
 
 #: Seconds between two looks whether an answer has come.
 LOOK = 0.5
+
+
+@dataclass(slots=True)
+class Question:
+    """What was asked of exactly the request with this mark; `told` once the page has shown its answer."""
+
+    mark: str
+    answer: Future[object]
+    told: bool = False
 
 
 def analysis(generation: Generation, text: str, pictures: Sequence[Given]) -> WorkflowAnalysis:
@@ -41,7 +51,7 @@ def offer_analysis(generation: Generation, text: str, pictures: Sequence[Given])
     if asker is None or not text.strip() or not all(item.sound for item in pictures):
         return
     mark, images, spoken = _mark(text, pictures), [item.data for item in pictures], _language()
-    if _answer("analysis", mark) is not None:
+    if (asked := _asked("analysis", mark)) and asked.told:
         return  # it has been asked exactly this
     label = _("Ask {model} ({amount} at most)").format(model=asker.title, amount=words.money(asker.cost().amount or 0.0))
     _offer("analysis", mark, label, lambda: generation.analyze(text, images, spoken), generation)
@@ -92,11 +102,11 @@ def _mark(text: str, given: Sequence[Given]) -> str:
 
 
 def _offer(kind: str, mark: str, label: str, question: Callable[[], object], generation: Generation) -> None:
-    asked = st.session_state.get(f"question-{kind}")
-    if asked and asked[0] == mark and not asked[1].done():
-        st.fragment(_waiting, run_every=LOOK)(asked[1])
+    asked = _asked(kind, mark)
+    if asked and not asked.told:  # also where the answer has come since this run looked: the next one shows it
+        st.fragment(_waiting, run_every=LOOK)(asked.answer)
     elif parts.button(label, key=f"ask-{kind}", type="tertiary"):
-        st.session_state[f"question-{kind}"] = (mark, generation.later(question))
+        st.session_state[f"question-{kind}"] = Question(mark, generation.later(question))
         st.rerun()
 
 
@@ -106,12 +116,19 @@ def _waiting(answer: Future[object]) -> None:
     st.caption(_("Asking…"))
 
 
+def _asked(kind: str, mark: str) -> Question | None:
+    """Return the question of exactly this, None if there is none."""
+    asked: Question | None = st.session_state.get(f"question-{kind}")
+    return asked if asked and asked.mark == mark else None
+
+
 def _answer(kind: str, mark: str) -> object:
     """Return the answer to what was asked of exactly this, an OpstoreError where it failed, None if there is none."""
-    asked = st.session_state.get(f"question-{kind}")
-    if not asked or asked[0] != mark or not asked[1].done():
+    asked = _asked(kind, mark)
+    if not asked or not asked.answer.done():
         return None
+    asked.told = True  # by whoever asks for it here
     try:
-        return asked[1].result()
+        return asked.answer.result()
     except OpstoreError as error:
         return error

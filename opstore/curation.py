@@ -191,6 +191,11 @@ class Curation:
         """Return what is in the trash, the last trashed first."""
         return self._trash.all()
 
+    @act(*Role)
+    def trashed_ids(self) -> frozenset[str]:
+        """Return which operations are in the trash: a look at names."""
+        return self._trash.ids()
+
     @act(Role.ADMIN)
     def remove_for_good(self, ids: Sequence[str]) -> Change:
         """Remove trashed operations with all their files; this cannot be undone."""

@@ -73,6 +73,10 @@ class Trash:
         """Return how many operations are in the trash."""
         return sum(1 for _ in self._ids())
 
+    def ids(self) -> frozenset[str]:
+        """Return which operations are in the trash, by their names alone."""
+        return frozenset(self._ids())
+
     def find(self, operation_id: str) -> Trashed:
         """Return one trashed operation; raise OperationNotFound."""
         found = self._trashed(check_operation_id(operation_id))

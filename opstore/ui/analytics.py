@@ -43,12 +43,12 @@ PRESETS = ("today", "7d", "30d", "90d", "365d", "")
 
 @dataclass(frozen=True)
 class Told:
-    """What a page is told from: the rows, their search, the viewer's language, and the version of the frame."""
+    """What a page is told from: the rows, their search, the viewer's language, and which state of all that it is."""
 
     selection: Selection
     before: Selection | None
     query: str
-    version: int
+    state: tuple[object, ...]
     voice: Voice
     problems: int
     search: Search
@@ -95,13 +95,14 @@ def told(service: Service, current: View) -> Told:
     """Return what the page is told from."""
     from opstore.language.chart_texts import Voice
 
+    others = _others(service)  # first: what changes from here on is met by the next look
     held = service.analytics.held()
     before = service.analytics.before(current.query)
     return Told(
         selection=service.analytics.select(current.query, held),
         before=None if before is None else service.analytics.select(before, held),
         query=current.query,
-        version=held.version,
+        state=(held.version, *others),
         voice=Voice(words.language()),
         problems=held.problems,
         search=service.analytics.search(current.query),
@@ -110,14 +111,19 @@ def told(service: Service, current: View) -> Told:
 
 def follow(service: Service, shown: Told) -> None:
     """Draw the page again when something has happened."""
-    st.fragment(_look, run_every=LOOK)(service, shown.version)
+    st.fragment(_look, run_every=LOOK)(service, shown.state)
 
 
-def _look(service: Service, version: int) -> None:
+def _look(service: Service, state: tuple[object, ...]) -> None:
     stay(service)
     # Not only after a look that found something: another window's look may have found it, or a run that was asked for not come.
-    if service.analytics.version() != version:
+    if (service.analytics.version(), *_others(service)) != state:
         again()
+
+
+def _others(service: Service) -> tuple[object, ...]:
+    """Return what is told beside the frame: the votes, and the day from which periods are counted."""
+    return service.reviews.version(), service.analytics.today()
 
 
 # -- filter bar ----------------------------------------------------------------------------------------------------------

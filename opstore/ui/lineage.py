@@ -141,15 +141,16 @@ def _title(operation: Operation) -> str:
 
 
 def under_way(service: Service) -> None:
-    """Show the branches under way, by themselves up to date."""
-    if service.branches.all():
-        st.fragment(_branches, run_every=EVERY)(service)
+    """Show the branches under way, by themselves up to date, whoever began them."""
+    st.fragment(_branches, run_every=EVERY)(service, set[str]())
 
 
-def _branches(service: Service) -> None:
+def _branches(service: Service, seen: set[str]) -> None:
+    """Show them; where one of those that this page has `seen` is no more, the family may be larger."""
     stay(service)
     found = service.branches.all()
-    if not found:
+    seen |= {branch.id for branch in found}
+    if len(seen) > len(found):
         again()
     for branch in found:
         _branch(service, branch)
@@ -167,9 +168,12 @@ def _branch(service: Service, branch: Branch) -> None:
         if not service.may(Branches.go_on):
             return
         with st.container(horizontal=True, gap="xsmall"):
-            if parts.button(_("Try again"), key=f"go-on-{branch.id}"):
-                service.branches.go_on(branch.id)
-                st.rerun()
-            if parts.button(_("Stop the branch"), key=f"forget-{branch.id}"):
-                service.branches.forget(branch.id)
-                st.rerun()
+            try:
+                if parts.button(_("Try again"), key=f"go-on-{branch.id}"):
+                    service.branches.go_on(branch.id)
+                    st.rerun()
+                if parts.button(_("Stop the branch"), key=f"forget-{branch.id}"):
+                    service.branches.forget(branch.id)
+                    st.rerun()
+            except OpstoreError as error:  # another window was quicker, or the disk is full
+                parts.show_error(error)

@@ -21,7 +21,8 @@ from opstore.ui.chosen import leave
 from opstore.ui.components.choices import choices
 from opstore.ui.components.grid import grid
 from opstore.ui.library import LOOKS, View, go, ways
-from opstore.ui.opened_app import opened
+from opstore.ui.opened_app import again, opened, stay
+from opstore.ui.panel import IDLE
 from opstore.ui.studio import naming
 from opstore.ui.words import _
 
@@ -36,6 +37,7 @@ def results(service: Service, current: View, facets: Mapping[str, Mapping[str, i
     total, span = drilldown.extent(service, current.query, current.mark) if current.mark else _extent(service, current.query)
     if not total.n:
         nothing(service, current.query)
+        st.fragment(_appears, run_every=IDLE)(service, current)
     session = acts.acts()
     _toast(session)
     opened, unstacked, away = grid(
@@ -58,6 +60,14 @@ def results(service: Service, current: View, facets: Mapping[str, Mapping[str, i
     if away:
         leave(service, *away, current.query, current.order)
     return opened
+
+
+def _appears(service: Service, current: View) -> None:
+    """Draw the page anew once something is found: the grid shows it by itself, beside the words that there is nothing."""
+    stay(service)
+    total = drilldown.extent(service, current.query, current.mark)[0] if current.mark else service.index.count(current.query)
+    if total.n:
+        again()
 
 
 def _first(service: Service, current: View) -> dict[str, Any] | None:
@@ -158,8 +168,8 @@ def _readable(text: str) -> bool:
 
 
 def trash(service: Service) -> None:
-    """Show what is in the trash, to be restored or removed for good."""
-    trashed = service.curation.trashed()
+    """Show what is in the trash, to be restored or removed for good, whoever puts it there or takes it out."""
+    ids, trashed = service.curation.trashed_ids(), service.curation.trashed()
     kept = words.number(KEPT.days)
     if not trashed:
         parts.note(_("The trash is empty. What you move here is kept for {days} days.").format(days=kept))
@@ -177,6 +187,14 @@ def trash(service: Service) -> None:
         outcome=session.outcome(),
         trash=True,
     )
+    st.fragment(_stays, run_every=IDLE)(service, ids)
+
+
+def _stays(service: Service, ids: frozenset[str]) -> None:
+    """Draw the trash anew where it holds something else: its grid has its rows from the page, and asks for none."""
+    stay(service)
+    if service.curation.trashed_ids() != ids:
+        again()
 
 
 def _trashed(operation_id: str, moment: datetime, sidecar: Mapping[str, Any] | None) -> dict[str, Any]:

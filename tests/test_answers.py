@@ -362,6 +362,12 @@ def test_what_a_page_tells_after_it_was_left_does_not_lead_back_to_it() -> None:
         assert all(address == f"at={page}" for page, address, _part in followed)
         return [page for page, _address, _part in followed]
 
+    timer = {"fragment_id": "bar", "is_auto_rerun": True}
+    assert leads(asked_of("compare", "language"), asked_of("library", "language"), asked_of("compare", "language", **timer)) == [
+        "compare",
+        "library",
+    ], "a timer of a page without controls of its own, before the script has gone on"
+    assert leads(asked_of("library", "language", **timer)) == ["library"]
     create, library = ("create", "language", "prompt"), ("library", "language", "search")
     assert leads(asked_of(*create)) == ["create"]
     assert leads(asked_of("library", "language"), asked_of(*create, fragment_id="results")) == ["library", "library"]

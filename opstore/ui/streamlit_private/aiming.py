@@ -72,7 +72,8 @@ def _follow(session: AppSession, asked: ClientState) -> _Gone | None:
     """Follow a browser from page to page; return where it has gone if this request is one that the page it left sends late.
 
     Who goes to another page sends the values of controls that all pages have, and of no others: so a request for a page that was
-    left, with values of its own, goes nowhere. The first of the new page shows that the browser has left the old one.
+    left, with values of its own, goes nowhere, nor does one of its timers. The first of the new page shows that the browser has left
+    the old one.
     """
     known = _gone.pop(session.id, None) or _Gone()
     _gone[session.id] = known
@@ -83,7 +84,7 @@ def _follow(session: AppSession, asked: ClientState) -> _Gone | None:
         if brought - known.everywhere:
             known.left.clear()
         known.seen |= brought
-    elif not asked.is_history_navigation and brought & known.left.get(page, set()):
+    elif not asked.is_history_navigation and page in known.left and (asked.is_auto_rerun or brought & known.left[page]):
         return known
     elif page:
         known.left[known.page] = known.seen - brought

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -102,6 +103,27 @@ def test_what_costs_something_and_has_not_been_shown_is_asked_about_in_true_word
     known.refusal = (*known.refusal[:2], known.refusal[2] - 1)  # a second later
     generate(at)
     assert kinds(app) == ["text_to_video"] and "Your prompt now asks" not in html(at)
+
+
+def test_what_was_free_and_is_paid_since_another_window_changed_the_provider_is_asked_about(
+    app: App, request: pytest.FixtureRequest
+) -> None:
+    at = opened()
+    at.text_area(key="prompt").set_value("a red barn")
+    sound(at.run())
+    request.getfixturevalue("paid")
+    generate(at)
+    assert kinds(app) == [] and "This was free when it was shown, and is paid now." in html(at)
+    known = at.session_state["asked"]
+    known.refusal = (*known.refusal[:2], known.refusal[2] - 1)  # a second later
+    generate(at)
+    assert kinds(app) == ["text_to_image"]
+
+
+def test_a_choice_that_is_on_offer_no_more_when_it_arrives_is_acknowledged(app: App) -> None:
+    at = tell(opened(), "workflow", triggers={"chosen": {"value": "image_edit_single", "turn": 7}})
+    (given,) = [json.loads(node.proto.json) for node in at.get("bidi_component") if "opstore_oneof" in node.proto.component_name]
+    assert given["turn"] == 7 and given["shown"] == "text_to_image", "the browser shows its choice until it is told so"
 
 
 def test_what_was_chosen_is_no_news(app: App, paid: None) -> None:

@@ -26,8 +26,11 @@ def one_of(label: str, offered: Mapping[str, str], shown: str, *, key: str, on_c
 
     def chosen() -> None:
         sent = (st.session_state.get(key) or {}).get("chosen")
-        if isinstance(sent, Mapping) and isinstance(value := sent.get("value"), str) and value in offered:
-            st.session_state[f"{key}-turn"] = sent.get("turn")
+        if not isinstance(sent, Mapping):
+            return
+        # It has arrived, also where it is on offer no more: the browser shows its choice until it is told so.
+        st.session_state[f"{key}-turn"] = sent.get("turn")
+        if isinstance(value := sent.get("value"), str) and value in offered:
             on_choice(value)
 
     contents = {

@@ -72,8 +72,7 @@ def _follow(session: AppSession, asked: ClientState) -> _Gone | None:
     """Follow a browser from page to page; return where it has gone if this request is one that the page it left sends late.
 
     Who goes to another page sends the values of controls that all pages have, and of no others: so a request for a page that was
-    left, with values of its own, goes nowhere, nor does one of its timers. The first of the new page shows that the browser has left
-    the old one.
+    left, with values of its own or by a timer, goes nowhere. The first of the new one shows that the browser has left the old.
     """
     known = _gone.pop(session.id, None) or _Gone()
     _gone[session.id] = known

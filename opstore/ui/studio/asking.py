@@ -94,7 +94,7 @@ def bar(generation: Generation, wanted: SmartRequest, pictures: Sequence[Given],
     if pressed:
         _hand_over(generation, wanted, pictures, decision, costs, moment)
     known = asked()
-    known.shown = decision.workflow
+    known.shown, known.free = decision.workflow, costs is not None and not _is_paid(costs)
     if known.refusal[0] == _mark(wanted, costs):
         with refusal:
             parts.note(known.refusal[1], bad=known.handed[0] != known.refusal[0])
@@ -153,17 +153,21 @@ def _why_not(wanted: SmartRequest, pictures: Sequence[Given], decision: Decision
         return _("One of the images cannot be used. Remove it first.")
     if costs is None:
         return _("This request cannot run as it stands. The reason is given above.")
-    if _is_news(decision, costs):
-        name = words.type_name(decision.workflow)
+    return _news(decision.workflow) if _is_paid(costs) else ""
+
+
+def _news(workflow: str) -> str:
+    """Return what the page has not shown yet of what costs money and nobody chose: its workflow, or that it costs something."""
+    known = asked()
+    if known.shown not in (None, workflow):
+        name = words.type_name(workflow)
         return _("Your prompt now asks for “{name}”, which is paid. Press Generate again to confirm.").format(name=name)
-    return ""
+    # Somebody else has changed the provider, say.
+    return _("This was free when it was shown, and is paid now. Press Generate again to confirm.") if known.free else ""
 
 
-def _is_news(decision: Decision, costs: object) -> bool:
-    """Say whether money would be spent on a workflow that the page has not shown yet, and that nobody chose."""
-    shown = asked().shown
-    paid = isinstance(costs, list) and any(cost is None or cost.amount is None or cost.amount for row in costs for cost in row)
-    return paid and shown is not None and shown != decision.workflow
+def _is_paid(costs: object) -> bool:
+    return isinstance(costs, list) and any(cost is None or cost.amount is None or cost.amount for row in costs for cost in row)
 
 
 def request(

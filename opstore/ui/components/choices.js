@@ -4,7 +4,7 @@
 import { el, part } from "./dom.js";
 
 /** @typedef {{ label: string, name: string, value: string, source: string | null }} Choice */
-/** @typedef {{ print: string, tell: Tell }} Row what was offered last, and how a choice is told */
+/** @typedef {{ print: string, tell: Tell, buttons: Map<string, HTMLButtonElement> }} Row what was offered last, and how a choice is told */
 
 /** @type {WeakMap<HTMLElement, Row>} */
 const rows = new WeakMap();
@@ -22,8 +22,10 @@ function offer({ label, name, value, source }, row) {
     button.setAttribute("aria-label", name);
     button.title = name;
   }
+  row.buttons.set(label, button);
   const choose = () => {
     if (place.isConnected || !source) row.tell("chosen", { value });
+    else row.buttons.get(label)?.click(); // another choice came in between: the same one, of what the page is by now
   };
   button.onclick = () => {
     if (!source) {
@@ -41,7 +43,7 @@ function offer({ label, name, value, source }, row) {
 export default function ({ data, parentElement, setTriggerValue }) {
   const place = part(parentElement, ".row"),
     print = JSON.stringify(data.choices);
-  const row = rows.get(place) ?? { print: "", tell: setTriggerValue };
+  const row = rows.get(place) ?? { print: "", tell: setTriggerValue, buttons: new Map() };
   rows.set(place, row);
   row.tell = setTriggerValue;
   if (print === row.print) {
@@ -49,5 +51,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
     return;
   }
   row.print = print;
+  row.buttons.clear();
   place.replaceChildren(...data.choices.map(choice => offer(choice, row)));
 }

@@ -71,7 +71,7 @@ with st.form("settings", border=False):
         titles = parts.with_absent({model.name: model.title for model in found}, chosen.models.get(kind, ""))
         ids = list(titles)
         index = ids.index(chosen.models.get(kind) or ids[0])
-        name = st.selectbox(words.type_name(kind), ids, index=index, format_func=titles.__getitem__, key=f"default-{kind}")
+        name = st.selectbox(words.type_name(kind), ids, index=index, format_func=titles.__getitem__)
         if name != ids[0]:
             models[kind] = name
     st.subheader(_("Prompt analysis"), anchor=False)

@@ -23,7 +23,8 @@ from opstore.care import Rule
 from opstore.care.long_acts import Act, Acts
 from opstore.care.progress import Report
 from opstore.errors import InvalidInput, StorageError
-from opstore.ui import parts, presses, storage
+from opstore.storage.preferences import KEEP
+from opstore.ui import backups, parts, presses, storage
 from opstore.ui.opened_app import opened, running
 from tests.care_samples import annotated, save
 from tests.samples import PNG, plant
@@ -373,6 +374,35 @@ def test_what_is_done_is_what_the_window_showed_and_not_what_another_has_looked_
     window.look()
     until(lambda: idle(app))
     assert app.store.list_operations() == []
+
+
+def test_rules_that_another_window_has_stored_are_shown_and_not_saved_over(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    def draw() -> None:
+        storage._policy(opened().service)
+        backups._keep_form(opened().service, busy=False)
+
+    def shows() -> list[Any]:
+        at = window.at
+        return [*(item.value for item in at.toggle), *(item.value for item in at.number_input), at.text_input[0].value]
+
+    def save(form: int) -> str:
+        [button for button in window.at.button if button.label == "Save"][form].click()
+        return shown(window.look())
+
+    app.store.initialize_storage()
+    window = Window(draw, monkeypatch)
+    assert shows() == [False, False, 90, *KEEP, ""]
+    window.at.number_input[0].set_value(7)
+    theirs: Any = {"retention_days": 30, "retention_query": "-draft", "backup_keep": (1, 2, 3)}
+    app.service.change_preferences(**theirs)
+    assert "Nothing was saved" in save(0) and shows() == [True, True, 30, 1, 2, 3, "-draft"]
+    app.service.change_preferences(backup_keep=(4, 5, 6))
+    assert "Nothing was saved" in save(1) and shows() == [True, True, 30, 4, 5, 6, "-draft"]
+    for days in (7, 8):
+        window.at.number_input[0].set_value(days)
+        assert "Nothing was saved" not in save(0)
+    stored = app.service.preferences()
+    assert (stored.retention_days, stored.backup_keep) == (8, (4, 5, 6))
 
 
 def test_a_folder_that_cannot_be_measured_says_why_and_lets_the_page_be(app: App, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 import streamlit as st
+from streamlit.testing.v1 import AppTest
 
 from opstore.analytics.queries import Analytics
 from opstore.app import App
@@ -18,6 +19,7 @@ from opstore.ui.opened_app import opened, running
 from tests.care_samples import save
 from tests.share_samples import CHEAP
 from tests.test_lineage import keep, picture
+from tests.test_pages import MAIN, PATIENCE, sound
 from tests.ticking import Window
 
 
@@ -122,3 +124,16 @@ def test_the_charts_follow_votes_and_the_day(app: App, monkeypatch: pytest.Monke
     tomorrow = app.service.analytics.today() + timedelta(1)
     monkeypatch.setattr(Analytics, "today", lambda _self: tomorrow)
     assert window.tick() and not window.tick()
+
+
+def test_a_default_model_that_another_window_has_chosen_is_shown(app: App) -> None:
+    at = AppTest.from_file(MAIN, default_timeout=PATIENCE).run()
+    sound(at.switch_page("../../pages/settings.py").run())
+    first, other, *_ = [model.name for model in app.service.table.models("replicate", "text_to_image")]
+    label = "Image from text"
+    (select,) = [item for item in at.selectbox if item.label == label]
+    assert select.value == first
+    app.service.change_preferences(models={"text_to_image": other})
+    sound(at.run())
+    (select,) = [item for item in at.selectbox if item.label == label]
+    assert select.value == other

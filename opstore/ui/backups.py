@@ -11,10 +11,10 @@ from opstore.care import Keep
 from opstore.care.long_acts import Act
 from opstore.care.remote import is_remote
 from opstore.care.vault import Snapshot
-from opstore.errors import OpstoreError
+from opstore.errors import OpstoreError, SettingsChanged
 from opstore.service import Service
 from opstore.storage.preferences import KEEP, MOST_KEPT
-from opstore.ui import parts, words
+from opstore.ui import controls, parts, words
 from opstore.ui.storage import begin, left, outcome, stamp
 from opstore.ui.words import _, ngettext
 
@@ -107,25 +107,34 @@ def _old(service: Service, target: str, busy: bool) -> None:
 
 def _keep_form(service: Service, busy: bool) -> Keep | None:
     """Let people choose how many stay; save it, or return what is to be looked into."""
-    chosen = service.preferences().backup_keep
+    changed = controls.follow("keep", _stored_keep(service))
     with st.form("keep", border=False):
         labels = (_("Days"), _("Weeks"), _("Months"))
         counts = [
-            int(column.number_input(label, 0, MOST_KEPT, count, key=f"keep-{number}"))
-            for number, (column, label, count) in enumerate(zip(st.columns(3), labels, chosen or KEEP, strict=True))
+            int(column.number_input(label, 0, MOST_KEPT, key=controls.key_of(f"keep-{number}")))
+            for number, (column, label) in enumerate(zip(st.columns(3), labels, strict=True))
         ]
-        on = st.toggle(_("Remove old ones after every backup made here"), chosen is not None, key="keep-on")
+        on = st.toggle(_("Remove old ones after every backup made here"), key=controls.key_of("keep-on"))
         with st.container(horizontal=True):
             look = parts.submit(_("Preview removal"), disabled=busy, key="keep-look")
             save = parts.submit(_("Save"), key="keep-save")
     if save:
         try:
+            if changed:
+                raise SettingsChanged
             service.change_preferences(backup_keep=tuple(counts) if on else None)
         except OpstoreError as error:
             parts.show_error(error)
         else:
+            controls.remember("keep", _stored_keep(service))
             st.toast(_("Saved."))
     return Keep(*counts) if look else None
+
+
+def _stored_keep(service: Service) -> dict[str, object]:
+    """Return what the controls of what is kept show of what is stored."""
+    chosen = service.preferences().backup_keep
+    return {"keep-on": chosen is not None, **{f"keep-{number}": count for number, count in enumerate(chosen or KEEP)}}
 
 
 def _planned(plan: Act | None, target: str) -> Keep | None:

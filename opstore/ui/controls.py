@@ -7,7 +7,7 @@ what a person wants now; of a control that is no longer there nothing is taken.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import streamlit as st
@@ -44,6 +44,24 @@ def align(name: str, value: object) -> None:
         _set(name, value)
     elif st.session_state[key] != value:
         set_to(name, value)
+
+
+def follow(name: str, stored: Mapping[str, object]) -> bool:
+    """Let controls show what is stored, and say whether that is something else than this window has drawn; before they stand.
+
+    What somebody has set and not saved yet stays for as long as nobody else saves.
+    """
+    known = st.session_state.get(f"{name}-drawn")
+    if known != stored or any(key_of(control) not in st.session_state for control in stored):
+        for control, value in stored.items():
+            align(control, value)
+    remember(name, stored)
+    return known not in (None, stored)
+
+
+def remember(name: str, stored: Mapping[str, object]) -> None:
+    """Know that this is stored by this window itself."""
+    st.session_state[f"{name}-drawn"] = dict(stored)
 
 
 def shown(name: str) -> Any:

@@ -15,10 +15,10 @@ import streamlit as st
 from opstore.care import Rule
 from opstore.care.background import Desk
 from opstore.care.long_acts import Act
-from opstore.errors import ClockLeapt, OpstoreError
+from opstore.errors import ClockLeapt, OpstoreError, SettingsChanged
 from opstore.service import Service
 from opstore.storage.operation import OPERATION_TYPES, parse_time
-from opstore.ui import parts, presses, words
+from opstore.ui import controls, parts, presses, words
 from opstore.ui.opened_app import again, opened, stay
 from opstore.ui.panel import BUSY, IDLE
 from opstore.ui.words import _, ngettext, pgettext
@@ -272,19 +272,30 @@ def _cleaned(result: Mapping[str, Any]) -> str:
 
 
 def _policy(service: Service) -> None:
-    chosen = service.preferences()
+    changed = controls.follow("policy", _stored_policy(service))
+    key_of = controls.key_of
     with st.form("policy", border=False):
-        on = st.toggle(_("Move older operations to the trash every day"), chosen.retention_days is not None, key="retention")
-        days = st.number_input(_("Older than (days)"), 1, 100_000, chosen.retention_days or 90, key="retention-days")
-        query = st.text_input(_("Limit to this search"), chosen.retention_query, max_chars=1_000, key="retention-query")
+        on = st.toggle(_("Move older operations to the trash every day"), key=key_of("retention"))
+        days = st.number_input(_("Older than (days)"), 1, 100_000, key=key_of("retention-days"))
+        query = st.text_input(_("Limit to this search"), max_chars=1_000, key=key_of("retention-query"))
         if parts.submit(_("Save"), key="retention-save"):
             try:
+                if changed:
+                    raise SettingsChanged
                 Rule(int(days), query=query)
                 service.change_preferences(retention_days=int(days) if on else None, retention_query=query)
             except OpstoreError as error:
                 parts.show_error(error)
             else:
+                controls.remember("policy", _stored_policy(service))
                 st.toast(_("Saved."))
+
+
+def _stored_policy(service: Service) -> dict[str, object]:
+    """Return what the controls of the policy show of what is stored."""
+    chosen = service.preferences()
+    days = chosen.retention_days
+    return {"retention": days is not None, "retention-days": days or 90, "retention-query": chosen.retention_query}
 
 
 # -- problems, trash, index ------------------------------------------------------------------------------------------------

@@ -252,6 +252,16 @@ def test_a_note_that_is_stored_between_look_and_write_is_not_overwritten(app: Ap
     assert judged(app.store)["note"] == "theirs" and "mine" in state[f"unstored-{ID}"][0]
 
 
+def test_who_marks_by_key_what_somebody_else_has_marked_meanwhile_does_not_unmark_it(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamlit.session_state", {f"under-favorite-{ID}": False, "acts": Acts()})
+    app.service.curation.annotate([ID], Edit(favorite=True))
+    for expected in (True, False, True):  # the second and third are pressed before the drawer is drawn anew
+        curate._pressed(app.service, ID, "favorite", None)
+        assert judged(app.store)["favorite"] is expected
+
+
 def test_a_note_that_the_disk_refuses_is_told_whole(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its box shows what is stored again: what was written stands nowhere else."""
     seen = annotations_of(app.store.get_operation_metadata(ID))

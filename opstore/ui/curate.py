@@ -73,6 +73,7 @@ def _keys(operation_id: str) -> dict[str, str]:
 def _align(operation_id: str, stored: dict[str, Any]) -> None:
     """Bring the controls into line with what is stored, whoever stored it."""
     seen = st.session_state.get(f"seen-{operation_id}")
+    st.session_state.pop(f"pressed-{operation_id}", None)
     for name, key in _keys(operation_id).items():
         shown = stored[name] - 1 if name == "rating" and stored[name] else stored[name]
         if key not in st.session_state:
@@ -174,18 +175,24 @@ def keys(service: Service, operation: Operation) -> None:
 
 
 def _pressed(service: Service, operation_id: str, kind: str, value: Any) -> None:
-    """Store what a key asks for; the controls follow what is stored."""
+    """Store what a key asks for; the controls follow what is stored.
+
+    F turns over what the drawer shows: who marks what somebody else has marked meanwhile does not unmark it.
+    """
+    state, pressed = st.session_state, f"pressed-{operation_id}"
     try:
         if kind == "rate":
             edit = Edit(rating=value if isinstance(value, int) and 0 <= value <= 5 else None)
         else:
-            edit = Edit(favorite=not annotations_of(service.operation(operation_id).sidecar)["favorite"])
+            edit = Edit(favorite=not state.get(pressed, state[f"under-{_keys(operation_id)['favorite']}"]))
         change = acts.acts().keep(service.curation.annotate([operation_id], edit))
         wrong = [words.told(error) for error in change.failed.values()]
     except OpstoreError as error:
         wrong = [words.told(error)]
     if wrong:
-        st.session_state[f"wrong-{operation_id}"] = wrong
+        state[f"wrong-{operation_id}"] = wrong
+    elif kind != "rate":
+        state[pressed] = edit.favorite  # until it is drawn: the next F turns that over
 
 
 def trash(service: Service, operation: Operation) -> None:

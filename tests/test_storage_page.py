@@ -105,6 +105,16 @@ def test_an_empty_folder(app: App) -> None:
     assert "0 operations" in shown(at) and "The trash is empty." in shown(at)
 
 
+def test_files_of_no_month_and_of_the_first_years_are_charted_too(app: App) -> None:
+    for name in ("20251399000000_abcdef12_out.png", "09991231235959_abcdef12_out.png", "20251103000000_abcdef12_out.png"):
+        plant(app.store, name, PNG)
+    by_month = charts(page(app))[0]
+    assert [row[0] for row in by_month["rows"]] == ["Dec 999", "Nov 2025", "?"]
+    assert by_month["figure"]["data"][0]["x"] == ["Dec 999", "Nov 2025", "?"]
+    ways = [way for way, _size in by_month["figure"]["data"][0]["customdata"]]
+    assert ["id:099912" in (ways[0] or ""), "id:202511" in (ways[1] or ""), ways[2]] == [True, True, None]
+
+
 @pytest.mark.long
 def test_a_press_while_the_folder_is_measured_by_itself_is_done(app: App) -> None:
     at, measured = page(app), threading.Event()

@@ -66,13 +66,14 @@ with st.form("settings", border=False):
     models: dict[str, str] = {}
     for kind in OPERATION_TYPES:
         found = [model for item in registry.elsewhere() for model in service.table.models(item.name, kind)]
-        if len(found) < 2 and kind not in chosen.models:
+        if len(found) < 2 and not chosen.models.get(kind):
             continue
-        titles = parts.with_absent({model.name: model.title for model in found}, chosen.models.get(kind, ""))
+        default = found[0].name if found else ""
+        titles = parts.with_absent({model.name: model.title for model in found}, chosen.models.get(kind) or default)
         ids = list(titles)
-        index = ids.index(chosen.models.get(kind) or ids[0])
+        index = ids.index(chosen.models.get(kind) or default)
         name = st.selectbox(words.type_name(kind), ids, index=index, format_func=titles.__getitem__)
-        if name != ids[0]:
+        if name != default:
             models[kind] = name
     st.subheader(_("Prompt analysis"), anchor=False)
     titles = parts.with_absent({"": _("Rules: offline and free"), **registry.language_models()}, chosen.analyzer)

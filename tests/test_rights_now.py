@@ -122,6 +122,23 @@ def test_no_act_is_done_in_a_window_whose_sign_in_has_ended(app: App, book: Path
             act()
 
 
+def test_a_file_of_roles_may_be_a_link_and_whatever_it_leads_to_counts(app: App, book: Path, tmp_path: Path) -> None:
+    """Where files are mounted, a change of them is another target of a link."""
+    for name, text in (("before", BOOK), ("after", LESS)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "roles.toml").write_text(text)
+    now = tmp_path / "now"
+    now.symlink_to("before")
+    book.unlink()
+    book.symlink_to(now / "roles.toml")
+    page = opened()
+    assert page.service.curation.annotate([ID], Edit(rating=4)).done == (ID,)
+    (tmp_path / "next").symlink_to("after")
+    (tmp_path / "next").replace(now)
+    with pytest.raises(NotAllowed):
+        page.service.curation.annotate([ID], Edit(rating=5))
+
+
 # -- what it costs -------------------------------------------------------------------------------------------------------
 
 
@@ -133,17 +150,17 @@ def test_an_act_looks_at_the_file_once_and_reads_it_only_where_it_changed(
     page.service.operation(ID)
     looked: list[str] = []
     opens: list[str] = []
-    stat, read = os.lstat, Folder.read
+    stat, read = os.stat, Folder.read
 
-    def look(path: str, **more: Any) -> os.stat_result:
-        looked.append(Path(path).name)
+    def look(path: Any, **more: Any) -> os.stat_result:
+        looked.append(os.path.basename(str(path)))
         return stat(path, **more)
 
     def opening(self: Folder, name: str, limit: int | None = None) -> bytes:
         opens.append(name)
         return read(self, name, limit)
 
-    monkeypatch.setattr(os, "lstat", look)
+    monkeypatch.setattr(os, "stat", look)
     monkeypatch.setattr(Folder, "read", opening)
     for _ in range(5):
         page.service.latest(1)

@@ -84,8 +84,8 @@ class RoleFile:
     """The file with the book, read again whenever it has changed: who loses a role loses it at once."""
 
     def __init__(self, path: Path) -> None:
-        """Read the file at `path`."""
-        self._file = Followed(Folder(path.parent), path.name, MAX_BYTES)
+        """Read the file at `path`, or where a link there leads to: that is how files are mounted."""
+        self._file = Followed(Folder(path.parent), path.name, MAX_BYTES, links=True)
         self._known: tuple[bytes, RoleBook] | None = None
 
     def load(self) -> RoleBook | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from opstore import clocks
 from opstore.errors import FileMissing
@@ -16,11 +17,12 @@ _Stamp = tuple[int, ...]
 class Followed:
     """The bytes of one file; known ones are given where its stamp is still the one with which they were read, long after it."""
 
-    def __init__(self, folder: Folder, name: str, limit: int) -> None:
-        """Follow the file `name` of `folder`, of which at most `limit` + 1 bytes are read."""
+    def __init__(self, folder: Folder, name: str, limit: int, *, links: bool = False) -> None:
+        """Follow the file `name` of `folder`, of which at most `limit` + 1 bytes are read; with `links` where one leads to."""
         self._folder = folder
         self._name = name
         self._limit = limit
+        self._links = links
         self._path = os.path.join(folder.path, name)
         #: The stamp, when it was first seen by the steady clock, whether it was read long after that, and what was read.
         self._known: tuple[_Stamp, float, bool, bytes] = ((), 0.0, False, b"")
@@ -33,14 +35,20 @@ class Followed:
             return data
         now = clocks.steady()
         seen = seen if stamp == known else now
-        fresh = self._folder.read(self._name, self._limit)
+        fresh = self._fresh()
         data = data if fresh == data else fresh
         self._known = (stamp, seen, now - seen >= SETTLED_SECONDS, data)
         return data
 
+    def _fresh(self) -> bytes:
+        if not self._links:
+            return self._folder.read(self._name, self._limit)
+        target = Path(os.path.realpath(self._path))
+        return Folder(target.parent).read(target.name, self._limit)
+
     def _stamp(self) -> _Stamp:
         try:
-            state = os.lstat(self._path)
+            state = os.stat(self._path, follow_symlinks=self._links)
         except (FileNotFoundError, NotADirectoryError):
             raise FileMissing(name=self._name) from None
         except OSError:

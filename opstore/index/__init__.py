@@ -1,7 +1,7 @@
 """The index: a table derived from the sidecars that finds any operation at once; it can be deleted at any moment.
 
-The files stay the only truth. The index follows them (`follow`), answers the search language (`language`) and is replaced by
-itself when it is missing, damaged or of another version; meanwhile it answers from what it has.
+The files stay the only truth. The index follows them (`follow`), answers the search language (`search_language`) and is replaced
+by itself when it is missing, damaged or of another version; meanwhile it answers from what it has.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from opstore.storage.operation import Operation
 
 #: What the values of a search are.
 Values = Literal["name", "id", "number", "flag", "date", "seed", "size"]
-#: How a value stands in its column of the index: as it is, as the number of a name or of several, or as `rows` has it.
+#: How a value stands in its column of the index: as it is, as the number of a name or of several, or as `row_lookup` has it.
 Form = Literal["plain", "flag", "name", "names", "output", "batch", "ids", "seed"]
 #: Which marked words say what a value is: its name or names, a few whole numbers, that it is there (`yes`) or is not (`none`),
 #: its coarse size; what has other words, or cannot be asked for by words, has none of these (`keywords`).

@@ -3,7 +3,7 @@
 Whatever names fields follows from it: the index's columns and marked words, the search language, facets, filters, the frame,
 what charts are grouped by, exports, what the drawer and `opstore show` say of one operation, and the tables of docs/search.md and
 docs/analytics.md (`opstore.analytics.documented`). A field that is a name, a number or a flag in a sidecar costs one entry. What
-an entry says: `schema`.
+an entry says: `field_entry`.
 """
 
 from __future__ import annotations

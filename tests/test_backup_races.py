@@ -116,6 +116,26 @@ def test_what_is_being_removed_for_good_comes_back_whole(
     assert done.files == len(names) and done.same == len(kept(store)) - len(names) and not done.conflicts
 
 
+def test_nobody_waits_at_a_lock_for_what_comes_from_afar(store: Store, vault: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A remote is asked before the operations are held, also for what has gone since they were looked at."""
+    trash = Trash(store)
+    care_of(store).back_up(str(vault))
+    trash.folder.remove(old(4), [f"{old(4)}.json"])
+    media = names_of(store, "trash", old(4))
+    near: set[str] = set()
+    read = LocalVault.read
+
+    def reading(backups: LocalVault, sha256: str) -> bytes:
+        assert sha256 in near, "it would be fetched now"
+        trash.folder.remove(old(4), sorted(media))
+        return read(backups, sha256)
+
+    monkeypatch.setattr(LocalVault, "prepare", lambda self, wanted: near.update(wanted))
+    monkeypatch.setattr(LocalVault, "read", reading)
+    assert care_of(store).restore(str(vault)).operations == (old(4),)
+    assert names_of(store, "trash", old(4)) == {f"{old(4)}.json", *media}
+
+
 @pytest.mark.parametrize("removed", [False, True])
 def test_what_goes_away_while_a_restore_looks_at_it_is_looked_at_again(
     store: Store, vault: Path, monkeypatch: pytest.MonkeyPatch, removed: bool

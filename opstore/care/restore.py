@@ -173,6 +173,9 @@ class Restore:
         """Write what waits and is still wanted: all media, then all sidecars; where something came between, one by one."""
         waiting, self._waiting = self._waiting, []
         ids = [item.operation_id for item in waiting]
+        # From afar before anybody waits at a lock; only what goes between the two is fetched behind it.
+        if gone := [path for item in waiting for name, path in item.seen.items() if not folder.has(name)]:
+            self._prepare(gone)
         with nullcontext() if self._dry else self._store.operations.held(ids):
             self._write(folder, [self._whole(folder, item) for item in waiting if self._is_wanted(folder, item)])
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from opstore.errors import StorageError
-from opstore.index import Index, folder_diff, parallel
+from opstore.index import Index, folder_diff, follow, parallel
 from opstore.index.folder_diff import Difference, difference, difference_beside
+from opstore.index.follow import Follower
 from opstore.index.sqlite import Database
 from opstore.storage.store import Store
 from tests.index_samples import all_rows, folder_of, plant, settle
@@ -140,3 +142,71 @@ def test_what_others_do_is_found_while_a_process_looks_however_long(tmp_path: Pa
             time.sleep(0.05)
     finally:
         index.stop()
+
+
+class Told:
+    """What the system tells of changes, as a test has it: one answer a look."""
+
+    works = True
+    answers: ClassVar[list[set[str] | None]] = []
+
+    def __init__(self, path: Path) -> None:
+        """Tell nothing of what came before."""
+
+    def changes(self) -> set[str] | None:
+        return self.answers.pop(0) if self.answers else set()
+
+
+@pytest.fixture
+def follower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Follower:
+    """One that has looked at all of a folder, and whose thread is this one; each look of its process lasts a while."""
+
+    def look(database: Database, path: Path, *, stamps: bool, breathe: Callable[[], None]) -> Difference:
+        breathe()
+        return difference(database, path, stamps=stamps)
+
+    monkeypatch.setattr(follow, "Watch", Told)
+    monkeypatch.setattr(follow, "difference_beside", look)
+    monkeypatch.setattr(follow, "_SHARE_NAMES", 1e9)
+    monkeypatch.setattr(parallel, "WORTHWHILE", 0)
+    store = Store(tmp_path)
+    store.initialize_storage()
+    plant(store, {"operationId": CHANGED, "prompt": "before"})
+    settle(store)
+    following = Index(store)._follower
+    following._thread = threading.current_thread()
+    for _ in range(2):
+        following._turn()
+    return following
+
+
+def test_what_the_system_could_not_tell_during_a_look_at_the_names_is_looked_for(follower: Follower, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    plant(store, {"operationId": CHANGED, "prompt": "changed in place"})
+    plant(store, {"operationId": NEW, "prompt": "new"})
+    settle(store)
+    Told.answers = [set(), None]  # at the turn's begin, and while the process looks: there were too many
+    follower._turn()
+    assert not Told.answers and {row.prompt for row in all_rows(Index(store), "")} == {"before", "new"}
+    follower._turn()
+    assert {row.prompt for row in all_rows(Index(store), "")} == {"changed in place", "new"}
+
+
+@pytest.mark.parametrize("answers", [[{CHANGED}], [set(), {CHANGED}]], ids=["at its begin", "during a look"])
+def test_what_was_told_and_could_not_be_read_then_is_read_at_the_next_turn(
+    follower: Follower, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: list[set[str] | None]
+) -> None:
+    store = Store(tmp_path)
+    plant(store, {"operationId": CHANGED, "prompt": "changed in place"})
+    plant(store, {"operationId": NEW, "prompt": "new"})
+    settle(store)
+    Told.answers = answers
+
+    def full(self: Follower, *given: object) -> None:
+        raise StorageError(reason="too many open files")
+
+    with monkeypatch.context() as now, pytest.raises(StorageError):
+        now.setattr(Follower, "_read", full)
+        follower._turn()
+    follower._turn()
+    assert {row.prompt for row in all_rows(Index(store), "")} == {"changed in place", "new"}

@@ -134,8 +134,8 @@ class Follower:
         self._settle()
         self._note({"complete": 1, "seen": before, "done": total + len(fresh), "total": total + len(fresh)})
         self._names_at, self._names_cost = time.monotonic(), time.monotonic() - started
-        if stamps and not self._has_missed:
-            self._stamps_at = time.monotonic()
+        if stamps or self._has_missed:
+            self._stamps_at = 0.0 if self._has_missed else time.monotonic()
         return changed
 
     def catch_up(self) -> int:
@@ -172,21 +172,14 @@ class Follower:
     def _turn(self) -> None:
         with self._lock:
             late, self._late = self._late, set()
-        try:
-            if late:
-                self.refresh(late)
-        except BaseException:
-            with self._lock:
-                self._late |= late
-            raise
+        self._refresh_or_keep(late)
         if not self._lead():
             with self._lock:
                 self._young.clear()  # the follower's business
             return
         current = _time_of(self._path)  # before the look at what was told: a change between the two is met again
         changed = self._told()
-        if changed:
-            self.refresh(changed)
+        self._refresh_or_keep(changed)
         state, now = self._state(), time.monotonic()
         # Clocks of older kernels tick in hundredths of a second: what came right after the look may bear the same time.
         is_newer = state.get("seen") != current or time.time() - current / 1e9 < SETTLED
@@ -197,6 +190,16 @@ class Follower:
         elif is_newer:
             self._follow_names(current, is_explained=bool(changed))
         self._look_again()
+
+    def _refresh_or_keep(self, ids: set[str]) -> None:
+        """Read these operations anew; where that fails they are read at the next turn: nobody tells of them again."""
+        try:
+            if ids:
+                self.refresh(ids)
+        except BaseException:
+            with self._lock:
+                self._late |= ids
+            raise
 
     def _told(self) -> set[str]:
         """Return which operations the system has seen change since the last turn; empty where it does not tell."""
@@ -262,8 +265,7 @@ class Follower:
         told = self._watch.changes() if self._watch is not None and self._watch.works else set()
         if told is None:
             self._has_missed = True
-        elif told:
-            self.refresh(told)
+        self._refresh_or_keep(told or set())
 
     def _breathe(self) -> None:
         """Let the threads that answer people go first; raise where the app stops."""

@@ -286,6 +286,17 @@ def test_what_was_written_in_vain_outlives_the_next_note(app: App, monkeypatch: 
     assert judged(app.store)["note"] == "the second half" and "the first half" in state[f"unstored-{ID}"][0]
 
 
+def test_the_browser_is_told_which_note_its_window_has_stored_last(app: App) -> None:
+    """What it keeps of a note that was handed in as the drawer closed must not come back once somebody has taken it back."""
+    at = page(operation=ID)
+    [box] = [box for box in at.text_area if str(box.key).startswith("note-")]
+    assert given(at, f"note-draft-{ID}")["stored"] is None
+    sound(box.set_value("mine").run())
+    assert given(at, f"note-draft-{ID}")["stored"] == judged(app.store)["note"] == "mine"
+    app.store.rewrite(ID, lambda sidecar: sidecar["annotations"].update(note=""))
+    assert given(sound(at.run()), f"note-draft-{ID}")["stored"] == "mine"
+
+
 def test_acts_are_taken_back_one_by_one_and_what_others_did_stays(app: App) -> None:
     session = Acts()
     session.do(app.service, act("rate", 4))

@@ -49,7 +49,9 @@ def _half_written(service: Service, operation: Operation) -> None:
     """Keep what was being written when somebody else's note took the place of the box: a browser does not say it of itself."""
     under = st.session_state[f"under-{_keys(operation.id)['note']}"]
     box = f"note-{operation.id}"
-    written = draft.unfinished(under, of=box, key=_draft_key(operation.id), kept=draft.kept_name(service.person, box))
+    stored = st.session_state.get(f"stored-{operation.id}")
+    kept = draft.kept_name(service.person, box)
+    written = draft.unfinished(under, of=box, key=_draft_key(operation.id), kept=kept, stored=stored)
     if written and written[1] != st.session_state.get(f"draft-told-{operation.id}"):
         st.session_state[f"draft-told-{operation.id}"] = written[1]
         _keep_unstored(operation.id, [_not_stored(written[0])])
@@ -112,6 +114,8 @@ def _changed(service: Service, operation_id: str, name: str, key: str) -> None:
         wrong.append(_refused(error, value if name == "note" else None))
     if name == "note":
         _keep_unstored(operation_id, wrong)
+        if not wrong:
+            st.session_state[f"stored-{operation_id}"] = value
     else:
         st.session_state[f"wrong-{operation_id}"] = wrong
     if not wrong:

@@ -159,6 +159,17 @@ test("a text that the page has put in its place is kept no more", () => {
   assert.equal(looks(draft, "a lake"), null);
 });
 
+test("what this window has stored is not written again, whatever became of it since", () => {
+  for (const finished of ["", "a lake"]) {
+    area("", { kept: "prompt" }).write("a hill");
+    const { draft, heard } = area(finished, { kept: "prompt", stored: "a hill" });
+    assert.equal(looks(draft, finished), null, "the drawer was closed, and what was in it taken back");
+    assert.deepEqual(heard, []);
+  }
+  area("", { kept: "prompt" }).write("a hill in");
+  assert.ok(looks(area("a lake", { kept: "prompt", stored: "a hill" }).draft, "a lake"), "it was written on");
+});
+
 test("what was kept before the page was opened waits until the page has taken or refused it", () => {
   area("a hill", KEPT).write("a hill in");
   const { draft } = area("", { kept: "prompt", taken: false });

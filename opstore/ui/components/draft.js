@@ -8,8 +8,9 @@ const PAUSE = 400,
   LATER = 100;
 const ENDS = ["focusout", "pointerdown", "keydown"];
 
-/** @typedef {{ where: string, finished: string, kept?: string, taken?: boolean | null }} Watched which text area, what the page has
- * been told of it, the name under which it is kept; of what is told with the tab (tab.js), whether the page has `taken` or refused it */
+/** @typedef {{ where: string, finished: string, kept?: string, taken?: boolean | null, stored?: string | null }} Watched which text
+ * area, what the page has been told of it, the name under which it is kept; of what is told with the tab (tab.js), whether the page has
+ * `taken` or refused it; what this window has `stored` last, whatever became of that */
 /** @typedef {{ over: string, text: string }} Written what was written, over which text */
 
 export class Draft {
@@ -75,7 +76,7 @@ export class Draft {
   /** Look what becomes of what was kept, now that another text may be stored. */
   look() {
     clearTimeout(this.later);
-    const { kept, finished, taken } = this.data,
+    const { kept, finished, taken, stored: last } = this.data,
       written = kept ? /** @type {Written | null} */ (stored.get(sessionStorage, kept)) : null;
     if (!written || (taken === false && !this.box)) return;
     const { over, text } = written;
@@ -83,7 +84,8 @@ export class Draft {
     else if (stands(this.box) && this.box.value === text) this.keep(finished, text);
     else if (typeof taken === "boolean") {
       if (over !== finished) this.forget();
-    } else if (over === finished) this.restore(text);
+    } else if (text === last) this.forget();
+    else if (over === finished) this.restore(text);
     else if (!this.vain) {
       this.vain = true;
       clearTimeout(this.timer);

@@ -24,7 +24,8 @@ from opstore.access.signouts import SignOuts
 from opstore.api import Api, events
 from opstore.app import Acting, App
 from opstore.curation import Edit, annotations_of
-from opstore.errors import NoRole, NotAllowed, SignInBroken, SignInWanted
+from opstore.errors import NoRole, NotAllowed, SignInBroken, SignInWanted, StorageError
+from opstore.jobs import JobFolder
 from opstore.service import NewOperation
 from opstore.shares import Scope
 from opstore.storage import followed
@@ -250,6 +251,30 @@ def test_a_stream_of_events_ends_with_the_right_to_hear_them(app: App, monkeypat
         assert (await theirs.until("job"))[2]["operationId"] == made, "others hear on"
         assert not [name for _, name, _ in mine.events if name == "job"]
         await theirs.hang_up()
+
+    loops.run(listen())
+
+
+def test_a_folder_that_cannot_be_read_for_a_moment_ends_a_stream_without_a_fault(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who comes back is told what happened meanwhile; the log has no traceback of it."""
+    monkeypatch.setattr(events, "LOOK_SECONDS", 0.05)
+    routes = Starlette(routes=Api(lambda: app, changing(["analyst"])).routes())
+
+    def failing(self: JobFolder) -> list[str]:
+        raise StorageError(reason="too many open files")
+
+    async def listen() -> None:
+        mine = Listener(routes)
+        await mine.until("jobs")
+        with monkeypatch.context() as now:
+            now.setattr(JobFolder, "ids", failing)
+            await asyncio.wait_for(mine.task, 10)
+        made = await asyncio.to_thread(app.service.create, NewOperation("text_to_image", "a boat"))
+        again = Listener(routes, mine.events[-1][0])
+        assert (await again.until("job"))[2]["operationId"] == made
+        await again.hang_up()
 
     loops.run(listen())
 

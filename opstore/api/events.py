@@ -28,7 +28,7 @@ from starlette.responses import Response, StreamingResponse
 
 from opstore.api.route_table import TEXT, Call, Parameter, Told
 from opstore.api.shapes import job_record
-from opstore.errors import NotAllowed, OpstoreError, SignInBroken, SignInWanted, TooManyListeners
+from opstore.errors import OpstoreError, TooManyListeners
 from opstore.service import Service
 from opstore.storage.operation import parse_time
 
@@ -45,8 +45,6 @@ KEPT = 1_000
 STAY_SECONDS = 300.0
 #: Operations that are looked at for whether they have ended since: more come at once only by an import.
 MOST_ENDED = 200
-#: Whose rights have gone, or cannot be told any more.
-_REFUSED = (NotAllowed, SignInWanted, SignInBroken)
 #: A comment on a silent line, so that proxies keep it open, and a dead one is noticed; and how long one piece may take.
 PING_SECONDS, SEND_SECONDS = 15, 30
 
@@ -108,8 +106,8 @@ class Events:
                     seen = number  # and no further: while it is sent, another listener's look may find more
                 await anyio.sleep(LOOK_SECONDS)
                 await self._look()
-        except _REFUSED:
-            return  # who comes back is told why
+        except OpstoreError:  # rights that have gone, or a folder that cannot be read for a moment
+            return  # who comes back is told why, or what happened meanwhile
         finally:
             self._listeners -= 1
             if not self._listeners and (self._staying is None or self._staying.done()):
@@ -122,7 +120,7 @@ class Events:
     async def _stay(self) -> None:
         """Go on looking for who may come back."""
         end = anyio.current_time() + STAY_SECONDS
-        with contextlib.suppress(*_REFUSED):  # it looks with the rights of who listened last
+        with contextlib.suppress(OpstoreError):  # it looks with the rights of who listened last
             while not self._listeners and anyio.current_time() < end:
                 await anyio.sleep(LOOK_SECONDS)
                 await self._look()

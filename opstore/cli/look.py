@@ -59,13 +59,13 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _newest(store: Store, limit: int) -> list[dict[str, Any]]:
-    """Return the newest sidecars: an index that is there knows which they are, else every name in the folder is looked at."""
+    """Return the newest sidecars: an index that once had all knows which they are, else every name in the folder is looked at."""
     if (store.cache / "index.db").is_file():
         from opstore.index import Index
 
         index = Index(store)
         try:
-            if index.makeshift is None:
+            if index.makeshift is None and index.progress().ready:
                 return list(_readable(store, [row.id for row in _answered(index, "", "newest", limit)[0]]))
         except OpstoreError:
             pass  # the folder is the truth, and tells what is wrong with it

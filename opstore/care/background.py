@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,6 @@ RULES: Mapping[str, Rule] = {
 }
 #: Of a long list as many are kept for the page; the commands show all.
 _SHOWN = 200
-_Work = Callable[[Report], Mapping[str, Any]]
 
 
 class Desk:

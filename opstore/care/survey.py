@@ -28,8 +28,6 @@ _ID = re.compile(rb"(?<![0-9])[0-9]{14}_[0-9a-f]{6,8}(?![0-9a-f])")
 _MAX_RECORD = 16 * 1024 * 1024
 #: Operations between two words about how far it is.
 _STEP = 250
-#: The month of an id whose digits are no calendar time; it comes behind all others.
-NO_MONTH = "?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +148,7 @@ def ancestors(of: Iterable[str], parents: Mapping[str, Iterable[str]]) -> set[st
 
 def _month(operation_id: str) -> str:
     moment = time_of(operation_id)
-    return f"{moment.year:04}-{moment:%m}" if moment else NO_MONTH
+    return f"{moment.year:04}-{moment:%m}" if moment else "?"
 
 
 def _below(store: Store) -> Iterator[os.stat_result]:

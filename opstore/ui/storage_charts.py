@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from opstore.care.survey import NO_MONTH
 from opstore.storage.operation import OPERATION_TYPES
 from opstore.ui import drilldown, words
 from opstore.ui.chart_data import sent
@@ -42,12 +41,12 @@ def _by_month(rows: Sequence[Sequence[Any]], voice: Voice) -> Chart:
     months = sorted({month for month, _kind, _size in rows})
     totals = [sum(size for (month, _kind), size in sizes.items() if month == at) for at in months]
     drawn = months[-MONTHS:]
-    names = [month if month == NO_MONTH else voice.day(date.fromisoformat(f"{month}-01"), "month") for month in drawn]
+    names = [voice.day(day, "month") if (day := _day(month)) else month for month in drawn]
     drawing = Drawing(HEIGHT, barmode="stack", legend=legend(), bargap=gap(len(drawn)))
     for kind in sorted({kind for _month, kind, _size in rows}, key=_rank):
         name = short(words.type_name(kind), 40)
         amounts = [sizes.get((month, kind), 0) for month in drawn]
-        ways = [None if month == NO_MONTH else Search().narrowed(id=[month.replace("-", "")], type=[kind]) for month in drawn]
+        ways = [Search().narrowed(id=[month.replace("-", "")], type=[kind]) if _day(month) else None for month in drawn]
         drawing.bar(
             x=names,
             y=amounts,
@@ -59,10 +58,10 @@ def _by_month(rows: Sequence[Sequence[Any]], voice: Voice) -> Chart:
     drawing.scale(float(max(totals[-MONTHS:])), voice.size)
     marked = names[:: max(1, -(-len(names) // 4))]  # on a phone there is room for no more
     drawing.x(type="category", tickvals=marked, ticktext=marked, tickangle=0)
-    last = next((total for month, total in zip(months[::-1], totals[::-1], strict=True) if month != NO_MONTH), 0)
+    last = next((total for month, total in zip(months[::-1], totals[::-1], strict=True) if _day(month)), 0)
     what = _("{total} in all, {last} of it in the last month.").format(total=voice.size(sum(totals)), last=voice.size(last))
     dated = (
-        (month if month == NO_MONTH else pd.Period(month, "M"), kind, size) for month, kind, size in sorted(map(tuple, rows))
+        (pd.Period(day, "M") if (day := _day(month)) else month, kind, size) for month, kind, size in sorted(map(tuple, rows))
     )
     table = pd.DataFrame(dated, columns=["month", "operation_type", "bytes"])
     return Chart("by-month", _("Space by month and type"), what, drawing.figure(), table)
@@ -97,6 +96,14 @@ def _by_kind(kinds: Mapping[str, int], voice: Voice) -> Chart:
     drawing.x(visible=False, rangemode="tozero")
     what = _("How much space the files of the data folder take, by what they are for.")
     return Chart("by-kind", _("Space by kind of file"), what, drawing.figure(), pd.DataFrame(rows, columns=["kind", "bytes"]))
+
+
+def _day(month: str) -> date | None:
+    """Return the first day of a month, None where ids name none: their digits need not be a time."""
+    try:
+        return date.fromisoformat(f"{month}-01")
+    except ValueError:
+        return None
 
 
 def _rank(kind: str) -> tuple[int, str]:

@@ -140,6 +140,8 @@ def test_the_head_of_a_bundle_makes_none_and_says_what_is_missing(
 ) -> None:
     app.service.curation.put_in_trash([LATER])
     assert client.get(f"/api/bundle?ids={ID},{LATER}").headers["x-opstore-missing"] == "1"
+    told = client.get("/api/openapi.json").json()["paths"]["/api/bundle"]["get"]["responses"]["200"]
+    assert "X-Opstore-Missing" in told["headers"], "it is described as well"
     assert "x-opstore-missing" not in client.get(f"/api/bundle?ids={ID}").headers
     monkeypatch.setattr(bundle, "_fill", lambda *given: pytest.fail("it was made"))
     answer = client.head(f"/api/bundle?ids={ID},{LATER}")

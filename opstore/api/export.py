@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MAX_FORM = 32 * 1024 * 1024
 #: What a bundle may leave out of every operation.
 _WITHHELD = tuple(field.name for field in fields(Shown))
+_MISSING = {"X-Opstore-Missing": "how many of the operations are left out: removed, or unreadable; absent if none is"}
 
 
 class Exporting:
@@ -87,7 +88,7 @@ class Exporting:
                 "/api/bundle",
                 self._bundle,
                 "Operations to hand on, as a zip with a page that needs no server",
-                {200: Told("the zip", None, ("application/zip",))},
+                {200: Told("the zip", None, ("application/zip",), _MISSING)},
                 (
                     Parameter("ids", "one to 200 operations, with commas between"),
                     Parameter(

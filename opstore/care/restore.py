@@ -133,6 +133,8 @@ class Restore:
         completes = sidecar not in missing and here.has(sidecar)
         if sidecar in paths and sidecar not in missing and not completes:
             self._same = same
+            for path in paths.values():
+                self._conflicts.pop(path, None)
             self._operation(place, operation_id, paths)  # it has been moved or removed since: everything is looked at again
             return
         if completes:

@@ -381,6 +381,9 @@ def test_what_a_page_tells_after_it_was_left_does_not_lead_back_to_it() -> None:
     assert leads(asked_of("library", "language"), asked_of(*library), asked_of(*create)) == ["library", "library", "create"], (
         "the browser knew of the new page: the server itself has led it back"
     )
+    assert leads(asked_of("lineage", "language", "graph"), asked_of(*create)) == ["lineage", "create"], (
+        "the server has led it there and back: what is pressed first on a page shows that the browser is on it"
+    )
 
 
 def test_of_a_field_and_the_page_that_is_gone_to_after_it_nothing_is_lost() -> None:

@@ -72,7 +72,8 @@ def _follow(session: AppSession, asked: ClientState) -> _Gone | None:
     """Follow a browser from page to page; return where it has gone if this request is one that the page it left sends late.
 
     Who goes to another page sends the values of controls that all pages have, and of no others: so a request for a page that was
-    left, with values of its own or by a timer, goes nowhere. The first of the new one shows that the browser has left the old.
+    left, with values of its own or by a timer, goes nowhere. The first of the new page shows that the browser has left the old
+    one; it may be the one with which it tells of that page at all, where the server has led it there.
     """
     known = _gone.pop(session.id, None) or _Gone()
     _gone[session.id] = known
@@ -86,8 +87,11 @@ def _follow(session: AppSession, asked: ClientState) -> _Gone | None:
     elif not asked.is_history_navigation and page in known.left and (asked.is_auto_rerun or brought & known.left[page]):
         return known
     elif page:
-        known.left[known.page] = known.seen - brought
-        known.left.pop(page, None)
+        if brought - known.seen:
+            known.left.clear()
+        else:
+            known.left[known.page] = known.seen - brought
+            known.left.pop(page, None)
         known.page, known.address, known.everywhere, known.seen = page, asked.query_string, brought, set(brought)
     return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from collections import Counter
 
 import pytest
@@ -82,6 +83,27 @@ TRAPS = [
     ("", 0, "text_to_image"),
     ("", 1, "image_edit_single"),
     ("?!", 2, "image_edit_multiple"),
+    (unicodedata.normalize("NFD", "Une vidéo de la mer"), 0, "text_to_video"),
+    ("don‘t animate it, make it sepia", 1, "image_edit_single"),
+    ("DON’T ANIMATE IT, MAKE IT SEPIA", 1, "image_edit_single"),
+    ("aucune animation, change la couleur en rouge", 1, "image_edit_single"),
+    ("Sans aucun mouvement : recolorie la robe", 1, "image_edit_single"),
+    ("nothing should move; add a beard", 1, "image_edit_single"),
+    ("rien ne doit bouger, ajoute une barbe", 1, "image_edit_single"),
+    ("il ne faut pas que ça bouge, ajoute une barbe", 1, "image_edit_single"),
+    ("plutôt une image qu’une vidéo", 1, "image_edit_single"),
+    ("not just a picture but a video", 0, "text_to_video"),
+    ("no transition, merge them", 2, "image_edit_multiple"),
+    ("pas de transition, combine-les", 2, "image_edit_multiple"),
+    ("don’t morph, put them side by side", 2, "image_edit_multiple"),
+    ("anime l’image sans mouvement de caméra", 1, "image_to_video_single"),
+    ("Anime les vagues, ne bouge pas la caméra", 1, "image_to_video_single"),
+    ("Animate the water, don’t move the camera", 1, "image_to_video_single"),
+    ("a video without camera movement", 1, "image_to_video_single"),
+    ("a desk without a camera", 0, "text_to_image"),
+    ("a poster with the text “VIDEO”", 0, "text_to_image"),
+    ("ajoute le texte « Le film d’été »", 1, "image_edit_single"),
+    ("un homme qui regarde une vidéo", 0, "text_to_image"),
 ]
 
 
@@ -151,6 +173,13 @@ def test_an_override_is_noted_and_agreeing_is_none() -> None:
 def test_a_chain_is_split_where_the_motion_begins(prompt: str, edit: str, video: str) -> None:
     steps = rules.steps(prompt)
     assert (steps.edit, steps.video) == (edit, video)
+
+
+def test_a_chain_is_told_the_whole_of_a_long_prompt() -> None:
+    long = "x" * rules.MAX_READ
+    assert rules.steps(f"a sea {long} the end").video == f"a sea {long} the end"
+    split = rules.steps(f"remove the sky, then animate the sea {long} the end")
+    assert split.edit == "remove the sky" and split.video == f"animate the sea {long} the end"
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,10 @@ def steps(prompt: str) -> StepPrompts:
 
 def read(prompt: str) -> Reading:
     """Return the evidence in a prompt."""
-    text = prompt[:MAX_READ]
+    whole = unicodedata.normalize(
+        "NFC", prompt
+    )  # what was copied from a file's name may have its accents as letters of their own
+    text = whole[:MAX_READ]
     folded = _fold(text)
     language = _language(folded, text)
     folded = _without_style(folded, text, language)
@@ -110,13 +113,25 @@ def read(prompt: str) -> Reading:
         clauses[0].found.setdefault("video", asked)
     if clauses and (way := _way(folded, any(clause.edits for clause in clauses))):
         clauses[0].found["passage"] = _written(text, 0, way)
-    return Reading(text, language, clauses, still, unedited is not None)
+    return Reading(whole, language, clauses, still, unedited is not None)
+
+
+#: What people's keyboards, and programs on their way, write for one of these.
+_ALIKE = {
+    **dict.fromkeys("’‘ʼ´`′＇", "'"),
+    **dict.fromkeys("“”„«»", '"'),
+    **dict.fromkeys("‐‑", "-"),
+    "œ": "o",
+    "Œ": "o",
+    "æ": "a",
+    "Æ": "a",
+    "ß": "s",
+}
 
 
 def _fold(text: str) -> str:
     """Return `text` in lower case, without accents, every character in its place."""
-    quotes = {"’": "'", "ʼ": "'", "œ": "o", "æ": "a", "ß": "s"}
-    return "".join(quotes.get(letter) or _plain(letter) for letter in text)
+    return "".join(_ALIKE.get(letter) or _plain(letter) for letter in text)
 
 
 def _plain(letter: str) -> str:

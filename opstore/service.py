@@ -150,6 +150,11 @@ class Service(Door):
         if any(cost is None or cost.amount or cost.estimated for cost in costs):
             self._budget.check([cost.record() if cost else None for cost in costs])
 
+    @act(Role.CREATOR)
+    def pay(self, cost: Cost) -> None:
+        """Count what is about to be paid and becomes no operation; raise as `Budget.check` does where it must not be."""
+        self._budget.pay(cost.record())
+
     def _keep(self, job: Job, images: Sequence[bytes]) -> None:
         """Store the images of a job, then its record, which names them; where that fails, nothing stays."""
         self.store.initialize_storage()

@@ -14,6 +14,7 @@ from opstore.app import App, Settings
 from opstore.errors import InvalidRequest, ProviderError, ProviderUnavailable
 from opstore.fetch import FetchPolicy
 from opstore.generation import SmartRequest
+from opstore.providers.prices import Cost
 from opstore.providers.replicate import Replicate
 from opstore.providers.replicate.language_models import LANGUAGE_MODELS, Asker
 from opstore.smart import model, rules
@@ -22,6 +23,7 @@ from tests.samples import PNG
 from tests.standin.client import set_up
 from tests.standin.world import SCHEMAS, World
 from tests.standin.world import Settings as WorldSettings
+from tests.test_api import client_of
 
 PROMPT = "mets le ciel en rose"
 GOOD = {
@@ -87,8 +89,33 @@ def test_what_the_model_says_is_stored_and_counts_against_the_budget(app: App, s
     assert outcome.error is None and outcome.analysis and outcome.analysis.analyzer == "google/gemini-2.5-flash"
     record = app.service.jobs()[0]
     assert record.type == "image_edit_single"
-    assert app.service.spending().bound == pytest.approx(before.bound + 0.005)
+    assert app.service.spending().today == pytest.approx(before.today + 0.005)
     assert len(asked(standin)) == 1, "asked once, however often the request is checked"
+
+
+def test_a_question_counts_once_whatever_it_leads_to(app: App, standin: StandIn) -> None:
+    standin.plan(text=[json.dumps(GOOD)])
+    seen = app.generation.analyze(PROMPT, [PNG])
+    assert app.service.spending().today == 0.005, "also where it leads to nothing"
+    for _ in range(2):
+        assert app.generation.execute(SmartRequest(PROMPT, (PNG,), analysis=seen)).error is None
+    spending = app.service.spending()
+    assert (spending.today, spending.bound) == (0.005, 0.0), "two operations of one question"
+
+
+def test_of_two_who_ask_at_once_with_money_for_one_only_one_does(app: App, standin: StandIn) -> None:
+    app.service.change_preferences(daily_budget=0.009)
+    standin.plan(text=[json.dumps(GOOD)])
+    asking = [app.generation.later(lambda: app.generation.analyze(PROMPT, [])) for _ in range(2)]
+    found = [answer.result(timeout=60) for answer in asking]
+    assert len(asked(standin)) == 1 and sum("budget" in str(item.fallback) for item in found) == 1
+
+
+def test_nobody_pays_for_a_workflow_that_was_named_nor_for_no_prompt(app: App, standin: StandIn) -> None:
+    named = app.generation.execute(SmartRequest(PROMPT, (PNG,), workflow="image_edit_single"))
+    empty = app.generation.execute(SmartRequest("  ", (PNG,)))
+    assert named.error is None and named.analysis and named.analysis.analyzer == "rules" and empty.error
+    assert asked(standin) == [] and app.service.spending().today == 0.0
 
 
 WRONG: dict[str, str] = {
@@ -200,6 +227,29 @@ def test_a_better_wording_comes_with_its_cost(app: App, standin: StandIn) -> Non
     app.service.change_preferences(analyzer="")
     with pytest.raises(InvalidRequest, match="needs a language model"):
         app.generation.improve(PROMPT, "image_edit_single")
+
+
+def test_a_workflow_is_asked_for_once_also_where_no_better_wording_comes(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    questions: list[str] = []
+
+    class Model:
+        name = title = "acme/words"
+
+        def cost(self) -> Cost:
+            return Cost(0.005, "USD", "a question", True)
+
+        def ask(self, instruction: str, question: str, pictures: object = ()) -> str:
+            questions.append(instruction.split(maxsplit=2)[1])
+            return json.dumps(GOOD | {"workflow": "text_to_image"}) if questions[-1] == "choose" else ""
+
+    monkeypatch.setattr(app.generation, "asker", Model)
+    with client_of(app) as client:
+        told = client.post("/api/smart/execute", data={"prompt": "the sea", "useOptimizedPrompt": "true"})
+        assert told.status_code == 202 and questions == ["choose", "improve"]
+        assert (app.service.jobs()[0].analysis or {})["analyzer"] == "acme/words"
+        named = {"prompt": "the sea", "workflowId": "text_to_image", "useOptimizedPrompt": "true"}
+        assert client.post("/api/smart/execute", data=named).status_code == 202
+        assert questions[2:] == ["improve"], "who names the workflow pays for no other"
 
 
 def test_costs_of_questions_add_up() -> None:

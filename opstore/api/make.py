@@ -182,10 +182,11 @@ class Making:
     def _better(self, request: SmartRequest) -> SmartRequest:
         """Return the request in a language model's words; in its own if none is set up or answers, as everywhere."""
         generation = self._app().generation
-        if generation.asker() is None:
+        if generation.asker() is None or not request.prompt.strip():
             return request
         try:
-            analysis = generation.analyze(request.prompt, request.images)
+            analysis = (generation.propose if request.workflow else generation.analyze)(request.prompt, request.images)
+            request = replace(request, analysis=analysis)  # asked once, whatever becomes of the wording
             wording, cost = generation.improve(request.prompt, request.workflow or analysis.chosen)
         except OpstoreError:
             return request

@@ -92,23 +92,22 @@ class Generation(Door):
 
         Its budget used up, its answer missing, late or nonsense: then the rules answer, and the analysis says so.
         """
-        asker = self.asker()
-        if asker is None:
-            return self.propose(prompt, images, spoken)
+        asker, proposed = self.asker(), self.propose(prompt, images, spoken)
+        if asker is None or not prompt.strip():
+            return proposed
+        pictures = [renderings.thumbnail(image, LOOK_SIZE) for image in images]
         try:
-            self.service.afford([asker.cost()])
-        except _MONEY as error:
-            return replace(
-                self.propose(prompt, images, spoken), fallback=said("the rules decided: {reason}", reason=error.sentence)
-            )
-        return model.analyze(asker, prompt, [renderings.thumbnail(image, LOOK_SIZE) for image in images], spoken)
+            self.service.pay(asker.cost())
+        except (StorageError, *_MONEY) as error:
+            return replace(proposed, fallback=said("the rules decided: {reason}", reason=error.sentence))
+        return model.analyze(asker, prompt, pictures, spoken)
 
     def improve(self, prompt: str, workflow: str) -> tuple[str, Mapping[str, Any]]:
         """Return a better wording from the language model, and what it cost; raise InvalidRequest if there is none."""
         asker = self.asker()
         if asker is None:
             raise InvalidRequest(reason=said("improving the prompt needs a language model; choose one in the settings"))
-        self.service.afford([asker.cost()])
+        self.service.pay(asker.cost())
         try:
             return model.improve(asker, prompt, workflow), asker.cost().record()
         except model.Nonsense:
@@ -142,7 +141,7 @@ class Generation(Door):
         if len(operations) == 1:
             return [replace(operations[0], operation_id=request.operation_id)]
         batch_id = generate_operation_id(self._clock())
-        # What the analysis cost was paid once: the first one carries it, or a budget would count it with each.
+        # What the analysis cost was paid once: the first one says so.
         free = {key: value for key, value in analysis.record().items() if key != "cost"}
         rest = [replace(item, workflow_analysis=free) for item in operations[1:]]
         return [replace(item, batch_id=batch_id, batch_index=number) for number, item in enumerate([operations[0], *rest], 1)]
@@ -164,7 +163,9 @@ class Generation(Door):
         """
         analysis = request.analysis
         try:
-            analysis = self._analysis(request, self.analyze)
+            analysis = self._analysis(
+                request, self.propose if request.workflow else self.analyze
+            )  # nobody pays for what is known
             wanted = self.requests(replace(request, analysis=analysis))
             costs = [cost for item in wanted for cost in self.service.estimate(self.service.plan(item))]
             self.service.afford(costs)

@@ -1,10 +1,11 @@
 """Money that may still be spent: no paid request leaves once a day's or a month's budget would be passed, in any process.
 
 Spent is what the sidecars say, those in the trash too, on the day in UTC on which the operation ended, and what was noted of
-those removed for good (`spent.py`); what is under way counts with its estimate, and so does what may have been billed without
-anybody knowing (`unknown`, or an end whose cost is not known). A model without a price counts nothing, but is stopped like any
-other once a budget is used up. Where the limits, or a file that tells what was spent, cannot be read, nothing that costs money
-passes; nor where a budget of dollars would have to count another currency, since nothing is converted here.
+those removed for good and of questions to language models (`spent.py`); what is under way counts with its estimate, and so does
+what may have been billed without anybody knowing (`unknown`, or an end whose cost is not known). A model without a price counts
+nothing, but is stopped like any other once a budget is used up. Where the limits, or a file that tells what was spent, cannot be
+read, nothing that costs money passes; nor where a budget of dollars would have to count another currency, since nothing is
+converted here.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ from opstore.errors import (
     said,
 )
 from opstore.jobs import Job, JobFolder, Step
-from opstore.spending.spent import NAME, Gone, Money, Paid, asked, first, money, paid_by
+from opstore.spending.spent import NAME, Gone, Money, Paid, first, money, paid_by
 from opstore.storage.files import Folder
-from opstore.storage.names import parse_name, sidecar_name
+from opstore.storage.names import generate_operation_id, parse_name, sidecar_name
+from opstore.storage.operation import timestamp
 from opstore.storage.preferences import Preferences
 from opstore.storage.store import Store
 from opstore.storage.trash import Trash
@@ -154,6 +156,16 @@ class Budget:
             self.check([step.estimate for step in job.steps[job.current :]], without=job)
             yield
 
+    def pay(self, cost: Mapping[str, Any]) -> None:
+        """Count for good what is about to be paid and becomes no operation; raise as `check` does where it must not be.
+
+        Whoever pays goes through the one gate: two cannot both pass with money for one.
+        """
+        with self._gate.locked("budget"):
+            self.check([cost])
+            now = self._clock()
+            self._noted.note(generate_operation_id(now), {"completedAt": timestamp(now), "cost": cost})
+
     def _underway(self, unread: list[str]) -> list[Job]:
         """Return the operations under way; name in `unread` the records that do not say what they bind."""
         jobs = []
@@ -223,10 +235,9 @@ def _written(amount: float) -> str:
 
 
 def _bound(job: Job) -> Money:
-    analysed = asked(job.operation)
     if job.state == "queued" and not job.current:
-        return analysed  # nothing else sent yet: it is checked again before it is
-    return sum((first(step.cost, step.estimate) for step in job.steps), analysed)
+        return Money()  # nothing sent yet: it is checked again before it is
+    return sum((first(step.cost, step.estimate) for step in job.steps), Money())
 
 
 def _behind(job: Job) -> Money:

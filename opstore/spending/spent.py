@@ -1,8 +1,9 @@
-"""What operations cost, by their sidecars; and what was paid stays counted when its operation is removed for good.
+"""What operations cost, by their sidecars; what has no sidecar, or will have none, is noted in `spent.json` and stays counted.
 
-`spent.json` in the data folder has, by operation, the day and the amount (and the other currencies in which there was more), and
-nothing else of it; it is durable before the sidecar goes, and forgets what no budget of a month can ask for any more. Where it is
-damaged nobody knows what was spent. Nothing here converts: dollars are added up, of other money is known that it was paid.
+It has, by operation removed for good and by question to a language model, the day and the amount (and the other currencies in
+which there was more), and nothing else; it is durable before the sidecar goes, or the question leaves, and forgets what no budget
+of a month can ask for any more. Where it is damaged nobody knows what was spent. Nothing here converts: dollars are added up, of
+other money is known that it was paid.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Paid:
 
 
 class Gone:
-    """What operations of one data folder cost that are there no more."""
+    """What was paid in one data folder and no sidecar tells: operations that are there no more, and questions."""
 
     def __init__(self, folder: Folder, clock: Callable[[], datetime] = clocks.now) -> None:
         """Keep it in `folder`, the data folder itself."""
@@ -70,7 +71,7 @@ class Gone:
             return {}
 
     def note(self, operation_id: str, sidecar: Mapping[str, Any]) -> None:
-        """Note durably what an operation cost that is about to go; a repeat changes nothing.
+        """Note durably what an operation cost that is about to go, or what is about to be asked; a repeat changes nothing.
 
         A damaged file stays as it is: nothing is paid while it is there, whatever else goes.
         """
@@ -108,18 +109,11 @@ def paid_by(operation_id: str, sidecar: Mapping[str, Any]) -> Paid:
 
 def spent_on(sidecar: Mapping[str, Any]) -> Money:
     """Return what a stored operation counts with: its cost, or its steps' estimates where billing is not known."""
-    analysed, total = asked(sidecar), money(sidecar.get("cost"))
-    if total is not None:
-        return analysed + total
+    if (total := money(sidecar.get("cost"))) is not None:
+        return total
     steps = sidecar.get("steps")
     found = [step for step in steps if isinstance(step, Mapping)] if isinstance(steps, list) else []
-    return sum((first(step.get("cost"), step.get("estimate") if step.get("status") else None) for step in found), analysed)
-
-
-def asked(known: Mapping[str, Any]) -> Money:
-    """Return what a language model was paid for the analysis that led to an operation."""
-    analysis = known.get("workflowAnalysis")
-    return first(analysis.get("cost")) if isinstance(analysis, Mapping) else Money()
+    return sum((first(step.get("cost"), step.get("estimate") if step.get("status") else None) for step in found), Money())
 
 
 def first(*costs: object) -> Money:

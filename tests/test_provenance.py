@@ -185,6 +185,25 @@ def test_an_export_carries_it_and_its_sidecars_tell_the_bytes_that_are_there(app
     assert stored_in(stored) == stored_in(app.store)
 
 
+#: Files that are recognised, and tell lengths that lead nowhere, or a picture without a side.
+LYING = {
+    "mp4 of 2^63 bytes": struct.pack(">I12sI4sQ", 16, b"ftypisom\0\0\0\0", 1, b"mdat", 2**63) + bytes(40),
+    "mp4 of 2^62 bytes": struct.pack(">I12sI4sQ", 16, b"ftypisom\0\0\0\0", 1, b"mdat", 2**62) + bytes(40),
+    "webm with a head of 2^56 bytes": b"\x1a\x45\xdf\xa3\x01" + b"\xff" * 7 + b"\x42\x82\x84webm" + bytes(60),
+    "webp without a side": struct.pack("<4sI8sI10x", b"RIFF", 22, b"WEBPVP8 ", 10),
+}
+
+
+@pytest.mark.parametrize("data", LYING.values(), ids=LYING.keys())
+def test_a_file_whose_lengths_lead_nowhere_is_handed_on_and_ends_no_export(app: App, data: bytes) -> None:
+    odd, whole = made(app.store, name_of(1), outputs=[data]), made(app.store, name_of(2), outputs=[shade(1)])
+    copy = Provenance(app.store).copy(odd, str(odd.output))
+    assert copy is None or sniff(b"".join(copy.parts)) is sniff(data)
+    exported = b"".join(app.service.exports.prepare("zip", ids=[odd.id, whole.id]).parts())
+    names = zipfile.ZipFile(io.BytesIO(exported)).namelist()
+    assert {f"operations/{odd.output}", f"operations/{whole.output}"} <= set(names) and "left_out.csv" not in names
+
+
 def test_a_file_that_is_saved_carries_it_and_one_that_is_looked_at_is_as_stored(app: App) -> None:
     name = f"{ID}_out.png"
     stored = app.store.read_file(name)

@@ -107,7 +107,9 @@ def _splices(file: BinaryIO, media: MediaType, make: Make, source: str) -> list[
 
 
 def _read(file: BinaryIO, at: int, count: int) -> bytes:
-    """Return bytes of a file, fewer at its end."""
+    """Return bytes of a file, fewer at its end, none behind it: where a length that it tells leads there may be no place."""
+    if at >= file.seek(0, io.SEEK_END):
+        return b""
     file.seek(at)
     return file.read(count)
 
@@ -203,7 +205,7 @@ def _webp_head(head: bytes) -> bytes:
         wide, high = bits & 0x3FFF, bits >> 14 & 0x3FFF
         flags |= _WEBP_ALPHA if bits >> 28 & 1 else 0
     else:
-        wide, high = (int.from_bytes(head[at : at + 2], "little") % 0x4000 - 1 for at in (26, 28))
+        wide, high = (max(0, int.from_bytes(head[at : at + 2], "little") % 0x4000 - 1) for at in (26, 28))
     return b"VP8X" + struct.pack("<I", 10) + bytes([flags, 0, 0, 0]) + wide.to_bytes(3, "little") + high.to_bytes(3, "little")
 
 

@@ -10,6 +10,7 @@ import struct
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -210,6 +211,12 @@ def test_texts_that_mean_harm_import_a_picture_and_no_error(store: Store, source
     assert len(done.operations) == 1 and done.left == {} and store.verify(deep=True) == []
     assert store.read_file(f"{done.operations[0]}_out.png") == data
     json.dumps(store.get_operation_metadata(done.operations[0]), ensure_ascii=False, allow_nan=False).encode()
+
+
+def test_blanks_that_no_name_follows_are_walked_through_once() -> None:
+    begun = process_time()
+    assert embedded.read(png({"parameters": "x\nSteps: 5," + " " * 30_000 + "!"})).parameters == {"steps": 5}
+    assert process_time() - begun < 1, "CPU seconds: from each blank to the last it was ten, and a text may be six times as long"
 
 
 def test_loose_pictures_become_operations_once_whatever_they_are_called(store: Store, source: Path) -> None:

@@ -20,7 +20,8 @@ _MAX_TEXT = 200_000
 _MAX_KEPT = 1_000_000
 _KEYS = ("parameters", "prompt", "workflow", "invokeai_metadata", "sd-metadata")
 _USER_COMMENT, _EXIF = 0x9286, 0x8769
-_PAIR = re.compile(r'\s*([A-Za-z][\w /-]{0,40}):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,|\Z)')
+#: No blanks before a name: those that none follows would be walked through again from each of them.
+_PAIR = re.compile(r'([A-Za-z][\w /-]{0,40}):\s*("(?:\\.|[^\\"])*"|[^,]*)(?:,|\Z)')
 _STEPS = re.compile(r"^Steps: [0-9]+,", re.MULTILINE)
 _LINKS = 50
 #: What they call it, and what it is called here.

@@ -137,6 +137,23 @@ def test_the_source_is_told_from_what_made_it_and_from_what_it_was_made_of(tmp_p
     assert of(ring) in (ALGORITHM, ALTERED)
 
 
+def test_a_family_whose_ways_meet_again_is_asked_once_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, asked = store_with(tmp_path), list[str]()
+    last = made(store, name_of(1), provider="replicate", outputs=[shade(1)])
+    for number in range(2, 11):
+        twice = [shade(number - 1), shade(number - 1)]
+        last = made(store, name_of(number), provider="local", parents=[last.id], inputs=twice, outputs=[shade(number)])
+    read = store.get_operation_metadata
+
+    def counted(operation_id: str) -> dict[str, Any]:
+        asked.append(operation_id)
+        return read(operation_id)
+
+    monkeypatch.setattr(store, "get_operation_metadata", counted)
+    assert Provenance(store).of(last) == TRAINED
+    assert len(asked) <= 2 * 9, "two ways a step, and not two to the power of the steps"
+
+
 # -- every way out -----------------------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -40,6 +40,8 @@ _DECLARED = re.compile(rb"cv\.iptc\.org/newscodes/digitalsourcetype/([A-Za-z]{1,
 _LOOKED_AT = 262_144
 #: How far up a family is asked.
 _MOST_STEPS = 24
+#: What made the results of an operation, asked with so many steps left: a family is no tree, and each is asked once.
+_Known = dict[tuple[str, int], str]
 
 
 def address(source: str) -> str:
@@ -75,11 +77,11 @@ class Provenance:
 
     def of(self, operation: Operation) -> str:
         """Return the source type of an operation's results; empty if nobody knows what made them."""
-        return self._made(operation, _MOST_STEPS)
+        return self._made(operation, _MOST_STEPS, {})
 
     def of_input(self, operation: Operation, name: str) -> str:
         """Return the source type of what an operation was given; empty for a photograph, say."""
-        return self._given(operation, name, _MOST_STEPS)
+        return self._given(operation, name, _MOST_STEPS, {})
 
     def _of_file(self, operation: Operation, name: str) -> str:
         """Return the source type of any file of an operation."""
@@ -110,8 +112,13 @@ class Provenance:
         source = stronger(self._of_file(operation, name), named)
         return xmp.with_source(file, kind, address(source)) if kind and source and source != named else []
 
-    def _made(self, operation: Operation, steps: int) -> str:
-        sources = [self._given(operation, name, steps) for name in operation.inputs]
+    def _made(self, operation: Operation, steps: int, known: _Known) -> str:
+        asked = operation.id, steps
+        if asked not in known:
+            known[asked] = self._made_of(operation, [self._given(operation, name, steps, known) for name in operation.inputs])
+        return known[asked]
+
+    def _made_of(self, operation: Operation, sources: Sequence[str]) -> str:
         if operation.provider == _LOCAL:
             if not sources:
                 return ALGORITHM
@@ -122,7 +129,7 @@ class Provenance:
             return self._named(operation.output) if operation.output else ""  # somebody's picture
         return TRAINED if all(source == TRAINED for source in sources) else EDITED
 
-    def _given(self, operation: Operation, name: str, steps: int) -> str:
+    def _given(self, operation: Operation, name: str, steps: int, known: _Known) -> str:
         content = _hash(operation, name)
         for parent in operation.parents[:_MOST_STEPS] if content and steps else ():
             try:
@@ -130,7 +137,7 @@ class Provenance:
             except OpstoreError:
                 continue
             if content in {_hash(maker, made) for made in (*maker.outputs, *maker.intermediates)}:
-                return self._made(maker, steps - 1)
+                return self._made(maker, steps - 1, known)
         return self._named(name)
 
     def _named(self, name: str) -> str:

@@ -53,6 +53,7 @@ ALLOWED = {
     ("storage.trash", "media.thumbnails"),
     ("access.signouts", "clocks.leaps"),
     ("spending.spent", "clocks.leaps"),
+    ("shares", "exports"),
     ("__init__", "app"),
     ("__main__", "cli"),
 }

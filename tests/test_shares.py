@@ -277,7 +277,7 @@ def test_what_is_chosen_is_in_the_bundle(shares: Shares, tmp_path: Path) -> None
     assert '<html lang="fr">' in found["index.html"].decode() and "=Titre" in found["index.html"].decode()
 
 
-@pytest.mark.parametrize("prompt", ["=1+1", "+x", "-x", "@x", "\tx", "\rx"])
+@pytest.mark.parametrize("prompt", ["=1+1", "+x", "-x", "@x", "\tx", "\rx", "\nx", " =1+1", "\u00a0@x", "＝1+1", "'=1+1"])
 def test_no_cell_is_a_formula(app: App, shares: Shares, tmp_path: Path, prompt: str) -> None:
     name = "20251103143025_abc123df"
     app.store.save(name, {"operationType": "text_to_image", "prompt": prompt, "parameters": {"=cmd": 1}}, outputs=[PNG])

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from opstore.errors import InvalidInput, OpstoreError, TooManyRequests, UnsupportedMedia, said
+from opstore.exports.cells import guarded
 from opstore.media import sniff
 from opstore.media.provenance import address
 from opstore.shares import Scope, Shares, page
@@ -35,8 +36,6 @@ MAX_ZIPPED = 500_000_000
 #: How many are made in memory at a time, and for how many seconds one waits for its turn.
 AT_A_TIME, PATIENCE = 2, 10.0
 _PLACES = threading.BoundedSemaphore(AT_A_TIME)
-#: A cell that begins so is a formula to a spreadsheet.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _COLUMNS = ("number", "type", "operationId", "timestamp", "prompt", "model", "provider", "digitalSourceType")
 Put = Callable[[str, bytes], None]
 
@@ -188,7 +187,7 @@ def _csv(records: Sequence[dict[str, Any]]) -> bytes:
 
 
 def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return guarded(value) if isinstance(value, str) else value
 
 
 # -- where it goes -------------------------------------------------------------------------------------------------------

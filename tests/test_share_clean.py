@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 from xml.etree import ElementTree
+from xml.sax.saxutils import escape
 
 import av
 import numpy as np
@@ -304,9 +305,13 @@ def test_a_video_has_it_as_its_comment() -> None:
 
 
 @pytest.mark.parametrize("media", [PNG, JPEG, WEBP], ids=lambda media: media.extension)
-def test_a_prompt_of_any_length_fits(media: MediaType) -> None:
-    data = written(media, item(prompt="é" * 1_000_000))
-    assert opened(data).size == (80, 48) and parameters_of(data).startswith("éééé")
+@pytest.mark.parametrize("letter", ["é", "海", "&", "\U0001f600"])
+def test_a_prompt_of_any_length_fits(media: MediaType, letter: str) -> None:
+    long = letter * 1_000_000
+    data = written(media, item(prompt=long, model=long, parameters={"negativePrompt": long}))
+    assert opened(data).size == (80, 48) and parameters_of(data).startswith(letter * 4)
+    told = xmp_of(data).findtext(".//{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}AIPromptInformation")
+    assert told and set(told) == {letter} and 11_990 < len(escape(told).encode()) <= 12_000
 
 
 def test_a_stamp_stands_in_the_first_picture_only_where_there_is_room_for_one() -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from xml.etree import ElementTree
+from xml.sax.saxutils import escape
 
 from opstore.media.provenance import address
-from opstore.shares.clean import MAX_STAMP, Stamp
+from opstore.shares.clean import Stamp
 from opstore.shares.redaction import Item, Picture
 from opstore.storage.operation import timestamp
 
@@ -23,6 +24,10 @@ _NAMES = {
     "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
     "opstore": "urn:opstore:1",
 }
+#: Bytes of a text in XMP: a JPEG has 64 kB for all, and five of the texts may be long.
+_MAX_BYTES = 12_000
+#: Bytes of a letter as XML has it, at most: `&amp;`.
+_LETTER = 5
 #: What XML cannot hold, in any spelling.
 _NO_XML = {code: None for code in (*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF)}
 
@@ -88,7 +93,11 @@ def _properties(item: Item, source: str) -> Mapping[str, str]:
 
 
 def _text(text: str) -> str:
-    return text.translate(_NO_XML)[:MAX_STAMP]
+    """Return what XML can hold of a text, as much as there is room for: without its XMP a copy would lose its mark as well."""
+    text = text.translate(_NO_XML)[:_MAX_BYTES]
+    while (over := len(escape(text).encode()) - _MAX_BYTES) > 0:
+        text = text[: over // -_LETTER]
+    return text
 
 
 def _tag(name: str) -> str:

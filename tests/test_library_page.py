@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,12 +17,14 @@ from opstore import Store
 from opstore.app import App
 from opstore.curation import Change, Edit, annotations_of
 from opstore.errors import StorageError
+from opstore.index import Index
 from opstore.service import NewOperation
 from opstore.ui import acts as acting
-from opstore.ui import curate, parts
+from opstore.ui import curate, parts, search_results
 from opstore.ui.acts import Acts
 from opstore.ui.components.grid import Act
 from opstore.ui.opened_app import running
+from tests.index_samples import plant
 from tests.samples import ID, LATER, PNG
 from tests.told import behind, control
 
@@ -416,3 +419,19 @@ def test_a_text_in_a_toast_is_escaped(text: str) -> None:
     escaped = parts.plain(text)
     assert escaped.replace("\\", "") == text
     assert all(escaped[at - 1] == "\\" for at, letter in enumerate(escaped) if letter in "[]()*`<>:$!")
+
+
+@pytest.mark.parametrize("query", ["", "harbour or pier", "-night"])
+@pytest.mark.parametrize(
+    "prompt", ["harbour " + "lighthouses " * 40, "the “old” pier of harbour", "pier, harbour", "海辺の夕日 harbour " + "海" * 300]
+)
+def test_a_stack_of_a_prompt_opens_to_its_operations_alone(tmp_path: Path, query: str, prompt: str) -> None:
+    store = Store(tmp_path / "data")
+    for number, text in enumerate((prompt, prompt, "harbour, pier", "“old”, pier: the harbour of")):
+        name = f"2026010101010{number}_abcdef"
+        plant(store, {"operationId": name, "prompt": text, "success": False, "error": "no"})
+    index = Index(store)
+    index.update()
+    found = index.search(search_results.of_prompt(query, prompt)).rows
+    assert [row.prompt.strip() for row in found] == [prompt.strip()] * 2, search_results.of_prompt(query, prompt)
+    assert search_results.of_prompt(query, "?!") == query

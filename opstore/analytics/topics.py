@@ -33,7 +33,7 @@ from opstore.analytics.chart import (
 from opstore.analytics.drilldown import Mark
 from opstore.analytics.figures import GROUPS
 from opstore.analytics.selection import OUTCOMES, TENTHS, Selection
-from opstore.index.search_language import with_word
+from opstore.index.search_language import with_words
 from opstore.language.chart_texts import Voice
 
 _MONDAY = date(2024, 1, 1)
@@ -54,7 +54,7 @@ def words(selection: Selection, search: Search, voice: Voice) -> Chart:
         orientation="h",
         marker={"color": BLUE},
         text=[voice.number(n) for n in tally.table["n"]],
-        customdata=[with_word(search.text, word) for word in tally.table["word"]],
+        customdata=[with_words(search.text, word) for word in tally.table["word"]],
         hovertemplate="%{y}: %{text}<extra></extra>",
     )
     drawing.y(autorange="reversed", type="category")

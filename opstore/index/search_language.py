@@ -52,7 +52,7 @@ __all__ = [
     "render",
     "values",
     "with_values",
-    "with_word",
+    "with_words",
 ]
 
 #: Longer than any search a person types; an address may hold 2,000 characters.
@@ -346,9 +346,9 @@ def excluded(text: str, field: str, without: Sequence[Text | Span]) -> str:
     return render(_joined([*_parts(parse(text)), Not(Field(field, tuple(without)))])) if without else text
 
 
-def with_word(text: str, word: str) -> str:
-    """Return a search that finds of what `text` finds that which has a word."""
-    node = Phrase(word) if word.lower() == "or" else Word(word)
+def with_words(text: str, words: str) -> str:
+    """Return a search that finds of what `text` finds that which has these words, one after the other."""
+    node = Word(words) if words.isalnum() and words.lower() != "or" else Phrase(unquoted(words))
     return render(_joined([*_parts(parse(text)), node]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,7 @@ from babel.dates import format_date
 from opstore.cards import cards
 from opstore.errors import InvalidQuery
 from opstore.index import Count
-from opstore.index.search_language import can_ask, parse, values, with_values
+from opstore.index.search_language import can_ask, parse, values, with_values, with_words
 from opstore.service import Service
 from opstore.storage.operation import Operation
 from opstore.storage.trash import KEPT
@@ -29,6 +30,8 @@ from opstore.ui.words import _
 GRID = "library"
 #: Trashed operations that are shown; the rest comes when these are gone.
 TRASH_SHOWN = 2_000
+#: Of the prompt that a stack has in common as much is searched for.
+LONGEST_PHRASE = 200
 
 
 def results(service: Service, current: View, facets: Mapping[str, Mapping[str, int]]) -> str | None:
@@ -100,10 +103,20 @@ def _unstack(service: Service, current: View, operation_id: str) -> None:
     elif row and current.group == "inputs":
         query = with_values(query, "images", [row.id])
     elif row and current.group == "prompt":
-        phrase = " ".join(row.prompt.replace('"', " ").split())[:200]
-        query = f'{query} "{phrase}"'.strip() if _readable(f'"{phrase}"') else query
+        query = of_prompt(query, row.prompt)
     go(q=query, group=None)
     st.rerun()
+
+
+def of_prompt(query: str, prompt: str) -> str:
+    """Return a search that finds of what `query` finds what has the words with which a prompt begins, in a row.
+
+    `query` itself where no search can ask for them.
+    """
+    # Whole words: half of one is a word that no prompt has. What is written without spaces has only letters.
+    beginning = textwrap.shorten(prompt, LONGEST_PHRASE, placeholder="") or prompt.strip()[:LONGEST_PHRASE]
+    found = with_words(query, beginning)
+    return found if _readable(found) else query
 
 
 def _toast(session: acts.Acts) -> None:

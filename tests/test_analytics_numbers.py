@@ -209,7 +209,25 @@ def test_cost_by_model(told: Any) -> None:
             math.fsum(row["cost"] for row in mine if outcome_of(row["status"]) == "failed")
         )
         assert line["per_success"] == pytest.approx(total / good if good else math.nan, nan_ok=True)
-    assert tally.missing == len(rows) - len(paid)
+    assert tally.extra["estimated"] == sum(row["cost_estimated"] is True for row in paid)
+
+
+def test_what_costs_another_currency_lacks_no_cost() -> None:
+    paid = {"status": "stored", "model": "x", "cost": 1.0, "currency": "USD", "cost_estimated": True}
+    odd = ({}, {"model": None}, {"currency": "EUR"}, {"currency": "EUR", "model": None}, {"cost": None, "currency": None})
+    rows = [paid | {"operation_id": f"2025110309150{at}_abcdef"} | other for at, other in enumerate(({}, *odd))]
+    names = {name: "category" for name in ("status", "model", "currency")}
+    selection = Selection.of(pd.DataFrame(rows[::-1]).astype(names | {"cost_estimated": "boolean"}))
+    over, by = numbers.cost_over_time(selection, "day"), numbers.cost_by(selection)
+    assert (over.n, over.missing, over.extra["others"], over.extra["estimated"]) == (3, 1, 2, 3)
+    assert (by.n, by.missing, by.extra["others"], by.extra["estimated"]) == (2, 3, 1, 2)
+
+
+def test_models_that_a_search_takes_for_one_meet_in_no_vote() -> None:
+    frame = pd.DataFrame({"operation_id": ["a", "b", "c"], "model": pd.Categorical(["qwen/qwen-image", "Qwen/Qwen-Image", "y"])})
+    votes = [{"left": "a", "right": "b", "winner": "a"}, {"left": "b", "right": "c", "winner": "b"}]
+    tally = content.wins(Selection.of(frame), votes)
+    assert (tally.n, tally.missing, sorted(tally.table["model"].str.lower())) == (1, 1, ["qwen/qwen-image", "y"])
 
 
 def test_votes_count_between_two_models_of_the_selection_only() -> None:

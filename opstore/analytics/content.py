@@ -247,8 +247,9 @@ def wins(selection: Selection, votes: Sequence[Mapping[str, Any]], by: str = "mo
     # Looking for texts among a million takes a tenth of a second: once for the votes there are.
     voted = selection.base.once(("rows of", ids), lambda: np.flatnonzero(frame["operation_id"].isin(ids).to_numpy()))
     chosen = voted if selection.rows is None else voted[selection.rows[voted]]
-    named = zip(frame["operation_id"].iloc[chosen], frame[by].iloc[chosen], strict=True)
-    known = {str(key): str(name) for key, name in named if pd.notna(name)}
+    codes, names = selection.base.codes(by)
+    named = zip(frame["operation_id"].iloc[chosen], codes[chosen].tolist(), strict=True)
+    known = {str(key): names[code] for key, code in named if code >= 0}
     pairs = [(known.get(vote["left"]), known.get(vote["right"])) for vote in votes]
     met = [
         vote for vote, (one, other) in zip(votes, pairs, strict=True) if one is not None and other is not None and one != other

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
@@ -264,7 +264,7 @@ def cost_over_time(selection: Selection, unit: str | None = None) -> Tally:
     unit = unit or unit_for(float((held[-1] - held[0]) * QUARTER) if len(held) else 0.0)
     periods, cells = by_period(selection.base, np.column_stack([sums, counts]), unit)
     n = int(counts.sum())
-    return Tally(_stacked(periods, cells), n, len(selection) - n, {"unit": unit, **_spoken(money)})
+    return Tally(_stacked(periods, cells), n, len(selection) - n - money.others, {"unit": unit, **_spoken(money)})
 
 
 def cost_by(selection: Selection, name: str = "model") -> Tally:
@@ -273,7 +273,8 @@ def cost_by(selection: Selection, name: str = "model") -> Tally:
     `per_success` (NaN: none succeeded) is all that was spent, failures too, by the priced operations that have a result.
     """
     money, names = main_cost(selection), selection.base.codes(name)[1]
-    counts = selection.count(name, "outcome", "currency")[:, :, money.code]
+    every = selection.count(name, "outcome", "currency")
+    counts = every[:, :, money.code]
     sums = selection.total("cost", name, "outcome", "currency")[:, :, money.code]
     guessed = selection.count(name, "currency", "cost_estimated")[:, money.code, 1]
     n, cost, good = counts.sum(axis=1), sums.sum(axis=1), counts[:, 0]
@@ -283,7 +284,9 @@ def cost_by(selection: Selection, name: str = "model") -> Tally:
     columns = {"n": n, "cost": cost, **lost, "succeeded": good, "per_success": each, "estimated": guessed}
     table = pd.DataFrame({name: names, **columns})
     table = table[table["n"] > 0].sort_values(["cost", name], ascending=[False, True], ignore_index=True)
-    return Tally(table, int(n.sum()), len(selection) - int(n.sum()), _spoken(money))
+    named, counted = int(every.sum()), int(n.sum())
+    here = replace(money, estimated=int(guessed.sum()), others=named - counted)
+    return Tally(table, counted, len(selection) - named, _spoken(here))
 
 
 def _spoken(money: Money) -> dict[str, Any]:

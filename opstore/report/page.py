@@ -267,20 +267,22 @@ class _Report:
             )
             for row in rows
         ]
-        says = self._("Spending by model, from the stored costs, estimates included.")
-        if tally.extra["others"]:
-            says += " " + self._say.ngettext(
-                "{count} in another currency is not counted.",
-                "{count} in other currencies are not counted.",
-                tally.extra["others"],
-            )
+        says = self._in_one_currency(self._("Spending by model, from the stored costs, estimates included."), tally)
         return self._section(title, says, tally, svg.bars(title, items), table(_columns(names), lines), hidden)
 
     def _cost_time(self) -> Markup:
         tally = numbers.cost_over_time(self._chosen)
         title = ", ".join((self._("Cost over time"), self._say.unit(tally.extra["unit"])))
         chart = self._columns(title, tally, lambda value: self._say.money(value, tally.extra["currency"]))
-        return self._section(title, self._("Spending by date requested (UTC) and outcome."), tally, chart)
+        says = self._in_one_currency(self._("Spending by date requested (UTC) and outcome."), tally)
+        return self._section(title, says, tally, chart)
+
+    def _in_one_currency(self, says: str, tally: Tally) -> str:
+        others = tally.extra["others"]
+        told = self._say.ngettext(
+            "{count} in another currency is not counted.", "{count} in other currencies are not counted.", others
+        )
+        return f"{says} {told}" if others else says
 
     def _prompts(self) -> Markup:
         tally = content.top_prompts(self._chosen)

@@ -158,6 +158,21 @@ def test_prompts_and_names_are_one_where_a_search_takes_them_for_one(app: App) -
     assert sorted(types, key=str.lower).count("TEXT_TO_IMAGE") == 0 and "text_to_image" in types
 
 
+def test_behind_a_word_are_its_operations_in_any_script(tmp_path: Path) -> None:
+    found = App(Settings(data=tmp_path / "data"))
+    for number, prompt in enumerate(("夕日", "夕日、海", "海辺の夕日", "İstanbul", "istanbul I\u0307stanbul", "été", "été 🦊")):
+        told = usual(random.Random(number), f"2025110309150{number}_abcdef")
+        plant(found.store, told | {"prompt": prompt})
+    found.index.update()
+    made = topics.words(found.service.analytics.select(""), Search(""), Voice("en"))
+    counted = {}
+    for trace, number, asked in marks(made):
+        counted[trace["y"][number]] = len(shown(found, asked))
+        assert counted[trace["y"][number]] == trace["x"][number], asked
+    assert counted == {"夕日": 2, "海辺の夕日": 1, "istanbul": 2, "été": 2}
+    found.stop()
+
+
 def sampled(tmp_path: Path, *operation_ids: str, **said: Any) -> App:
     """An app over operations with these ids."""
     found = App(Settings(data=tmp_path / "data"))

@@ -425,6 +425,10 @@ def test_what_is_no_mark_is_none(text: str) -> None:
     assert mark_of(text) is None
 
 
+def test_a_number_that_no_float_holds_is_a_value_like_any_other() -> None:
+    assert mark_of(f"parameter:a:{10**400}") == Mark("parameter", "a", str(10**400))
+
+
 def test_storage(told: Any) -> None:
     selection, rows = told
     wanted: Counter[tuple[datetime, str]] = Counter()

@@ -1,6 +1,6 @@
 """The operations behind marks that the search language has no words for: a value of a parameter, an hour of the week in a zone, a
-type proposed with so much confidence, a prompt however it is written, what says something at all. A mark is a text that stands in
-addresses, beside a search, and is read with care.
+type proposed with so much confidence, a prompt or a word in any spelling, what says something at all. A mark is a text that
+stands in addresses, beside a search, and is read with care.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import numpy as np
 
 from opstore.analytics.numbers import slots_of
 from opstore.analytics.selection import TENTHS, Base, Bools, Selection
+from opstore.index.prompts import fold_word
 
-Kind = Literal["parameter", "hour", "proposed", "sure", "prompt", "says", "cost"]
+Kind = Literal["parameter", "hour", "proposed", "sure", "prompt", "word", "says", "cost"]
 #: What an operation can say: the columns of it, and of files that are results, of which kind (`media`) they must be.
 SAYS: dict[str, tuple[str, str | None]] = {
     "predict_seconds": ("predict_seconds", None),
@@ -36,7 +37,7 @@ MAX_LENGTH = 2_000
 class Mark:
     """A mark of a chart: a `parameter` by its name and a value (JSON), an `hour` of the week (0: Monday, midnight) by its zone, a
     type that was `proposed` and a tenth of confidence, how `sure` the analysis was (a tenth), a `prompt` (how it begins, and its
-    number), something that an operation `says` (one of SAYS), or a `cost` in a currency.
+    number), a `word` that stands by itself, something that an operation `says` (one of SAYS), or a `cost` in a currency.
     """
 
     kind: Kind
@@ -71,6 +72,7 @@ def mark_of(text: str) -> Mark | None:
         "proposed": lambda: _is_below(value, TENTHS),
         "sure": lambda: not name and _is_below(value, TENTHS),
         "prompt": lambda: value.isascii() and value.removeprefix("-").isdigit() and abs(int(value)) < 2**63,
+        "word": lambda: bool(name) and not value,
         "says": lambda: name in SAYS and not value,
         "cost": lambda: not value,
     }.get(kind)
@@ -87,7 +89,8 @@ def _is_scalar(text: str) -> bool:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return False
-    return isinstance(value, str | int | float) and math.isfinite(0 if isinstance(value, str) else value) and _json(value) == text
+    is_one = isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+    return is_one and _json(value) == text
 
 
 def _json(value: object) -> str:
@@ -110,6 +113,7 @@ def behind(selection: Selection, mark: Mark) -> Selection:
         "proposed": _proposed,
         "sure": _sure,
         "prompt": _prompt,
+        "word": _word,
         "says": _says,
         "cost": _cost,
     }[mark.kind]
@@ -171,6 +175,15 @@ def _sure(base: Base, mark: Mark) -> Bools:
 
 def _prompt(base: Base, mark: Mark) -> Bools:
     found: Bools = (base.frame["prompt_key"] == int(mark.value)).to_numpy(bool, na_value=False)
+    return found
+
+
+def _word(base: Base, mark: Mark) -> Bools:
+    offsets, numbers, _names, folded = base.words()
+    wanted = fold_word(mark.name)
+    places = np.flatnonzero(np.isin(numbers, [at for at, word in enumerate(folded) if word == wanted]))
+    found = np.zeros(len(base.frame), bool)
+    found[np.searchsorted(offsets, places, side="right") - 1] = True
     return found
 
 

@@ -34,6 +34,7 @@ from opstore.analytics.drilldown import Mark
 from opstore.analytics.figures import GROUPS
 from opstore.analytics.selection import OUTCOMES, TENTHS, Selection
 from opstore.index.search_language import with_words
+from opstore.index.terms import parted
 from opstore.language.chart_texts import Voice
 
 _MONDAY = date(2024, 1, 1)
@@ -54,7 +55,7 @@ def words(selection: Selection, search: Search, voice: Voice) -> Chart:
         orientation="h",
         marker={"color": BLUE},
         text=[voice.number(n) for n in tally.table["n"]],
-        customdata=[with_words(search.text, word) for word in tally.table["word"]],
+        customdata=[_of_word(word, search) for word in tally.table["word"]],
         hovertemplate="%{y}: %{text}<extra></extra>",
     )
     drawing.y(autorange="reversed", type="category")
@@ -62,6 +63,11 @@ def words(selection: Selection, search: Search, voice: Voice) -> Chart:
     what = _("How many operations have the word in their prompt; accents do not count, small words are left out.")
     caption = sentence(voice, tally, what, voice.ngettext("{count} has no words.", "{count} have no words.", tally.missing))
     return Chart("words", title, caption, drawing.figure(), tally.table, tally.n)
+
+
+def _of_word(word: str, search: Search) -> str | None:
+    """Return what finds a word: not by a search where that would look for its letters, within longer words as well."""
+    return with_words(search.text, word) if parted(word) == word else Mark("word", word, "").beside(search.text)
 
 
 def parameters(selection: Selection, search: Search, voice: Voice) -> Chart:
@@ -111,6 +117,8 @@ def mark_name(mark: Mark, voice: Voice) -> str:
         return _("Suggested: {type}, confidence {sure}").format(type=short(voice.type_name(mark.name)), sure=sure)
     if mark.kind == "prompt":
         return _("the prompt “{prompt}”, in any spelling").format(prompt=short(mark.name, 60))
+    if mark.kind == "word":
+        return _("the word “{word}”, by itself").format(word=short(mark.name, 60))
     if mark.kind == "cost":
         return _("with a cost in {currency}").format(currency=short(mark.name)) if mark.name else _("with a cost in no currency")
     return {

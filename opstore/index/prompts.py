@@ -32,7 +32,8 @@ def fold_word(text: str) -> str:
 def words_of(prompt: str) -> Iterator[tuple[str, str]]:
     """Yield each word of a prompt once, as it is compared and as it is written (small letters)."""
     seen = set()
-    for word in _TOKEN.findall(unicodedata.normalize("NFC", prompt).lower()):
+    # İ in small letters would be an i and a dot above it, which parts words.
+    for word in _TOKEN.findall(unicodedata.normalize("NFC", prompt).replace("İ", "i").lower()):
         folded = fold_word(word)
         if folded not in seen:
             seen.add(folded)

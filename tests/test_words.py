@@ -33,6 +33,7 @@ from opstore.errors import (
 from opstore.errors.sentence import said_again
 from opstore.jobs import ending
 from opstore.language import translations
+from opstore.language.formats import Spoken
 from opstore.providers.models import ModelTable
 from opstore.storage.operation import OPERATION_TYPES
 from opstore.storage.verify import Problem
@@ -255,6 +256,16 @@ def test_numbers_are_written_as_in_the_viewers_language(speak: Callable[[str], N
     sizes = [f"0{HARD}octet", f"1{HARD}octet", f"999{HARD}octets", f"1,5{HARD}Mo"]
     assert [words.size(n) for n in (0, 1, 999, 1_500_000)] == sizes
     assert [words.seconds(n) for n in (1.26, 75)] == [f"1,3{HARD}s", f"1{HARD}min 15{HARD}s"]
+
+
+def test_numbers_at_their_edges_are_written_as_people_write_them() -> None:
+    english, french = Spoken("en"), Spoken("fr")
+    assert [english.money(0.5, name) for name in ("USD", "CHF", "CAD", "credits", " ", None)] == [
+        *("$0.50", f"CHF{HARD}0.50", "CA$0.50", f"credits{HARD}0.50", "0.5", "0.5"),
+    ]
+    assert (english.money(0.00012, None), french.money(0.00012, None)) == ("0.00012", "0,00012")
+    assert [english.size(n) for n in (999_949, 999_950, 999_999_999)] == [f"999.9{HARD}kB", f"1{HARD}MB", f"1{HARD}GB"]
+    assert (english.number(-0.2), english.number(-0.04, 1), french.number(-1.5, 1)) == ("0", "0", "-1,5")
 
 
 @pytest.mark.parametrize(

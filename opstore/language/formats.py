@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 
 from babel.dates import format_date, format_skeleton
-from babel.numbers import format_currency, format_decimal, format_percent
+from babel.numbers import format_currency, format_decimal, format_percent, get_currency_symbol
 
 from opstore.language import translations
 
@@ -40,7 +40,8 @@ class Spoken:
 
     def number(self, value: float, digits: int = 0) -> str:
         """Return a number with at most `digits` decimals."""
-        return str(format_decimal(round(_sayable(value), digits), locale=self.language))
+        pattern = f"#,##0.{'#' * digits}" if digits > 3 else None  # a language's own has three at most
+        return str(format_decimal(round(_sayable(value), digits) + 0.0, pattern, locale=self.language))  # + 0: never -0
 
     def money(self, amount: float | None, currency: str | None = "USD") -> str:
         """Return an amount with its currency; a small one keeps the digits that count."""
@@ -48,10 +49,12 @@ class Spoken:
             return UNKNOWN
         size = abs(amount)
         digits = 2 if size >= 1 or not size else min(6, 1 - math.floor(math.log10(size)))
-        if not currency:
+        if not currency or currency.isspace():
             return self.number(amount, digits)
         decimals = "0" * 2 + "#" * max(0, digits - 2)
-        pattern = f"¤#,##0.{decimals}" if self.language == "en" else f"#,##0.{decimals}\u00a0¤"
+        # A sign such as $ stands at the number, letters such as CHF do not.
+        apart = "\u00a0" if get_currency_symbol(currency, self.language)[-1].isalpha() else ""
+        pattern = f"¤{apart}#,##0.{decimals}" if self.language == "en" else f"#,##0.{decimals}\u00a0¤"
         return str(format_currency(_sayable(amount), currency, pattern, locale=self.language, currency_digits=False))
 
     def cost(self, amount: float, currency: str | None = "USD", *, estimated: bool) -> str:
@@ -102,7 +105,7 @@ class Spoken:
             return self.ngettext("{count} byte", "{count} bytes", round(count)).replace(" ", "\u00a0")
         units = (_("kB"), _("MB"), _("GB"))
         place, count = 0, count / 1_000
-        while count >= 1_000 and place < len(units) - 1:
+        while round(count, 1) >= 1_000 and place < len(units) - 1:
             count, place = count / 1_000, place + 1
         return f"{self.number(count, 1)}\u00a0{units[place]}"
 

@@ -226,13 +226,13 @@ def _points(now: dict[str, Any], then: dict[str, Any] | None, voice: Voice) -> s
     if then is None or min(now["tried"], then["tried"]) < FEW:
         return None
     points = 100 * (now["succeeded"] / now["tried"] - then["succeeded"] / then["tried"])
-    return _("{points} pp").format(points=f"{'-' if points < 0 else '+'}{voice.number(abs(points), 1)}")
+    return _("{points} pp").format(points=f"{'-' if round(points, 1) < 0 else '+'}{voice.number(abs(points), 1)}")
 
 
 def _signed(change: float, voice: Voice) -> str:
     if change > 9.99:
         return _("× {times}").format(times=voice.number(change + 1, 1))
-    return f"{'-' if change < 0 else '+'}{voice.share(abs(change))}"
+    return f"{'-' if round(change, 2) < 0 else '+'}{voice.share(abs(change))}"
 
 
 def _basis(shown: Told, now: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Pages } from "../../opstore/ui/components/grid_pages.js";
 import { MOST, Selection } from "../../opstore/ui/components/grid_selection.js";
-import { idOf, Library, rowsOf } from "./grid_samples.js";
+import { idOf, Library, rowOf, rowsOf } from "./grid_samples.js";
 
 const listOf = async given => {
   const pages = new Pages({ source: "/api/search?q=", lost: assert.fail, ...given });
@@ -24,7 +24,45 @@ test("to choose one twice is not to choose it, and a range goes on from the last
   selection.toggle("b", 8);
   selection.toggle("a", 3);
   assert.deepEqual([...selection.chosen], ["b"]);
-  assert.equal(selection.anchor, 3);
+  assert.deepEqual(selection.anchor, { id: "a", at: 3 });
+});
+
+test("a range goes from the operation with which it began, wherever that stands by now", async t => {
+  const library = new Library(20).answer(t),
+    pages = await listOf(),
+    selection = new Selection();
+  selection.stand(idOf(5), 5);
+  selection.beginRange();
+  library.change(rows => rows.unshift(rowOf(-1)));
+  await pages.load(0, true);
+  await selection.addRange(pages, 8);
+  assert.deepEqual([...selection.chosen], [idOf(5), idOf(6), idOf(7)]);
+  library.change(rows => rows.splice(6, 1));
+  selection.clear();
+  await pages.load(0, true);
+  await selection.addRange(pages, 4);
+  assert.deepEqual([...selection.chosen], [idOf(3), idOf(4)], "it has gone: from its place");
+});
+
+test("of a range that is still on its way nothing is chosen in another list, and none goes on there", async t => {
+  new Library(350).answer(t);
+  for (const [name, stop] of [
+    ["another search begins", selection => selection.begin(null)],
+    ["the selection is cleared", selection => selection.clear()],
+  ]) {
+    const pages = await listOf(),
+      selection = selectionOf([], idOf(4));
+    selection.beginRange();
+    const done = selection.addRange(pages, 150);
+    stop(selection);
+    await done;
+    assert.equal(selection.size, 0, name);
+  }
+  const selection = selectionOf([], idOf(40));
+  selection.beginRange();
+  selection.begin(null);
+  await selection.addRange(await listOf(), 1);
+  assert.deepEqual([...selection.chosen], [idOf(0), idOf(1)]);
 });
 
 test("an act is for what is chosen, else for the current one; in a preview always for what is seen", () => {

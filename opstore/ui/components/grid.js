@@ -308,7 +308,7 @@ export class Grid {
 
   /** Choose all from where the range began. @param {number} at */
   async range(at) {
-    this.selection.add(await this.pages.between(this.selection.anchor, at));
+    await this.selection.addRange(this.pages, at);
   }
 
   async all() {

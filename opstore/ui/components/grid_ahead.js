@@ -40,6 +40,7 @@ export class Ahead {
   async look(source) {
     const { grid } = this,
       left = grid.source;
+    this.turn = null; // who comes back to what is shown wants nothing of what was looked for in between
     if (!left || grid.trash || asked(source) === asked(left)) return;
     const turn = {};
     this.turn = turn;

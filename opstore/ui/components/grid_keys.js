@@ -111,7 +111,7 @@ export function click(grid, event) {
   else if (event.shiftKey) grid.range(at).then(() => grid.redraw());
   else if (event.ctrlKey || event.metaKey || touch || around(event, ".pick") || grid.trash) grid.toggle(id);
   else {
-    selection.anchor = at;
+    selection.beginRange();
     grid.redraw();
     grid.open();
   }

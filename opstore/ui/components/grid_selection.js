@@ -14,8 +14,11 @@ export class Selection {
     /** @type {string | null} */
     this.current = null;
     this.at = 0;
-    this.anchor = 0;
+    /** @type {{ id: string | null, at: number }} where a range begins; its place counts where it has left the list */
+    this.anchor = { id: null, at: 0 };
     this.gap = false;
+    /** Another one whenever the selection is cleared or another search begun. */
+    this.turn = {};
     /** @type {object | null} whoever adds page after page, until the selection is cleared or another search begun */
     this.adding = null;
   }
@@ -30,17 +33,19 @@ export class Selection {
 
   /** Another list: nothing is chosen, the current one is where it was on the last visit. @param {{ current: string | null, at: number } | null} place */
   begin(place) {
-    this.chosen.clear();
-    this.adding = null;
+    this.clear();
     this.current = place?.current ?? null;
     this.gap = false;
     this.at = place?.at ?? 0;
+    this.beginRange();
   }
 
   /** What was chosen in the same list, for as far as it is still there. @param {Pages} pages @param {string[]} chosen @param {string | null} current */
   resume(pages, chosen, current) {
     for (const id of chosen) if (pages.rows.has(id)) this.chosen.add(id);
-    if (current !== null && pages.rows.has(current)) this.current = current;
+    if (current === null || !pages.rows.has(current)) return;
+    this.stand(current, pages.placeOf(current));
+    this.beginRange();
   }
 
   /** @param {string} id @param {number} at */
@@ -53,7 +58,20 @@ export class Selection {
   /** @param {string} id @param {number} at its place, from which a range goes on */
   toggle(id, at) {
     if (!this.chosen.delete(id)) this.chosen.add(id);
-    this.anchor = at;
+    this.anchor = { id, at };
+  }
+
+  /** A range begins with the current one. */
+  beginRange() {
+    this.anchor = { id: this.current, at: this.at };
+  }
+
+  /** Add all from where the range began, wherever that stands by now. @param {Pages} pages @param {number} at */
+  async addRange(pages, at) {
+    const { turn, anchor } = this,
+      from = anchor.id === null ? -1 : pages.placeOf(anchor.id),
+      rows = await pages.between(from < 0 ? anchor.at : from, at);
+    if (turn === this.turn) this.add(rows);
   }
 
   /** @param {Row[]} rows */
@@ -76,6 +94,7 @@ export class Selection {
 
   clear() {
     this.adding = null;
+    this.turn = {};
     this.chosen.clear();
   }
 

@@ -30,7 +30,7 @@ export class Walk {
     selection.stand(row.id, at);
     grid.drawing.stand(at);
     if (extend) await grid.range(at);
-    else selection.anchor = at;
+    else selection.beginRange();
     grid.redraw();
     if (!grid.shown) grid.focusCurrent();
   }
@@ -63,7 +63,7 @@ export class Walk {
       id = tile?.dataset.id;
     if (!id || grid.shown || id === selection.current) return; // a closing preview gives the focus to where it began
     selection.stand(id, pages.placeOf(id));
-    if (!grid.pointing) selection.anchor = selection.at;
+    if (!grid.pointing) selection.beginRange();
     grid.redraw();
   }
 

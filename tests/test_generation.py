@@ -223,6 +223,22 @@ def test_a_sweep_through_models_tells_each_only_what_it_takes(paid: App) -> None
     assert [round(cost.amount or 0, 3) for (cost,) in costs if cost] == [0.025, 0.04]
 
 
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_sweep_through_models_and_values_makes_what_was_asked_for_or_nothing(paid: App, turn: int) -> None:
+    models = Axis("model", ("qwen/qwen-image", "black-forest-labs/flux-kontext-pro"))
+    formats = Axis("outputFormat", ("png", "webp"))  # which kontext does not make
+    outcome = paid.generation.execute(SmartRequest("a sea", axes=(models, formats)[::turn]))
+    assert "outputFormat is 'webp'" in str(outcome.error) and paid.service.count_jobs() == 0
+
+
+def test_a_model_is_not_paid_twice_for_a_parameter_that_it_does_not_have(paid: App) -> None:
+    axes = (Axis("steps", (10, 20)), Axis("model", ("qwen/qwen-image", "black-forest-labs/flux-kontext-pro")))
+    jobs = all_queued(paid, paid.generation.execute(SmartRequest("a sea", axes=axes, variants=2)))
+    found = [(job.steps[0].model.partition("/")[2], job.steps[0].parameters.get("steps")) for job in jobs]
+    once = [("qwen-image", 10), ("flux-kontext-pro", None), ("qwen-image", 20)]
+    assert found == [item for item in once for _ in range(2)]
+
+
 @pytest.mark.parametrize(
     ("axes", "variants", "says"),
     [

@@ -15,7 +15,7 @@ from opstore.errors import InvalidRequest, said
 from opstore.generation.request import Axis
 from opstore.providers.models import Model
 from opstore.service import NewOperation, Service
-from opstore.workflows import SEED_BITS, step_types
+from opstore.workflows import SEED_BITS, StepPlan, step_types
 
 #: The most variants of one request: a contact sheet that can still be looked at.
 MAX_VARIANTS = 8
@@ -44,11 +44,18 @@ def varied(service: Service, base: NewOperation, variants: int, axes: Sequence[A
     seed = base.parameters.get("seed")
     first = seed if isinstance(seed, int) else secrets.randbits(SEED_BITS - 1)
     operations: list[NewOperation] = []
+    known: list[list[StepPlan]] = []
     for point in points:
         changed = base
-        for axis, value in zip(used, point, strict=True):
+        # The model first: a value that it cannot take is then refused, and not left out where nobody sees it.
+        for axis, value in sorted(zip(used, point, strict=True), key=lambda pair: pair[0].name != MODEL_AXIS):
             changed = _with(service, changed, axis.name, value)
-        seeded = len(points) * variants > 1 and any(step.model.takes_seed for step in service.plan(changed))
+        own_seed = {"seed": changed.parameters.get("seed")}
+        steps = [replace(step, parameters={**step.parameters, **own_seed}) for step in service.plan(changed)]
+        if steps in known:
+            continue  # the model has no such parameter: it would be paid once more for the same
+        known.append(steps)
+        seeded = len(points) * variants > 1 and any(step.model.takes_seed for step in steps)
         operations += _seeded(changed, variants, first) if seeded else [changed] * variants
     return operations
 

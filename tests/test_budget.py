@@ -16,7 +16,8 @@ from opstore.errors import BudgetReached, SettingsDamaged, SpendingUnknown, Stor
 from opstore.generation import SmartRequest
 from opstore.jobs import runner
 from opstore.jobs.ending import total_cost
-from opstore.providers.models import Cost
+from opstore.providers import Prediction
+from opstore.providers.models import Cost, ModelTable
 from opstore.service import NewOperation
 from opstore.spending.budget import Budget, rounded_up
 from opstore.spending.spent import NAME as SPENT
@@ -149,6 +150,20 @@ def test_damaged_settings_pay_nothing_until_they_are_mended_and_what_is_free_goe
     assert app.runner._resting.pop(queued), "it rested meanwhile"
     with pytest.raises(BudgetReached):
         ask(app, **FIVE)
+
+
+def test_what_has_a_price_is_never_counted_as_free_nor_below_nothing() -> None:
+    priced = '["acme/video"]\ntypes = ["text_to_video"]\nprice = { amount = 0.1, per = "second_of_video"%s }\n'
+    table = ModelTable.load(priced % ", exact = true")
+    assert "acme/video" not in table.by_name and "price.exact is for what is free" in table.problems[0]
+    lengths = '["acme/video".parameters]\nduration = { choices = ["auto", -1, 5], default = "auto" }\n'
+    model = ModelTable.load(priced % "" + lengths).get("acme/video")
+    made = Prediction("succeeded", "p", ("https://replicate.delivery/a.mp4",))
+    for length in ("auto", -1):
+        assert model.estimate("text_to_video", {"duration": length}) is None, "not known"
+        assert model.cost("text_to_video", {"duration": length}, made) is None
+    known = model.cost("text_to_video", {"duration": 5}, made)
+    assert known and known.amount == 0.5
 
 
 def test_a_refusal_is_told_in_amounts_that_agree_and_leaves_nothing_behind(app: App) -> None:

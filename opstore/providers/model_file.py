@@ -206,6 +206,9 @@ def _price(value: object) -> Price:
         raise _Wrong("price.amount is missing")
     if amount is not None and amount < 0:
         raise _Wrong("price.amount is below zero")
+    exact = _of(entry.get("exact", False), bool, "price.exact")
+    if exact and (amount or variants):
+        raise _Wrong("price.exact is for what is free, with an amount of 0; leave it out")
     currency = _text(entry.get("currency", "USD"), "price.currency").upper()
     if not re.fullmatch("[A-Z]{3}", currency):
         raise _Wrong("price.currency must be three letters, such as USD")
@@ -217,7 +220,7 @@ def _price(value: object) -> Price:
         note=_text(entry.get("note", ""), "price.note"),
         variants=variants,
         types=_types(entry.get("types", []), "price.types"),
-        exact=_of(entry.get("exact", False), bool, "price.exact"),
+        exact=exact,
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from opstore.access.roles import Role, part
 from opstore.errors import InvalidRequest, said, shown
 from opstore.providers import Prediction, StepRequest, registry
-from opstore.providers.model_parameters import Inputs, Parameter, Rule, encodable
+from opstore.providers.model_parameters import Inputs, Parameter, Rule, encodable, number_of
 from opstore.providers.prices import Cost, Price, Variant
 from opstore.storage.operation import OPERATION_TYPES
 from opstore.storage.verify import Problem
@@ -147,7 +147,8 @@ class Model:
 
     def _seconds(self, operation_type: str, parameters: Mapping[str, Any]) -> float | None:
         values = self._defaults(operation_type) | self.validate(operation_type, parameters)
-        return float(values["duration"]) if "duration" in values else None
+        seconds = number_of(values.get("duration"))  # "auto", or -1 for it, is no length
+        return seconds if seconds is not None and seconds > 0 else None
 
     def cost(self, operation_type: str, parameters: Mapping[str, Any], prediction: Prediction) -> Cost | None:
         """Return what a run that has ended cost by the list, or None where that is not known.

@@ -36,7 +36,7 @@ def search(
             if record.get("id") in exclude or not _is_of(record, model) or _is_before(record, oldest):
                 continue
             given = record.get("input")
-            if record.get("data_removed") or not isinstance(given, Mapping) or not given:
+            if record.get("data_removed") or not isinstance(record.get("id"), str) or not isinstance(given, Mapping) or not given:
                 doubtful = True  # an hour after its creation a prediction no longer says what it was made from
             elif _same(given, model, arguments):
                 matching.append(record)

@@ -15,6 +15,7 @@ import pytest
 from opstore import media
 from opstore.app import App
 from opstore.jobs import machine, whole_results
+from opstore.jobs.machine import FETCH_ATTEMPTS
 from opstore.jobs.whole_results import is_whole
 from opstore.storage.operation import Operation
 from tests.job_programs import CANARY, Place, ask, ended, folder, secrets_in, until
@@ -230,8 +231,9 @@ DOWNLOADS: dict[str, tuple[dict[str, Any], str, str]] = {
     "slow, but within its time": ({"kind": "drip", "seconds": 0.005}, "stored", ""),
     "a drip that would take for ever": ({"kind": "drip", "seconds": 2.0}, "stored", ""),
     "stalled": ({"kind": "hang"}, "stored", ""),
-    "404": ({"kind": "not_found"}, "failed", "deleted"),
-    "403": ({"kind": "html", "status": 403}, "failed", "403"),
+    "404": ({"kind": "not_found", "count": 4}, "stored", ""),
+    "always 404": ({"kind": "not_found", "count": 99}, "failed", "deleted"),
+    "403": ({"kind": "html", "status": 403, "count": 99}, "failed", "403"),
     "oversized": ({"kind": "oversized"}, "failed", "larger than"),
     "HTML": ({"kind": "wrong_type", "count": 2}, "stored", ""),
     "always HTML": ({"kind": "wrong_type", "count": 99}, "failed", "not a whole image"),
@@ -351,7 +353,7 @@ def test_every_end_and_output_of_a_prediction_is_stored_for_what_it_is(tmp_path:
 def test_of_several_outputs_those_that_arrived_are_kept(tmp_path: Path) -> None:
     def script(standin: StandIn) -> None:
         standin.plan(output="two")
-        standin.fault(on="delivery", kind="not_found")
+        standin.fault(on="delivery", kind="not_found", count=FETCH_ATTEMPTS)
 
     found = run(tmp_path / "data", script)
     assert found.operation.status == "failed" and "deleted" in (found.operation.error or "")

@@ -17,7 +17,9 @@ from opstore.errors import (
     ProviderUnavailable,
 )
 from opstore.providers import Prediction
+from opstore.providers.models import ModelTable
 from opstore.providers.replicate import Replicate
+from opstore.providers.replicate.search import search
 from tests.replicate_standin import StandIn
 from tests.standin.client import CANARY, request, silent, soon, wait
 from tests.standin.samples import sample
@@ -74,6 +76,16 @@ def test_without_a_seed_all_else_must_agree_and_twins_are_left_to_a_person(stand
     assert (search.found, search.complete) == (None, False)
     known = replicate.find(request(model="google/nano-banana", aspectRatio="1:1"), since, exclude=[first.id or ""]).found
     assert known is not None and known.id == twin.id
+
+
+def test_a_record_that_names_no_prediction_is_neither_found_nor_absent() -> None:
+    asked, since = request(model="google/nano-banana", aspectRatio="1:1"), datetime.now(UTC)
+    model = ModelTable.load().get(asked.model)
+    arguments = model.arguments(asked, [])
+    record = {"id": None, "model": model.name, "input": arguments, "status": "processing", "created_at": since.isoformat()}
+    found = search([[record]], model, arguments, since - timedelta(minutes=1), ())
+    assert (found.found, found.complete) == (None, False)
+    assert search([[record | {"id": "p"}]], model, arguments, since - timedelta(minutes=1), ()).found
 
 
 def test_a_list_that_cannot_be_read_is_no_absence(standin: StandIn, replicate: Replicate) -> None:

@@ -19,7 +19,9 @@ from opstore.errors import (
     Canceled,
     CreateUncertain,
     FetchError,
+    FetchRefused,
     FetchTimeout,
+    FetchTooLarge,
     FetchUnavailable,
     FileMissing,
     InvalidInput,
@@ -48,7 +50,7 @@ __all__ = ["LeaseLost", "Machine", "Stopping", "Surroundings"]
 
 log = logging.getLogger("opstore.jobs")
 
-#: How often a result is fetched that comes whole as far as HTTP tells, and cannot be read. What may pass is tried for an hour.
+#: How often a result is fetched that cannot be read, or that one server does not have. What may pass is tried for an hour.
 FETCH_ATTEMPTS = 5
 #: How often a request is sent again that surely created nothing: the provider was not reached, or failed and has no record.
 CREATE_ATTEMPTS = 12
@@ -294,9 +296,8 @@ class Machine:
             reason = ending.gone(step.provider) if prediction.expired else ending.NOTHING
             self._end("expired" if prediction.expired else "failed", self._linked(reason), kind="not understood")
             return
-        ready = [output for output in prediction.outputs if isinstance(output, bytes)]
-        if ready:  # computed here: delivered from memory, and simply computed again after a crash
-            self._job = self._job.with_step(**changes)
+        if ready := [output for output in prediction.outputs if isinstance(output, bytes)]:
+            self._job = self._job.with_step(**changes)  # computed here: in memory, and simply computed again after a crash
             self._deliver(ready)
             return
         urls = tuple(ending.clean(output, limit=len(output)) for output in prediction.outputs if isinstance(output, str))
@@ -327,15 +328,16 @@ class Machine:
         while True:
             attempt += 1
             try:
-                data = fetch(url, self._around.policy)
-                if is_whole(data, wanted):
+                if is_whole(data := fetch(url, self._around.policy), wanted):
                     return data
-                broken += 1
                 problem = FetchError(reason=ending.BROKEN[wanted])
-                if broken >= FETCH_ATTEMPTS:
-                    raise problem
-            except (FetchUnavailable, FetchTimeout) as error:
+            except (FetchRefused, FetchTooLarge):
+                raise
+            except FetchError as error:
                 problem = error
+            broken += not isinstance(problem, FetchUnavailable | FetchTimeout)
+            if broken >= FETCH_ATTEMPTS:
+                raise problem
             trying = clocks.steady() - began
             if is_over(self._job.step, self._around.providers.get(self._job.step.provider), trying) and self._is_gone(trying):
                 raise problem

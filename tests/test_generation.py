@@ -193,6 +193,12 @@ def test_variants_differ_by_their_seeds_and_nothing_else(app: App, making: Gener
     assert len({job.operation["parameters"]["seed"] for job in free}) == 8
 
 
+def test_a_seed_that_was_given_is_the_one_that_is_used_however_it_was_given(app: App, making: Generation) -> None:
+    text = all_queued(app, making.execute(SmartRequest("a sea", variants=2, parameters={"seed": "7"})))
+    swept = all_queued(app, making.execute(SmartRequest("a sea", axes=(Axis("seed", (3, 9)),))))
+    assert [[job.steps[0].parameters["seed"] for job in jobs] for jobs in (text, swept)] == [[7, 8], [3, 9]]
+
+
 def test_a_batch_carries_the_cost_of_its_analysis_once(app: App, making: Generation) -> None:
     cost = {"amount": 0.005, "currency": "USD", "basis": "question", "estimated": True}
     seen = replace(making.propose("a sea", ()), cost=cost)

@@ -13,6 +13,7 @@ from typing import Any
 
 from opstore.errors import InvalidRequest, said
 from opstore.generation.request import Axis
+from opstore.providers.model_parameters import number_of
 from opstore.providers.models import Model
 from opstore.service import NewOperation, Service
 from opstore.workflows import SEED_BITS, StepPlan, step_types
@@ -41,8 +42,7 @@ def varied(service: Service, base: NewOperation, variants: int, axes: Sequence[A
         reason = said("this would make {count} operations; at most {limit} at a time", count=count, limit=MAX_BATCH)
         raise InvalidRequest(reason=reason)
     # One seed for all points of a sweep: then nothing differs but what is looked at.
-    seed = base.parameters.get("seed")
-    first = seed if isinstance(seed, int) else secrets.randbits(SEED_BITS - 1)
+    random_seed = secrets.randbits(SEED_BITS - 1)
     operations: list[NewOperation] = []
     known: list[list[StepPlan]] = []
     for point in points:
@@ -56,7 +56,8 @@ def varied(service: Service, base: NewOperation, variants: int, axes: Sequence[A
             continue  # the model has no such parameter: it would be paid once more for the same
         known.append(steps)
         seeded = len(points) * variants > 1 and any(step.model.takes_seed for step in steps)
-        operations += _seeded(changed, variants, first) if seeded else [changed] * variants
+        own = number_of(changed.parameters.get("seed"))  # also as text, like every other parameter
+        operations += _seeded(changed, variants, random_seed if own is None else int(own)) if seeded else [changed] * variants
     return operations
 
 

@@ -293,6 +293,11 @@ def test_a_bomb_is_not_unpacked(store: Store, tmp_path: Path, monkeypatch: pytes
         taken(store, zipped(tmp_path / "bomb.zip", {"a.png": zeros}))
     monkeypatch.setattr(importing_module, "MAX_FILE", 1000)
     assert set(taken(store, zipped(tmp_path / "large.zip", {"a.png": PNG + bytes(2000)})).left) == {"a.png"}
+    # Each file is small enough, and all of one operation are in memory together.
+    monkeypatch.setattr(importing_module, "MAX_TOGETHER", 2000)
+    many = original() | {f"20251103143022_abc121_in_{number}.jpg": JPG + bytes(500) for number in range(1, 9)}
+    done = taken(store, zipped(tmp_path / "together.zip", many))
+    assert done.operations == () and len(done.left) == 1 and "more than" in next(iter(done.left.values()))
     monkeypatch.setattr(sources_module, "MAX_FILES", 2)
     with pytest.raises(InvalidInput):
         taken(store, zipped(tmp_path / "many.zip", {f"{number}.png": PNG for number in range(3)}))

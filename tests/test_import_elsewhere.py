@@ -116,6 +116,17 @@ def test_a_pack_that_was_being_changed_is_mended_in_a_copy(store: Store, other: 
     assert done.left == {} and library(store) == wanted and tree(copy.parent) == before
 
 
+@pytest.mark.parametrize("modified", [1e300, -1e300])
+def test_a_time_that_cannot_be_ends_no_import(store: Store, other: Store, modified: float) -> None:
+    wanted = library(other)
+    other.operations.packs.close()
+    pack = next((other.root / "packed").glob("*.sqlite"))
+    with contextlib.closing(sqlite3.connect(pack)) as database, database:
+        database.execute("UPDATE files SET modified = ?", (modified,))
+    done = taken(store, other.root)
+    assert done.left == {} and library(store) == wanted
+
+
 def test_what_is_no_pack_and_a_pack_that_would_fill_a_disk_are_told(store: Store, tmp_path: Path) -> None:
     source = tmp_path / "source"
     (source / "packed").mkdir(parents=True)

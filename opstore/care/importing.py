@@ -18,7 +18,7 @@ from typing import Any
 from opstore import media
 from opstore.care import embedded
 from opstore.care.progress import Report, quiet
-from opstore.care.sources import FIRST, MAX_FILE, Entry, Source, content
+from opstore.care.sources import FIRST, MAX_FILE, MAX_TOGETHER, Entry, Source, check_size, content
 from opstore.errors import DamagedOperation, FileMissing, InvalidInput, OperationExists, OpstoreError, UnsafeFile, said
 from opstore.storage.files import Folder, digest, is_passing
 from opstore.storage.names import EXTENSIONS, parse_name, sidecar_name
@@ -98,8 +98,10 @@ class Import:
         if sidecar not in files:
             raise InvalidInput(reason=said("a media file that no metadata file names"))
         data = content(files[sidecar], MAX_SIDECAR_BYTES)
-        contents = {name: content(entry, MAX_FILE) for name, entry in files.items() if name != sidecar}
         stored = decode(data, operation_id)
+        media_files = {name: entry for name, entry in files.items() if name != sidecar}
+        check_size(sum(entry.size for entry in media_files.values()), MAX_TOGETHER)
+        contents = {name: content(entry, MAX_FILE) for name, entry in media_files.items()}
         # Nobody saves it, or moves it to the trash, between these looks and the end.
         with nullcontext() if self._dry else self._store.operations.held([operation_id]):
             self._add(operation_id, stored, [contents, {sidecar: data}])

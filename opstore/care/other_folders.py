@@ -13,12 +13,11 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from opstore.care.sources import FREE_BYTES, MAX_FILES, MAX_RATIO, Entry, Source, content, damage_told
+from opstore.care.sources import FREE_BYTES, MAX_FILES, MAX_RATIO, Entry, Source, content, damage_told, moment_of
 from opstore.care.vault import SUFFIX, is_content, is_snapshot, read_listing
 from opstore.errors import InvalidInput, OpstoreError, StorageError, said
 from opstore.storage.files import digest, is_passing, storage_errors
@@ -84,8 +83,7 @@ class Libraries:
             path = f"{_root(entry)}operations/{file.name}"
             if path not in by_path:
                 read = partial(_unpacked, pack, file.name)
-                moment = datetime.fromtimestamp(file.modified / 1e9, UTC)
-                yield Entry(path, file.size, moment, read, partial(_opened, read))
+                yield Entry(path, file.size, moment_of(file.modified / 1e9), read, partial(_opened, read))
 
     def _opened(self, entry: Entry, journal: Entry | None) -> Pack:
         month = entry.name[:6]

@@ -19,6 +19,8 @@ from opstore.storage.files import Folder, storage_errors
 
 #: The largest file that is taken, the most files, and the most bytes of an archive for one of its own.
 MAX_FILE, MAX_FILES, MAX_RATIO = 512 * 1024 * 1024, 500_000, 200
+#: The most bytes of all files of one operation: they are in memory together.
+MAX_TOGETHER = 2 * MAX_FILE
 #: A small archive may hold what is easily compressed: only above this its ratio counts.
 FREE_BYTES = 50 * 1024 * 1024
 #: The first time that a zip can say.
@@ -78,7 +80,7 @@ class FolderSource:
                 if not stat.S_ISREG(state.st_mode):
                     left[path] = said("not a plain file")
                     continue
-                moment = datetime.fromtimestamp(state.st_mtime, UTC)
+                moment = moment_of(state.st_mtime)
                 read, opened = partial(folder.read, name, MAX_FILE), partial(folder.open, name)
                 yield Entry(path, state.st_size, moment, read, opened, folder.path / name)
 
@@ -153,14 +155,26 @@ def source_of(path: str) -> Source:
 
 def content(entry: Entry, limit: int) -> bytes:
     """Return a file's bytes; raise InvalidInput for one that is empty, damaged or has more than `limit` bytes."""
-    if entry.size > limit:
-        raise InvalidInput(reason=said("it has more than {limit} MB", limit=limit // 1024 // 1024))
+    check_size(entry.size, limit)
     data = entry.read()
-    if len(data) > limit:
-        raise InvalidInput(reason=said("it has more than {limit} MB", limit=limit // 1024 // 1024))
+    check_size(len(data), limit)
     if not data:
         raise InvalidInput(reason=said("it is empty"))
     return data
+
+
+def check_size(size: int, limit: int) -> None:
+    """Raise InvalidInput for what has more than `limit` bytes."""
+    if size > limit:
+        raise InvalidInput(reason=said("it has more than {limit} MB", limit=limit // 1024 // 1024))
+
+
+def moment_of(seconds: float) -> datetime:
+    """Return a file's time, told in seconds since 1970; an impossible one is the first that a zip can say."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return FIRST
 
 
 def _moment(member: zipfile.ZipInfo) -> datetime:

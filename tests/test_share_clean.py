@@ -17,6 +17,7 @@ from opstore.errors import UnsupportedMedia
 from opstore.media import GIF, JPEG, MP4, PNG, WEBM, WEBP, MediaType, facts, sniff
 from opstore.media.likeness import shown_as
 from opstore.media.provenance import TRAINED
+from opstore.shares import clean
 from opstore.shares.clean import UNSEEN, Stamp, cleaned, source_stamp
 from opstore.shares.embed import stamp
 from opstore.shares.redaction import Item, Picture
@@ -143,9 +144,7 @@ def test_grey_of_16_bits_with_a_transparent_value_is_what_it_looks_like() -> Non
     assert copy[5, 5].tolist() == [0, 0, 0, 0] and copy[63, 63].tolist() == [255, 255, 255, 255] and copy[32, 0, 0] == 128
 
 
-def test_a_transparent_video_hides_nothing_from_any_player_nor_in_its_small_picture() -> None:
-    pixels = hiding()
-    pixels[32:48, :, 3] = 255
+def transparent_video(pixels: Any) -> bytes:
     out = io.BytesIO()
     with av.open(out, "w", format="webm") as target:
         stream = target.add_stream("libvpx-vp9", rate=10)
@@ -154,12 +153,29 @@ def test_a_transparent_video_hides_nothing_from_any_player_nor_in_its_small_pict
         for _ in range(3):
             target.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgba")))
         target.mux(stream.encode())
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("told", [64, 32], ids=["told", "untold"])
+def test_a_transparent_video_beyond_the_cap_is_not_decoded(monkeypatch: pytest.MonkeyPatch, told: int) -> None:
+    data = transparent_video(hiding())
+    # What the container tells of the size is looked at first; the decoder keeps to the cap where the stream has another.
+    data = data.replace(b"\xb0\x81\x40\xba\x81\x40", bytes((0xB0, 0x81, told, 0xBA, 0x81, told)))
+    monkeypatch.setattr(clean, "MAX_PIXELS", 64 * 64 - 1)
+    with pytest.raises(UnsupportedMedia):
+        cleaned(data)
+
+
+def test_a_transparent_video_hides_nothing_from_any_player_nor_in_its_small_picture() -> None:
+    pixels = hiding()
+    pixels[32:48, :, 3] = 255
+    video_of = transparent_video(pixels)
 
     def opaque(data: bytes) -> list[Any]:
         with av.open(io.BytesIO(data), mode="r") as found:
             return [frame.to_ndarray(format="rgb24") for frame in found.decode(video=0)]
 
-    stored, copy = opaque(out.getvalue()), opaque(cleaned(out.getvalue()))
+    stored, copy = opaque(video_of), opaque(cleaned(video_of))
     assert len(stored) == len(copy) == 3
     assert all(
         one[:28].std() > 20 and other[:28].std() < 2 and other[36:].std() > 20 for one, other in zip(stored, copy, strict=True)

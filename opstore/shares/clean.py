@@ -266,9 +266,12 @@ class _Seen:
     def __init__(self, target: OutputContainer, picture: VideoStream) -> None:
         import av
 
+        if not 0 < picture.width * picture.height <= MAX_PIXELS:
+            raise ValueError("pictures beyond the cap")
         codec = "libvpx-vp9" if picture.codec_context.name == "vp9" else "libvpx"  # FFmpeg's own decoders pass alpha over
         self._decoder = cast("VideoCodecContext", av.CodecContext.create(codec, "r"))
         self._decoder.extradata = picture.codec_context.extradata
+        self._decoder.options = {"max_pixels": str(MAX_PIXELS)}  # a stream may change its size on the way
         stream = target.add_stream(codec, rate=picture.average_rate or 24, options={"crf": "18", "b:v": "0", "row-mt": "1"})
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, "yuva420p"

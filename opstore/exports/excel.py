@@ -1,7 +1,7 @@
 """Excel: typed columns, a header that stays, filters, pictures if wanted; every text is a text, whatever it begins with.
 
 Rows go to disk as they come, so that memory does not grow with them. A sheet takes 1,048,576 rows: what is more goes on in
-another one. A cell takes 32,767 characters: longer texts are cut and end in …
+another one. A cell takes 32,767 characters, an emoji counted as two: longer texts are cut and end in …
 """
 
 from __future__ import annotations
@@ -144,8 +144,7 @@ class _Book:
         elif isinstance(value, int | float) and abs(value) < _EXACT:
             sheet.write_number(row, at, value, self._plain)
         else:
-            text = ", ".join(value) if isinstance(value, tuple) else str(value)
-            text = text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
+            text = _fitting(", ".join(value) if isinstance(value, tuple) else str(value))
             sheet.write_string(row, at, text, self._guarded if is_dangerous(text) else self._plain)
 
     def _picture(self, sidecar: dict[str, Any]) -> None:
@@ -177,4 +176,10 @@ class _Book:
         for at, texts in enumerate(rows):
             for place, text in enumerate(texts):
                 kind = self._head if at == 0 else self._guarded if is_dangerous(text) else self._plain
-                sheet.write_string(at, place, text[:MAX_TEXT], kind)
+                sheet.write_string(at, place, _fitting(text), kind)
+
+
+def _fitting(text: str) -> str:
+    """Return as much of a text as a cell takes, in units of UTF-16, as Excel counts: with one more it calls the file damaged."""
+    units = text.encode("utf-16-le", "surrogatepass")
+    return text if len(units) <= 2 * MAX_TEXT else f"{units[: 2 * (MAX_TEXT - 1)].decode('utf-16-le', 'ignore')}…"

@@ -372,7 +372,17 @@ def test_health_says_how_far_the_index_is(app: App, client: TestClient) -> None:
     app.index.update()
     body = client.get("/api/health").json()
     assert body == {"success": True, "jobs": 0, "version": body["version"], "index": {"done": 1, "total": 1, "ready": True}}
-    assert client.get("/api/health").headers["cache-control"] == "no-store"
+
+
+def test_what_does_not_say_otherwise_is_kept_by_nobody(app: App, client: TestClient) -> None:
+    save(app, ID, outputs=[PNG])
+    looked = ["health", "search", "jobs", "problems", "openapi.json", "history", "history/odd"]
+    asked = (*looked, f"history/{ID}", f"history/{LATER}")
+    for address in (*asked, "files/odd", "nothing", f"files/{ID}_out.png?download"):
+        assert client.get(f"/api/{address}").headers.get_list("cache-control") == ["no-store"], address
+    assert client.post("/api/history").headers["cache-control"] == "no-store"
+    stored = client.get(f"/api/files/{ID}_out.png")
+    assert stored.headers.get_list("cache-control") == ["private, max-age=31536000, immutable"], stored.text
 
 
 @pytest.mark.long

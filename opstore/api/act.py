@@ -108,7 +108,7 @@ class Changing:
 
     def _jobs(self, request: Request) -> Response:
         found = [job_record(job) for job in self._app().service.jobs()]
-        return JSONResponse({"success": True, "count": len(found), "jobs": found}, headers={"Cache-Control": "no-store"})
+        return JSONResponse({"success": True, "count": len(found), "jobs": found})
 
     def _cancel(self, request: Request) -> Response:
         operation_id = request.path_params["operation_id"]
@@ -121,7 +121,7 @@ class Changing:
         service = self._app().service
         found, leap = [asdict(problem) for problem in service.problems()], service.clock_leap()
         told = {"success": True, "count": len(found), "problems": found, "clock": leap.told if leap else None}
-        return JSONResponse(told, headers={"Cache-Control": "no-store"})
+        return JSONResponse(told)
 
 
 def _done(change: Change, operation_id: str) -> None:

@@ -116,7 +116,7 @@ class Exporting:
             asked.get("title", ""),
         )
         language = _spoken(asked)
-        headers = {"Content-Disposition": 'attachment; filename="opstore-results.zip"', "Cache-Control": "no-store"}
+        headers = {"Content-Disposition": 'attachment; filename="opstore-results.zip"'}
         shares = self._app().service.shares
         if missing := len(bundle.missing(shares, scope)):
             headers["X-Opstore-Missing"] = str(missing)
@@ -139,7 +139,7 @@ class Exporting:
             now=datetime.now(UTC),
             votes=service.reviews.rows(),
         )
-        return JSONResponse({"success": True, **document(figures)}, headers={"Cache-Control": "no-store"})
+        return JSONResponse({"success": True, **document(figures)})
 
     def _report(self, request: Request) -> Response:
         from opstore.report import Speech, html, pictures, usage  # pandas: half a second that no other answer pays
@@ -159,7 +159,6 @@ class Exporting:
         # To save, not to show: nothing of /api may run as a page, and the report brings its own policy along.
         headers = {
             "Content-Disposition": f'attachment; filename="opstore-report-{now:%Y-%m-%d}.html"',
-            "Cache-Control": "no-store",
         }
         return HTMLResponse(html(figures, speech), headers=headers)
 
@@ -186,7 +185,7 @@ class Exporting:
             thumbnails=flag(request, "thumbnails"),
             originals=flag(request, "originals"),
         )
-        headers = {"Content-Disposition": f'attachment; filename="{export.filename}"', "Cache-Control": "no-store"}
+        headers = {"Content-Disposition": f'attachment; filename="{export.filename}"'}
         if request.method == "HEAD":
             return StreamingResponse(iter(()), headers=headers, media_type=export.format.media_type)  # its length is not known
         return StreamingResponse(streamed(export.parts()), headers=headers, media_type=export.format.media_type)

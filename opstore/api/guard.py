@@ -203,7 +203,10 @@ FAULT = said("Something went wrong here. The server's log has the details.")
 
 
 class SecurityHeaders:
-    """Adds to every answer what keeps a browser from guessing types, framing the app, or telling others where it was."""
+    """Adds to every answer what keeps a browser from guessing types, framing the app, or telling others where it was.
+
+    An answer of /api that says nothing else is kept nowhere.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         """Wrap `app`."""
@@ -226,6 +229,9 @@ class SecurityHeaders:
         async def complete(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], *extra]
+                # Else a proxy may keep it, an error too (RFC 9111, 4.2.2), and show it to whoever was never let in.
+                if _is_api(scope) and "cache-control" not in Headers(raw=message["headers"]):
+                    message["headers"].append((b"cache-control", b"no-store"))
             await send(message)
 
         await self._app(scope, receive, complete)

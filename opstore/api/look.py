@@ -105,10 +105,7 @@ class Look:
         service = self._app().service
         progress = service.index.progress()
         indexed = {"done": progress.done, "total": progress.total, "ready": progress.ready}
-        return JSONResponse(
-            {"success": True, "jobs": service.count_jobs(), "version": service.index.version(), "index": indexed},
-            headers={"Cache-Control": "no-store"},
-        )
+        return JSONResponse({"success": True, "jobs": service.count_jobs(), "version": service.index.version(), "index": indexed})
 
     def _search(self, request: Request) -> Response:
         asked = request.query_params
@@ -123,7 +120,7 @@ class Look:
             size=min(_limit(asked.get("limit"), TILES), MAX_PAGE),
             pictures="sec-fetch-site" in request.headers,  # a browser: a program may never ask for them
         )
-        return JSONResponse(document, headers={"Cache-Control": "no-store"})
+        return JSONResponse(document)
 
     def _history(self, request: Request) -> Response:
         operations = self._app().service.store.list_operations(_limit(request.query_params.get("limit")))
@@ -177,7 +174,7 @@ class Look:
 
 def _to_save(copy: Copy, media_type: str) -> Response:
     """Return a copy that is made for this answer: whole, and under no ETag of the stored file, whose bytes it has not."""
-    headers = {"Cache-Control": "no-store", "Accept-Ranges": "none", "Content-Length": str(copy.size)}
+    headers = {"Accept-Ranges": "none", "Content-Length": str(copy.size)}
     return StreamingResponse(streamed(copy.parts), media_type=media_type, headers=headers)
 
 

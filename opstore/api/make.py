@@ -196,7 +196,7 @@ class Making:
 
     async def _told(self, request: Request, operation_id: str, more: Mapping[str, Any]) -> Response:
         """Answer with the operation: at once, or as it has ended where the caller wants to wait and it ends in time."""
-        headers = {"Location": f"/api/history/{operation_id}", "Vary": "Prefer", "Cache-Control": "no-store"}
+        headers = {"Location": f"/api/history/{operation_id}", "Vary": "Prefer"}
         seconds = preferred_wait(request)
         if seconds is not None:
             headers["Preference-Applied"] = f"wait={seconds}"

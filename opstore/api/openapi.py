@@ -51,7 +51,7 @@ class Describing:
         return (Call("GET", "/api/openapi.json", self._document, "This document", told),)
 
     def _document(self, request: Request) -> Response:
-        return JSONResponse(document(self._all()), headers={"Cache-Control": "no-store"})
+        return JSONResponse(document(self._all()))
 
 
 def document(calls: Iterable[Call]) -> dict[str, Any]:

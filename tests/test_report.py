@@ -13,6 +13,7 @@ from collections import Counter
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Request
@@ -215,6 +216,19 @@ def test_stats_wrong_usage(odd: Store) -> None:
     command = [sys.executable, "-m", "opstore", "stats", "--data", str(odd.root), "--since", "yesterday"]
     done = subprocess.run(command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2 and "is not a day" in done.stderr
+
+
+def test_hours_of_summer_and_winter_are_those_of_the_clock_on_the_wall(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At nine in Paris, on a Tuesday of July and one of December."""
+    store = Store(tmp_path / "data")
+    for operation_id in ("20250701070000_abcdef", "20251202080000_abcdef"):
+        index_samples.plant(store, {"operationId": operation_id, "success": False, "error": "no"})
+    monkeypatch.setattr("babel.localtime.LOCALTZ", ZoneInfo("Europe/Paris"))
+    path = tmp_path / "report.html"
+    assert main(["stats", "--data", str(store.root), "--report", str(path)]) == 0, capsys.readouterr()
+    assert "Tue 9:00 · 2</title>" in path.read_text("utf-8") and "time zone Europe/Paris" in path.read_text("utf-8")
 
 
 def test_the_report_over_http(odd: Store) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from opstore.cli.common import caught_up, print_json, printable, store_of, verb
 
@@ -77,13 +78,19 @@ def _report(options: argparse.Namespace, figures: Usage) -> int:
     from opstore.exports import put
     from opstore.report import Speech, html
 
-    zone = datetime.now().astimezone().tzinfo or UTC
-    size = put([html(figures, Speech(options.language, zone)).encode()], Path(options.report), replace=options.force)
+    size = put([html(figures, Speech(options.language, _zone())).encode()], Path(options.report), replace=options.force)
     if options.json:
         print_json({"success": True, "file": options.report, "bytes": size, "operations": len(figures.selection)})
     else:
         print(f"{printable(options.report)}: {len(figures.selection):,} operations. Open it in a browser; print it there as PDF.")
     return 0
+
+
+def _zone() -> tzinfo:
+    """Return this machine's time zone by its name, where it has one: today's offset from UTC is not that of half a year ago."""
+    from babel.localtime import LOCALTZ
+
+    return LOCALTZ if isinstance(LOCALTZ, ZoneInfo) and LOCALTZ.key else datetime.now().astimezone().tzinfo or UTC
 
 
 # -- for people ----------------------------------------------------------------------------------------------------------

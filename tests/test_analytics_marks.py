@@ -14,7 +14,7 @@ import pytest
 
 from opstore.analytics import figures, topics
 from opstore.analytics.chart import Chart, Search
-from opstore.analytics.drilldown import asked_by
+from opstore.analytics.drilldown import Mark, asked_by, mark_of
 from opstore.analytics.selection import Selection
 from opstore.app import App, Settings
 from opstore.index.prompts import prompt_key
@@ -228,3 +228,29 @@ def test_the_days_of_two_years_say_which_year_they_are_of(tmp_path: Path) -> Non
     assert made.figure is not None
     ticks = made.figure["layout"]["xaxis"]["ticktext"]
     assert ticks[0].endswith("2024") and ticks[-1].endswith("2025")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            "cat",
+            "x:1:2",
+            "parameter:",
+            "parameter:a",
+            "parameter:a:",
+            "parameter:a:[1]",
+            "parameter:a:null",
+            "parameter:a:NaN",
+        ),
+        *("parameter:a: 1", "parameter:a:1e999", "hour:UTC:168", "hour:UTC:-1", "hour:Europe:3", "hour:../UTC:3", "hour:UTC:٣"),
+        *("proposed:text_to_image:10", "proposed:text_to_image:", "proposed:text_to_image:1:1"),
+    ],
+)
+def test_what_is_no_mark_is_none(text: str) -> None:
+    assert mark_of(text) is None
+
+
+def test_a_number_that_no_float_holds_is_a_value_like_any_other() -> None:
+    assert mark_of(f"parameter:a:{10**400}") == Mark("parameter", "a", str(10**400))

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from opstore.analytics import content, numbers, topics
+from opstore.analytics import content, figures, numbers, topics
 from opstore.analytics.chart import Search
 from opstore.analytics.drilldown import Mark, around, asked_by, behind, ids_after, mark_of
 from opstore.analytics.queries import Analytics
@@ -112,6 +112,18 @@ def test_by_category(told: Any, name: str) -> None:
             interval = binomtest(good, good + bad).proportion_ci(method="wilson")
             ends = (line["share"], line["low"], line["high"])
             assert ends == pytest.approx((good / (good + bad), interval.low, interval.high), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["operation_type", "model"])
+def test_success_counts_those_that_nobody_stopped(told: Any, name: str) -> None:
+    selection, rows = told
+    tally = numbers.success(selection, name)
+    tried = [row for row in rows if outcome_of(row["status"]) != "stopped"]
+    count = Counter(row[name] for row in tried if row[name] is not None)
+    assert dict(zip(tally.table[name], tally.table["tried"], strict=True)) == count
+    assert (tally.n, tally.missing) == (count.total(), len(tried) - count.total())
+    made = figures.success(selection, Search(), Voice(), by=name)
+    assert len(tried) < len(rows) and f"n = {count.total()}." in made.sentence
 
 
 @pytest.mark.parametrize("unit", ["hour", "day", "week", "month"])
@@ -401,32 +413,6 @@ def counts(row: dict[str, Any], mark: Mark, zone: ZoneInfo) -> bool:
         return row["workflow_id"] == mark.name and row["confidence"] is not None and tenth(row["confidence"]) == int(mark.value)
     moment = in_zone(row["timestamp"], zone)
     return moment is not None and (moment.weekday(), moment.hour) == divmod(int(mark.value), 24)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        *(
-            "",
-            "cat",
-            "x:1:2",
-            "parameter:",
-            "parameter:a",
-            "parameter:a:",
-            "parameter:a:[1]",
-            "parameter:a:null",
-            "parameter:a:NaN",
-        ),
-        *("parameter:a: 1", "parameter:a:1e999", "hour:UTC:168", "hour:UTC:-1", "hour:Europe:3", "hour:../UTC:3", "hour:UTC:٣"),
-        *("proposed:text_to_image:10", "proposed:text_to_image:", "proposed:text_to_image:1:1"),
-    ],
-)
-def test_what_is_no_mark_is_none(text: str) -> None:
-    assert mark_of(text) is None
-
-
-def test_a_number_that_no_float_holds_is_a_value_like_any_other() -> None:
-    assert mark_of(f"parameter:a:{10**400}") == Mark("parameter", "a", str(10**400))
 
 
 def test_storage(told: Any) -> None:

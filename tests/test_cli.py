@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from opstore import Store
-from opstore.cli import main
+from opstore.cli import look, main
 from tests.fault_tools import mounted, need_mounts, nursery, system
 from tests.ports import free_port
 from tests.samples import ID, LATER, MOMENT, PNG, plant, tree
@@ -85,6 +85,10 @@ def test_show(store: Store) -> None:
     told = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
     assert done.returncode == 0 and told["id"] == ID and told["prompt"] == "a sea" and told["outputs"] == f"{ID}_out.png"
     assert told["cost"] == "about 0.025 USD (1 image)" and told["elapsed"] in ("1.2 s", "1.3 s")
+    costs = [
+        ({"amount": amount, "currency": "EUR"}, text) for amount, text in ((12345.678, "12345.678 EUR"), (-1, None), (0, "0 EUR"))
+    ]
+    assert [look._cost(cost) for cost, _text in costs] == [text for _cost, text in costs]
     evil = run("show", LATER)
     assert evil.returncode == 0 and printable(evil.stdout) and "![](http://evil/x.png)" in evil.stdout
     assert json.loads(run("show", LATER, "--json").stdout)["operation"]["prompt"] == EVIL

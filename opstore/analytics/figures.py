@@ -157,10 +157,10 @@ def short_day(moment: pd.Timestamp, voice: Voice) -> str:
 def success(selection: Selection, search: Search, voice: Voice, by: str = "operation_type") -> Chart:
     """The share that succeeded by type or model, with its interval."""
     _ = voice.say
-    tally = numbers.by_category(selection, by)
+    tally = numbers.success(selection, by)
     title, key = _("Success"), f"success-{by}"
-    rows = tally.table[tally.table["tried"] > 0].head(GROUPS)
-    if rows.empty:
+    rows = tally.table.head(GROUPS)
+    if not tally:
         return empty(key, title, _("No operation here has ended with a result or a failure."), tally)
     names = distinct([named(name, by, voice) for name in rows[by]])
     told = [voice.rate(*values) for values in rows[["succeeded", "tried", "low", "high"]].itertuples(index=False)]

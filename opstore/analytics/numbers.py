@@ -94,6 +94,14 @@ def by_category(selection: Selection, name: str) -> Tally:
     return Tally(table, int(n.sum()), len(selection) - int(n.sum()))
 
 
+def success(selection: Selection, name: str) -> Tally:
+    """Return the same of those that nobody stopped: n counts what the shares are of."""
+    table = by_category(selection, name).table
+    table = table[table["tried"] > 0].reset_index(drop=True)
+    n = int(table["tried"].sum())
+    return Tally(table, n, int(selection.count("outcome")[:2].sum()) - n)
+
+
 UNITS = ("hour", "day", "week", "month")
 
 

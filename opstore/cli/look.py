@@ -22,6 +22,7 @@ from opstore.errors import (
     UnsafeFile,
     said,
 )
+from opstore.spending.spent import money
 from opstore.storage.files import Folder
 from opstore.storage.operation import Operation, timestamp
 from opstore.storage.preferences import PreferenceFile
@@ -163,12 +164,12 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _cost(cost: Mapping[str, Any]) -> str | None:
-    """Return what it cost, and where that is from, as far as the sidecar says it; None where it says no amount."""
-    amount = cost.get("amount")
-    if isinstance(amount, bool) or not isinstance(amount, int | float):
+    """Return what it cost, and where that is from, as far as the sidecar says it; None where that cannot be one."""
+    if money(cost) is None:
         return None
+    exact = f"{cost['amount']:.6f}".rstrip("0").rstrip(".")
     currency, basis = (text if isinstance(text, str) else "" for text in (cost.get("currency"), cost.get("basis")))
-    told = ("about" if cost.get("estimated") is True else "", f"{amount:.4g}", currency, f"({basis})" if basis else "")
+    told = ("about" if cost.get("estimated") is True else "", exact, currency, f"({basis})" if basis else "")
     return " ".join(filter(None, told))
 
 

@@ -205,10 +205,9 @@ class _Report:
         return svg.columns(title, ticks, series, label_of)
 
     def _success(self) -> Markup:
-        tally = numbers.by_category(self._chosen, "operation_type")
+        tally = numbers.success(self._chosen, "operation_type")
         title = self._("Success and failure rates")
-        rows = [row for row in rows_of(tally) if row.tried]
-        rows, hidden = rows[:MOST_ROWS], max(0, len(rows) - MOST_ROWS)
+        rows, hidden = _top(tally)
         items = [
             svg.Share(
                 self._say.type_name(row.operation_type),

@@ -17,6 +17,7 @@ from opstore.providers import registry
 from opstore.providers.models import Model, ModelTable
 from opstore.service import Service
 from opstore.spending.budget import Spending, rounded_up
+from opstore.spending.spent import money
 from opstore.storage.operation import Operation
 from opstore.ui import controls, presses, words
 from opstore.ui.components.gallery import Tile
@@ -220,7 +221,7 @@ def tile(operation: Operation) -> Tile:
 
 def cost_text(cost: Mapping[str, Any] | None) -> str | None:
     """Return what an operation cost, an estimate saying so; None where it is not known."""
-    if not cost or not isinstance(cost.get("amount"), int | float) or isinstance(cost["amount"], bool):
+    if not cost or money(cost) is None:
         return None
     if not cost["amount"] and not cost.get("estimated"):
         return _("free")

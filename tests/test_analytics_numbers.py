@@ -226,7 +226,13 @@ def test_cost_by_model(told: Any) -> None:
 
 def test_what_costs_another_currency_lacks_no_cost() -> None:
     paid = {"status": "stored", "model": "x", "cost": 1.0, "currency": "USD", "cost_estimated": True}
-    odd = ({}, {"model": None}, {"currency": "EUR"}, {"currency": "EUR", "model": None}, {"cost": None, "currency": None})
+    odd: tuple[dict[str, Any], ...] = (
+        {},
+        {"model": None},
+        {"currency": "EUR"},
+        {"currency": "EUR", "model": None},
+        {"cost": None, "currency": None},
+    )
     rows = [paid | {"operation_id": f"2025110309150{at}_abcdef"} | other for at, other in enumerate(({}, *odd))]
     names = {name: "category" for name in ("status", "model", "currency")}
     selection = Selection.of(pd.DataFrame(rows[::-1]).astype(names | {"cost_estimated": "boolean"}))

@@ -104,7 +104,7 @@ def cancel(person: Person) -> None:
     person.makes("Cancel", {f"stopped: {text}": 1}, person.pressing(person.by(f"cancel-create-{job.id}")))
 
 
-@act("create", "generate", "cancel-sheet")
+@act("create", "generate", "cancel-sheet-")
 def cancel_all_of_a_sheet(person: Person) -> None:
     person.create()
     person.used = True
@@ -115,7 +115,8 @@ def cancel_all_of_a_sheet(person: Person) -> None:
     person.write(seconds, "10")
     _variants(person, 4)
     person.makes("Generate: variants", {f"text_to_video: {text}": 4}, lambda: generate(person))
-    person.makes("Cancel all", {f"stopped: {text}": 4}, person.pressing(person.by("cancel-sheet")))
+    batch = next(job.batch_id for job in person.service.jobs() if job.prompt == text)
+    person.makes("Cancel all", {f"stopped: {text}": 4}, person.pressing(person.by(f"cancel-sheet-{batch}")))
 
 
 @act("create", "pick", "remove-images")

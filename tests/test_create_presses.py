@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from opstore.app import App
+from opstore.jobs.new_operation import NewOperation
 from opstore.providers.models import Cost
 from opstore.ui import presses
 from opstore.ui.opened_app import running
@@ -83,6 +84,20 @@ def test_a_double_click_on_run_again_pays_once(app: App, monkeypatch: pytest.Mon
     for _click in range(2):
         sound(at.button(key=f"again-create-{ID}").click().run())
     assert len(app.service.jobs()) == 1 and "a moment ago" in at.toast[0].value
+
+
+def test_a_press_that_stops_one_batch_stops_no_other_that_has_taken_its_place(app: App) -> None:
+    for batch, prompt in ((ID, "a sea"), (LATER, "a hill")):
+        for number in (1, 2):
+            app.service.create(NewOperation("text_to_image", prompt, batch_id=batch, batch_index=number))
+    at = opened()
+    at.session_state["asked"].sheet = ID
+    sound(at.run())
+    (stop,) = [item for item in at.button if item.label == "Cancel all"]
+    at.session_state["asked"].sheet = LATER  # another request; the browser shows the first one's yet
+    press_late(at, stop.id)
+    stopped = {job.prompt for job in app.service.jobs() if job.cancel}
+    assert "a hill" not in stopped
 
 
 # -- which workflow --------------------------------------------------------------------------------------------------------

@@ -70,7 +70,9 @@ def _sheet(generation: Generation, batch_id: str) -> None:
         st.subheader(ngettext("{count} variant", "{count} variants", len(variants)), anchor=False)
         if parts.button(_("View in library"), key="see-sheet", type="tertiary"):
             st.switch_page(parts.LIBRARY, query_params={"q": f"batch:{batch_id}"})
-        if any(variant.status in UNDER_WAY for variant in variants) and parts.button(_("Cancel all"), key="cancel-sheet"):
+        under_way = any(variant.status in UNDER_WAY for variant in variants)
+        # A key of its own for every batch: a press of the one before arrives at no other.
+        if under_way and parts.button(_("Cancel all"), key=f"cancel-sheet-{batch_id}"):
             _cancel(generation.service, variants)
     opened = gallery(
         [_variant(variant) for variant in variants], key="sheet-tiles", tile_size=200 if len(variants) in (2, 4) else 150

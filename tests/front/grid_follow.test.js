@@ -78,3 +78,15 @@ test("what changes while a page is on its way is met by the next look", async t 
     library.rows.map(row => row.id),
   );
 });
+
+test("what another list does not show was not taken away: a look that it overtakes says nothing of it", async t => {
+  const library = new Library(50),
+    { grid, pages, follower } = await begun(t, library, [0]);
+  library.change(rows => rows.splice(7, 1));
+  const looked = follower.refresh();
+  grid.selection.begin({ current: idOf(7), at: 7 }); // Back, to a list whose rows are still to come
+  grid.pages = new Pages({ source: "/api/search?q=other", lost: assert.fail });
+  pages.close();
+  await looked;
+  assert.equal(grid.selection.current, idOf(7));
+});

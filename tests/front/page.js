@@ -44,6 +44,11 @@ export class Element extends EventTarget {
     return walk(this).find(item => `.${item.className}` === selector) ?? null;
   }
 
+  /* By the name of the element. */
+  querySelectorAll(name) {
+    return walk(this).filter(item => item.localName === name);
+  }
+
   closest(selector) {
     for (let at = this; at; at = at.parentElement) if (`.${at.className}` === selector) return at;
     return null;

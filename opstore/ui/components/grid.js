@@ -177,6 +177,7 @@ export class Grid {
       { current } = this.selection,
       chosen = [...this.selection.chosen];
     this.pages.close();
+    this.walk.halt();
     this.drawing.clear();
     this.source = source;
     this.print = printOf(data);
@@ -273,6 +274,12 @@ export class Grid {
 
   focused() {
     return /** @type {Document | ShadowRoot} */ (this.root.getRootNode()).activeElement;
+  }
+  /** Whether nobody is elsewhere: who writes in the search must not come to stand on a picture, or on a question. */
+  mayFocus() {
+    const root = this.root.getRootNode(),
+      { activeElement } = document;
+    return !activeElement || activeElement === document.body || (root instanceof ShadowRoot && activeElement === root.host);
   }
   focusCurrent() {
     this.focus(this.drawing.tileOf(this.selection.current) ?? this.list);

@@ -47,13 +47,14 @@ export class Follower {
   /** Fetch a page anew; give whether anything is other than before. @param {Page} page */
   async again(page) {
     const { grid } = this,
-      number = grid.pages.list.indexOf(page),
+      { pages } = grid,
+      number = pages.list.indexOf(page),
       before = (page.rows ?? []).map(row => row.id);
     if (number < 0) return false;
-    const changed = await grid.pages.load(number, true);
-    const missed = () =>
-      before.filter(id => !grid.pages.rows.has(id) && (grid.selection.has(id) || id === grid.selection.current));
-    if (missed().length) await grid.pages.load(number + 1); // what came in above may have pushed it there
+    const changed = await pages.load(number, true);
+    const missed = () => before.filter(id => !pages.rows.has(id) && (grid.selection.has(id) || id === grid.selection.current));
+    if (missed().length) await pages.load(number + 1); // what came in above may have pushed it there
+    if (pages !== grid.pages) return false; // another list has come: what it does not show was not taken away
     grid.selection.dropped(missed(), Boolean(grid.shown));
     const added = number ? -1 : (page.rows?.findIndex(row => row.id === before[0]) ?? -1);
     if (added > 0 && grid.scroll.down() > grid.scroll.high) this.announce(added);

@@ -41,6 +41,14 @@ export function stepOf(key, list) {
   }
 }
 
+/** @type {Record<string, (grid: Grid) => unknown>} what is for no tile */
+const AT_ONCE = {
+  Escape: grid => grid.clear(),
+  "?": grid => help(grid),
+  "/": () => {
+    /** @type {HTMLElement | null} */ (document.querySelector(SEARCH + " input"))?.focus();
+  },
+};
 /** @type {Record<string, (grid: Grid) => unknown>} */
 const ALONE = {
   Enter: grid => grid.open(),
@@ -55,11 +63,6 @@ const ALONE = {
     if (grid.selection.current) grid.toggle(grid.selection.current);
   },
   Delete: grid => grid.act("trash"),
-  Escape: grid => grid.clear(),
-  "?": grid => help(grid),
-  "/": () => {
-    /** @type {HTMLElement | null} */ (document.querySelector(SEARCH + " input"))?.focus();
-  },
 };
 /** @type {Record<string, (grid: Grid) => unknown>} */
 const WITH_CONTROL = { a: grid => grid.all(), z: grid => grid.undo() };
@@ -74,8 +77,9 @@ export function press(grid, event) {
     step = held ? undefined : stepOf(key, grid.scroll);
   if (step === Infinity) grid.walk.toEnd(event.shiftKey);
   else if (step !== undefined) grid.walk.step(step, event.shiftKey);
-  else if (/^[0-5]$/.test(key) && !held) grid.rate(Number(key));
-  else if (act) act(grid);
+  else if (/^[0-5]$/.test(key) && !held) grid.walk.onceThere(() => grid.rate(Number(key)));
+  else if (!held && AT_ONCE[key]) AT_ONCE[key](grid);
+  else if (act) grid.walk.onceThere(() => act(grid));
   else return;
   event.preventDefault();
   event.stopPropagation();
@@ -106,6 +110,7 @@ export function click(grid, event) {
   }
   const at = grid.pages.placeOf(id),
     touch = event instanceof PointerEvent && event.pointerType === "touch" && selection.size > 0;
+  grid.walk.halt();
   selection.stand(id, at);
   if (around(event, ".stack")) grid.trigger?.("unstacked", id);
   else if (event.shiftKey) grid.range(at).then(() => grid.redraw());
@@ -133,7 +138,8 @@ export function touches(grid) {
     const id = around(event, ".tile")?.dataset.id;
     grid.pressed = false;
     grid.pointing = true;
-    if (event.pointerType !== "touch" || !id) return;
+    clearTimeout(timer);
+    if (event.pointerType !== "touch" || !event.isPrimary || !id) return; // two fingers choose nothing: they zoom
     from = [event.clientX, event.clientY];
     timer = setTimeout(() => {
       grid.pressed = true;

@@ -23,8 +23,17 @@ function over(grid, name, label) {
     dialog.remove();
     grid.focusCurrent();
   };
+  // Beside it is beside its box, from the press to the click: who marks a text drags out of it, and its edge is its own.
+  const isBeside = (/** @type {MouseEvent} */ { target, clientX, clientY }) => {
+    const { left, right, top, bottom } = dialog.getBoundingClientRect();
+    return target === dialog && (clientX < left || clientX > right || clientY < top || clientY > bottom);
+  };
+  let began = false;
+  dialog.onpointerdown = event => {
+    began = isBeside(event);
+  };
   dialog.onclick = event => {
-    if (event.target === dialog) dialog.close();
+    if (began && isBeside(event)) dialog.close();
   };
   dialog.onkeydown = event => event.stopPropagation();
   grid.root.append(dialog);

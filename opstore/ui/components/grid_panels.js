@@ -24,23 +24,39 @@ export function toolbar(grid) {
   return el("div", { className: "toolbar" }, grid.count, el("span", { className: "gap" }), size, keys, grid.fresh);
 }
 
-/** The bar at the bottom: there with the first selection. @param {Grid} grid */
+/** The bar at the bottom: there with the first selection. Its buttons stay the same elements while the same is offered: a finger or the
+ *  focus may be on one. @param {Grid} grid */
 export function selectionBar(grid) {
-  const {
-    words,
-    selection,
-    bar,
-    pages: { total },
-  } = grid;
-  bar.hidden = selection.size === 0;
-  if (bar.hidden) {
-    bar.replaceChildren();
+  const { selection, bar, pages } = grid,
+    { size } = selection,
+    more = (pages.total?.n ?? 0) > size,
+    shape = size ? JSON.stringify([more, ...(grid.trash ? [] : [size === 1, size > 4])]) : "";
+  const label = grid.words.count("selected", size);
+  bar.hidden = size === 0;
+  if (bar.dataset.shape === shape) {
+    const count = bar.querySelector(".chosen");
+    if (count && count.textContent !== label) count.textContent = label;
     return;
   }
-  const count = el("b", { className: "chosen", role: "status", textContent: words.count("selected", selection.size) });
-  const clear = sign("✕", words.say("clear"), () => grid.clear(), { className: "round" });
-  const all = total && total.n > selection.size ? [button(words.say("all"), () => grid.all(), { className: "plain" })] : [];
-  bar.replaceChildren(count, ...all, el("span", { className: "acts" }, ...(grid.trash ? trashed(grid) : offered(grid))), clear);
+  const held = bar.contains(grid.focused()) ? named(grid.focused()) : null;
+  bar.dataset.shape = shape;
+  bar.replaceChildren(...(size ? barOf(grid, label, more) : []));
+  if (held === null) return;
+  const same = [...bar.querySelectorAll("button")].find(item => named(item) === held && !item.disabled);
+  if (same) same.focus();
+  else grid.focusCurrent();
+}
+
+/** @param {Element | null} item */
+const named = item => item?.getAttribute("aria-label") ?? item?.textContent ?? "";
+
+/** @param {Grid} grid @param {string} label @param {boolean} more */
+function barOf(grid, label, more) {
+  const { words } = grid,
+    count = el("b", { className: "chosen", role: "status", textContent: label }),
+    clear = sign("✕", words.say("clear"), () => grid.clear(), { className: "round" }),
+    all = more ? [button(words.say("all"), () => grid.all(), { className: "plain" })] : [];
+  return [count, ...all, el("span", { className: "acts" }, ...(grid.trash ? trashed(grid) : offered(grid))), clear];
 }
 
 /** The button of an act, where it may be done. @param {Grid} grid @param {string} act @param {() => unknown} done @param {Given<HTMLButtonElement>} given */
@@ -89,9 +105,11 @@ function rating(grid) {
 
 /** One line over the bar: what was done, with a way back, or a question. @param {Grid} grid @param {string} text @param {HTMLElement[]} buttons */
 export function notice(grid, text, buttons = [], seconds = 12) {
+  const held = grid.notice.contains(grid.focused());
   clearTimeout(grid.noticeEnds);
   grid.notice.hidden = !text;
   grid.notice.replaceChildren(el("span", { textContent: text, role: "status" }), ...buttons);
+  if (held) grid.focusCurrent(); // what had the focus is gone
   if (text && seconds) grid.noticeEnds = setTimeout(() => notice(grid, ""), seconds * 1000);
 }
 
@@ -112,6 +130,7 @@ export function ask(grid, { kind, ids, text }) {
     grid.walk.returnTo(ids[0]);
     grid.focusCurrent();
   });
+  grid.shown?.close(); // nobody sees it behind a preview
   notice(grid, text, [sure, keep], 0);
-  sure.focus();
+  if (grid.mayFocus()) sure.focus();
 }

@@ -1,5 +1,5 @@
 /* The way of the current tile through the list: it is drawn, revealed and has the focus, wherever in the list it stands, and of two
-   ways that wait for rows the later one counts. */
+   ways that wait for rows the later one counts. What is pressed on the way is for the tile that it leads to, and for no other. */
 
 import { MOST } from "./grid_selection.js";
 
@@ -13,26 +13,61 @@ export class Walk {
   constructor(grid) {
     this.grid = grid;
     this.turn = 0;
+    /** @type {Promise<boolean> | null} the way one is on, and whether it will have led there */
+    this.way = null;
+  }
+
+  /** Do what was pressed, once the tile is there that one is on the way to; where it does not come, it is for nothing. @param {() => unknown} act */
+  onceThere(act) {
+    if (this.way) this.way.then(isThere => isThere && act());
+    else act();
+  }
+
+  /** The person is elsewhere: a way that waits leads nowhere any more. */
+  halt() {
+    this.turn += 1;
+    this.way = null;
+  }
+
+  /** @param {Promise<boolean>} way */
+  on(way) {
+    this.way = way;
+    const end = () => {
+      if (this.way === way) this.way = null;
+    };
+    way.then(end, end);
+    return way;
   }
 
   /** Go to a place, or to the nearest there is; choose all up to there. @param {number} wanted */
-  async go(wanted, extend = false) {
+  go(wanted, extend = false) {
+    return this.on(this.lead(wanted, extend));
+  }
+
+  /** @param {number} wanted @param {boolean} extend */
+  async lead(wanted, extend) {
     const { grid } = this,
       { pages, selection } = grid,
       { size } = pages,
       turn = ++this.turn;
-    if (!size) return;
-    const at = Math.min(Math.max(wanted, 0), size - 1);
+    if (!size) return false;
+    const at = Math.min(Math.max(wanted, 0), size - 1),
+      before = selection.at;
     selection.at = at;
     this.reveal(at);
     const row = pages.rowNow(at) ?? (await pages.row(at));
-    if (turn !== this.turn || !row) return;
+    if (turn !== this.turn) return false;
+    if (!row) {
+      selection.at = before;
+      return false;
+    }
     selection.stand(row.id, at);
     grid.drawing.stand(at);
     if (extend) await grid.range(at);
     else selection.beginRange();
     grid.redraw();
     if (!grid.shown) grid.focusCurrent();
+    return true;
   }
 
   /** Go so many steps from the current tile; if there is none, to where the window begins. @param {number} by */
@@ -41,14 +76,19 @@ export class Walk {
   }
 
   /** The last of what is found, not only of what is loaded. @param {boolean} extend */
-  async toEnd(extend) {
+  toEnd(extend) {
+    return this.on(this.leadToEnd(extend));
+  }
+
+  /** @param {boolean} extend */
+  async leadToEnd(extend) {
     const { grid } = this,
       { pages } = grid,
       turn = ++this.turn;
     await pages.reach(MOST, () => turn === this.turn && pages === grid.pages);
-    if (turn !== this.turn || pages !== grid.pages) return;
+    if (turn !== this.turn || pages !== grid.pages) return false;
     grid.drawing.arrange();
-    this.go(Infinity, extend);
+    return this.lead(Infinity, extend);
   }
 
   /** @param {number} at */
@@ -62,6 +102,7 @@ export class Walk {
       { selection, pages } = grid,
       id = tile?.dataset.id;
     if (!id || grid.shown || id === selection.current) return; // a closing preview gives the focus to where it began
+    this.halt();
     selection.stand(id, pages.placeOf(id));
     if (!grid.pointing) selection.beginRange();
     grid.redraw();
@@ -76,8 +117,6 @@ export class Walk {
     this.reveal(at);
     grid.drawing.stand(at);
     grid.redraw();
-    const root = grid.root.getRootNode(),
-      { activeElement } = document;
-    if (activeElement === document.body || (root instanceof ShadowRoot && activeElement === root.host)) grid.focusCurrent();
+    if (grid.mayFocus()) grid.focusCurrent();
   }
 }

@@ -19,6 +19,7 @@ import { Scroll, scrollerOf } from "./grid_scroll.js";
 import { Selection } from "./grid_selection.js";
 import { TILE, Words } from "./grid_tiles.js";
 import { Walk } from "./grid_walk.js";
+import { ownTab } from "./own_tab.js";
 
 /** @typedef {import("./grid_pages.js").Answer} Answer */
 /** @typedef {import("./grid_pages.js").Row} Row */
@@ -92,6 +93,7 @@ export class Grid {
     this.places = new Places(this);
     this.drawing = new Drawing(this);
     this.follower = new Follower(this);
+    ownTab().catch(() => {}); // a duplicate of a window is another one, where that can be told
     this.begin(data, true, data.first);
   }
 

@@ -22,10 +22,13 @@ export const stored = {
 export const unique = () =>
   Date.now().toString(36) + [...crypto.getRandomValues(new Uint32Array(3))].map(part => part.toString(36)).join("");
 
+/** Under which a window keeps its name. */
+export const WINDOW = "opstore-window";
+
 /** A window has its name for as long as it is open: loaded anew it can still take back what it did. @returns {string} */
 export function windowName() {
   /** @type {string} */
-  const known = stored.get(sessionStorage, "opstore-window") ?? unique();
-  stored.set(sessionStorage, "opstore-window", known);
+  const known = stored.get(sessionStorage, WINDOW) ?? unique();
+  stored.set(sessionStorage, WINDOW, known);
   return known;
 }

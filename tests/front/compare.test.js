@@ -1,7 +1,7 @@
-import "./page.js";
+import { pressed, script } from "./page.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { heatBox, sentence } from "../../opstore/ui/components/compare.js";
+import { Bench, heatBox, sentence } from "../../opstore/ui/components/compare.js";
 import { Clock, middle } from "../../opstore/ui/components/compare_clock.js";
 import { columnsOf, cut, fitted, framed, grown, span } from "../../opstore/ui/components/compare_frame.js";
 
@@ -193,4 +193,41 @@ test("a stage of pictures has no bar", () => {
   assert.equal(made.bar.hidden, true);
   made.follow();
   assert.equal(made.at, 0);
+});
+
+/** A bench that two pictures stand on. */
+function benched() {
+  const { heard, tell } = script(),
+    words = { names: {}, figures: "" };
+  const layers = ["a", "b"].map(key => ({ key, src: key, kind: "image", label: key, alt: key, box: [0, 0, 1, 1] }));
+  const data = {
+    layers,
+    active: [0, 1],
+    ratio: 1,
+    frame: { first: [0, 0, 1, 1] },
+    fit: "",
+    fits: [],
+    pair: "0",
+    pairs: [],
+    note: "",
+    words,
+  };
+  const bench = new Bench(document.createElement("div"), { ...data, view: "slider" }, tell);
+  const run = view => bench.update({ ...data, view }, tell);
+  const press = key => bench.key(pressed(key, { composedPath: () => [{}] }));
+  run("slider");
+  return { bench, run, press, told: () => heard.filter(([name]) => name === "view").map(([, { value }]) => value) };
+}
+
+test("of two keys that follow closely the later one counts, whatever the page says of the first, and each is told once", () => {
+  const { bench, run, press, told } = benched();
+  press("2");
+  press("3");
+  for (const view of ["slider", "side", "blink"]) run(view);
+  assert.equal(bench.stage.view, "blink");
+  assert.deepEqual(told(), ["side", "blink"]);
+  run("side"); // Back
+  assert.equal(bench.stage.view, "side");
+  assert.deepEqual(told(), ["side", "blink"], "it knows");
+  bench.end();
 });

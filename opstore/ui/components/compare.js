@@ -59,11 +59,16 @@ export function sentence({ changed, similarity, colour, width, height }, words) 
   return words.figures.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
-class Bench {
+/** For how long the page's script may be on its way to what it was told last, in milliseconds. */
+const COMING = 5000;
+
+export class Bench {
   print = "";
   held = false;
-  /** @type {View | null} the way to look that the page's script knows of */
-  sent = null;
+  /** @type {View | null} the way to look that the page's script knows of, or was told */
+  known = null;
+  /** Until when it may still say what it knew before. */
+  coming = 0;
   /** @type {Difference | null} */
   difference = null;
   ended = new AbortController();
@@ -163,13 +168,27 @@ class Bench {
     this.following.disabled = !data.next;
     this.panel.setAttribute("aria-pressed", String(data.panel));
     if (print === this.print) {
-      if (data.view !== this.sent && data.view !== this.stage.view) this.stage.look(data.view);
+      this.follow(data.view);
       return;
     }
     this.print = print;
-    this.stage.view = this.sent = data.view;
+    this.coming = 0;
+    this.stage.view = this.known = data.view;
     this.stage.show({ layers: data.layers, active: data.active, ratio: data.ratio, heat: at => this.heat(at) });
     this.mark();
+  }
+
+  /**
+   * Look as the page's script says, after Back perhaps; what it says before it has heard of the last key is over.
+   *
+   * @param {View} view
+   */
+  follow(view) {
+    if (view === this.known) this.coming = 0;
+    else if (Date.now() >= this.coming) {
+      this.known = view; // it need not be told
+      this.stage.look(view);
+    }
   }
 
   /** @param {number} at */
@@ -193,8 +212,9 @@ class Bench {
     if (auto !== undefined) this.auto.setAttribute("aria-pressed", String(auto));
     if (view !== undefined) {
       this.mark();
-      if (view !== this.sent) {
-        this.sent = view;
+      if (view !== this.known) {
+        this.known = view;
+        this.coming = Date.now() + COMING;
         this.send("view", view);
       }
     }

@@ -119,3 +119,8 @@ test("a picture is a vote by click, a video is not: it has controls", () => {
   assert.deepEqual(votes(), ["left a b"]);
   made.end();
 });
+
+test("a prompt that is written from right to left stands so", () => {
+  const { made } = booth();
+  assert.equal(made.root.querySelector(".prompt").dir, "auto");
+});

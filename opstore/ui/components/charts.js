@@ -100,7 +100,7 @@ class Chart {
   /* What the commonest of them say, in full. */
   tell() {
     const said = this.given.said ?? [];
-    const b = (/** @type {"b" | "span" | "q"} */ tag, /** @type {string} */ textContent) => el(tag, { textContent });
+    const b = (/** @type {"b" | "span" | "q"} */ tag, /** @type {string} */ textContent) => el(tag, { textContent, dir: "auto" });
     this.said.hidden = !said.length;
     this.said.setAttribute("aria-label", this.words.said);
     this.said.replaceChildren(

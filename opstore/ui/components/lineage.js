@@ -32,7 +32,7 @@ const WIDE = 148,
  */
 function card(member, isCentre, open) {
   const frame = el("span", { className: "frame" });
-  const word = () => frame.replaceChildren(el("span", { textContent: member.title }));
+  const word = () => frame.replaceChildren(el("span", { dir: "auto", textContent: member.title }));
   if (member.thumbnail) {
     frame.append(
       el("img", { alt: "", loading: "lazy", decoding: "async", draggable: false, onerror: word, src: member.thumbnail }),
@@ -49,7 +49,7 @@ function card(member, isCentre, open) {
       disabled: member.missing,
     },
     frame,
-    el("span", { className: "title", textContent: member.title }),
+    el("span", { className: "title", dir: "auto", textContent: member.title }),
   );
   if (member.badge) item.append(el("span", { className: "badge", textContent: member.badge }));
   if (isCentre) item.setAttribute("aria-current", "true");

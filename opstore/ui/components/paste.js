@@ -1,7 +1,7 @@
 /* Hears pictures that are pasted, holds Generate back while one is on its way or refused, and tells which files are refused. */
 
 import { refusedFiles, REFUSED_ATTRIBUTE, UPLOADER, WAITING_FILE } from "../streamlit_private/page.js";
-import { around } from "./dom.js";
+import { around, origin } from "./dom.js";
 
 /** @type {WeakMap<HTMLElement | ShadowRoot, AbortController>} */
 const listeners = new WeakMap();
@@ -22,14 +22,18 @@ const read = file =>
   });
 
 /**
- * The first pictures that a paste brings to the page; what goes into the upload widget is the widget's.
+ * The first pictures that a paste brings to the page; what goes into the upload widget is the widget's. Cells and slides come as words
+ * with a picture of these: where somebody writes, the words are meant. Files may come with their names.
  *
  * @param {ClipboardEvent} event
  * @param {number} most
  */
 export function picturesOf(event, most) {
   if (event.defaultPrevented || around(event, UPLOADER)) return [];
-  return [...(event.clipboardData?.files ?? [])].filter(file => file.type.startsWith("image/")).slice(0, most);
+  const files = [...(event.clipboardData?.files ?? [])].filter(file => file.type.startsWith("image/")),
+    text = event.clipboardData?.getData("text/plain").trim();
+  if (text && /^(textarea|input)$/.test(origin(event).localName) && !files.some(({ name }) => text.includes(name))) return [];
+  return files.slice(0, most);
 }
 
 /** @param {Event} event */

@@ -84,7 +84,7 @@ export class Booth {
     this.cast = null;
     clearInterval(this.overdue);
     this.root.replaceChildren(
-      el("p", { className: "prompt", textContent: pair.prompt }),
+      el("p", { className: "prompt", dir: "auto", textContent: pair.prompt }),
       el(
         "div",
         { className: "sides" },

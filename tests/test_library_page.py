@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit
 from streamlit.testing.v1 import AppTest
 
 from opstore import Store
@@ -298,6 +299,25 @@ def test_the_browser_is_told_which_note_its_window_has_stored_last(app: App) -> 
     assert given(at, f"note-draft-{ID}")["stored"] == judged(app.store)["note"] == "mine"
     app.store.rewrite(ID, lambda sidecar: sidecar["annotations"].update(note=""))
     assert given(sound(at.run()), f"note-draft-{ID}")["stored"] == "mine"
+
+
+def test_a_note_that_a_window_stored_and_took_back_does_not_come_back_when_it_is_loaded_anew(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The browser kept it as the drawer closed; the session that knew of it is gone."""
+
+    def loaded_anew(kind: str, name: str) -> Acts:
+        monkeypatch.setattr("streamlit.session_state", {})
+        monkeypatch.setattr(acting, "sent", lambda _: replace(act(kind, None, name=name), window="of notes"))
+        acting.take(app.service, "library")
+        return acting.acts()
+
+    loaded_anew("rate", "first")
+    streamlit.session_state.update({"note": "mine", "under-note": ""})
+    curate._changed(app.service, ID, "note", "note")
+    assert judged(app.store)["note"] == "mine"
+    session = loaded_anew("undo", "second")
+    assert judged(app.store)["note"] == "" and session.notes == {ID: "mine"}
 
 
 def test_acts_are_taken_back_one_by_one_and_what_others_did_stays(app: App) -> None:

@@ -56,6 +56,8 @@ class Acts:
     users: Sequence[str] = ()
     refused: OpstoreError | None = None
     undone: list[Change] = field(default_factory=list)
+    #: The note that was stored last of an operation: no half of anything, whatever it was changed to since.
+    notes: dict[str, str] = field(default_factory=dict)
     #: How many operations of how many are done, while an act is at work.
     working: tuple[int, int] | None = None
     turn: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -116,6 +118,13 @@ class Acts:
             while sum(len(past.done) for past in self.undone[1:]) > KEPT_OPERATIONS:
                 self.undone.pop(0)
         return change
+
+    def keep_note(self, operation_id: str, note: str) -> None:
+        """Remember a note that was stored; of a few operations, as a window cannot have many half written."""
+        self.notes.pop(operation_id, None)
+        self.notes[operation_id] = note
+        while len(self.notes) > KEPT:
+            del self.notes[next(iter(self.notes))]
 
     def outcome(self) -> dict[str, Any] | None:
         """Return what the grid must know of the last act, in the viewer's words."""
@@ -229,6 +238,7 @@ def _of_window(person: str, window: str) -> Acts:
             _windows.popitem(last=False)
     if known is not mine:
         known.undone += mine.undone
+        known.notes |= mine.notes
         st.session_state["acts"] = known
     return known
 

@@ -49,7 +49,7 @@ def _half_written(service: Service, operation: Operation) -> None:
     """Keep what was being written when somebody else's note took the place of the box: a browser does not say it of itself."""
     under = st.session_state[f"under-{_keys(operation.id)['note']}"]
     box = f"note-{operation.id}"
-    stored = st.session_state.get(f"stored-{operation.id}")
+    stored = acts.acts().notes.get(operation.id)
     kept = draft.kept_name(service.person, box)
     written = draft.unfinished(under, of=box, key=_draft_key(operation.id), kept=kept, stored=stored)
     if written and written[1] != st.session_state.get(f"draft-told-{operation.id}"):
@@ -115,7 +115,7 @@ def _changed(service: Service, operation_id: str, name: str, key: str) -> None:
     if name == "note":
         _keep_unstored(operation_id, wrong)
         if not wrong:
-            st.session_state[f"stored-{operation_id}"] = value
+            acts.acts().keep_note(operation_id, value)
     else:
         st.session_state[f"wrong-{operation_id}"] = wrong
     if not wrong:

@@ -9,8 +9,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from opstore.app import App
+from opstore.errors import OperationNotFound, StorageError
 from opstore.jobs.new_operation import NewOperation
 from opstore.providers.models import Cost
+from opstore.service import Service
 from opstore.ui import presses
 from opstore.ui.opened_app import running
 from opstore.ui.studio import asking
@@ -98,6 +100,27 @@ def test_a_press_that_stops_one_batch_stops_no_other_that_has_taken_its_place(ap
     press_late(at, stop.id)
     stopped = {job.prompt for job in app.service.jobs() if job.cancel}
     assert "a hill" not in stopped
+
+
+def test_one_that_ended_at_that_moment_keeps_no_other_of_its_batch_from_being_stopped(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2, 3):
+        app.service.create(NewOperation("text_to_image", "a sea", batch_id=ID, batch_index=number))
+    at, stop, asked = opened(), Service.cancel, list[str]()
+    at.session_state["asked"].sheet = ID
+    sound(at.run())
+
+    def ends_first(service: Service, operation_id: str) -> None:
+        asked.append(operation_id)
+        if len(asked) < 3:
+            raise (OperationNotFound(operation_id=operation_id), StorageError(reason="the disk is full"))[len(asked) - 1]
+        stop(service, operation_id)
+
+    monkeypatch.setattr(Service, "cancel", ends_first)
+    sound(at.button(key=f"cancel-sheet-{ID}").click().run())
+    assert [job.id for job in app.service.jobs() if job.cancel] == asked[2:] != []
+    assert "the disk is full" in html(at), "and it is said why one was not"
 
 
 # -- which workflow --------------------------------------------------------------------------------------------------------

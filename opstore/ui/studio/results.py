@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from opstore.errors import OperationNotFound, OpstoreError
 from opstore.generation import Generation, Variant
 from opstore.service import Service
 from opstore.storage.operation import Operation
@@ -85,9 +86,16 @@ UNDER_WAY = ("queued", "creating", "running", "fetching")
 
 
 def _cancel(service: Service, variants: Sequence[Variant]) -> None:
+    """Stop each that is under way still: one that cannot be stopped keeps no other from it."""
     for variant in variants:
-        if variant.status in UNDER_WAY and service.job(variant.id):
+        if variant.status not in UNDER_WAY:
+            continue
+        try:
             service.cancel(variant.id)
+        except OperationNotFound:
+            pass  # it has ended since
+        except OpstoreError as error:
+            parts.show_error(error)
 
 
 def _variant(variant: Variant) -> Tile:

@@ -5,8 +5,9 @@ import mount from "../../opstore/ui/components/choices.js";
 
 const chip = (label, value) => ({ label, name: `Remove ${label}`, value, source: `/api/search?q=${value}` });
 
-test("a part that is taken away while another goes is taken away too", t => {
-  t.mock.timers.enable({ apis: ["setTimeout"] });
+/** A row of chips; a press of one of them, and what was told of it. */
+function row(t) {
+  t.mock.timers.enable({ apis: ["setTimeout", "Date"], now: 1e12 });
   const place = Object.assign(document.createElement("div"), { className: "row" }),
     parentElement = Object.assign(document.createElement("div"), { querySelector: () => place }),
     looked = [],
@@ -18,6 +19,11 @@ test("a part that is taken away while another goes is taken away too", t => {
   const press = at => place.children[at].children[0].click();
   globalThis.dispatchEvent = event => looked.push(event.detail) > 0;
   show(chip("castle", "night"), chip("night", "castle"));
+  return { show, press, heard, looked };
+}
+
+test("a part that is taken away while another goes is taken away too", t => {
+  const { show, press, heard, looked } = row(t);
   press(0);
   t.mock.timers.tick(100);
   press(1);
@@ -27,4 +33,25 @@ test("a part that is taken away while another goes is taken away too", t => {
   for (let turn = 0; turn < 2; turn += 1) t.mock.timers.tick(200);
   assert.deepEqual(heard.slice(1), [["chosen", { value: "" }]], "of what the page is by now");
   assert.equal(looked.at(-1), "/api/search?q=", "and the grid looks there");
+});
+
+test("a part that is taken away while the page is on its way brings the other one not back", t => {
+  const { show, press, heard } = row(t);
+  press(0);
+  t.mock.timers.tick(160);
+  press(1);
+  t.mock.timers.tick(160);
+  assert.deepEqual(heard, [["chosen", { value: "night" }]], "the page has not answered yet");
+  show(chip("night", ""));
+  t.mock.timers.tick(160);
+  assert.deepEqual(heard.slice(1), [["chosen", { value: "" }]]);
+});
+
+test("a page that does not answer takes the next choice all the same", t => {
+  const { press, heard } = row(t);
+  press(0);
+  for (const time of [160, 6000]) t.mock.timers.tick(time);
+  press(1);
+  t.mock.timers.tick(160);
+  assert.equal(heard.length, 2);
 });

@@ -4,7 +4,11 @@
 import { el, part } from "./dom.js";
 
 /** @typedef {{ label: string, name: string, value: string, source: string | null }} Choice */
-/** @typedef {{ print: string, tell: Tell, buttons: Map<string, HTMLButtonElement> }} Row what was offered last, and how a choice is told */
+/** @typedef {{ print: string, tell: Tell, buttons: Map<string, HTMLButtonElement>, told: number, next: string | null }} Row what was
+ * offered last, how a choice is told, when one was that the page has not answered, and what was chosen since */
+
+/** For how long a page may be on its way to what was chosen, in milliseconds. */
+const COMING = 5000;
 
 /** @type {WeakMap<HTMLElement, Row>} */
 const rows = new WeakMap();
@@ -23,9 +27,15 @@ function offer({ label, name, value, source }, row) {
     button.title = name;
   }
   row.buttons.set(label, button);
+  // Another choice came in between: the same one then, of what the page is by now.
   const choose = () => {
-    if (place.isConnected || !source) row.tell("chosen", { value });
-    else row.buttons.get(label)?.click(); // another choice came in between: the same one, of what the page is by now
+    if (!source) row.tell("chosen", { value });
+    else if (!place.isConnected) row.buttons.get(label)?.click();
+    else if (Date.now() - row.told < COMING) row.next = label;
+    else {
+      row.told = Date.now();
+      row.tell("chosen", { value });
+    }
   };
   button.onclick = () => {
     if (!source) {
@@ -43,14 +53,17 @@ function offer({ label, name, value, source }, row) {
 export default function ({ data, parentElement, setTriggerValue }) {
   const place = part(parentElement, ".row"),
     print = JSON.stringify(data.choices);
-  const row = rows.get(place) ?? { print: "", tell: setTriggerValue, buttons: new Map() };
+  const row = rows.get(place) ?? { print: "", tell: setTriggerValue, buttons: new Map(), told: -COMING, next: null };
   rows.set(place, row);
-  row.tell = setTriggerValue;
+  const { next } = row;
+  Object.assign(row, { tell: setTriggerValue, told: -COMING, next: null });
   if (print === row.print) {
     for (const item of place.children) if (item instanceof HTMLElement) item.style.opacity = "";
+    if (next) row.buttons.get(next)?.click();
     return;
   }
   row.print = print;
   row.buttons.clear();
   place.replaceChildren(...data.choices.map(choice => offer(choice, row)));
+  if (next) row.buttons.get(next)?.click();
 }

@@ -62,7 +62,7 @@ def job_row(service: Service, job: JobView, place: str) -> None:
     with st.container(key=f"job-{place}-{job.id}", gap="xsmall"):
         line = f"{state} · {words.seconds(job.seconds)}"
         title = " ".join(job.prompt.split()) or words.type_name(job.type)
-        show(Markup('<div class="ops-job"><b title="{}">{}</b><span>{}</span></div>').format(title, title, line))
+        show(Markup('<div class="ops-job"><b dir="auto" title="{}">{}</b><span>{}</span></div>').format(title, title, line))
         st.progress(min(max(share or 0.0, 0.0), 1.0))
         # The line of the note is there before there is a note: nothing jumps when a job progresses.
         with st.container(horizontal=True, vertical_alignment="center", wrap=False):

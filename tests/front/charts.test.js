@@ -1,6 +1,7 @@
-import { pressed } from "./page.js";
+import { Element, pressed } from "./page.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import mount from "../../opstore/ui/components/charts.js";
 import { listen, marksOf, told } from "../../opstore/ui/components/charts_marks.js";
 import { asked, dressed, fitted } from "../../opstore/ui/components/charts_plot.js";
 import { el } from "../../opstore/ui/components/dom.js";
@@ -146,4 +147,28 @@ test("a figure takes the page's colours, and keeps what it says itself", () => {
   assert.deepEqual(xaxis.title, { text: "Day", font: { size: 13, color: "black" } });
   assert.deepEqual(legend, { x: 1, font: { size: 12, color: "black" } });
   assert.equal(hoverlabel.bgcolor, "white");
+});
+
+test("the data of a chart that has nothing to show any more is closed, and said to be", t => {
+  const row = () => ({ append() {} });
+  t.mock.method(document, "createElement", name => {
+    const made = new Element(name);
+    return Object.assign(made, { createTHead: () => ({ insertRow: row }), createTBody: () => ({ insertRow: row }) });
+  });
+  const root = Object.assign(el("div"), { insertBefore: chart => root.append(chart) });
+  const parentElement = Object.assign(el("div"), { querySelector: () => root });
+  const chart = { key: "cost", title: "Cost", sentence: "", columns: [], rows: [], csv: "", count: 0, said: null };
+  const words = { labelled: "{title}", more: "{count}" };
+  const show = figure =>
+    mount({ data: { charts: [{ ...chart, figure }], words, script: "" }, parentElement, setTriggerValue() {} });
+  const state = () => {
+    const [button] = root.querySelectorAll("button");
+    return [button.getAttribute("aria-expanded"), root.querySelector(".ops-data").hidden];
+  };
+  globalThis.getComputedStyle ??= () => ({});
+  show({ data: [], layout: { height: 100 } });
+  root.querySelectorAll("button")[0].click();
+  assert.deepEqual(state(), ["true", false]);
+  show(null);
+  assert.deepEqual(state(), ["false", true]);
 });

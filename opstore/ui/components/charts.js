@@ -82,7 +82,7 @@ class Chart {
     this.button.title = words.data;
     this.button.setAttribute("aria-label", this.named());
     if (figure) this.plot.give(figure, script, () => this.fail());
-    else this.table.hidden = true;
+    else this.open(false);
     if (!this.table.hidden) this.fill();
     this.tell();
   }

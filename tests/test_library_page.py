@@ -301,6 +301,21 @@ def test_the_browser_is_told_which_note_its_window_has_stored_last(app: App) -> 
     assert given(sound(at.run()), f"note-draft-{ID}")["stored"] == "mine"
 
 
+@pytest.mark.parametrize("stays", [False, True])
+def test_a_note_that_is_refused_as_its_drawer_closes_is_told_where_it_was_open(app: App, stays: bool) -> None:
+    at = page(operation=ID)
+    [box] = [box for box in at.text_area if str(box.key).startswith("note-")]
+    app.service.curation.annotate([ID], Edit(note="theirs"))
+    if not stays:
+        del at.query_params["operation"]
+    sound(box.set_value("mine").run())
+    assert judged(app.store)["note"] == "theirs"
+    told = [item.value for item in at.toast]
+    assert len(told) == (0 if stays else 1), "the drawer says it, where it is open"
+    assert stays or ("Somebody else has changed this note" in told[0] and "mine" in told[0])
+    assert not sound(at.run()).toast, "once"
+
+
 def test_a_note_that_a_window_stored_and_took_back_does_not_come_back_when_it_is_loaded_anew(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import streamlit as st
@@ -16,6 +17,9 @@ from opstore.ui.components.drawer_keys import keys as drawer_keys
 from opstore.ui.words import _, ngettext
 
 _CONTROLS = ("rating", "favorite", "tags", "note")
+#: A note that was refused so lately was finished by closing the drawer: nobody has read there that it was.
+_JUST_NOW = 3.0
+_TOLD = 300
 
 
 def opinion(service: Service, operation: Operation) -> None:
@@ -139,7 +143,16 @@ def _refused(error: OpstoreError, note: str | None) -> str:
 def _keep_unstored(operation_id: str, wrong: list[str]) -> None:
     """Keep what was written in vain where its writer sees it: a note stored later may be another, or only its other half."""
     kept: list[str] = st.session_state.setdefault(f"unstored-{operation_id}", [])
-    kept.extend(text for text in wrong if text not in kept)
+    if fresh := [text for text in wrong if text not in kept]:
+        st.session_state["note-refused"] = (fresh[0], time.monotonic())
+    kept.extend(fresh)
+
+
+def tell_refused() -> None:
+    """Tell of a note that was refused as the drawer closed; to be called where none is open."""
+    text, moment = st.session_state.pop("note-refused", ("", 0.0))
+    if text and time.monotonic() - moment < _JUST_NOW:
+        st.toast(parts.plain(text if len(text) <= _TOLD else f"{text[: _TOLD - 1]}…"), duration="long")
 
 
 def _not_stored(note: str) -> str:

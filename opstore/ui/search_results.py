@@ -17,7 +17,7 @@ from opstore.index.search_language import can_ask, parse, values, with_values, w
 from opstore.service import Service
 from opstore.storage.operation import Operation
 from opstore.storage.trash import KEPT
-from opstore.ui import acts, drilldown, parts, words
+from opstore.ui import acts, curate, drilldown, parts, words
 from opstore.ui.chosen import leave
 from opstore.ui.components.choices import choices
 from opstore.ui.components.grid import grid
@@ -43,6 +43,8 @@ def results(service: Service, current: View, facets: Mapping[str, Mapping[str, i
         st.fragment(_appears, run_every=IDLE)(service, current)
     session = acts.acts()
     _toast(session)
+    if not current.operation:
+        curate.tell_refused()
     opened, unstacked, away = grid(
         key=GRID,
         words={**acts.spoken(service), "notes": _notes(current)},

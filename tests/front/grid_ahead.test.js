@@ -13,27 +13,26 @@ function waiting(t) {
     grid.source = data.source;
     begun.push(data.source);
   };
-  const answer = async part => {
-    asked.find(({ source }) => source.includes(part)).done(Response.json({ success: true }));
-    await new Promise(done => setImmediate(done));
-  };
+  const answer = part => asked.find(({ source }) => source.includes(part)).done(Response.json({ success: true }));
   return { grid, begun, answer, ahead: new Ahead(grid) };
 }
 const searchFor = text => `/api/search?q=${text}&order=newest`;
 
 test("of two searches the later one counts, in whatever order the answers come", async t => {
   const { ahead, answer, begun } = waiting(t);
-  ahead.look(searchFor("c"));
-  ahead.look(searchFor("cat"));
-  await answer("q=cat");
-  await answer("q=c&");
+  const looks = [ahead.look(searchFor("c")), ahead.look(searchFor("cat"))];
+  answer("q=cat");
+  await looks[1];
+  answer("q=c&");
+  await looks[0];
   assert.deepEqual(begun, [searchFor("cat")]);
 });
 
 test("who takes back what was typed keeps the list that is shown: the answer on its way comes too late", async t => {
   const { ahead, answer, begun, grid } = waiting(t);
-  ahead.look(searchFor("c"));
+  const looked = ahead.look(searchFor("c"));
   ahead.look(searchFor(""));
-  await answer("q=c&");
+  answer("q=c&");
+  await looked;
   assert.deepEqual([begun, grid.source], [[], searchFor("")]);
 });

@@ -66,7 +66,8 @@ export class Walk {
     if (extend) await grid.range(at);
     else selection.beginRange();
     grid.redraw();
-    if (!grid.shown) grid.focusCurrent();
+    if (turn !== this.turn) return false;
+    if (!grid.shown && grid.mayFocus()) grid.focusCurrent(); // who has begun to write elsewhere goes on there
     return true;
   }
 

@@ -31,14 +31,14 @@ export function selectionBar(grid) {
     { size } = selection,
     more = (pages.total?.n ?? 0) > size,
     shape = size ? JSON.stringify([more, ...(grid.trash ? [] : [size === 1, size > 4])]) : "";
-  const label = grid.words.count("selected", size);
+  const label = grid.words.count("selected", size),
+    held = bar.contains(grid.focused()) ? named(grid.focused()) : null; // what is hidden loses the focus
   bar.hidden = size === 0;
   if (bar.dataset.shape === shape) {
     const count = bar.querySelector(".chosen");
     if (count && count.textContent !== label) count.textContent = label;
     return;
   }
-  const held = bar.contains(grid.focused()) ? named(grid.focused()) : null;
   bar.dataset.shape = shape;
   bar.replaceChildren(...(size ? barOf(grid, label, more) : []));
   if (held === null) return;

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pandas as pd
 import pytest
 
-from opstore.analytics import figures, topics
+from opstore.analytics import content, figures, topics
 from opstore.analytics.chart import Chart, Search
 from opstore.analytics.drilldown import Mark, asked_by, mark_of
 from opstore.analytics.selection import Selection
@@ -254,3 +255,10 @@ def test_what_is_no_mark_is_none(text: str) -> None:
 
 def test_a_number_that_no_float_holds_is_a_value_like_any_other() -> None:
     assert mark_of(f"parameter:a:{10**400}") == Mark("parameter", "a", str(10**400))
+
+
+def test_models_that_a_search_takes_for_one_meet_in_no_vote() -> None:
+    frame = pd.DataFrame({"operation_id": ["a", "b", "c"], "model": pd.Categorical(["qwen/qwen-image", "Qwen/Qwen-Image", "y"])})
+    votes = [{"left": "a", "right": "b", "winner": "a"}, {"left": "b", "right": "c", "winner": "b"}]
+    tally = content.wins(Selection.of(frame), votes)
+    assert (tally.n, tally.missing, sorted(tally.table["model"].str.lower())) == (1, 1, ["qwen/qwen-image", "y"])

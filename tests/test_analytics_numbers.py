@@ -241,13 +241,6 @@ def test_what_costs_another_currency_lacks_no_cost() -> None:
     assert (by.n, by.missing, by.extra["others"], by.extra["estimated"]) == (2, 3, 1, 2)
 
 
-def test_models_that_a_search_takes_for_one_meet_in_no_vote() -> None:
-    frame = pd.DataFrame({"operation_id": ["a", "b", "c"], "model": pd.Categorical(["qwen/qwen-image", "Qwen/Qwen-Image", "y"])})
-    votes = [{"left": "a", "right": "b", "winner": "a"}, {"left": "b", "right": "c", "winner": "b"}]
-    tally = content.wins(Selection.of(frame), votes)
-    assert (tally.n, tally.missing, sorted(tally.table["model"].str.lower())) == (1, 1, ["qwen/qwen-image", "y"])
-
-
 def test_votes_count_between_two_models_of_the_selection_only() -> None:
     frame = pd.DataFrame({"operation_id": ["a", "b", "c", "d"], "model": pd.Categorical(["x", "y", "x", None])})
     votes: list[dict[str, Any]] = [

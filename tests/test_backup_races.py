@@ -86,7 +86,8 @@ def test_what_a_repair_adopted_of_a_restore_that_was_killed_gets_its_own_sidecar
     assert store.get_operation_metadata(old(1))["adopted"]
     if judged:
         store.rewrite(old(1), lambda stored: stored["annotations"].update(rating=5))
-    done = care.restore(str(vault))
+    dry, done = care.restore(str(vault), dry=True), care.restore(str(vault))
+    assert dry == done and done.files == (not judged)
     assert (store.operations.read(sidecar) == before) is not judged
     assert done.operations == (() if judged else (old(1),)) and bool(done.conflicts) is judged
     assert store.verify(deep=True) == []

@@ -78,14 +78,8 @@ def test_an_app_that_stops_waits_for_nobody(database: Database, tmp_path: Path, 
     assert [process.returncode for process in started] == [-9]
 
 
-def test_who_follows_many_lets_a_process_look_that_gives_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Store(tmp_path)
-    store.initialize_storage()
-    ids = [f"202511031430{number}_abc123de" for number in range(10, 40)]
-    for operation_id in ids:
-        plant(store, {"operationId": operation_id, "prompt": "before"})
-    settle(store)
-    Index(store).update()
+def looks_beside(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Let a process look through few operations already; return what will be each of its looks, whether at the stamps too."""
     monkeypatch.setattr(parallel, "WORTHWHILE", 20)
     looks: list[bool] = []
     asked = folder_diff._asked
@@ -95,6 +89,18 @@ def test_who_follows_many_lets_a_process_look_that_gives_way(tmp_path: Path, mon
         return asked(index, folder, stamps, breathe)
 
     monkeypatch.setattr(folder_diff, "_asked", counted)
+    return looks
+
+
+def test_who_follows_many_lets_a_process_look_that_gives_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path)
+    store.initialize_storage()
+    ids = [f"202511031430{number}_abc123de" for number in range(10, 40)]
+    for operation_id in ids:
+        plant(store, {"operationId": operation_id, "prompt": "before"})
+    settle(store)
+    Index(store).update()
+    looks = looks_beside(monkeypatch)
     path = store.operations.path / f"{ids[0]}.json"
     path.write_bytes(path.read_bytes().replace(b"before", b"changed in place"))
     index = Index(store)
@@ -120,15 +126,7 @@ def test_what_others_do_is_found_while_a_process_looks_however_long(tmp_path: Pa
     slow.write_text("#!/bin/sh\nexec sleep 600\n")
     slow.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(slow))
-    monkeypatch.setattr(parallel, "WORTHWHILE", 20)
-    looks: list[bool] = []
-    asked = folder_diff._asked
-
-    def counted(index: Path, folder: Path, stamps: bool, breathe: Callable[[], None]) -> Difference | None:
-        looks.append(stamps)
-        return asked(index, folder, stamps, breathe)
-
-    monkeypatch.setattr(folder_diff, "_asked", counted)
+    looks = looks_beside(monkeypatch)
     index = Index(store)
     index.start()
     try:

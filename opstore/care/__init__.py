@@ -1,8 +1,7 @@
 """Care of the storage: what is where, what may go, what is safe elsewhere, what is broken.
 
-What a rule or a repair takes away goes to the trash or to `quarantine/`; for good leave only old
-backups, by a rule of their own, and the trash, when somebody empties it or its time is over. Every act completes when it is
-repeated after a kill.
+What a rule or a repair takes away goes to the trash or to `quarantine/`; for good leave only old backups, by a rule of
+their own, and the trash, when somebody empties it or its time is over. Every act completes when it is repeated after a kill.
 """
 
 from __future__ import annotations

@@ -126,8 +126,8 @@ class Restore:
             where = said("it is in the trash") if place == "operations" else said("it is in the library")
             self._conflicts[paths.get(sidecar, next(iter(paths.values())))] = where
             return
-        if place == "operations" and sidecar in paths:
-            self._unadopted(operation_id, paths[sidecar])
+        if place == "operations" and sidecar in paths and self._unadopted(operation_id, paths[sidecar]):
+            paths = {name: path for name, path in paths.items() if name != sidecar}
         same = self._same
         missing = {name: path for name, path in paths.items() if not self._is_there(here, name, path)}
         completes = sidecar not in missing and here.has(sidecar)
@@ -153,23 +153,27 @@ class Restore:
         if len(files) >= BATCH_FILES or sum(map(len, files)) >= BATCH_BYTES:
             self._flush(here)
 
-    def _unadopted(self, operation_id: str, path: str) -> None:
+    def _unadopted(self, operation_id: str, path: str) -> bool:
         """Put an operation's own sidecar in the place of one that a repair wrote since, for media that it found alone.
 
-        A restore that was killed before the sidecars leaves such media. Where people have judged what was adopted it stays.
+        A restore that was killed before the sidecars leaves such media. Say whether it was so: what people have judged stays.
         """
         folder, name = self._store.operations, sidecar_name(operation_id)
         with suppress(FileMissing, UnsafeFile, DamagedOperation, OperationBusy):  # or somebody judges or moves it at this moment
             there = folder.read(name)
             stored = decode(there, operation_id)
             if "adopted" not in stored or stored.get("annotations") != no_annotations():
-                return
+                return False
             data = self._contents({name: path}).get(name)
-            if data is None or "adopted" in decode(data, operation_id) or self._dry:
-                return
-            folder.replace(operation_id, name, data, digest(there))
+            if data is None or "adopted" in decode(data, operation_id):
+                return False
+            if not self._dry:
+                folder.replace(operation_id, name, data, digest(there))
+                self._store.changed(operation_id)
             self._operations.append(operation_id)
-            self._store.changed(operation_id)
+            self._count += 1
+            return True
+        return False
 
     def _flush(self, folder: Folder) -> None:
         """Write what waits and is still wanted: all media, then all sidecars; where something came between, one by one."""

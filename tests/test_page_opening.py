@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from opstore.ui.first_screen import First
-from opstore.ui.page_opening import PageOpening, opening
+from opstore.ui.page_opening import PageOpening, hearing, opening
 from opstore.ui.streamlit_private.served import SERVER
 
 PAGE = (Path(streamlit.__file__).parent / "static" / "index.html").read_text("utf-8")
@@ -59,7 +59,7 @@ def test_streamlits_page_begins_as_it_is_known_to() -> None:
 def test_a_page_says_the_language_of_its_reader_at_once(path: str, headers: dict[str, str], language: str) -> None:
     answer = page_of(path, WINDOW | {"if-none-match": '"old"'} | headers)
     said = PAGE.replace('<html lang="en">', f'<html lang="{language}">')
-    assert answer.text == said.replace("</title>", f"</title>{SERVER.decode()}")
+    assert answer.text == said.replace("</title>", f"</title>{SERVER.decode()}{hearing().decode()}")
     assert int(answer.headers["content-length"]) == len(answer.content)
 
 
@@ -77,7 +77,7 @@ def test_who_says_its_own_language_is_left_alone(path: str) -> None:
 def test_below_an_address_of_a_proxy_the_page_finds_its_server_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     assert opening(PAGE.encode(), "en").count(SERVER) == 1
     monkeypatch.setattr(streamlit, "get_option", {"server.baseUrlPath": "studio"}.get)
-    assert opening(PAGE.encode(), "en") == PAGE.encode()
+    assert opening(PAGE.encode(), "en") == PAGE.encode().replace(b"</title>", b"</title>" + hearing())
 
 
 @pytest.mark.parametrize(("path", "kind"), [("/media/x.mp4", "video/mp4"), ("/picture", "image/svg+xml")])

@@ -1,11 +1,13 @@
-"""Completes the page that a window opens with what it must say before its script has run: its language, and its server.
+"""Completes the page that a window opens with what it must say, and hear, before its script runs: language, server, a key.
 
 A screen reader takes its voice, and a browser its offer to translate, from what the page says first: Streamlit's says English. It
-does not say where its server answers: at a deep link its front end would ask below that link first, and be refused twice.
+does not say where its server answers: at a deep link its front end would ask below that link first, and be refused twice. And who
+has written a wish presses Ctrl+Enter before the button that hears it has arrived.
 """
 
 from __future__ import annotations
 
+import functools
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ import streamlit as st
 
 from opstore.language import translations
 from opstore.language.translations import LANGUAGES
+from opstore.ui.components import script
 from opstore.ui.inner_request import UNWANTED
 from opstore.ui.streamlit_private.served import ADDRESSES, LANGUAGE, SERVER, TITLE
 from opstore.ui.words import COOKIE
@@ -74,7 +77,14 @@ def _is_page(message: Message) -> bool:
 def opening(page: bytes, language: str) -> bytes:
     """Return the beginning of Streamlit's page as it is for readers of a language; of a page that is another one, as it is."""
     said = page.replace(LANGUAGE, LANGUAGE.replace(b"en", language.encode()), 1)
-    return said if st.get_option("server.baseUrlPath") else said.replace(TITLE, TITLE + SERVER, 1)
+    server = b"" if st.get_option("server.baseUrlPath") else SERVER
+    return said.replace(TITLE, TITLE + server + hearing(), 1)
+
+
+@functools.cache
+def hearing() -> bytes:
+    """Return the script that every page has from its first byte."""
+    return f"<script>(() => {{ {script('send_key.js')} }})()</script>".encode()
 
 
 def language_of(scope: Scope) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 from collections.abc import Callable
@@ -62,7 +63,7 @@ def test_what_was_begun_outlives_reload_back_and_language_and_stays_in_its_tab(
             expect(visitor.prompt).to_have_value("rotate it a little, and back", timeout=PATIENCE)
             expect(page.get_by_role("radio", name=re.compile(f"^({ANIMATE}|Animer une image)$"))).to_be_checked(timeout=PATIENCE)
 
-        eventually(page, lambda: any("and back" in path.read_text() for path in (server.data / "drafts").glob("*.json")))
+        eventually(page, functools.partial(kept, server, "rotate it a little, and back"))
         page.reload()
         stands()
         other = page.context.new_page()
@@ -106,7 +107,11 @@ def begin(server: Server, visitor: Visitor, text: str, *, pause: bool) -> Page:
 
 
 def kept(server: Server, text: str) -> bool:
-    return any(f'"{text}"' in path.read_text() for path in (server.data / "drafts").glob("*.json"))
+    found = []
+    for path in (server.data / "drafts").glob("*.json"):
+        with contextlib.suppress(FileNotFoundError):  # it has just gone
+            found.append(path.read_text())
+    return any(f'"{text}"' in form for form in found)
 
 
 @pytest.mark.parametrize(("touch", "pause"), [(False, True), (True, True), (False, False)])
@@ -166,3 +171,29 @@ def test_the_last_words_are_one_person_s_and_one_tab_s(server: Server, windows: 
         eventually(page, lambda: page.evaluate("!sessionStorage['opstore-draft/another/prompt']"))  # it went with the person
         visitor.settle()
         expect(visitor.prompt).to_have_value("")
+
+
+#: A page that is reloaded gets its lock late, where the one before it gives it back late.
+_LATE = """(() => {
+  const request = navigator.locks.request.bind(navigator.locks);
+  navigator.locks.request = (...given) => new Promise(done => setTimeout(() => done(request(...given)), 1500));
+})()"""
+
+
+@pytest.mark.parametrize("delay", [10, 150])
+def test_who_writes_while_the_draft_is_coming_back_writes_on(server: Server, windows: Windows, delay: int) -> None:
+    text = f"a sledge, {delay}"
+    with windows.visit(server, afresh=True) as visitor:
+        page = begin(server, visitor, f"a boat, {delay}", pause=True)
+        visitor.number("Variants", "2")
+        page.add_init_script(_LATE)
+        page.reload()
+        visitor.prompt.focus()
+        page.keyboard.type(text, delay=delay)
+        expect(page.get_by_label("Variants", exact=True)).to_have_value("2", timeout=PATIENCE)  # the rest of it is back
+        visitor.settle()
+        expect(visitor.prompt).to_have_value(text)
+        eventually(page, functools.partial(kept, server, text))  # the page goes by what stands there
+        page.keyboard.press("Control+Enter")
+        server.stored(text, 2)
+    assert not server.by_prompt(f"a boat, {delay}")

@@ -37,6 +37,11 @@ def set_to(name: str, value: object) -> None:
     _set(name, value)
 
 
+def offer(name: str, value: object) -> None:
+    """Let the control `name` show a value, before it stands; where somebody writes in it already, what they write stays."""
+    _set(name, value)
+
+
 def align(name: str, value: object) -> None:
     """Let the control `name` show a value, and stay the one that it is where it does; before it stands."""
     key = key_of(name)

@@ -152,6 +152,23 @@ test("what is written on while the page takes what was there before stays kept, 
   assert.deepEqual(looks(draft, "a hill"), { over: "a hill", text: "a hill in" });
 });
 
+test("what is written on over a text that the page has set meanwhile is told over that, once", () => {
+  const { draft, write, texts } = area("", KEPT);
+  write("a sledge");
+  mock.timers.tick(400);
+  for (let turn = 0; turn < 3; turn += 1) {
+    looks(draft, "a boat");
+    mock.timers.tick(400);
+  }
+  assert.deepEqual(texts(), [" → a sledge", "a boat → a sledge"]);
+  const note = area("a hill", { kept: "prompt" });
+  note.write("a hill in rain");
+  mock.timers.tick(400);
+  looks(note.draft, "a lake");
+  mock.timers.tick(400);
+  assert.deepEqual(note.texts(), ["a hill → a hill in rain"], "of a note both texts are wanted");
+});
+
 test("a text that the page has put in its place is kept no more", () => {
   const { draft, write, box } = area("", KEPT);
   write("a hill in");

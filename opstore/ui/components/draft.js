@@ -81,8 +81,11 @@ export class Draft {
     if (!written || (taken === false && !this.box)) return;
     const { over, text } = written;
     if (text === finished) this.forget();
-    else if (stands(this.box) && this.box.value === text) this.keep(finished, text);
-    else if (typeof taken === "boolean") {
+    else if (stands(this.box) && this.box.value === text) {
+      this.keep(finished, text);
+      // The page has set another text meanwhile, and goes by that.
+      if (typeof taken === "boolean" && over !== finished) this.listen({ target: this.box });
+    } else if (typeof taken === "boolean") {
       if (over !== finished) this.forget();
     } else if (text === last) this.forget();
     else if (over === finished) this.restore(text);

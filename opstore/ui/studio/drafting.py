@@ -77,7 +77,7 @@ def take_up(service: Service) -> None:
         # The last words, which only the browser has; not over a prompt that came from elsewhere since.
         if this_tab.left and (fresh or prompt in (this_tab.left[0], known.last)):
             known.begun = True
-            controls.align("prompt", this_tab.left[1])
+            controls.offer("prompt", this_tab.left[1])
 
 
 def written(service: Service, finished: str) -> str:
@@ -111,7 +111,7 @@ def _fill_in(service: Service, draft: Draft) -> None:
     files.kept[:] = draft.pictures
     files.picked[:] = [name for name in picked if service.store.operations.has(name)][:MAX_INPUTS]
     prompt = _text(form.get("prompt"))
-    controls.set_to("prompt", prompt)
+    controls.offer("prompt", prompt)
     workflow = form.get("workflow")
     if not isinstance(workflow, str) or workflow not in OPERATION_TYPES:
         return

@@ -132,7 +132,8 @@ class _Address:
 def fetch(url: str, policy: FetchPolicy) -> bytes:
     """Return the bytes behind an https address or in a data URI; whatever goes wrong is a FetchError.
 
-    FetchUnavailable and FetchTimeout may pass by themselves; all others stay. Safe to call from several threads.
+    FetchUnavailable and FetchTimeout may pass by themselves; all others stay, as far as one answer tells.
+    Safe to call from several threads.
     """
     if not isinstance(url, str):
         raise FetchRefused(reason=said("it is {value}, not a text", value=shown(url)))
@@ -387,12 +388,7 @@ def _check_status(status: int, address: _Address) -> None:
         return
     name = str(address)
     if status in _GONE:
-        reason = said(
-            "the provider has deleted {address} ({status}); results are kept there for a short time only",
-            address=name,
-            status=status,
-        )
-        raise FetchError(reason=reason)
+        raise FetchError(reason=said("the server does not have {address} ({status})", address=name, status=status))
     if status >= 500 or status in _BUSY:
         busy = said("the server of {address} is in trouble or busy ({status})", address=name, status=status)
         raise FetchUnavailable(reason=busy)

@@ -136,7 +136,7 @@ def test_a_result_that_a_server_has_deleted_is_told_and_one_that_is_busy_is_left
     second = on_the_web(app, standin)
     standin.fault(on="delivery", kind="html", status=404)
     sidecar = of(app, imported(app))[second]
-    assert sidecar["status"] == "expired" and "deleted" in sidecar["error"]
+    assert sidecar["status"] == "expired" and "does not have" in sidecar["error"]
 
 
 def test_what_is_no_picture_or_not_done_is_left(app: App, standin: StandIn) -> None:

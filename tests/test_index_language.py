@@ -87,6 +87,7 @@ def test_ordinary_words_are_words(text: str) -> None:
         ("chat style:anime", 5, 6, "there is no field 'style'"),
         ("chat ratng:5", 5, 6, "did you mean rating:?"),
         ("étiquette:mer", 0, 10, "did you mean tag:?"),
+        ("mer untagged:yes", 4, 9, "did you mean -tagged:?"),
         ("mer status:sotred", 11, 6, "did you mean stored?"),
         ("status:done", 7, 4, 'it is one of stored, failed, canceled, aborted, expired, unknown, "result missing"'),
         ("batch:2025*", 6, 5, "takes a whole name, or a star for any: batch:*"),

@@ -14,8 +14,8 @@ import pytest
 
 from opstore import media
 from opstore.app import App
-from opstore.jobs import machine, whole_results
-from opstore.jobs.machine import FETCH_ATTEMPTS
+from opstore.jobs import whole_results
+from opstore.jobs.patience import DOUBTS, FETCH_ATTEMPTS
 from opstore.jobs.whole_results import is_whole
 from opstore.storage.operation import Operation
 from tests.job_programs import CANARY, Place, ask, ended, folder, secrets_in, until
@@ -187,7 +187,7 @@ def test_a_provider_that_always_fails_is_not_asked_for_ever(tmp_path: Path) -> N
     found = run(tmp_path / "data", lambda standin: standin.fault(on="create", kind="json", status=500, count=99), settle=0.05)
     assert found.ending == ("failed", 0) and "none of many attempts" in (found.operation.error or "")
     # Each of these might have been accepted, whatever the list says: that is risked a few times, not a dozen.
-    assert found.report["requests"]["create"] == 1 + machine.DOUBTS
+    assert found.report["requests"]["create"] == 1 + DOUBTS
     assert found.report["requests"]["list"] >= found.report["requests"]["create"], "looked for before each"
 
 
@@ -232,7 +232,7 @@ DOWNLOADS: dict[str, tuple[dict[str, Any], str, str]] = {
     "a drip that would take for ever": ({"kind": "drip", "seconds": 2.0}, "stored", ""),
     "stalled": ({"kind": "hang"}, "stored", ""),
     "404": ({"kind": "not_found", "count": 4}, "stored", ""),
-    "always 404": ({"kind": "not_found", "count": 99}, "failed", "deleted"),
+    "always 404": ({"kind": "not_found", "count": 99}, "failed", "does not have"),
     "403": ({"kind": "html", "status": 403, "count": 99}, "failed", "403"),
     "oversized": ({"kind": "oversized"}, "failed", "larger than"),
     "HTML": ({"kind": "wrong_type", "count": 2}, "stored", ""),
@@ -356,7 +356,7 @@ def test_of_several_outputs_those_that_arrived_are_kept(tmp_path: Path) -> None:
         standin.fault(on="delivery", kind="not_found", count=FETCH_ATTEMPTS)
 
     found = run(tmp_path / "data", script)
-    assert found.operation.status == "failed" and "deleted" in (found.operation.error or "")
+    assert found.operation.status == "failed" and "does not have" in (found.operation.error or "")
     assert found.outputs == [sample("webp")], "the second one"
 
 
@@ -385,7 +385,7 @@ def test_a_result_that_the_provider_has_deleted_ends_as_expired_with_the_link(tm
     def check_expired(found: Run, data: Path) -> None:
         check(found, data)
         assert found.ending == ("expired", 1), found.operation.error
-        assert "one hour" in (found.operation.error or "") or "deleted" in (found.operation.error or "")
+        assert "one hour" in (found.operation.error or "") or "does not have" in (found.operation.error or "")
         assert "https://replicate.com/p/" in (found.operation.error or "")
 
     together({"at the poll": at_the_poll, "at the download": at_the_download}, tmp_path)

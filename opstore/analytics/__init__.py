@@ -1,4 +1,4 @@
-"""All operations as one pandas DataFrame, and what can be told from it; made from the index, never the store.
+"""All operations as one pandas DataFrame, and what can be told from it; the index says what has changed, the sidecars are read.
 
     import opstore
     frame = opstore.analytics.load_frame("data")      # or a Store

@@ -14,7 +14,7 @@ import pandas as pd
 from opstore.analytics.drilldown import parameter_sets
 from opstore.analytics.numbers import SHOWN, Tally, by_period, main_cost, optional, wilson
 from opstore.analytics.ranking import win_rates
-from opstore.analytics.selection import TENTHS, Base, Bools, Numbered, Selection, Whole
+from opstore.analytics.selection import TENTHS, Base, Bools, Numbered, Selection, Whole, is_rated, rated
 from opstore.index.prompts import prompt_key
 
 #: Words that say nothing of a prompt, French and English, folded.
@@ -63,7 +63,7 @@ def top_prompts(selection: Selection, count: int = SHOWN) -> Tally:
             "prompt": frame["prompt"].take(shown).tolist(),
             "n": n[top],
             "succeeded": np.bincount(places[outcome == 0], minlength=size),
-            "tried": np.bincount(places[outcome != 2], minlength=size),
+            "tried": np.bincount(places[is_rated(outcome)], minlength=size),
             "rating": means,
             "rated": votes,
             "cost": np.bincount(places, np.where(priced, cost, 0), minlength=size),
@@ -192,7 +192,7 @@ def calibration(selection: Selection) -> Tally:
     cells = selection.count("confidence", "overridden", "outcome")
     n, kept = cells.sum(axis=(1, 2)), cells[:, 0].sum(axis=1)
     good = cells[:, :, 0].sum(axis=1)
-    tried = good + cells[:, :, 1].sum(axis=1)
+    tried = rated(cells.sum(axis=1))
     low, high = wilson(kept, n)
     with np.errstate(invalid="ignore", divide="ignore"):
         table = pd.DataFrame(

@@ -35,12 +35,12 @@ def columns() -> Iterator[str]:
 
 def fields() -> Iterator[str]:
     """Yield the lines of the table of what else is done with a field that can be asked for."""
-    yield from ("| search | also called | counted | exported as | `opstore show` | drawer |", "|---|---|---|---|---|---|")
+    yield from ("| search | instead of | counted | exported as | `opstore show` | drawer |", "|---|---|---|---|---|---|")
     for field in TABLE:
         if search := field.search:
             facts = (
                 search.name,
-                ", ".join(search.called),
+                ", ".join((*search.called, *search.denied)),
                 "yes" if search.is_facet else "",
                 f"`{field.column.name}`" if field.column else "",
                 f"`{field.shown.name}`" if field.shown else "",

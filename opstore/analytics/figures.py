@@ -30,7 +30,7 @@ from opstore.analytics.chart import (
     short,
 )
 from opstore.analytics.drilldown import Mark
-from opstore.analytics.selection import OUTCOMES, Selection
+from opstore.analytics.selection import OUTCOMES, UNRATED, Selection
 from opstore.language.chart_texts import FEW, Voice
 from opstore.language.translations import error_kind_name
 
@@ -164,7 +164,7 @@ def success(selection: Selection, search: Search, voice: Voice, by: str = "opera
         return empty(key, title, _("No operation here has ended with a result or a failure."), tally)
     names = distinct([named(name, by, voice) for name in rows[by]])
     told = [voice.rate(*values) for values in rows[["succeeded", "tried", "low", "high"]].itertuples(index=False)]
-    tried = _searches(selection, search, by, rows[by], OUTCOMES["stopped"])
+    tried = _searches(selection, search, by, rows[by], OUTCOMES[UNRATED])
     shown = zip(tried, told, rows["tried"], strict=True)
     behind = [[q, text, voice.number(n)] for q, text, n in shown]
     drawing = intervals(names, rows["share"], rows["low"], rows["high"], behind, voice)

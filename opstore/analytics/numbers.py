@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from opstore.analytics.selection import OUTCOMES, QUARTER, Base, Numbers, Selection, Whole, local_quarters
+from opstore.analytics.selection import OUTCOMES, QUARTER, Base, Numbers, Selection, Whole, local_quarters, rated
 
 #: The normal distribution's 97.5 % quantile; SciPy, which knows it, takes 0.1 s to load.
 _Z = 1.959963984540054
@@ -60,13 +60,14 @@ def wilson(successes: npt.ArrayLike, n: npt.ArrayLike) -> tuple[Numbers, Numbers
 
 def headline(selection: Selection) -> dict[str, Any]:
     """Return the figures at the top: operations, tried, succeeded, low, high, median_seconds, timed, cost, priced, currency."""
-    good, bad, _stopped = map(int, selection.count("outcome"))
-    low, high = wilson(good, good + bad)
+    counts = selection.count("outcome")
+    good, tried = int(counts[0]), int(rated(counts))
+    low, high = wilson(good, tried)
     elapsed, _ = selection.ordered("elapsed_seconds")
     money = main_cost(selection)
     return {
         "operations": len(selection),
-        "tried": good + bad,
+        "tried": tried,
         "succeeded": good,
         "low": float(low),
         "high": float(high),
@@ -84,7 +85,7 @@ def by_category(selection: Selection, name: str) -> Tally:
     """Return per type (or model, provider, …): n, succeeded, failed, stopped, tried, share, low, high; most first."""
     names, cells = selection.base.codes(name)[1], selection.count(name, "outcome")
     n = cells.sum(axis=1)
-    tried = cells[:, 0] + cells[:, 1]
+    tried = rated(cells)
     low, high = wilson(cells[:, 0], tried)
     with np.errstate(invalid="ignore"):
         share = np.where(tried > 0, cells[:, 0] / np.maximum(tried, 1), np.nan)

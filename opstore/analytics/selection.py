@@ -408,6 +408,20 @@ OUTCOMES: Mapping[str, tuple[str, ...]] = {
     "failed": ("failed", "result missing", "expired", "unknown"),
     "stopped": ("canceled", "aborted"),
 }
+#: What somebody stopped says nothing of a rate of success.
+UNRATED = "stopped"
+_RATED = [at for at, outcome in enumerate(OUTCOMES) if outcome != UNRATED]
+
+
+def is_rated(outcomes: Whole) -> Bools:
+    """Say of which outcomes a rate of success is."""
+    return np.isin(outcomes, _RATED)
+
+
+def rated(counts: Whole) -> Whole:
+    """Return how many a rate of success is of: `counts` are by outcome, along the last axis."""
+    total: Whole = counts[..., _RATED].sum(axis=-1)
+    return total
 
 
 def outcome_of(status: str) -> str:

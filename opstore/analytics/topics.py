@@ -32,7 +32,7 @@ from opstore.analytics.chart import (
 )  # fmt: skip
 from opstore.analytics.drilldown import Mark
 from opstore.analytics.figures import GROUPS
-from opstore.analytics.selection import OUTCOMES, TENTHS, Selection
+from opstore.analytics.selection import OUTCOMES, TENTHS, UNRATED, Selection
 from opstore.index.search_language import with_words
 from opstore.index.terms import parted
 from opstore.language.chart_texts import Voice
@@ -194,7 +194,7 @@ def calibration(selection: Selection, search: Search, voice: Voice) -> Chart:
     texts = [voice.rate(*values) for values in rows[["kept", "n", "low", "high"]].itertuples(index=False)]
     tenths = [Mark("sure", "", str(round(low * TENTHS))) for low in rows["low_edge"]]
     searches = [mark.beside(search.text) for mark in tenths]
-    tried = [mark.beside(search.narrowed(without={"status": OUTCOMES["stopped"]})) for mark in tenths]
+    tried = [mark.beside(search.narrowed(without={"status": OUTCOMES[UNRATED]})) for mark in tenths]
     drawing.points(
         x=middle,
         y=rows["share"],

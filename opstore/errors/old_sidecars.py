@@ -64,6 +64,9 @@ FORMER = {
     (
         "The sidecar of {operation_id} cannot be read: {reason}. The file is left as it is; `verify` lists it."
     ): "The metadata file of {operation_id} cannot be read: {reason}. The file is left as it is; `verify` lists it.",
+    "the provider has deleted {address} ({status}); results are kept there for a short time only": (
+        "the server does not have {address} ({status})"
+    ),
     "no workflow takes {count} images; remove some": "no operation type takes {count} images; remove some",
 }
 #: More of a text than this tells nothing new: what went wrong stands at its beginning. No sentence of ours is as long.

@@ -51,7 +51,8 @@ class Kept:
 class Search:
     """How a field is asked for: its name, what its values are, and what docs/search.md says (an example, what it finds).
 
-    `called` is what people of other searches, or of another language, call it. Of a name: `names` are all there are, where these
+    `called` is what people of other searches, or of another language, call it, `denied` what they call what is not so: neither is
+    taken, each is told what to write instead. Of a name: `names` are all there are, where these
     are known; `is_loose` says that `text-to-image`, `text_to_image` and `Text to image` are one. A star alone asks whether there
     is anything, if there `may_be_any`. A flag may say whether another search, `having`, has anything. `label` is what the
     filter over its names is called; of one that `is_rare` there is none if nothing has such a name.
@@ -61,6 +62,7 @@ class Search:
     values: Values
     examples: tuple[tuple[str, str], ...]
     called: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     is_loose: bool = False
     may_be_any: bool = False

@@ -120,7 +120,7 @@ TABLE: tuple[Field, ...] = (
     ),
     Field(
         "tagged",
-        search=Search("tagged", "flag", (("tagged:no", "what has no tag"),), called=("untagged",), having="tag"),
+        search=Search("tagged", "flag", (("tagged:no", "what has no tag"),), denied=("untagged",), having="tag"),
     ),
     Field(
         "rating",
@@ -135,7 +135,7 @@ TABLE: tuple[Field, ...] = (
             "rated",
             "flag",
             (("rated:no", "what has no stars yet; `rated:yes` the others"),),
-            called=("unrated",),
+            denied=("unrated",),
             having="rating",
         ),
     ),

@@ -19,7 +19,7 @@ from opstore.index.row_lookup import entry_of_row, values_of
 
 
 class Ready(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What is written for an operation: `values` are those of `rows.COLUMNS` but the last, the prompt's number.
+    """What is written for an operation: `values` are those of `row_lookup.COLUMNS` but the last, the prompt's number.
 
     `text` is that of the full-text table, `keys` tell what the files hold (`same_bytes`).
     """

@@ -263,7 +263,10 @@ def corrected(text: str, mistake: InvalidQuery) -> str | None:
     at, length = mistake.details.get("position"), mistake.details.get("length")
     if not isinstance(meant, str) or not isinstance(at, int) or not isinstance(length, int):
         return None
-    return text[:at] + meant + text[at + length :]
+    before = text[:at]
+    if meant.startswith("-") and before.endswith("-"):  # what is not what is not so
+        before, meant = before[:-1], meant[1:]
+    return before + meant + text[at + length :]
 
 
 def _no_field(name: str) -> Said:

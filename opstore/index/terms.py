@@ -18,8 +18,10 @@ from opstore.storage.operation import MAX_SEED
 FIELDS: dict[str, Values] = {name: search.values for name, search in SEARCHES.items()}
 #: Numbers that are not only whole, kept as whole multiples of a unit.
 UNITS = {field.search.name: field.kept.unit for field in TABLE if field.search and field.kept and field.kept.unit > 1}
-#: What people of other searches, or of another language, call a field.
-CALLED = {called: name for name, search in SEARCHES.items() for called in search.called}
+#: What is to be written for what people of other searches, or of another language, write; none of it is taken as it is.
+CALLED = {called: name for name, search in SEARCHES.items() for called in search.called} | {
+    denied: f"-{name}" for name, search in SEARCHES.items() for denied in search.denied
+}
 #: All of these are quotation marks: keyboards and word processors choose for people.
 QUOTES = '"“”„«»'
 _UNQUOTED = str.maketrans(dict.fromkeys(QUOTES, " "))

@@ -38,7 +38,7 @@ from opstore.fetch import fetch
 from opstore.jobs import ending
 from opstore.jobs.context import LeaseLost, Stopping, Surroundings
 from opstore.jobs.lookup import Lookup
-from opstore.jobs.patience import SOUGHT, is_lost, is_over, kept_for, settling
+from opstore.jobs.patience import CREATE_ATTEMPTS, DOUBTS, FETCH_ATTEMPTS, SOUGHT, is_lost, is_over, kept_for, settling
 from opstore.jobs.record import Progress
 from opstore.jobs.whole_results import is_whole
 from opstore.providers import Prediction, Provider, Search, StepRequest
@@ -50,12 +50,6 @@ __all__ = ["LeaseLost", "Machine", "Stopping", "Surroundings"]
 
 log = logging.getLogger("opstore.jobs")
 
-#: How often a result is fetched that cannot be read, or that one server does not have. What may pass is tried for an hour.
-FETCH_ATTEMPTS = 5
-#: How often a request is sent again that surely created nothing: the provider was not reached, or failed and has no record.
-CREATE_ATTEMPTS = 12
-#: How often one is sent again that was given up because no list showed it: each of these might have been accepted all the same.
-DOUBTS = 3
 #: While it waits a job looks this often whether somebody has canceled it.
 HEED_SECONDS = 0.5
 

@@ -1,4 +1,4 @@
-"""How long a job waits for its provider: by the steady clock, or by two stamps of the provider's own, never by the wall's.
+"""How long and how often a job tries its provider: by the steady clock, or two stamps of the provider's own, never the wall's.
 
 Somebody may set the wall clock at any moment, and it may have been wrong all the time: no paid job ends on its word.
 """
@@ -23,6 +23,13 @@ ASKED = timedelta(minutes=10)
 #: A request whose body may have arrived whole was probably accepted: its absence from the list counts so many times later, since
 #: a list may be answered by a copy that lags behind.
 LAG = 6
+#: How often a result is fetched that cannot be read, or that its server says it does not have. What may pass is tried for as
+#: long as the provider keeps it (`is_over`).
+FETCH_ATTEMPTS = 5
+#: How often a request is sent again that surely created nothing: the provider was not reached, or failed and has no record.
+CREATE_ATTEMPTS = 12
+#: How often one is sent again that was given up because no list showed it: each of these might have been accepted all the same.
+DOUBTS = 3
 
 
 def settling(provider: Provider, *, whole: bool) -> float:

@@ -28,7 +28,7 @@ from opstore.storage.job import Job, Lease
 
 log = logging.getLogger("opstore.jobs")
 
-#: A lease of a process that cannot be asked (another machine) holds this long after its last sign of life.
+#: A lease holds this long after the last sign of life of whoever has it; of a process of this machine that has ended, no longer.
 LEASE_SECONDS = 30.0
 #: The folder is looked at this often for jobs of other processes; one's own are announced by `wake`.
 SCAN_SECONDS = 0.5

@@ -10,6 +10,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any, TypeVar
 
@@ -36,7 +37,19 @@ def read(user_text: str, shipped: Mapping[str, str]) -> tuple[dict[str, Model], 
     entries, known, faults = _shipped(tuple(shipped.items()))
     user, problems = _parse(user_text)
     made, wrong = _models(user, entries)
-    return known | made, [*problems, *wrong, *faults]
+    chosen = [name for name in made if "default_for" in user[name]]
+    return _with_defaults(known | made, chosen), [*problems, *wrong, *faults]
+
+
+def _with_defaults(models: dict[str, Model], chosen: list[str]) -> dict[str, Model]:
+    """Let the models that a user proposes first for a type be the only ones of their provider that are; of several the first."""
+    first = {(models[name].provider, kind): name for name in reversed(chosen) for kind in models[name].default_for}
+
+    def seated(name: str, model: Model) -> Model:
+        kinds = tuple(kind for kind in model.default_for if first.get((model.provider, kind), name) == name)
+        return model if kinds == model.default_for else replace(model, default_for=kinds)
+
+    return {name: seated(name, model) for name, model in models.items()}
 
 
 def _models(entries: Mapping[str, Any], below: Mapping[str, dict[str, Any]]) -> tuple[dict[str, Model], list[str]]:

@@ -1,4 +1,4 @@
-"""A family drawn as a graph whose pictures are buttons; where they stand is decided before, by `lineage.layout`."""
+"""A family drawn as a graph whose pictures are buttons; where they stand is decided before, by `lineage.families.layout`."""
 
 from __future__ import annotations
 

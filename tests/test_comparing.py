@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from opstore.comparing.subjects import Subject, main_part, pairs
 from opstore.errors import FileMissing, InvalidFileName, UnsupportedMedia
 from opstore.media import renderings
 from opstore.storage.operation import Operation
+from opstore.storage.trash import Trash
 from tests.examples import some
 from tests.media_samples import encoded, video
 from tests.samples import HOSTILE_NAMES, ID, LATER
@@ -295,6 +297,32 @@ def test_a_video_is_compared_by_its_first_and_its_last_frame(store: Store) -> No
         with pytest.raises(UnsupportedMedia):
             renderings.frame(junk, None)
         assert media.frame_rate(junk) is None
+
+
+def test_no_frame_and_no_difference_outlives_what_it_was_made_of(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    still, clip = encoded(Image.new("RGB", (64, 32), (40, 40, 40)), "PNG"), video("mp4", (40,) * 5)
+    for operation_id in (ID, LATER):
+        store.save(operation_id, {"operationType": "image_to_video_single"}, inputs=[still], outputs=[clip])
+    comparisons, trash, folder = Comparisons(store), Trash(store), store.cache / "comparisons"
+    frame, other = Subject(f"{ID}_out.mp4", "first"), Subject(f"{LATER}_in_1.png")
+    comparisons.difference(frame, other)
+    comparisons.difference(other, other)
+    assert comparisons.frame(frame) in folder.iterdir() and len(list(folder.iterdir())) == 3
+    trash.put(ID)
+    with pytest.raises(FileMissing):
+        comparisons.frame(frame)
+    trash.purge(timedelta())
+    assert [path for path in folder.iterdir() if ID in path.name] == [] and len(list(folder.iterdir())) == 1
+
+    def removed_meanwhile(data: bytes, seconds: float | None) -> bytes:
+        trash.put(LATER)
+        trash.purge(timedelta())
+        return still
+
+    monkeypatch.setattr(renderings, "frame", removed_meanwhile)
+    with pytest.raises(FileMissing):
+        comparisons.frame(Subject(f"{LATER}_out.mp4", "last"))
+    assert list(folder.iterdir()) == []
 
 
 def test_webm_frames_too() -> None:

@@ -20,7 +20,7 @@ from opstore.access.roles import Role, part
 from opstore.comparing.align import Box, Fit, best_fit, likeness, place, same_shape
 from opstore.comparing.pixels import MAX_SIDE, Figures, difference
 from opstore.comparing.subjects import Pair, Subject
-from opstore.errors import OpstoreError, UnsupportedMedia
+from opstore.errors import FileMissing, OpstoreError, UnsupportedMedia
 from opstore.media import renderings
 from opstore.storage.files import storage_errors
 from opstore.storage.store import Store
@@ -68,7 +68,8 @@ class Comparisons:
 
     def frame(self, subject: Subject) -> Path:
         """Return a frame of a stored video as a PNG, made now if need be; raise FileMissing or UnsupportedMedia."""
-        return self._made(f"{subject.name}@{subject.at or 'first'}", lambda: self._frame(subject))
+        self._store.open_file(subject.name).close()  # of what is in the trash, or gone, none is shown, though it was made
+        return self._made(f"{subject.name}@{subject.at or 'first'}", (subject,), lambda: self._frame(subject))
 
     def _frame(self, subject: Subject) -> bytes:
         return renderings.frame(self._store.read_file(subject.name), subject.seconds)
@@ -123,7 +124,8 @@ class Comparisons:
     def difference(self, first: Subject, second: Subject, fit: Fit | None = None) -> tuple[Alignment, Figures, Path]:
         """Return how two pictures lie on each other, their figures, and a PNG of where they differ."""
         found = self.alignment(first, second, fit)
-        path = self._made(f"{first}~{second}~{found.fit}.{_VERSION}", lambda: self._difference(first, second, found))
+        name = f"{first}~{second}~{found.fit}.{_VERSION}"
+        path = self._made(name, (first, second), lambda: self._difference(first, second, found))
         return found, Figures.read(path), path
 
     def _difference(self, first: Subject, second: Subject, found: Alignment) -> bytes:
@@ -133,7 +135,7 @@ class Comparisons:
 
     # -- the cache -------------------------------------------------------------------------------------------------------
 
-    def _made(self, name: str, make: Callable[[], bytes]) -> Path:
+    def _made(self, name: str, of: Sequence[Subject], make: Callable[[], bytes]) -> Path:
         path = self._folder / f"{name}.png"
         with contextlib.suppress(OSError):
             known = path.lstat()
@@ -150,6 +152,10 @@ class Comparisons:
             with contextlib.suppress(OSError):
                 temp.unlink(missing_ok=True)
             raise
+        for subject in of:  # who removes one for good looks for this file once more then: of the two, the later one finds it
+            if not self._store.is_kept(subject.name):
+                path.unlink(missing_ok=True)
+                raise FileMissing(name=subject.name)
         self._trim()
         return path
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from opstore.access.roles import Role, act, part
 from opstore.errors import FileMissing, OpstoreError, StorageError
 from opstore.media import renderings
-from opstore.storage.files import Folder, digest, is_passing, storage_errors
+from opstore.storage.files import digest, is_passing, storage_errors
 from opstore.storage.names import check_name, is_operation_id
 from opstore.storage.operation import Operation
 from opstore.storage.store import Store
@@ -98,9 +98,7 @@ class Copies:
 
         Who removes looks for copies once more when the files have gone: of the two, the later one finds the copy.
         """
-        library = self._store.operations
-        # Looked at twice: it may come back from the trash in between.
-        if any(folder.has(name) for folder in (library, Folder(self._store.root / "trash"), library)):
+        if self._store.is_kept(name):
             return
         for path in copies_of(self._store.cache, check_name(name).operation_id, lambda _: digest(data)):
             with contextlib.suppress(OSError):
@@ -186,17 +184,19 @@ def _arriving(path: Path) -> Iterator[Path]:
 def copies_of(cache: Path, operation_id: str, content: Callable[[str], str]) -> list[Path]:
     """Return the files in which a cache keeps copies of an operation's media, of every kind, by name and by content.
 
-    `content` gives the SHA-256 of a media file by its name. Copies that other operations have as well are not among them.
+    Frames of its videos are among them, and where its pictures differ from others; copies that other operations have as well are
+    not. `content` gives the SHA-256 of a media file by its name.
     """
     with storage_errors():
         names = list(cache.glob(f"*/{operation_id[:8]}/{operation_id}_*"))
+        compared = list(cache.glob(f"comparisons/*{operation_id}_*"))  # their names say of which files they are
     wholes = []
     for path in names:
         stem, extension, ending = path.name.split(".", 2)
         with contextlib.suppress(OpstoreError):
             wholes.append(_by_content(path.parents[1], content(f"{stem}.{extension}"), ending))
     own = Counter(_file_number(path) for path in (*names, *dict.fromkeys(wholes)))
-    return [*names, *(path for path in dict.fromkeys(wholes) if _links(path) <= own[_file_number(path)])]
+    return [*names, *compared, *(path for path in dict.fromkeys(wholes) if _links(path) <= own[_file_number(path)])]
 
 
 def _file_number(path: Path) -> int:

@@ -266,6 +266,11 @@ class Store:
         """Open a stored media file for reading, a binary file; raise InvalidFileName, FileMissing or UnsafeFile."""
         return self.operations.open(str(check_name(name)))
 
+    def is_kept(self, name: str) -> bool:
+        """Say whether a media file is in the library or in the trash, and not removed for good."""
+        # Looked at twice: it may come back from the trash in between.
+        return any(folder.has(name) for folder in (self.operations, Folder(self.root / "trash"), self.operations))
+
     def file_path(self, name: str) -> Path:
         """Return a path where a stored file can be read now, for who needs one; raise as `open_file` does."""
         return self.operations.place(str(check_name(name)))

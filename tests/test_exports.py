@@ -50,6 +50,8 @@ HOSTILE = (
     "http://evil.example/",
     "mailto:x@evil.example",
     "{=1+1}",
+    "<r><t>not asked for</t></r>",
+    "<r> a & b </r>",
     "1e5",
     "0123",
     "TRUE",

@@ -66,6 +66,7 @@ class _Book:
         self._plain = self._book.add_format({"valign": "top"})
         # A text that looks like a formula would become one when somebody edits its cell: this keeps it a text then, too.
         self._guarded = self._book.add_format({"quote_prefix": True, "valign": "top"})
+        self._font = self._book.add_format()
         self._first = 1 if work.thumbnail else 0
         self._pictures = 0
         self._sheet: Any = None
@@ -144,8 +145,15 @@ class _Book:
         elif isinstance(value, int | float) and abs(value) < _EXACT:
             sheet.write_number(row, at, value, self._plain)
         else:
-            text = _fitting(", ".join(value) if isinstance(value, tuple) else str(value))
-            sheet.write_string(row, at, text, self._guarded if is_dangerous(text) else self._plain)
+            self._text(sheet, row, at, ", ".join(value) if isinstance(value, tuple) else str(value))
+
+    def _text(self, sheet: Any, row: int, at: int, text: str) -> None:
+        text = _fitting(text)
+        kind = self._guarded if is_dangerous(text) else self._plain
+        if text.startswith("<r>"):  # the library takes it for its own markup, and writes it into the file as it is
+            sheet.write_rich_string(row, at, text[:1], self._font, text[1:], kind)
+        else:
+            sheet.write_string(row, at, text, kind)
 
     def _picture(self, sidecar: dict[str, Any]) -> None:
         self._sheet.set_row_pixels(self._row, SIDE + 4)
@@ -175,8 +183,10 @@ class _Book:
         rows += [("left out", "", f"{name}: {reason}") for name, reason in self._work.left_out]
         for at, texts in enumerate(rows):
             for place, text in enumerate(texts):
-                kind = self._head if at == 0 else self._guarded if is_dangerous(text) else self._plain
-                sheet.write_string(at, place, _fitting(text), kind)
+                if at == 0:
+                    sheet.write_string(at, place, text, self._head)
+                else:
+                    self._text(sheet, at, place, text)
 
 
 def _fitting(text: str) -> str:

@@ -303,6 +303,17 @@ def test_a_branch_that_cannot_be_told_is_refused_before_anything_is_stored(app: 
     assert [(step.of, step.sources) for step in steps] == [(blind, (None, "")), (last, (blind,))]
 
 
+def test_parents_are_made_before_children_whatever_their_ids_say(app: App) -> None:
+    """Within one second an id says nothing of what came first, nor where a clock was set back."""
+    start, between, last = name_of(8), name_of(5), name_of(2)
+    keep(app, 8, [10], 20)
+    keep(app, 5, [20], 30, parents=[start])
+    keep(app, 2, [30], 40, parents=[between])
+    app.index.catch_up()
+    steps = plan(app.service.lineage.family(last), start)
+    assert [(step.of, step.sources) for step in steps] == [(start, ("",)), (between, (start,)), (last, (between,))]
+
+
 def test_a_record_that_is_none_is_passed_over(app: App) -> None:
     folder = app.store.root / "branches"
     folder.mkdir(exist_ok=True)

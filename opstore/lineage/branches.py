@@ -97,14 +97,24 @@ def plan(family: Family, start: str, number: int = 1) -> tuple[Step, ...]:
             if parent not in wanted:
                 wanted.add(parent)
                 waiting.append(parent)
-    chosen = sorted(affected & wanted)  # ids in order of time: parents come before children
-    if start not in chosen or family.centre not in chosen:
+    if not {start, family.centre} <= affected & wanted:
         raise InvalidRequest(reason=said("the branch does not lead from {start} to {end}", start=start, end=family.centre))
+    chosen = _in_order(family, affected & wanted, start)
     if len(chosen) > MAX_STEPS:
         raise InvalidRequest(
             reason=said("the branch has {count} operations; at most {limit}", count=len(chosen), limit=MAX_STEPS)
         )
     return tuple(_step(family, name, start, number, chosen) for name in chosen)
+
+
+def _in_order(family: Family, names: set[str], start: str) -> list[str]:
+    """Return members behind their parents, from `start` on; ids do not tell which came first within a second."""
+    order, left = [start], sorted(names - {start})
+    while left:
+        free = (name for name in left if not any(parent in left for parent in family.parents(name)))
+        order.append(next(free, left[0]))  # a ring in foreign data is cut somewhere
+        left.remove(order[-1])
+    return order
 
 
 def _step(family: Family, name: str, start: str, number: int, chosen: list[str]) -> Step:

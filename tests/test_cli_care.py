@@ -15,9 +15,10 @@ import pytest
 from opstore import Store
 from opstore.cli import main
 from opstore.index import Index
+from opstore.storage.operation import encode
 from opstore.storage.trash import Trash
 from tests.care_samples import annotated, made, save
-from tests.samples import plant, tree
+from tests.samples import PNG, plant, tree
 from tests.test_cli import ROOT, printable, run
 
 
@@ -56,6 +57,35 @@ def test_trash_there_and_back(store: Store) -> None:
     assert told("trash", "restore", second, absent, "--dry-run", code=1)["operations"] == [second]
     assert told("trash", "restore", second)["count"] == 1 and tree(store.operations.path) == before
     assert run("trash", "put", "../../x").returncode == 2
+
+
+def test_a_dry_run_of_the_trash_says_what_the_real_one_does(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    library, trash = store.operations.path, Trash(store)
+    gone, here, damaged, other = (save(store, number) for number in range(1, 5))
+    trash.put(gone)
+    (library / f"{damaged}.json").write_bytes(b"{")
+    trash.put(other)
+    (library / f"{other}.json").write_bytes(encode({"operationId": other, "operationType": "unknown", "prompt": "another"}))
+    for act, ids in (("put", (gone, damaged, other)), ("restore", (here, damaged, gone, other))):
+        found = []
+        for how in (["--dry-run"], []):
+            code = main(["trash", act, *ids, *how, "--json"])
+            told = json.loads(capsys.readouterr().out)
+            found.append((code, told["operations"], told["failed"]))
+        assert found[0] == found[1] and found[0][1] == list(ids[:-1]) and list(found[0][2]) == [other]
+        assert not (library / f"{gone}.json").exists() or act == "restore"
+
+
+def test_a_dry_run_of_unpacking_is_about_the_month_that_is_named(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, month in enumerate(("2025-03", "2025-04"), 1):
+        operation_id = f"{month.replace('-', '')}01120000_0000000{number}"
+        store.save(operation_id, {"operationType": "text_to_image", "prompt": "a sea"}, outputs=[PNG])
+    assert main(["compress", "--older-than", "0", "--json"]) == 0
+    capsys.readouterr()
+    for words in (["--unpack", "2025-03", "--dry-run"], ["--list", "--month", "2025-03"], ["--unpack", "2025-03"]):
+        assert main(["compress", *words, "--json"]) == 0
+        assert [row["month"] for row in json.loads(capsys.readouterr().out)["months"]] == ["2025-03"], words
+    assert main(["compress", "--unpack", "nonsense", "--dry-run"]) == 2
 
 
 def test_what_others_were_made_from_is_said_before_it_goes(store: Store) -> None:

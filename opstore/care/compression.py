@@ -98,13 +98,19 @@ class Compression:
                 found[_told(month)] = _taken(self._library.packs.path(month))
         return found
 
-    def packed(self) -> Compressed:
-        """Return what is packed now: `bytes` of the files, and in `after` what the pack takes of the disk."""
+    def packed(self, month: str | None = None) -> Compressed:
+        """Return what is packed now, or of one month: `bytes` of the files, and in `after` what the pack takes of the disk.
+
+        Raise InvalidInput for no month.
+        """
         months, left = [], {}
-        for month in self._library.packs.months():
-            path = self._library.packs.path(month)
+        only = None if month is None else _key(month)
+        for key in self._library.packs.months():
+            if only not in (None, key):
+                continue
+            path = self._library.packs.path(key)
             try:
-                pack = self._library.packs.pack(month)
+                pack = self._library.packs.pack(key)
                 entries = pack.entries() if pack else []
                 taken = _taken(path)
             except DamagedPack as error:
@@ -115,7 +121,7 @@ class Compression:
             count = len({parts.operation_id for entry in entries if (parts := parse_name(entry.name))})
             size = sum(entry.size for entry in entries)
             before = sum(_whole_blocks(entry.size) for entry in entries)
-            months.append(Month(_told(month), count, len(entries), size, before, taken))
+            months.append(Month(_told(key), count, len(entries), size, before, taken))
         return Compressed(tuple(months), left)
 
     def plan(self, days: int = DAYS, month: str | None = None, report: Report = quiet) -> Compressed:

@@ -7,6 +7,7 @@ import contextlib
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opstore.cli.common import confirm, count, meter, print_json, printable, settings_of, size_text, store_of, verb
@@ -116,7 +117,7 @@ def _trash_put(options: argparse.Namespace) -> int:
         others = "1 other operation was" if len(users) == 1 else f"{len(users)} other operations were"
         named = ", ".join(users[:5]) + " …" * (len(users) > 5)
         print(f"{others} made from this, with copies of their own: {named}", file=sys.stderr)
-    return _each(options, trash.put, lambda operation_id: store.get_operation_metadata(operation_id), usedBy=users)
+    return _each(options, trash.put, trash.look, usedBy=users)
 
 
 def _users(store: Store, ids: Sequence[str]) -> list[str]:
@@ -132,7 +133,7 @@ def _users(store: Store, ids: Sequence[str]) -> list[str]:
 
 def _trash_restore(options: argparse.Namespace) -> int:
     trash = Trash(store_of(options))
-    return _each(options, trash.restore, trash.find)
+    return _each(options, trash.restore, partial(trash.look, back=True))
 
 
 def _each(options: argparse.Namespace, act: Any, look: Any, **more: Any) -> int:

@@ -29,13 +29,15 @@ def add(verbs: Any) -> None:
 
 def _compress(options: argparse.Namespace) -> int:
     compression = care_for(options).compression
+    month = options.unpack or options.month
     if options.list:
-        return _told(options, compression.packed(), "packed", "{count} operations in {months} packed months save {size}.")
+        return _told(options, compression.packed(month), "packed", "{count} operations in {months} packed months save {size}.")
     if options.unpack is not None and options.dry_run:
-        return _told(options, compression.packed(), "unpack", "{count} operations would come back; {size} would be used again.")
+        return _told(
+            options, compression.packed(month), "unpack", "{count} operations would come back; {size} would be used again."
+        )
     with meter(options) as report:
         if options.unpack is not None:
-            month = options.unpack or options.month
             return _told(
                 options, compression.unpack(month, report), "unpack", "{count} operations came back; {size} more are used."
             )

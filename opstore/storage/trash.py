@@ -64,6 +64,18 @@ class Trash:
         """Move an operation back to the library, durably; raise OperationNotFound, or OperationExists if its id is taken."""
         self._move(self.folder, self._library, operation_id)
 
+    def look(self, operation_id: str, *, back: bool = False) -> None:
+        """Raise what `put`, or with `back` `restore`, would raise now, and move nothing."""
+        source, target = (self.folder, self._library) if back else (self._library, self.folder)
+        sidecar = sidecar_name(check_operation_id(operation_id))
+        if self._has_moved(source, target, operation_id):
+            return
+        media = target.present(self._media(source, operation_id))
+        if (target.has(sidecar) and not _both(self.folder, self._library, operation_id)) or any(
+            source.read(name) != target.read(name) for name in media
+        ):
+            raise OperationExists(operation_id=operation_id)
+
     def all(self) -> list[Trashed]:
         """Return what is in the trash, the last trashed first."""
         found = [self._trashed(operation_id) for operation_id in self._ids()]
@@ -223,15 +235,9 @@ class Trash:
 
         Anything else that differs is another operation: the move will refuse it.
         """
-        name = sidecar_name(operation_id)
-        try:
-            old, new = (folder.read(name, MAX_SIDECAR_BYTES) for folder in (self.folder, self._library))
-            first, second = decode(old, operation_id), decode(new, operation_id)
-        except (FileMissing, UnsafeFile, DamagedOperation):
-            return
-        keys = (first.keys() | second.keys()) - {"annotations"}
-        if old != new and all(key in first and key in second and first[key] == second[key] for key in keys):
-            self.folder.replace(operation_id, name, new, digest(old))
+        both = _both(self.folder, self._library, operation_id)
+        if both and both[0] != both[1]:
+            self.folder.replace(operation_id, sidecar_name(operation_id), both[1], digest(both[0]))
 
     def _media(self, folder: Folder, operation_id: str) -> list[str]:
         """Return the media of an operation in a folder: those that its sidecar names, and others within the usual numbers.
@@ -266,6 +272,17 @@ class Trash:
             if is_passing(error):
                 raise
         return None if moment is None else Trashed(operation_id, moment, sidecar)
+
+
+def _both(here: Folder, library: Folder, operation_id: str) -> tuple[bytes, bytes] | None:
+    """Return the sidecars that an operation has in both folders; None where one has none, or more than annotations differ."""
+    try:
+        old, new = (folder.read(sidecar_name(operation_id), MAX_SIDECAR_BYTES) for folder in (here, library))
+        first, second = decode(old, operation_id), decode(new, operation_id)
+    except (FileMissing, UnsafeFile, DamagedOperation):
+        return None
+    keys = (first.keys() | second.keys()) - {"annotations"}
+    return (old, new) if all(key in first and key in second and first[key] == second[key] for key in keys) else None
 
 
 def _hashes(sidecar: Mapping[str, Any] | None) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -122,6 +123,32 @@ def test_a_terminal_is_asked(store: Store, answer: str, left: int) -> None:
     assert b"for good? [y/N]" in err and len(Trash(store).all()) == left and child.returncode == left
 
 
+def test_a_no_is_told_to_programs_too(store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    Trash(store).put(save(store, 1))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    assert main(["trash", "purge", "--older-than", "0", "--json"]) == 1 and len(Trash(store).all()) == 1
+    assert json.loads(capsys.readouterr().out)["success"] is False
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("trash", "purge", "--older-than", "800000", "--dry-run"),
+        ("trash", "purge", "--older-than", "99999999999999999999", "--yes"),
+        ("cleanup", "--larger-than", "inf", "--dry-run"),
+        ("cleanup", "--larger-than", "nan", "--dry-run"),
+        ("cleanup", "--larger-than", "many", "--dry-run"),
+        ("import", "", "--dry-run"),
+    ],
+)
+def test_what_no_calendar_and_no_disk_has_is_wrong_usage(
+    store: Store, arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["success"] is False
+
+
 # -- cleanup -------------------------------------------------------------------------------------------------------------
 
 
@@ -200,6 +227,18 @@ def test_backup_and_restore_into_a_new_place(store: Store, tmp_path: Path) -> No
     conflict = run("restore", vault)
     assert conflict.returncode == 1 and f"operations/{operation_id}.json: what is there differs, and stays" in conflict.stdout
     assert store.get_operation_metadata(operation_id)["prompt"] == "new"
+
+
+def test_a_restore_that_meets_something_else_is_no_success(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    operation_id, vault = save(store, 1), str(tmp_path / "backups")
+    assert main(["backup", vault]) == 0
+    store.rewrite(operation_id, lambda sidecar: sidecar.update(prompt="new"))
+    capsys.readouterr()
+    assert main(["restore", vault, "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["success"] is False and list(found["conflicts"]) == [f"operations/{operation_id}.json"]
 
 
 @pytest.mark.long

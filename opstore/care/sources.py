@@ -146,7 +146,7 @@ def source_of(path: str) -> Source:
     """Return the source at a path: a folder, or a zip archive; raise InvalidInput for anything else."""
     place = Path(path)
     with storage_errors():
-        if place.is_dir():
+        if path and place.is_dir():  # a variable of a shell that is empty is not the folder that one is in
             return FolderSource(place)
         if place.is_file() and zipfile.is_zipfile(place):
             return ZipSource(place)

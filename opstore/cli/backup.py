@@ -116,7 +116,7 @@ def _restore(options: argparse.Namespace) -> int:
     with meter(options) as report:
         done = care.restore(options.source, options.snapshot, report, dry=options.dry_run)
     if options.json:
-        told = {"success": not done.damaged, "dryRun": options.dry_run, "count": len(done.operations)}
+        told = {"success": not (done.damaged or done.conflicts), "dryRun": options.dry_run, "count": len(done.operations)}
         print_json(told | asdict(done))
     else:
         for path, reason in (*done.conflicts.items(), *done.damaged.items()):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from opstore.cli.common import confirm, count, meter, print_json, printable, settings_of, size_text, store_of, verb
+from opstore.cli.common import confirm, days, megabytes, meter, print_json, printable, settings_of, size_text, store_of, verb
 from opstore.clocks.leaps import Leaps
 from opstore.errors import ClockLeapt, OpstoreError
 from opstore.storage.files import Folder
@@ -28,10 +28,12 @@ def add(verbs: Any) -> None:
     """Add these commands to the parser."""
     _add_trash(verbs)
     cleaning = verb(verbs, "cleanup", _cleanup, "move old operations to the trash, except what somebody cares for (docs/care.md)")
-    cleaning.add_argument("--older-than", type=count, default=30, metavar="DAYS", help="at least this old (default 30)")
+    cleaning.add_argument("--older-than", type=days, default=30, metavar="DAYS", help="at least this old (default 30)")
     cleaning.add_argument("--type", action="append", default=[], metavar="TYPE", help="only of this type; may be repeated")
     cleaning.add_argument("--success", choices=("yes", "no"), help="only those that ended with a result, or without")
-    cleaning.add_argument("--larger-than", type=float, default=0.0, metavar="MB", help="only those with at least this many MB")
+    cleaning.add_argument(
+        "--larger-than", type=megabytes, default=0.0, metavar="MB", help="only those with at least this many MB"
+    )
     cleaning.add_argument("--query", default="", metavar="QUERY", help="only what this search finds (docs/search.md)")
     _removes(cleaning)
     verb(verbs, "rebuild", _rebuild, "build the index anew from the files")
@@ -49,9 +51,7 @@ def _add_trash(verbs: Any) -> None:
         act.add_argument("id", metavar="ID", nargs="+", help="an operation's id, such as 20251103143022_abc123de")
         act.add_argument("--dry-run", action="store_true", help="only say what would be moved")
     purging = verb(acts, "purge", _trash_purge, "remove for good what has been in the trash for long enough")
-    purging.add_argument(
-        "--older-than", type=count, default=KEPT.days, metavar="DAYS", help=f"default {KEPT.days}; 0: everything"
-    )
+    purging.add_argument("--older-than", type=days, default=KEPT.days, metavar="DAYS", help=f"default {KEPT.days}; 0: everything")
     _removes(purging)
 
 
@@ -165,15 +165,16 @@ def _trash_purge(options: argparse.Namespace) -> int:
     if age:
         heed_clock(options, store)
     due = trash.due(age)
-    size = sum(trash.bytes(operation_id) for operation_id in due)
+    sizes = {operation_id: trash.bytes(operation_id) for operation_id in due}
     if options.dry_run:
-        return _purged(options, due, size, "would be removed for good")
-    if not due or confirm(options, f"Remove {len(due)} operations ({size_text(size)}) for good?"):
-        return _purged(options, trash.purge(age), size, "removed for good")
+        return _purged(options, due, sizes, "would be removed for good")
+    if not due or confirm(options, f"Remove {len(due)} operations ({size_text(sum(sizes.values()))}) for good?"):
+        return _purged(options, trash.purge(age), sizes, "removed for good")
     return 1
 
 
-def _purged(options: argparse.Namespace, ids: Sequence[str], size: int, what: str) -> int:
+def _purged(options: argparse.Namespace, ids: Sequence[str], sizes: Mapping[str, int], what: str) -> int:
+    size = sum(sizes.get(operation_id, 0) for operation_id in ids)
     if options.json:
         print_json({"success": True, "dryRun": options.dry_run, "count": len(ids), "bytes": size, "operations": list(ids)})
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,9 @@ from opstore.storage.store import Store
 
 if TYPE_CHECKING:
     from opstore.index import Index
+
+#: The greatest age, in days.
+MAX_DAYS = 100_000
 
 
 def verb(
@@ -38,6 +42,24 @@ def count(text: str) -> int:
     if text.isascii() and text.isdigit():
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+
+
+def days(text: str) -> int:
+    """Read an age in days on the command line, none that leads out of the calendar."""
+    if (number := count(text)) <= MAX_DAYS:
+        return number
+    raise argparse.ArgumentTypeError(f"an age is a whole number of days from 0 to {MAX_DAYS}")
+
+
+def megabytes(text: str) -> float:
+    """Read a size on the command line, in MB."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if 0 <= number < math.inf:
+        return number
+    raise argparse.ArgumentTypeError(f"{text!r} is not a size: a number from 0")
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
@@ -123,4 +145,8 @@ def confirm(options: argparse.Namespace, question: str) -> bool:
     if not sys.stdin.isatty():
         raise InvalidInput(reason=said("nothing was done: look with --dry-run, then repeat with --yes"))
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+    if sys.stdin.readline().strip().lower() in ("y", "yes"):
+        return True
+    if options.json:
+        print_json({"success": False, "error": "nothing was done: the answer was no"})
+    return False

@@ -92,13 +92,13 @@ def _go(name: str, value: str) -> None:
         st.query_params.pop(name, None)
 
 
-def _heard(asked: View, before: str | None, after: str | None, count: int) -> dict[str, Any]:
-    """Return what to do with what the stage tells."""
+def _heard(asked: View, number: int, before: str | None, after: str | None, count: int) -> dict[str, Any]:
+    """Return what to do with what the stage tells, which shows the pair `number` of `count`."""
 
     def step() -> None:
         by = heard_of(STAGE, "step")
         if len(asked.ids) > 1:
-            _go("pair", str(min(max((asked.pair or 0) + (1 if by == 1 else -1), 0), count - 1)))
+            _go("pair", str(min(max(number + (1 if by == 1 else -1), 0), count - 1)))
         elif target := after if by == 1 else before:
             st.query_params.pop("pair", None)
             st.query_params.pop("fit", None)
@@ -160,7 +160,7 @@ def show_comparison(service: Service, asked: View) -> None:
     own_pairs = pairs(operations[0], service.comparisons.kind) if len(asked.ids) == 1 else []
     offered = _of_one(operations[0], own_pairs) if len(asked.ids) == 1 else _of_several(service, operations)
     if not offered:
-        _nothing(service, operations)
+        _nothing(service, operations, several=len(asked.ids) > 1)
         return
     telling = service.comparisons.telling(own_pairs) if asked.pair is None and own_pairs else 0
     number = min(telling if asked.pair is None else asked.pair, len(offered) - 1)
@@ -205,11 +205,15 @@ def _of_several(service: Service, operations: Sequence[Operation]) -> list[tuple
     return list(combinations(sides, 2))
 
 
-def _nothing(service: Service, operations: Sequence[Operation]) -> None:
+def _nothing(service: Service, operations: Sequence[Operation], *, several: bool) -> None:
     """Say why there is nothing to compare, and offer what there is."""
-    operation = operations[0]
-    if not operation.outputs:
+    operation = next((operation for operation in operations if operation.outputs), operations[0])
+    if several:
+        parts.note(_("Fewer than two of these results can be shown, so there is nothing to compare."))
+    elif not operation.outputs:
         parts.note(_("This operation has no result, so there is nothing to compare."))
+    elif operation.inputs:
+        parts.note(_("Its input image or its result cannot be shown, so there is nothing to compare."))
     else:
         parts.note(_("This was made from text only, so there is no input image to compare it with."))
     for name in operation.outputs[:1]:
@@ -234,7 +238,13 @@ def _stage(
     before, after = (number > 0, number < len(offered) - 1) if several else _neighbours(service, asked)
     stage(
         key=STAGE,
-        heard=_heard(asked, before if isinstance(before, str) else None, after if isinstance(after, str) else None, len(offered)),
+        heard=_heard(
+            asked,
+            number,
+            before if isinstance(before, str) else None,
+            after if isinstance(after, str) else None,
+            len(offered),
+        ),
         layers=[_layer(service, side, boxes[side], frame) for side in sides],
         active=[sides.index(first), sides.index(second)],
         ratio=frame.width / frame.height,

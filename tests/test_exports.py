@@ -125,6 +125,19 @@ def test_csv_says_exactly_what_the_rows_say(odd: Exports) -> None:
     assert export.left_out == [("20251105000000_00000000", export.left_out[0][1])] and "JSON" in export.left_out[0][1]
 
 
+def test_an_export_waits_until_the_index_has_seen_all(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.initialize_storage()
+    for operation_id in (ID, LATER):
+        store.save(operation_id, {"operationType": "text_to_image", "prompt": "a sea"}, outputs=[PNG])
+    (tmp_path / "operations" / "20251103143025_abc123de.json").write_bytes(b"{")
+    for query, left_out in (("", 1), ("sea", 0)):
+        data, export = exported(Exports(store, Index(store)), "csv", query=query)
+        assert len(data.splitlines()) == 3 and export.total == 2 and len(export.left_out) == left_out
+        for path in store.cache.glob("index.*"):
+            path.unlink()
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_cell_of_csv_begins_as_a_formula(text: str) -> None:
     cell = guarded(text)

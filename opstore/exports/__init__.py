@@ -176,6 +176,8 @@ class Exports:
             names: Iterator[str] = iter(wanted)
         else:
             parse(query)
+            if not self._index.progress().ready:
+                self._index.catch_up()  # a file says nothing of how far the index was: it waits for all
             count = self._index.count(query)
             total = count.n if count.exact else None
             names = self._found(query, order)

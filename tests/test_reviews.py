@@ -18,6 +18,7 @@ from opstore.app import App, Settings
 from opstore.comparing.reviews import CHOICES, Pair, Review, Reviews, Voter, pairs_of
 from opstore.errors import InvalidInput, InvalidOperationId, OperationNotFound
 from opstore.storage.operation import Operation
+from opstore.ui.review import naming
 from tests.samples import WEBP
 
 
@@ -167,6 +168,20 @@ def test_pairs_of_one_prompt_and_of_different_models_come_first_and_sides_are_sh
 
 def rows(*votes: tuple[str, str, str | None]) -> list[dict[str, Any]]:
     return [{"left": left, "right": right, "winner": winner} for left, right, winner in votes]
+
+
+def test_what_a_search_takes_for_one_has_one_name_in_the_results() -> None:
+    texts = (("A red boat!", "lab/Flux", 95), ("a  red boat", "lab/flux", 95.0), ("a blue boat", "lab/other", True))
+    operations = {
+        name_of(at): Operation.of(
+            {"operationId": name_of(at), "prompt": prompt, "model": model, "parameters": {"outputQuality": quality}}
+        )
+        for at, (prompt, model, quality) in enumerate(texts)
+    }
+    for by in ("model", "prompt", "outputQuality"):
+        name = naming(operations, by)
+        first, second, third = map(name, operations)
+        assert first == second != third, by
 
 
 def test_rates_find_the_order_that_votes_were_drawn_from() -> None:

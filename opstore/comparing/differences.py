@@ -49,10 +49,10 @@ def differing(operations: Sequence[Operation]) -> list[tuple[str, tuple[Any, ...
     }
     names = dict.fromkeys(name for item in operations for name in item.parameters())
     rows |= {name: tuple(item.parameters().get(name) for item in operations) for name in names if name not in rows}
-    return [(name, values) for name, values in rows.items() if len({_spelt(value) for value in values}) > 1]
+    return [(name, values) for name, values in rows.items() if len({spelt(value) for value in values}) > 1]
 
 
-def _spelt(value: Any) -> str:
+def spelt(value: Any) -> str:
     """Return a value as text by which equal ones are known: 1 and 1.0 are, 1 and true are not."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)

@@ -9,8 +9,11 @@ import streamlit as st
 
 from opstore.access.roles import LOCAL, Person
 from opstore.analytics.ranking import Standing, win_rates
+from opstore.comparing.differences import differing, spelt
 from opstore.comparing.reviews import MAX_NAME, Pair, Review, Reviews, Voter
 from opstore.errors import OpstoreError
+from opstore.index.prompts import prompt_key
+from opstore.index.terms import fold_name
 from opstore.service import Service
 from opstore.storage.operation import Operation
 from opstore.ui import parts, presses, words
@@ -191,7 +194,7 @@ def results(service: Service, review: Review) -> None:
         key="review-by",
     )
     rows = [{"left": vote.left, "right": vote.right, "winner": vote.winner} for vote in votes]
-    standings = win_rates(rows, _naming(operations, by or "model"))
+    standings = win_rates(rows, naming(operations, by or "model"))
     people = len({vote.person for vote in votes})
     told = [ngettext("{count} vote", "{count} votes", len(votes)), ngettext("{count} person", "{count} people", people)]
     st.caption(" · ".join(told))
@@ -202,22 +205,24 @@ def results(service: Service, review: Review) -> None:
 
 
 def _differing(operations: list[Operation]) -> list[str]:
-    from opstore.comparing.differences import differing
-
     return [name for name, _values in differing(operations) if name not in ("operationType", "model", "provider")]
 
 
-def _naming(operations: dict[str, Operation], by: str) -> Callable[[str], str | None]:
+def naming(operations: dict[str, Operation], by: str) -> Callable[[str], str | None]:
+    """Return what says the name of an operation's model, prompt or parameter; what a search takes for one has one name."""
+    shown: dict[str | int, str] = {}
+
     def name(operation_id: str) -> str | None:
         operation = operations.get(operation_id)
         if operation is None:
             return None
         if by == "model":
-            return operation.model or _("unknown")
+            model = operation.model or _("unknown")
+            return shown.setdefault(fold_name("model", model), model)
         if by == "prompt":
-            return " ".join(operation.prompt.split())
+            return shown.setdefault(prompt_key(operation.prompt), " ".join(operation.prompt.split()))
         value = operation.parameters().get(by)
-        return None if value is None else str(words.choice_name(value))
+        return None if value is None else shown.setdefault(spelt(value), str(words.choice_name(value)))
 
     return name
 

@@ -137,6 +137,19 @@ def test_odd_files_among_the_reviews_are_passed_over(app: App) -> None:
     assert reviews.all() == [review] and len(reviews.votes()) == 1
 
 
+@pytest.mark.parametrize("data", [b"{", b"[]", b'{"voter": "Ann", "votes": [{"of a later version": 1}]}'])
+def test_votes_that_cannot_be_read_are_kept_when_the_next_one_is_cast(app: App, data: bytes) -> None:
+    reviews, review = begun(app)
+    folder, ann = app.store.root / "reviews", Voter("Ann")
+    (folder / f"{review.id}_{ann.key}.json").write_bytes(data)
+    for pair in reviews.upcoming(review, ann, 2):
+        reviews.vote(review.id, ann, pair, "left")
+    assert len(reviews.votes(review.id)) == 2
+    assert [path.read_bytes() for path in folder.glob("*.damaged*")] == [data], "once, not with every vote"
+    reviews.remove(review.id)
+    assert [path.name for path in folder.iterdir() if not path.name.startswith(".")] == []
+
+
 # -- pairs ---------------------------------------------------------------------------------------------------------------
 
 

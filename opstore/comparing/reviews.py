@@ -1,8 +1,9 @@
 """Blind reviews: which of two results people like better, kept as files; who made them is not asked before the vote is cast.
 
 A review is `reviews/{id}.json`: what is compared, fixed when it begins. The votes of a person are `reviews/{id}_{voter}.json`,
-one file a voter, replaced whole and durably with each vote. A voter is who signed in, by their identity, or else a name; what was
-voted under a name counts as before. Pairs with one prompt come first; the sides are drawn.
+one file a voter, replaced whole and durably with each vote; one of which not all can be read is kept as `….damaged.json`. A voter
+is who signed in, by their identity, or else a name; what was voted under a name counts as before. Pairs with one prompt come
+first; the sides are drawn.
 """
 
 from __future__ import annotations
@@ -161,7 +162,7 @@ class Reviews:
         """Remove a review with all its votes."""
         check_operation_id(review_id)
         with self._folder.locked(f"votes-{review_id}"):  # nobody votes between the look and the end
-            mine = [name for name in self._folder.names() if (match := _VOTES.match(name)) and match["id"] == review_id]
+            mine = [name for name in self._folder.names() if name.startswith(f"{review_id}_")]  # what was damaged, too
             self._folder.remove(review_id, [*mine, sidecar_name(review_id)])
 
     # -- votes -----------------------------------------------------------------------------------------------------------
@@ -226,12 +227,16 @@ class Reviews:
             self.get(review_id)  # else it has been removed meanwhile, and its votes with it
             while True:
                 stored = self._read(name)
-                votes = change(_votes(_decoded(stored or b""), review_id, voter.key))
+                known = None if stored is None else _decoded(stored)
+                sound = _votes(known, review_id, voter.key)
+                votes = change(list(sound))
                 record = {"review": review_id, "voter": voter.name, "votes": [_kept(vote) for vote in votes]}
                 try:
                     if stored is None:
                         self._folder.create(name, [{name: _encoded(record)}])
                     else:
+                        if not _is_whole(known, sound):
+                            self._folder.keep(name, f"{name.removesuffix('.json')}.damaged.json")
                         self._folder.replace(name, name, _encoded(record), digest(stored))
                     return
                 except (OperationBusy, OperationExists, FileMissing):
@@ -356,3 +361,8 @@ def _votes(record: Any, review_id: str, person: str) -> list[Vote]:
         skipped = item.get("skipped") is True
         votes.append(Vote(review_id, record["voter"], str(left), str(right), item.get("winner"), skipped, moment, person))
     return votes
+
+
+def _is_whole(record: Any, votes: list[Vote]) -> bool:
+    """Say whether the votes are all that a voter's record holds."""
+    return isinstance(record, dict) and isinstance(record.get("votes"), list) and len(record["votes"]) == len(votes)

@@ -65,3 +65,14 @@ def test_a_step_leads_on_from_the_pair_that_is_shown(app: App, monkeypatch: pyte
     monkeypatch.setattr(compare, "_go", lambda *given: gone.append(given))
     heard[-1]["step"]()
     assert gone == [("pair", "1")], "the last of three is shown: the second comes before it"
+
+
+def test_values_that_differ_are_told_apart(app: App) -> None:
+    negative = "blurry, " * 40
+    for operation_id, strength, end in ((ID, 0.0001, "hands"), (LATER, 0.0002, "feet")):
+        parameters = {"strength": strength, "guidance": 3.5, "negativePrompt": f"{negative}{end}"}
+        app.store.save(operation_id, {"operationType": "text_to_image", "parameters": parameters}, outputs=[PNG])
+    said = compared(ids=f"{ID},{LATER}")
+    for text in ("<td>0.0001</td><td>0.0002</td>", "blurry, hands</td>", "blurry, feet</td>"):
+        assert text in said
+    assert len(negative) > compare.MOST_LETTERS and negative not in said

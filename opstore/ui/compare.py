@@ -35,6 +35,10 @@ STYLE = Path(__file__).with_name("compare.css")
 MOST = 4
 LETTERS = ascii_uppercase[:MOST]
 OFFERED = 24
+#: Letters of a value in a table.
+MOST_LETTERS = 200
+#: Beyond this number a float has no digits behind its point.
+_EXACT = 1e15
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,7 +362,10 @@ def _words(pair: tuple[Side, Side], operations: Sequence[Operation]) -> None:
     one, other = (side.operation for side in pair)
     if one.id == other.id:
         parts.prompt(one.prompt)
-        rows = {words.type_name(one.type): one.model, **{words.parameter_name(n): _value(v) for n, v in one.parameters().items()}}
+        rows = {
+            words.type_name(one.type): one.model,
+            **{words.parameter_name(n): _cut([_value(v)])[0] for n, v in one.parameters().items()},
+        }
         parts.facts({**rows, _("Elapsed"): _elapsed(one), _("Cost"): parts.cost_text(one.cost)})
     else:
         _changes(one.prompt, other.prompt, pair)
@@ -383,7 +390,7 @@ def _table(operations: Sequence[Operation]) -> None:
     """Show the parameters that differ, an operation a column."""
     names = {"operationType": _("Type"), "model": _("Model"), "provider": _("Provider")}
     rows = [
-        (names.get(name) or words.parameter_name(name), [_value(v, name) for v in values])
+        (names.get(name) or words.parameter_name(name), _cut([_value(v, name) for v in values]))
         for name, values in differing(operations)
     ]
     rows.append((_("Elapsed"), [_elapsed(item) for item in operations]))
@@ -404,8 +411,21 @@ def _value(value: Any, name: str = "") -> str | None:
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, float):
-        return words.number(value, 3)
-    return None if value is None else str(words.choice_name(value))[:200]
+        digits = next((digits for digits in (3, 6, 9) if abs(value) < _EXACT and round(value, digits) == value), None)
+        return str(value) if digits is None else words.number(value, digits)
+    return None if value is None else str(words.choice_name(value))
+
+
+def _cut(values: list[str | None]) -> list[str | None]:
+    """Return texts short enough for a table, from shortly before where they differ."""
+    known = [value for value in values if value is not None]
+    start = 0
+    if len(known) > 1 and max(map(len, known)) > MOST_LETTERS:
+        same = min(map(len, known))
+        differ = next((at for at, letters in enumerate(zip(*known, strict=False)) if len(set(letters)) > 1), same)
+        start = max(0, differ - MOST_LETTERS // 4)
+    end = start + MOST_LETTERS
+    return [v and f"{'…' * bool(start)}{v[start:end]}{'…' * (len(v) > end)}" for v in values]
 
 
 def _elapsed(operation: Operation) -> str | None:

@@ -33,6 +33,7 @@ from opstore.errors import (
 from opstore.errors.sentence import said_again
 from opstore.jobs import ending
 from opstore.language import translations
+from opstore.language.chart_texts import Voice
 from opstore.language.formats import Spoken
 from opstore.providers.models import ModelTable
 from opstore.storage.operation import OPERATION_TYPES
@@ -256,6 +257,22 @@ def test_numbers_are_written_as_in_the_viewers_language(speak: Callable[[str], N
     sizes = [f"0{HARD}octet", f"1{HARD}octet", f"999{HARD}octets", f"1,5{HARD}Mo"]
     assert [words.size(n) for n in (0, 1, 999, 1_500_000)] == sizes
     assert [words.seconds(n) for n in (1.26, 75)] == [f"1,3{HARD}s", f"1{HARD}min 15{HARD}s"]
+
+
+def test_a_parameter_s_number_keeps_its_digits() -> None:
+    english, french = Spoken("en"), Spoken("fr")
+    written = {
+        0.0001: "0.0001",
+        3.5: "3.5",
+        3.5004: "3.5004",
+        2048.0: "2,048",
+        1e-12: "1e-12",
+        1e300: "1e+300",
+        0.1 + 0.2: str(0.1 + 0.2),
+    }
+    assert {value: english.decimal(value) for value in written} == written
+    assert (french.decimal(0.00015), french.decimal(7.5)) == ("0,00015", "7,5")
+    assert Voice("en").parameter("strength", "0.0001").endswith("0.0001")
 
 
 def test_numbers_at_their_edges_are_written_as_people_write_them() -> None:

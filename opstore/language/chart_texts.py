@@ -32,4 +32,4 @@ class Voice(Spoken):
         _ = self.say
         if isinstance(value, bool):
             return _("yes") if value else _("no")
-        return self.number(value, 3) if isinstance(value, int | float) else translations.choice_name(value, self.say)
+        return self.decimal(value) if isinstance(value, int | float) else translations.choice_name(value, self.say)

@@ -43,6 +43,11 @@ class Spoken:
         pattern = f"#,##0.{'#' * digits}" if digits > 3 else None  # a language's own has three at most
         return str(format_decimal(round(_sayable(value), digits) + 0.0, pattern, locale=self.language))  # + 0: never -0
 
+    def decimal(self, value: float) -> str:
+        """Return a parameter's number with all its digits, so that two that differ are told apart."""
+        digits = next((digits for digits in (3, 6, 9) if abs(value) <= _LARGEST and round(value, digits) == value), None)
+        return str(value) if digits is None else self.number(value, digits)
+
     def money(self, amount: float | None, currency: str | None = "USD") -> str:
         """Return an amount with its currency; a small one keeps the digits that count."""
         if amount is None or math.isnan(amount):

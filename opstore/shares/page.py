@@ -324,7 +324,7 @@ def _value(value: object, reader: Reader) -> str:
     if isinstance(value, bool):
         _ = reader.say
         return _("yes") if value else _("no")
-    return reader.spoken.number(value, 3) if isinstance(value, float) else choice_name(value, reader.say)
+    return reader.spoken.decimal(value) if isinstance(value, float) else choice_name(value, reader.say)
 
 
 def _named(picture: Picture, reader: Reader) -> str:

@@ -37,8 +37,6 @@ LETTERS = ascii_uppercase[:MOST]
 OFFERED = 24
 #: Letters of a value in a table.
 MOST_LETTERS = 200
-#: Beyond this number a float has no digits behind its point.
-_EXACT = 1e15
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,8 +409,7 @@ def _value(value: Any, name: str = "") -> str | None:
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, float):
-        digits = next((digits for digits in (3, 6, 9) if abs(value) < _EXACT and round(value, digits) == value), None)
-        return str(value) if digits is None else words.number(value, digits)
+        return words.decimal(value)
     return None if value is None else str(words.choice_name(value))
 
 

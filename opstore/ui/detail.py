@@ -145,7 +145,7 @@ def _value(value: Any) -> str | None:
         return _("yes") if value else _("no")
     if value is None or isinstance(value, Mapping | list):
         return None if not value else str(value)
-    return words.number(value, 3) if isinstance(value, float) else str(words.choice_name(value))
+    return words.decimal(value) if isinstance(value, float) else str(words.choice_name(value))
 
 
 def _files(operation: Operation) -> None:

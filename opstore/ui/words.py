@@ -155,6 +155,11 @@ def number(value: float, digits: int = 0) -> str:
     return spoken().number(value, digits)
 
 
+def decimal(value: float) -> str:
+    """Return a parameter's number with all its digits, as the viewer's language writes it."""
+    return spoken().decimal(value)
+
+
 def money(amount: float, currency: str | None = "USD") -> str:
     """Return an amount with its currency, None if nobody says one; small amounts keep the digits that count."""
     return spoken().money(amount, currency)

@@ -37,4 +37,4 @@ def spoken(value: Any) -> str:
         return _("yes") if value else _("no")
     if isinstance(value, int):
         return str(value)  # a seed is no amount: nothing between its digits
-    return words.number(value, 3) if isinstance(value, float) else str(words.choice_name(value))
+    return words.decimal(value) if isinstance(value, float) else str(words.choice_name(value))

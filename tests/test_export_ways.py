@@ -27,6 +27,7 @@ from opstore import Store
 from opstore.api import Api, middleware
 from opstore.app import App, Settings
 from opstore.cli import export as verb
+from opstore.cli import main
 from opstore.exports import FORMATS
 from opstore.shares import bundle
 from tests.browser import ROOT, Server, Windows
@@ -80,6 +81,15 @@ def test_to_standard_output_and_to_a_file(store: Store, tmp_path: Path) -> None:
     assert again.returncode == 2 and b"--force" in again.stderr
     forced = run("--output", str(tmp_path / "out.csv"), "--force", "--ids", ID)
     assert forced.returncode == 0 and b"1 operations" in forced.stdout
+
+
+def test_only_a_file_is_replaced(store: Store, tmp_path: Path) -> None:
+    pipe, before = tmp_path / "pipe", tmp_path / "before.csv"
+    os.mkfifo(pipe)
+    before.write_bytes(b"x")
+    for words in (["export", "--output"], ["stats", "--report"]):
+        assert main([*words, str(pipe), "--force", "--data", str(store.root)]) == 2 and pipe.is_fifo()
+        assert main([*words, str(before), "--force", "--data", str(store.root)]) == 0 and before.stat().st_size > 100
 
 
 def test_what_is_left_out_is_told(store: Store, tmp_path: Path) -> None:

@@ -255,7 +255,12 @@ def write(export: Export, path: Path, *, replace: bool = False) -> int:
 
 
 def put(parts: Iterable[bytes], path: Path, *, replace: bool = False) -> int:
-    """Write parts to a file, whole or not at all, and return its bytes; raise InvalidRequest where the file exists."""
+    """Write parts to a file, whole or not at all, and return its bytes.
+
+    Raise InvalidRequest where the file exists, or where what is to be replaced is no file (`/dev/null`).
+    """
+    if replace and path.exists() and not path.is_file():
+        raise InvalidRequest(reason=said("{file} is no file that could be replaced", file=path))
     if not replace and os.path.lexists(path):
         raise InvalidRequest(reason=said("{file} exists already; name another file, or add --force", file=path))
     temp = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")

@@ -212,6 +212,21 @@ def test_stats_for_people_and_programs(odd: Store, tmp_path: Path, capsys: pytes
     assert main([*arguments, "--force"]) == 0
 
 
+def test_every_operation_stands_in_the_line_of_costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = Store(tmp_path)
+    store.initialize_storage()
+    costs: list[Any] = [
+        {"amount": 1, "currency": "USD"},
+        {"amount": 2, "currency": "USD"},
+        {"amount": 5, "currency": "EUR"},
+        None,
+    ]
+    for number, cost in enumerate(costs):
+        store.save(f"2025110314302{number}_abc123de", {"operationType": "text_to_image", "cost": cost}, outputs=[PNG])
+    assert main(["stats", "--data", str(tmp_path)]) == 0
+    assert "Cost           $3.00 (of 2; 0 estimated, 1 unknown, 1 in other currencies)" in capsys.readouterr().out
+
+
 def test_stats_wrong_usage(odd: Store) -> None:
     command = [sys.executable, "-m", "opstore", "stats", "--data", str(odd.root), "--since", "yesterday"]
     done = subprocess.run(command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, timeout=60, check=False)

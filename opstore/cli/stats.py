@@ -114,7 +114,8 @@ def _lines(figures: Usage) -> Iterator[str]:
     yield f"Time           mean {mean}, median {median} (of {head['timed']:,})"
     spent = say.money(head["cost"], money.currency) if money.n else "unknown"
     unknown = len(chosen) - money.n - money.others
-    yield f"Cost           {spent} (of {money.n:,}; {money.estimated:,} estimated, {unknown:,} unknown)"
+    others = f", {money.others:,} in other currencies" if money.others else ""
+    yield f"Cost           {spent} (of {money.n:,}; {money.estimated:,} estimated, {unknown:,} unknown{others})"
     if figures.before is not None:
         yield f"Period before  {len(figures.before):,} operations"
     if figures.problems:

@@ -52,7 +52,7 @@ class Exporting:
             QUERY,
             MARK,
             Parameter("ids", "these operations, with commas between, instead of a search"),
-            Parameter("order", "newest by default", {"enum": ["", *(name for name in ORDERS if name != "relevance")]}),
+            Parameter("order", "newest by default", {"enum": ["", *ORDERS]}),
             Parameter("thumbnails", "with small pictures, in xlsx", FLAG),
             Parameter("originals", "media in a zip byte for byte as stored, without the mark of what made them", FLAG),
         )

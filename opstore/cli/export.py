@@ -27,7 +27,7 @@ def add(verbs: Any) -> None:
     exporting.add_argument("--format", choices=NAMES, help="default: what the file's name ends in, else csv")
     exporting.add_argument("--output", "-o", metavar="FILE", default="-", help="where to; - is standard output (the default)")
     exporting.add_argument("--ids", metavar="ID,…", help="export these operations instead of what a search finds")
-    exporting.add_argument("--order", default="newest", help="newest, oldest, rating, cost or elapsed")
+    exporting.add_argument("--order", default="newest", help="newest, oldest, rating, cost, elapsed or relevance")
     exporting.add_argument("--thumbnails", action="store_true", help="put small pictures into an Excel file")
     exporting.add_argument(
         "--originals", action="store_true", help="media in a zip byte for byte as stored, without the mark of what made them"

@@ -103,6 +103,26 @@ def test_what_is_gone_is_an_orphans_parent_and_what_is_odd_breaks_nothing(app: A
         app.service.lineage.family(gone)
 
 
+def test_of_thousands_made_of_one_only_as_many_are_read_as_are_shown(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = keep(app, 1, [], 10)
+    for number in range(2, 30):
+        keep(app, number, [10], 100 + number, parents=[root])
+    last = keep(app, 30, [129, 10], 200, parents=[root, name_of(29)])
+    app.index.catch_up()
+    lineage, read = app.service.lineage, list[str]()
+    whole = app.store.get_operation_metadata
+
+    def counted(name: str) -> dict[str, Any]:
+        read.append(name)
+        return whole(name)
+
+    monkeypatch.setattr(app.store, "get_operation_metadata", counted)
+    family = lineage.family(root, limit=5)
+    assert family.cut and len(family.members) == 5 and len(read) <= 7
+    assert not lineage.family(root, limit=30).cut and set(family.links) < set(lineage.family(root).links)
+    assert (name_of(29), last) in lineage.family(root).links
+
+
 def test_the_trash_takes_a_member_out_and_restoring_brings_it_back(app: App) -> None:
     root, child = keep(app, 1, [], 10), keep(app, 2, [10], 20)
     app.index.catch_up()

@@ -8,7 +8,7 @@ declared and not there any more is part of the family as well.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -70,8 +70,9 @@ class Lineage:
             seen = {operation_id}
             while waiting:
                 member = known[waiting.popleft()]
-                links = [] if member is None else self._parents(member, known) if upwards else self._children(member, known)
-                for link in links:
+                if member is None:
+                    continue
+                for link in self._parents(member, known) if upwards else self._children(member, known, family):
                     other = link.parent if upwards else link.child
                     if other not in family.members and len(family.members) >= limit:
                         family.cut = True
@@ -119,13 +120,19 @@ class Lineage:
         operation = self._read(operation_id, known)
         return operation is not None and sha256 in _hashes(operation, made=True)
 
-    def _children(self, parent: Operation, known: dict[str, Operation | None]) -> list[Link]:
-        """Return the links to what was made of an operation: those whose parents, asked for theirs, name it."""
+    def _children(self, parent: Operation, known: dict[str, Operation | None], family: Family) -> Iterator[Link]:
+        """Yield the links to what was made of an operation: those whose parents, asked for theirs, name it.
+
+        Once the family is cut only its members are asked: of one picture thousands may have been made.
+        """
         ids = set(self._index.used_as_input(parent.id))
         for sha256 in _hashes(parent, made=True):
             ids |= set(self._index.holding(sha256, results=False)) if sha256 else set()
-        children = (self._read(name, known) for name in sorted(ids - {parent.id}))
-        return [link for child in children if child for link in self._parents(child, known) if link.parent == parent.id]
+        for name in sorted(ids - {parent.id}):
+            if family.cut and name not in family.members:
+                continue
+            if child := self._read(name, known):
+                yield from (link for link in self._parents(child, known) if link.parent == parent.id)
 
 
 def _hashes(operation: Operation, *, made: bool) -> list[str | None]:

@@ -107,6 +107,8 @@ test("figures are said in the reader's language, small shares more exactly", () 
   const words = { figures: "{changed} % · {similarity} · {colour} · {width} × {height} · {other}", language: "en" };
   assert.equal(sentence(figures, words), "1.23 % · 0.988 · 1.5 · 1,920 × 1,080 · {other}");
   assert.match(sentence({ ...figures, changed: 0.5678 }, { ...words, language: "fr" }), /^56,8 % · 0,988/);
+  assert.match(sentence({ ...figures, changed: 1e-6, similarity: 0.99996 }, words), /^0\.0001 % · 0\.999 ·/, "not equal");
+  assert.match(sentence({ ...figures, changed: 0, similarity: 1 }, words), /^0 % · 1 ·/);
 });
 
 test("a frame of a video is asked for by its middle, and never behind the last", () => {

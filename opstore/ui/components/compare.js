@@ -50,8 +50,9 @@ export function sentence({ changed, similarity, colour, width, height }, words) 
     value.toLocaleString(words.language, { maximumFractionDigits: digits });
   /** @type {Record<string, string>} */
   const values = {
-    changed: number(changed * 100, changed < 0.1 ? 2 : 1),
-    similarity: number(similarity, 3),
+    // One pixel of a million is a ten-thousandth of a percent; only what is equal is 1.
+    changed: number(changed * 100, changed < 0.0001 ? 4 : changed < 0.1 ? 2 : 1),
+    similarity: number(similarity < 1 ? Math.min(similarity, 0.999) : 1, 3),
     colour: number(colour, 2),
     width: number(width, 0),
     height: number(height, 0),

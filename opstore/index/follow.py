@@ -122,7 +122,7 @@ class Follower:
 
     def reconcile(self, *, stamps: bool = False) -> int:
         """Make the index equal to the folder now; with `stamps` also for files rewritten in place. Return how many changed."""
-        before = _time_of(self._path)
+        before, born = _time_of(self._path), self._state().get("born")
         started = time.monotonic()
         self._has_missed = False
         found = self._difference(stamps)
@@ -132,7 +132,7 @@ class Follower:
         total = self._count()
         changed += self._take_in(fresh, total, total + len(fresh))
         self._settle()
-        self._note({"complete": 1, "seen": before, "done": total + len(fresh), "total": total + len(fresh)})
+        self._note_of(born, {"complete": 1, "seen": before, "done": total + len(fresh), "total": total + len(fresh)})
         self._names_at, self._names_cost = time.monotonic(), time.monotonic() - started
         if stamps or self._has_missed:
             self._stamps_at = 0.0 if self._has_missed else time.monotonic()
@@ -162,7 +162,7 @@ class Follower:
                 failures = 0
             except (OpstoreError, OSError, Damaged):
                 failures += 1  # a disk that is full, a file that was replaced: the next turn finds out
-            self._wake.wait(min(TICK * 2**failures, 60.0))
+            self._wake.wait(min(TICK * 2 ** min(failures, 10), 60.0))  # a disk may be full for days
             self._wake.clear()
         self._resign()
         if self._watch is not None:
@@ -203,12 +203,13 @@ class Follower:
 
     def _told(self) -> set[str]:
         """Return which operations the system has seen change since the last turn; empty where it does not tell."""
-        if self._watch is None or not self._watch.works:
-            self._watch = Watch(self._path)  # what came before it, the folder's time tells
-            return set()
-        told = self._watch.changes()
+        before = self._watch if self._watch is not None and self._watch.works else None
+        told = before.changes() if before else None
         if told is None:
-            self._stamps_at = 0.0  # some were lost: look at all
+            # Names that came before it the folder's time tells; what was rewritten in place, a look at all stamps from now on.
+            self._watch = Watch(self._path)
+            if before or self._watch.works:
+                self._stamps_at = 0.0
         return told or set()
 
     def _follow_names(self, current: int, is_explained: bool) -> None:
@@ -230,8 +231,7 @@ class Follower:
             ripe = [operation_id for operation_id, since in self._young.items() if now - since > SETTLED + 0.5]
             for operation_id in ripe:
                 del self._young[operation_id]
-        if ripe:
-            self.refresh(ripe)
+        self._refresh_or_keep(set(ripe))
 
     def _lead(self) -> bool:
         """Say whether this process is the one that follows the folder."""
@@ -354,6 +354,13 @@ class Follower:
         now = time.monotonic()
         with self._lock:
             self._young |= dict.fromkeys(ids, now)
+
+    def _note_of(self, born: int | None, values: Mapping[str, int]) -> None:
+        """Note what is true of the file that was born then; raise Damaged where it is another one by now, which is empty."""
+        with self._database.writing() as connection:
+            if connection.born != born:
+                raise Damaged("replaced meanwhile")
+            connection.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", values.items())
 
     def _note(self, values: Mapping[str, int]) -> None:
         with self._database.writing() as connection:

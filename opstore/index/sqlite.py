@@ -75,11 +75,23 @@ _DAMAGE = (
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_CONSTRAINT,
 )
+# What is an input or output error to the engine and says nothing of the file: there was no room to write, or no memory.
+_PASSING = (
+    sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_IOERR_FSYNC,
+    sqlite3.SQLITE_IOERR_DIR_FSYNC,
+    sqlite3.SQLITE_IOERR_TRUNCATE,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+    sqlite3.SQLITE_IOERR_SHMMAP,
+    sqlite3.SQLITE_IOERR_NOMEM,
+)
 _MISSING = ("no such table", "no such column", "no such module", "vtable constructor failed")
 
 
 def _is_damage(error: sqlite3.Error) -> bool:
     code = getattr(error, "sqlite_errorcode", None)
+    if code in _PASSING:
+        return False
     return (code if code is None else code & 0xFF) in _DAMAGE or str(error).startswith(_MISSING)
 
 
@@ -129,7 +141,16 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Lend a connection; raise Damaged where the file turned out to be no good, and StorageError if there can be none."""
+        """Lend a connection whose every answer is of one moment, whoever writes meanwhile.
+
+        Raise Damaged where the file turned out to be no good, and StorageError if there can be no connection.
+        """
+        with self._lent() as connection:
+            connection.execute("BEGIN")
+            yield connection
+
+    @contextlib.contextmanager
+    def _lent(self) -> Iterator[Connection]:
         connection, file = self._take()
         try:
             yield connection
@@ -147,7 +168,7 @@ class Database:
 
         A `relaxed` one does not wait for the disk: after a power cut the follower would do it again.
         """
-        with self.write_lock, self.reading() as connection:
+        with self.write_lock, self._lent() as connection:
             connection.execute(f"PRAGMA synchronous = {'NORMAL' if relaxed else 'FULL'}")
             connection.execute(f"PRAGMA wal_autocheckpoint = {_MANY_PAGES if relaxed else _PAGES}")
             # IMMEDIATE: a transaction that reads and then writes fails at once when another process has written between.
@@ -168,7 +189,9 @@ class Database:
             connection.close()
 
     def install(self, made: Path) -> None:
-        """Put a complete file, closed, in the place of the present one."""
+        """Put a complete file, closed, in the place of the present one; raise StorageError where all of it is not in it."""
+        if made.with_name(f"{made.name}-wal").exists():  # the engine moves it into the file at the end, if there is room
+            raise StorageError(reason=said("the index cannot be made"))
         with self._guarded():
             remove(self.path)
             made.replace(self.path)

@@ -16,6 +16,7 @@ from opstore.care import Rule, survey
 from opstore.care.survey import ancestors
 from opstore.curation import Edit
 from opstore.errors import InvalidInput, InvalidQuery
+from opstore.index import Index
 from opstore.shares import Scope, Share, record
 from opstore.storage.preferences import Preferences
 from opstore.storage.trash import Trash
@@ -157,6 +158,18 @@ def test_what_somebody_begins_to_care_for_after_the_plan_stays(store: Store) -> 
     assert {item.operation_id for item in Trash(store).all()} == {first, third}
 
 
+def test_what_something_was_made_from_after_the_plan_stays(store: Store) -> None:
+    parent, other = save(store, 1), save(store, 2)
+    gone = save(store, 3, 1, parents=[other])
+    care = care_of(store)
+    Trash(store).put(gone)
+    plan = care.cleanup.plan(Rule())
+    young = save(store, 4, 1, parents=[parent])
+    Index(store).refresh(young, gone)
+    done = care.cleanup.apply(plan)
+    assert done.moved == (other,) and done.left == {parent: "ancestor"}
+
+
 def test_it_comes_back_byte_for_byte_and_is_idempotent(store: Store) -> None:
     ids = [save(store, number) for number in range(3)]
     before = tree(store.operations.path)
@@ -213,7 +226,6 @@ def test_the_policy_is_off_until_somebody_sets_it(store: Store) -> None:
 def test_the_curation_s_lock_is_the_cleanup_s(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reviewer who rates while it leaves waits, and is told that it left."""
     from opstore.curation import Curation
-    from opstore.index import Index
 
     operation_id = save(store, 1)
     care = care_of(store)

@@ -6,6 +6,7 @@ moves the rest. Nothing is decided from the index alone: every sidecar is read a
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
@@ -16,10 +17,11 @@ from opstore import clocks
 from opstore.care.progress import Report, quiet
 from opstore.care.survey import Fact, Survey, ancestors, cared_for, named_in, survey
 from opstore.clocks.leaps import Leaps
-from opstore.errors import InvalidInput, OperationNotFound, OpstoreError, said
+from opstore.errors import InvalidInput, OperationNotFound, OpstoreError, StorageError, said
 from opstore.index import Index
 from opstore.index.search_language import parse
 from opstore.storage.files import Folder
+from opstore.storage.names import sidecar_name
 from opstore.storage.store import Store
 from opstore.storage.trash import Trash
 
@@ -115,13 +117,14 @@ class Cleanup:
         """
         if plan.rule.days:
             Leaps(self._root).check()
+        going = {fact.id for fact in plan.leaving}
         moved: list[str] = []
         left: dict[str, str] = {}
         freed = 0
         for number, fact in enumerate(plan.leaving):
             report(number, len(plan.leaving), said("moving to the trash"))
             try:
-                reason = self._leave(fact.id)
+                reason = self._leave(fact.id, going)
             except OperationNotFound:
                 continue  # somebody else took it away
             except OpstoreError as error:
@@ -136,13 +139,22 @@ class Cleanup:
 
     # -- inside ----------------------------------------------------------------------------------------------------------
 
-    def _leave(self, operation_id: str) -> str | None:
+    def _leave(self, operation_id: str, going: Collection[str]) -> str | None:
         """Move one operation, unless there is a reason by now; reviewers, who might be giving it one, wait for the answer."""
         with self._root.locked(f"annotating-{operation_id}"):
             reason = cared_for(self._store.get_operation_metadata(operation_id)) or self._bound(operation_id)
+            if reason is None and self._is_parent(operation_id, going):
+                reason = "ancestor"
             if reason is None:
                 self._trash.put(operation_id)
         return reason
+
+    def _is_parent(self, operation_id: str, going: Collection[str]) -> bool:
+        """Say whether something that stays was made of an operation: since the plan, of which the index knows within seconds."""
+        with contextlib.suppress(StorageError):  # the plan has looked, and a full disk is what one cleans up for
+            children = self._index.used_as_input(operation_id)
+            return any(self._store.operations.has(sidecar_name(child)) for child in children if child not in going)
+        return False
 
     def _bound(self, operation_id: str) -> str | None:
         """Return why an operation is shared, reviewed or worked on at this moment; a link that has ended shares nothing."""

@@ -317,7 +317,7 @@ def let_old_backups_go(person: Person) -> None:
     weeks = [int(person.page.locator(f".st-key-keep-{at} input").input_value()) for at in (1, 2)]
     changed = {"setting backup_keep: None": -1, f"setting backup_keep: {(days, *weeks)}": 1}
     person.makes("Save", changed, person.pressing(person.by("keep-save")))
-    person.care(lambda: person.service.care.desk.prune(target, keep, dry=True))
+    person.care(lambda: person.service.care.desk.prune(target, keep))
     count = len(person.service.care.local_snapshots(target)) - 1
     _storage(person, expanded="Old backups")
     person.press(

@@ -83,6 +83,19 @@ def test_what_others_need_stays_and_the_bytes_are_told_before(store: Store, vaul
     assert (again.gone, again.contents) == ((), 0)
 
 
+def test_no_other_backups_leave_than_were_shown(store: Store, vault: LocalVault) -> None:
+    third, second, first = vault.snapshots()
+    care = care_of(store)
+    shown = care.prune(str(vault.path), Keep(2, 0, 0), dry=True).gone
+    assert shown == (first,)
+    with vault.open():
+        Backup(store, vault, clock=lambda: datetime(2026, 11, 4, tzinfo=UTC)).take()
+    fourth = vault.snapshots()[0]
+    done = care.prune(str(vault.path), Keep(2, 0, 0), among=shown)
+    assert (done.kept, done.gone) == ((fourth, third, second), (first,)) and vault.snapshots() == [fourth, third, second]
+    assert vault.check() == {}
+
+
 def test_the_newest_complete_one_stays_and_a_list_that_cannot_be_read_stops_all(store: Store, vault: LocalVault) -> None:
     third, second, _first = vault.snapshots()
     only = set(vault.load(third).files.values()) - set(vault.load(second).files.values())

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 
 from opstore import clocks
 from opstore.app import App
-from opstore.care import Rule
+from opstore.care import Rule, long_acts
 from opstore.care.long_acts import Act, Acts
 from opstore.care.progress import Report
 from opstore.errors import InvalidInput, StorageError
@@ -331,6 +332,27 @@ def test_an_act_whose_process_was_killed_is_interrupted_and_holds_nobody_up(tmp_
     assert done is not None and done.state == "done"
 
 
+def test_a_disk_that_is_full_for_a_while_holds_up_no_later_act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    acts, written = Acts(tmp_path / "acts"), Acts._write
+
+    def full(self: Acts, act: Act) -> None:
+        raise StorageError(reason="the disk is full")
+
+    with monkeypatch.context() as now, pytest.raises(StorageError):
+        now.setattr(Acts, "_write", full)
+        acts.start("empty", lambda report: {})
+
+    def frees_room(report: Report) -> dict[str, Any]:
+        with monkeypatch.context() as now:
+            now.setattr(Acts, "_write", full)
+            report(1, 2, "removing")
+        return {"count": 2}
+
+    acts.start("empty", frees_room).join()
+    act = acts.last("empty")
+    assert act is not None and (act.state, act.result) == ("done", {"count": 2}) and Acts._write is written
+
+
 # -- two windows ---------------------------------------------------------------------------------------------------------
 
 
@@ -384,6 +406,53 @@ def test_what_is_done_is_what_the_window_showed_and_not_what_another_has_looked_
     window.look()
     until(lambda: idle(app))
     assert app.store.list_operations() == []
+
+
+def test_what_is_moved_is_what_was_shown_however_much_a_rule_covers_by_then(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(app.store, 1, 40)
+    desk = app.service.care.desk
+    desk.plan(Rule(0))
+    until(lambda: idle(app))
+    window = Window(lambda: storage.cleanup(opened().service, None, busy=False), monkeypatch)
+    (button,) = offered(window.at, "clean")
+    assert button.label == "Move 1 operation to the trash"
+    younger = save(app.store, 2, 1)
+    button.click()
+    window.look()
+    until(lambda: idle(app))
+    done = desk.last("clean")
+    assert done and (done.state, done.result["count"]) == ("done", 1)
+    assert [item["operationId"] for item in app.store.list_operations()] == [younger]
+    listed = str((desk.last("plan") or done).result["list"])
+    desk.plan(Rule(0))
+    until(lambda: idle(app))
+    desk.clean(Rule(0), listed)
+    until(lambda: idle(app))
+    done = desk.last("clean")
+    assert done and done.state == "failed" and "anew meanwhile" in str(done.error) and len(app.store.list_operations()) == 1
+
+
+def test_a_clock_that_was_set_back_makes_no_button_go_and_measures_once(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was done while the clock ran ahead stands before what is looked into now."""
+    save(app.store, 1, 40)
+    desk = app.service.care.desk
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Any:
+            return datetime.now(tz) + timedelta(days=900)
+
+    with monkeypatch.context() as ahead:
+        ahead.setattr(long_acts, "datetime", Ahead)
+        for kind in ("clean", "repair", "prune", "pack"):
+            desk.acts.start(kind, lambda report: {"count": 0, "bytes": 0, "months": []}).join()
+    desk.plan(Rule(30))
+    until(lambda: idle(app))
+    desk.look()
+    until(lambda: idle(app))
+    assert not storage.is_stale(desk, desk.last("look"))
+    window = Window(lambda: storage.cleanup(opened().service, None, busy=False), monkeypatch)
+    assert len(offered(window.at, "clean")) == 1
 
 
 def test_rules_that_another_window_has_stored_are_shown_and_not_saved_over(app: App, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ their own, and the trash, when somebody empties it or its time is over. Every ac
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from pathlib import Path
 
@@ -120,8 +120,12 @@ class Care:
         with vault.open():
             return Backup(self.store, vault, report, clock=self._clock).take()
 
-    def prune(self, target: str, keep: Keep, report: Report = quiet, *, dry: bool = False) -> Pruned:
+    def prune(
+        self, target: str, keep: Keep, report: Report = quiet, *, dry: bool = False, among: Collection[str] | None = None
+    ) -> Pruned:
         """Remove the backups that `keep` does not name, and what no other one needs; where `dry` only say which.
+
+        With `among`, which a person was shown, no other backups leave.
 
         Raise ClockLeapt where the clock, by which backups are named, cannot be believed.
         """
@@ -129,7 +133,7 @@ class Care:
             self.leaps.check()
         vault = self.vault(target)
         with vault.open():
-            return prune(vault, keep, report, dry=dry)
+            return prune(vault, keep, report, dry=dry, among=among)
 
     def prune_by_rule(self, target: str, report: Report = quiet) -> Pruned | None:
         """Remove the backups that the settings do not keep, None where they keep all."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, astuple, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -74,16 +74,19 @@ class Desk:
 
         def work(report: Report) -> Mapping[str, Any]:
             found = self._care.cleanup.plan(rule, report)
-            kept = dict(found.kept)
-            return {"rule": asdict(rule), "count": len(found.leaving), "bytes": found.bytes, "kept": kept}
+            ids = [fact.id for fact in found.leaving]
+            told = {"rule": asdict(rule), "count": len(ids), "bytes": found.bytes, "kept": dict(found.kept)}
+            return told | {"list": self.acts.keep_list("plan", ids)}
 
         self.acts.start("plan", work)
 
-    def clean(self, rule: Rule) -> None:
-        """Do what a rule says."""
+    def clean(self, rule: Rule, shown: str) -> None:
+        """Do what a rule says, with no other operations than those in the list of the plan that was `shown`."""
 
         def work(report: Report) -> Mapping[str, Any]:
-            done = self._care.cleanup.apply(self._care.cleanup.plan(rule, report), report)
+            ids, plan = self.acts.kept_list("plan", shown), self._care.cleanup.plan(rule, report)
+            leaving = tuple(fact for fact in plan.leaving if fact.id in ids)
+            done = self._care.cleanup.apply(replace(plan, leaving=leaving), report)
             return {"count": len(done.moved), "bytes": done.bytes, "left": len(done.left)}
 
         self.acts.start("clean", work)
@@ -116,15 +119,21 @@ class Desk:
 
         self.acts.start("backup", work)
 
-    def prune(self, target: str, keep: Keep, *, dry: bool) -> None:
-        """Remove old backups for good, or say which would go."""
+    def prune(self, target: str, keep: Keep, *, shown: Collection[str] | None = None) -> None:
+        """Remove old backups for good, of those that were `shown`, or say which would go where none were yet."""
 
         def work(report: Report) -> Mapping[str, Any]:
-            done = self._care.prune(target, keep, report, dry=dry)
-            told = {"count": len(done.gone), "kept": len(done.kept), "bytes": done.bytes, "contents": done.contents}
+            done = self._care.prune(target, keep, report, dry=shown is None, among=shown)
+            told: dict[str, Any] = {
+                "gone": done.gone,
+                "count": len(done.gone),
+                "kept": len(done.kept),
+                "bytes": done.bytes,
+                "contents": done.contents,
+            }
             return told | {"target": target, "keep": astuple(keep)}
 
-        self.acts.start("prunable" if dry else "prune", work)
+        self.acts.start("prunable" if shown is None else "prune", work)
 
     def restore(self, source: str, snapshot: str, *, dry: bool) -> None:
         """Bring a backup back, or say what would come back."""

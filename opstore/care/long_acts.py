@@ -11,9 +11,10 @@ import fcntl
 import json
 import logging
 import os
+import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +33,10 @@ _OPEN = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """An act: `state` is `running`, `done`, `failed` or `interrupted`; `result` is what it came to, as plain JSON."""
+    """An act: `state` is `running`, `done`, `failed` or `interrupted`; `result` is what it came to, as plain JSON.
+
+    An act that was begun later has a greater `number`, whatever the clock said.
+    """
 
     kind: str
     state: str
@@ -43,6 +47,7 @@ class Act:
     note: str = ""
     error: str | None = None
     result: Mapping[str, Any] = field(default_factory=dict)
+    number: int = 0
 
     @property
     def moment(self) -> datetime | None:
@@ -64,8 +69,13 @@ class Acts:
         lock = self._lock()
         if lock is None:
             raise InvalidInput(reason=said("something else is being done at this moment; wait until it has ended"))
-        act = Act(kind, "running", timestamp(datetime.now(UTC)))
-        self._write(act)
+        try:
+            number = 1 + max((act.number for act in self._all()), default=0)
+            act = Act(kind, "running", timestamp(datetime.now(UTC)), number=number)
+            self._write(act)
+        except BaseException:
+            os.close(lock)  # a disk that is full now must not hold up every later act
+            raise
         thread = threading.Thread(target=self._work, args=(act, work, lock), name=f"opstore-{kind}", daemon=True)
         thread.start()
         return thread
@@ -82,7 +92,8 @@ class Acts:
     def _read(self, kind: str) -> Act | None:
         try:
             act = Act(**json.loads((self._folder / f"{kind}.json").read_bytes()))
-            if not isinstance(act.result, dict) or not isinstance(act.note, str) or not isinstance(act.began, str):
+            kinds = ((act.result, dict), (act.note, str), (act.began, str), (act.number, int))
+            if not all(isinstance(value, kind) for value, kind in kinds):
                 return None
         except (OSError, ValueError, TypeError, RecursionError):
             return None
@@ -95,6 +106,25 @@ class Acts:
         except OSError:
             return None
         return next((act for act in map(self.last, kinds) if act and act.state == "running"), None)
+
+    def keep_list(self, kind: str, ids: Sequence[str]) -> str:
+        """Keep the list that an act of a kind has found, in the place of the last one, and return its name.
+
+        Beside the act's state, which every page reads at every look: a list may be of a million.
+        """
+        name = f"{kind}-{secrets.token_hex(8)}.list"
+        with storage_errors():
+            for path in self._folder.glob(f"{kind}-*.list"):
+                path.unlink(missing_ok=True)
+            (self._folder / name).write_text("\n".join(ids))
+        return name
+
+    def kept_list(self, kind: str, name: str) -> set[str]:
+        """Return the list of that name; raise InvalidInput where a later one has taken its place."""
+        for path in self._folder.glob(f"{kind}-*.list"):
+            if path.name == name:
+                return set(path.read_text().split())
+        raise InvalidInput(reason=said("somebody has looked into it anew meanwhile; begin with the preview again"))
 
     def states(self) -> frozenset[tuple[str, str, str, str | None]]:
         """Return what is another as soon as an act has begun or ended, in whatever process."""
@@ -109,7 +139,8 @@ class Acts:
             nonlocal due
             if time.monotonic() >= due:
                 due = time.monotonic() + _EVERY
-                self._write(replace(act, done=done, total=total, note=what))
+                with contextlib.suppress(OpstoreError):  # no room to say how far it is: what frees room must go on
+                    self._write(replace(act, done=done, total=total, note=what))
 
         try:
             ended = replace(act, state="done", result=dict(work(report)))

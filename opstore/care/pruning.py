@@ -7,7 +7,7 @@ removes them. Where one list cannot be read nothing leaves, since nobody knows w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -68,8 +68,8 @@ class Pruned:
     bytes: int
 
 
-def prune(vault: PrunableVault, keep: Keep, report: Report = quiet, *, dry: bool) -> Pruned:
-    """Remove the backups that `keep` does not name, or where `dry` say which; the vault is open.
+def prune(vault: PrunableVault, keep: Keep, report: Report = quiet, *, dry: bool, among: Collection[str] | None = None) -> Pruned:
+    """Remove the backups that `keep` does not name, none but those `among` them, or where `dry` say which; the vault is open.
 
     Raise InvalidInput, with nothing done, where a list cannot be read.
     """
@@ -83,6 +83,8 @@ def prune(vault: PrunableVault, keep: Keep, report: Report = quiet, *, dry: bool
     complete = next((name for name in names if needs[name] <= there.keys()), None)
     if complete:
         staying.add(complete)
+    if among is not None:
+        staying.update(name for name in names if name not in among)
     needed = {sha256 for name in staying for sha256 in needs[name]}
     leaving = {sha256: size for sha256, size in there.items() if sha256 not in needed}
     gone = tuple(name for name in names if name not in staying)

@@ -72,7 +72,7 @@ def _prune(options: argparse.Namespace, care: Care) -> int:
     if not confirm(options, f"Remove {len(found.gone)} backups ({size_text(found.bytes)}) for good?"):
         return 1
     with meter(options) as report:
-        return _pruned(options, care.prune(options.target, keep, report), "removed")
+        return _pruned(options, care.prune(options.target, keep, report, among=found.gone), "removed")
 
 
 def _pruned(options: argparse.Namespace, pruned: Pruned, what: str) -> int:

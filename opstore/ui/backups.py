@@ -93,16 +93,16 @@ def _old(service: Service, target: str, busy: bool) -> None:
     st.caption(_("The newest backup of each of the last days, weeks and months is kept; the others are removed for good."))
     keep = _keep_form(service, busy)
     if keep:
-        begin(lambda: desk.prune(target, keep, dry=True))
+        begin(lambda: desk.prune(target, keep))
     plan, done = desk.last("prunable"), desk.last("prune")
-    newest = done if plan and done and done.began >= plan.began else plan
+    newest = done if plan and done and done.number >= plan.number else plan
     outcome(newest, _pruned if newest is done else _prunable)
     if plan and newest is plan and (chosen := _planned(plan, target)):
         text = ngettext("Remove {count} backup", "Remove {count} backups", plan.result["count"])
         with st.popover(text, disabled=busy):
             st.text(_("This cannot be undone."))
             if parts.button(_("Remove for good"), key=f"prune-{stamp(plan)}"):
-                begin(lambda: desk.prune(target, chosen, dry=False))
+                begin(lambda: desk.prune(target, chosen, shown=plan.result["gone"]))
 
 
 def _keep_form(service: Service, busy: bool) -> Keep | None:
@@ -139,7 +139,7 @@ def _stored_keep(service: Service) -> dict[str, object]:
 
 def _planned(plan: Act | None, target: str) -> Keep | None:
     """Return what was looked into for this place, if there is something to remove; a file of another version tells nothing."""
-    if plan is None or plan.state != "done" or plan.result.get("target") != target or not plan.result.get("count"):
+    if plan is None or plan.state != "done" or plan.result.get("target") != target or not plan.result.get("gone"):
         return None
     try:
         return Keep(*plan.result["keep"])

@@ -31,7 +31,7 @@ def packing(service: Service, busy: bool) -> None:
                 storage.begin(lambda: desk.pack(int(last.result["days"])))
     acts = [act for kind in ("packable", "pack", "unpack") if (act := desk.last(kind))]
     if acts:
-        newest = max(acts, key=lambda act: act.began)
+        newest = max(acts, key=lambda act: act.number)
         storage.outcome(newest, {"packable": _planned, "pack": _packed, "unpack": _unpacked}[newest.kind])
         storage.left(newest, _("File"))
     _months(service, busy)
@@ -45,7 +45,7 @@ def _days(act: Act | None) -> int:
 def _is_open(plan: Act | None, done: Act | None) -> bool:
     """Say whether there is something to pack that was looked into, and not packed since."""
     found = plan is not None and plan.state == "done" and bool(plan.result.get("count")) and "days" in plan.result
-    return found and plan is not None and (done is None or done.began < plan.began)
+    return found and plan is not None and (done is None or done.number < plan.number)
 
 
 def _planned(result: Mapping[str, Any]) -> str:

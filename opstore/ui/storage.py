@@ -150,7 +150,7 @@ def is_stale(desk: Desk, look: Act | None) -> bool:
     began, ended = parse_time(look.began), parse_time(look.ended or "")
     if began is None or ended is None or ended - began > QUICK:
         return False
-    return any(act.ended and act.ended >= look.began for act in map(desk.last, CHANGING) if act)
+    return any(act.ended and act.number > look.number for act in map(desk.last, CHANGING) if act)
 
 
 def clock(service: Service) -> None:
@@ -257,13 +257,13 @@ def _apply_button(service: Service, busy: bool) -> None:
     desk = service.care.desk
     plan, clean = desk.last("plan"), desk.last("clean")
     rule = _rule_of(plan)
-    if plan is None or rule is None or plan.state != "done" or not plan.result["count"]:
+    if plan is None or rule is None or plan.state != "done" or not plan.result["count"] or "list" not in plan.result:
         return
-    if clean is not None and clean.began >= plan.began:
+    if clean is not None and clean.number >= plan.number:
         return
     text = ngettext("Move {count} operation to the trash", "Move {count} operations to the trash", plan.result["count"])
     if parts.button(text, disabled=busy, key=f"clean-{stamp(plan)}"):
-        begin(lambda: desk.clean(rule))
+        begin(lambda: desk.clean(rule, plan.result["list"]))
 
 
 def _cleaned(result: Mapping[str, Any]) -> str:
@@ -309,10 +309,10 @@ def problems(service: Service, busy: bool) -> None:
         if parts.button(_("Check for problems"), disabled=busy, key="verify"):
             begin(lambda: desk.verify(deep=deep))
         found, mended = desk.last("verify"), desk.last("repair")
-        open_ = found and found.state == "done" and found.result["count"] and not (mended and mended.began >= found.began)
+        open_ = found and found.state == "done" and found.result["count"] and not (mended and mended.number >= found.number)
         if found and open_ and parts.button(_("Repair"), disabled=busy, key=f"repair-{stamp(found)}"):
             begin(lambda: desk.repair(deep=deep))
-    newest = mended if mended and found and mended.began >= found.began else found
+    newest = mended if mended and found and mended.number >= found.number else found
     outcome(newest, _mended if newest is mended else _found)
     if newest and newest.state == "done" and newest.result.get("rows"):
         rows = [

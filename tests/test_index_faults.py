@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 import sqlite3
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from opstore.index.follow import Follower
 from opstore.index.pages import Pages
 from opstore.index.sqlite import Damaged, Database, make, remove
 from opstore.storage.store import Store
+from tests.care_samples import care_of
 from tests.index_samples import plant, settle
 
 FIRST, SECOND = "20251103143022_abc123de", "20251103143023_abc123de"
@@ -146,6 +148,23 @@ def test_what_is_rewritten_in_place_before_a_new_watch_is_found_at_once(store: S
     settle(store)
     follower._turn()
     assert found(Index(store), "rewritten") == [FIRST]
+
+
+def test_a_pack_that_goes_or_comes_is_seen_also_where_something_else_is_told_at_that_moment(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follow, "_SHARE_NAMES", 1e9)
+    care_of(store).compression.apply(0)
+    assert not store.operations.loose.names()
+    follower = Index(store)._follower
+    for _ in range(2):
+        follower._turn()
+    (pack,) = store.operations.packs.folder.path.glob("*.sqlite")
+    for third, target in ((f"{FIRST[:-1]}0", store.root / "away.pack"), (f"{FIRST[:-1]}1", pack)):
+        os.rename(pack if pack.exists() else store.root / "away.pack", target)
+        plant(store, {"operationId": third, "prompt": "chat"})
+        follower._turn()
+        assert set(found(Index(store))) >= {third} and (SECOND in found(Index(store))) == pack.exists()
 
 
 def test_who_begins_to_be_told_looks_at_what_came_before(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,7 @@ class Follower:
         """Follow the folder `operations`; `changed` is called after rows have changed."""
         self._database = database
         self._path = operations.path
+        self._packs = self._path.parent / FOLDER
         self._changed = changed
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -76,6 +77,7 @@ class Follower:
         self._has_missed = False
         self._names_at = 0.0
         self._names_cost = 0.0
+        self._packs_seen: int | None = None
 
     # -- from outside ----------------------------------------------------------------------------------------------------
 
@@ -124,7 +126,7 @@ class Follower:
         """Make the index equal to the folder now; with `stamps` also for files rewritten in place. Return how many changed."""
         before, born = _time_of(self._path), self._state().get("born")
         started = time.monotonic()
-        self._has_missed = False
+        self._has_missed, self._packs_seen = False, _changed_at(self._packs)
         found = self._difference(stamps)
         changed = sum(self.refresh(part) for part in _parts(found.gone, 500))
         fresh = sorted(found.fresh, reverse=True)
@@ -214,7 +216,8 @@ class Follower:
 
     def _follow_names(self, current: int, is_explained: bool) -> None:
         now = time.monotonic()
-        if is_explained and now - self._names_at < NAMES_EVERY:
+        # Of what leaves a pack, or comes into one, nobody tells.
+        if is_explained and self._packs_seen == _changed_at(self._packs) and now - self._names_at < NAMES_EVERY:
             self._note({"seen": current})
         elif now - self._names_at > self._names_cost / _SHARE_NAMES:
             self.reconcile()
@@ -390,8 +393,10 @@ def _parts(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
 
 def _time_of(path: Path) -> int:
     """Return when the folder's list of names, or that of packed months beside it, last changed; 0 if there is none."""
-    found = [0]
-    for folder in (path, path.parent / FOLDER):
-        with contextlib.suppress(OSError):
-            found.append(os.stat(folder).st_mtime_ns)
-    return max(found)
+    return max(_changed_at(path), _changed_at(path.parent / FOLDER))
+
+
+def _changed_at(folder: Path) -> int:
+    with contextlib.suppress(OSError):
+        return os.stat(folder).st_mtime_ns
+    return 0

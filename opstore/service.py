@@ -368,9 +368,12 @@ class Service(Door):
         return [*self._preferences.absent(), *self._providers.problems.values(), *self.table.problems]
 
     @act(Role.ADMIN)
-    def change_preferences(self, *, mend: bool = False, **changes: Any) -> Preferences:
-        """Change settings; raise InvalidSetting for a value that makes no sense, SettingsDamaged unless it is to `mend` them."""
-        return self._preferences.save(mend=mend, **changes)
+    def change_preferences(self, *, mend: bool = False, seen: Preferences | None = None, **changes: Any) -> Preferences:
+        """Change settings; raise InvalidSetting for a value that makes no sense, SettingsDamaged unless it is to `mend` them.
+
+        Raise SettingsChanged where one of them is not what was `seen` when it was chosen.
+        """
+        return self._preferences.save(mend=mend, seen=seen, **changes)
 
     @act(Role.CREATOR, Role.ANALYST)
     def spending(self) -> Spending:

@@ -91,6 +91,7 @@ with st.form("settings", border=False):
                 raise SettingsChanged
             service.change_preferences(
                 mend=damage is not None,
+                seen=chosen,
                 provider=provider,
                 daily_budget=daily,
                 monthly_budget=monthly,

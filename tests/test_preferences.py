@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from opstore.errors import InvalidSetting, SettingsDamaged, StorageError
+from opstore.errors import InvalidSetting, SettingsChanged, SettingsDamaged, StorageError
 from opstore.storage.files import Folder
 from opstore.storage.preferences import NAME, PreferenceFile, Preferences
 
@@ -45,6 +45,15 @@ def test_what_is_saved_is_read_back_and_nothing_is_there_before(settings: Prefer
     assert asdict(settings.save(parallel=1)) == CHOSEN | {"parallel": 1}
     assert settings.save(daily_budget=None).daily_budget is None
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == [NAME]
+
+
+def test_what_another_has_changed_since_it_was_seen_is_not_saved_over(settings: PreferenceFile) -> None:
+    seen = settings.save(daily_budget=5.0, parallel=2)
+    settings.save(monthly_budget=50.0)
+    assert settings.save(seen=seen, daily_budget=4.0, parallel=2).monthly_budget == 50.0
+    with pytest.raises(SettingsChanged):
+        settings.save(seen=seen, daily_budget=6.0, parallel=8)
+    assert (settings.load().daily_budget, settings.load().parallel) == (4.0, 2)
 
 
 BAD: list[tuple[str, list[Any]]] = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -11,10 +12,11 @@ from streamlit.testing.v1 import AppTest
 
 from opstore.analytics.queries import Analytics
 from opstore.app import App
+from opstore.care import Rule
 from opstore.comparing.reviews import Pair, Voter
 from opstore.lineage.branches import Branch, Branches, Step
 from opstore.shares import Scope, Shares
-from opstore.ui import analytics, library, lineage, parts, presses, search_results, share
+from opstore.ui import analytics, library, lineage, parts, presses, search_results, share, storage
 from opstore.ui.opened_app import opened, running
 from tests.care_samples import save
 from tests.share_samples import CHEAP
@@ -137,3 +139,21 @@ def test_a_default_model_that_another_window_has_chosen_is_shown(app: App) -> No
     sound(at.run())
     (select,) = [item for item in at.selectbox if item.label == label]
     assert select.value == other
+
+
+def test_a_rule_that_another_stores_while_one_s_own_is_being_saved_stays(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    app.store.initialize_storage()
+    window = Window(lambda: storage._policy(opened().service), monkeypatch)
+    theirs = iter([30])
+
+    def slowly(*given: Any, **named: Any) -> Rule:
+        for days in theirs:
+            app.service.change_preferences(retention_days=days)
+        return Rule(*given, **named)
+
+    monkeypatch.setattr(storage, "Rule", slowly)
+    window.at.number_input[0].set_value(7)
+    window.at.button[0].click()
+    window.look()
+    assert app.service.preferences().retention_days == 30 and "Nothing was saved" in shown(window)
+    assert (window.look().toggle[0].value, window.at.number_input[0].value) == (True, 30)

@@ -19,6 +19,7 @@ from opstore.errors import (
     OperationExists,
     OpstoreError,
     Said,
+    SettingsChanged,
     SettingsDamaged,
     said,
     shown,
@@ -125,11 +126,11 @@ class PreferenceFile:
         told = {"file": NAME, "provider": shown(provider), "names": " or ".join(_providers())}
         return [said("{file} chooses the provider {provider}, who is not registered here; in Settings, choose {names}", **told)]
 
-    def save(self, *, mend: bool = False, **changes: Any) -> Preferences:
+    def save(self, *, mend: bool = False, seen: Preferences | None = None, **changes: Any) -> Preferences:
         """Change some settings durably and return them all; raise InvalidSetting for a value that makes no sense.
 
         A damaged file raises SettingsDamaged, unless this is to `mend` it: then what can still be read of it stays, and the file
-        itself is kept as `settings.damaged.json`.
+        itself is kept as `settings.damaged.json`. Where one of them is no longer as it was `seen`, raise SettingsChanged.
         """
         unknown = set(changes) - {item.name for item in fields(Preferences)}
         if unknown:
@@ -140,6 +141,8 @@ class PreferenceFile:
                 stored = self._found()
                 if stored.damage is not None and not mend:
                     raise SettingsDamaged(name=NAME, reason=stored.damage)
+                if seen is not None and any(getattr(seen, name) != getattr(stored.chosen, name) for name in changes):
+                    raise SettingsChanged
                 _check_provider(changes.get("provider", ""), stored.chosen.provider)
                 chosen = replace(stored.chosen, **changes)
                 try:

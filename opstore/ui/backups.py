@@ -13,7 +13,7 @@ from opstore.care.remote import is_remote
 from opstore.care.vault import Snapshot
 from opstore.errors import OpstoreError, SettingsChanged
 from opstore.service import Service
-from opstore.storage.preferences import KEEP, MOST_KEPT
+from opstore.storage.preferences import KEEP, MOST_KEPT, Preferences
 from opstore.ui import controls, parts, words
 from opstore.ui.storage import begin, left, outcome, stamp
 from opstore.ui.words import _, ngettext
@@ -107,7 +107,8 @@ def _old(service: Service, target: str, busy: bool) -> None:
 
 def _keep_form(service: Service, busy: bool) -> Keep | None:
     """Let people choose how many stay; save it, or return what is to be looked into."""
-    changed = controls.follow("keep", _stored_keep(service))
+    chosen = service.preferences()
+    changed = controls.follow("keep", _stored_keep(chosen))
     with st.form("keep", border=False):
         labels = (_("Days"), _("Weeks"), _("Months"))
         counts = [
@@ -122,19 +123,19 @@ def _keep_form(service: Service, busy: bool) -> Keep | None:
         try:
             if changed:
                 raise SettingsChanged
-            service.change_preferences(backup_keep=tuple(counts) if on else None)
+            stored = service.change_preferences(seen=chosen, backup_keep=tuple(counts) if on else None)
         except OpstoreError as error:
             parts.show_error(error)
         else:
-            controls.remember("keep", _stored_keep(service))
+            controls.remember("keep", _stored_keep(stored))
             st.toast(_("Saved."))
     return Keep(*counts) if look else None
 
 
-def _stored_keep(service: Service) -> dict[str, object]:
+def _stored_keep(chosen: Preferences) -> dict[str, object]:
     """Return what the controls of what is kept show of what is stored."""
-    chosen = service.preferences().backup_keep
-    return {"keep-on": chosen is not None, **{f"keep-{number}": count for number, count in enumerate(chosen or KEEP)}}
+    keep = chosen.backup_keep
+    return {"keep-on": keep is not None, **{f"keep-{number}": count for number, count in enumerate(keep or KEEP)}}
 
 
 def _planned(plan: Act | None, target: str) -> Keep | None:

@@ -18,6 +18,7 @@ from opstore.care.long_acts import Act
 from opstore.errors import ClockLeapt, OpstoreError, SettingsChanged
 from opstore.service import Service
 from opstore.storage.operation import OPERATION_TYPES, parse_time
+from opstore.storage.preferences import Preferences
 from opstore.ui import controls, parts, presses, words
 from opstore.ui.opened_app import again, opened, stay
 from opstore.ui.panel import BUSY, IDLE
@@ -272,7 +273,8 @@ def _cleaned(result: Mapping[str, Any]) -> str:
 
 
 def _policy(service: Service) -> None:
-    changed = controls.follow("policy", _stored_policy(service))
+    chosen = service.preferences()
+    changed = controls.follow("policy", _stored_policy(chosen))
     key_of = controls.key_of
     with st.form("policy", border=False):
         on = st.toggle(_("Move older operations to the trash every day"), key=key_of("retention"))
@@ -283,17 +285,16 @@ def _policy(service: Service) -> None:
                 if changed:
                     raise SettingsChanged
                 Rule(int(days), query=query)
-                service.change_preferences(retention_days=int(days) if on else None, retention_query=query)
+                stored = service.change_preferences(seen=chosen, retention_days=int(days) if on else None, retention_query=query)
             except OpstoreError as error:
                 parts.show_error(error)
             else:
-                controls.remember("policy", _stored_policy(service))
+                controls.remember("policy", _stored_policy(stored))
                 st.toast(_("Saved."))
 
 
-def _stored_policy(service: Service) -> dict[str, object]:
+def _stored_policy(chosen: Preferences) -> dict[str, object]:
     """Return what the controls of the policy show of what is stored."""
-    chosen = service.preferences()
     days = chosen.retention_days
     return {"retention": days is not None, "retention-days": days or 90, "retention-query": chosen.retention_query}
 

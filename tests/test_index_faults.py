@@ -6,7 +6,9 @@ import contextlib
 import os
 import resource
 import sqlite3
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -95,6 +97,27 @@ def test_one_that_is_not_whole_in_its_file_takes_no_place(store: Store) -> None:
         index._database.install(made)
     other.close()
     assert found(index) == [SECOND, FIRST]
+
+
+def test_two_who_build_it_anew_at_one_moment_are_both_done(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    settled, begun, go = Follower._settle, threading.Event(), threading.Event()
+
+    def slowly(self: Follower, begin: bool = False) -> None:
+        begun.set()
+        assert go.wait(30)
+        settled(self, begin)
+
+    monkeypatch.setattr(Follower, "_settle", slowly)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(Index(store).rebuild)
+        assert begun.wait(30)
+        second = threads.submit(Index(store).rebuild)
+        with contextlib.suppress(TimeoutError):
+            second.result(0.5)  # long enough to take the first one's file away, if it does not wait
+        go.set()
+        assert (first.result(30), second.result(30)) == (None, None)
+    assert found(Index(store)) == [SECOND, FIRST]
+    assert not [path.name for path in store.cache.iterdir() if "rebuilt" in path.name]
 
 
 def test_who_fails_for_days_follows_when_it_is_over(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

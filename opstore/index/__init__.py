@@ -32,7 +32,7 @@ from opstore.index.search_language import parse
 from opstore.index.sqlite import Connection, Damaged, Database, make, remove
 from opstore.index.stacks import STACKS, Stacks
 from opstore.index.terms import Query
-from opstore.storage.files import storage_errors
+from opstore.storage.files import Folder, storage_errors
 from opstore.storage.names import sidecar_name
 from opstore.storage.store import Store
 from opstore.storage.verify import Problem
@@ -122,18 +122,24 @@ class Index:
         self._follower.refresh(ids)
 
     def rebuild(self) -> None:
-        """Build the index anew beside the present one, which answers meanwhile, and put it in its place; else leave that."""
-        fresh = self.path.with_name("index.rebuilt.db")
-        try:
-            with storage_errors():
-                make(fresh)
-                with contextlib.closing(Database(fresh)) as database:
-                    Follower(database, self.store.operations).reconcile(stamps=True)
-                self._database.install(fresh)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                remove(fresh)  # half of one would only fill the disk
-            raise
+        """Build the index anew beside the present one, which answers meanwhile, and put it in its place; else leave that.
+
+        Of two who do so at one moment, in whatever process, the second waits.
+        """
+        fresh, cache = self.path.with_name("index.rebuilt.db"), Folder(self.path.parent)
+        cache.make()
+        with cache.locked("index-rebuilt"):
+            try:
+                with storage_errors():
+                    make(fresh)
+                    with contextlib.closing(Database(fresh)) as database:
+                        following = Follower(database, self.store.operations)
+                        self._ask(lambda: following.reconcile(stamps=True))
+                    self._database.install(fresh)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    remove(fresh)  # half of one would only fill the disk
+                raise
         # What was saved into the old one meanwhile.
         self.update()
 

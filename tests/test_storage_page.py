@@ -130,6 +130,16 @@ def test_a_press_while_the_folder_is_measured_by_itself_is_done(app: App) -> Non
     assert "No problems." in shown(at)
 
 
+def test_the_last_backup_is_the_one_that_there_is_also_where_a_later_one_failed(app: App, tmp_path: Path) -> None:
+    save(app.store, 1, 3)
+    target = str(tmp_path / "backups")
+    app.service.change_preferences(backup_target=target)
+    app.service.care.back_up(target)  # as the command does it
+    assert [metric.value for metric in page(app).metric][4] != "none"
+    app.service.care.desk.acts.start("backup", lambda report: {"n": int("no room")}).join()
+    assert [metric.value for metric in page(app).metric][4] != "none"
+
+
 @pytest.mark.long
 def test_it_says_what_would_go_then_moves_it(app: App) -> None:
     going = save(app.store, 1, 40_000 / 1000, prompt=EVIL, operationType=EVIL)

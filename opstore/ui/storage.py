@@ -5,9 +5,10 @@ Nothing long happens in the page's script: a button begins an act in the backgro
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import streamlit as st
@@ -15,6 +16,7 @@ import streamlit as st
 from opstore.care import Rule
 from opstore.care.background import Desk
 from opstore.care.long_acts import Act
+from opstore.care.vault import Snapshot
 from opstore.errors import ClockLeapt, OpstoreError, SettingsChanged
 from opstore.service import Service
 from opstore.storage.operation import OPERATION_TYPES, parse_time
@@ -175,10 +177,17 @@ def figures(service: Service, look: Mapping[str, Any]) -> None:
         st.metric(_("Operations"), words.number(look["operations"]))
         st.metric(_("Trash"), words.size(kinds.get("trash", 0)))
         st.metric(_("Cache"), words.size(kinds.get("cache", 0)))
-        backup = service.care.desk.last("backup")
-        st.metric(
-            _("Last backup"), words.ago(backup.moment) if backup and backup.moment and backup.state == "done" else _("none")
-        )
+        taken = _last_backup(service)
+        st.metric(_("Last backup"), words.ago(taken) if taken else _("none"))
+
+
+def _last_backup(service: Service) -> datetime | None:
+    """Return when the newest backup was taken: of a folder it tells itself, whoever took it; else what was done here last."""
+    act = service.care.desk.last("backup")
+    with contextlib.suppress(OpstoreError):
+        if names := service.care.local_snapshots(service.preferences().backup_target):
+            return Snapshot(names[0], {}).moment
+    return act.moment if act and act.state == "done" else None
 
 
 # -- cleanup -------------------------------------------------------------------------------------------------------------

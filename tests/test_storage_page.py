@@ -130,6 +130,17 @@ def test_a_press_while_the_folder_is_measured_by_itself_is_done(app: App) -> Non
     assert "No problems." in shown(at)
 
 
+def test_the_index_tells_of_all_operations_where_a_search_counts_no_further(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        save(app.store, number, 3)
+    monkeypatch.setattr("opstore.index.EXACT", 2)
+    desk = app.service.care.desk
+    desk.rebuild()
+    until(lambda: idle(app))
+    window = Window(lambda: storage.index(opened().service, busy=False), monkeypatch)
+    assert "<td>3</td>" in shown(window.at) and "3 operations indexed" in shown(window.at)
+
+
 def test_the_last_backup_is_the_one_that_there_is_also_where_a_later_one_failed(app: App, tmp_path: Path) -> None:
     save(app.store, 1, 3)
     target = str(tmp_path / "backups")

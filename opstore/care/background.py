@@ -193,7 +193,7 @@ class Desk:
         def work(report: Report) -> Mapping[str, Any]:
             report(0, None, said("building the index"))
             self._care.index.rebuild()
-            return {"count": self._care.index.count("").n}
+            return {"count": self._care.index.held()}
 
         self.acts.start("rebuild", work)
 

@@ -207,6 +207,11 @@ class Index:
 
         return self._ask(ask)
 
+    @act(*Role)
+    def held(self) -> int:
+        """Return how many operations there are, however many: each has one status, and these are counted."""
+        return sum(self.facets()["status"].values())
+
     def forget_counts(self) -> None:
         """Count anew at the next question: for measurements."""
         self._counts.clear()

@@ -397,7 +397,7 @@ def index(service: Service, busy: bool) -> None:
     state = service.index.progress()
     rows = {
         _("State"): _("ready") if state.ready else _("being built"),
-        _("Operations"): words.number(service.index.count("").n),
+        _("Operations"): words.number(service.index.held()),
         _("Size"): words.size(service.index.path.stat().st_size if service.index.path.exists() else 0),
     }
     parts.facts(rows)

@@ -22,7 +22,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
         storage.begin(desk.look)
 storage.clock(service)
 if look:
-    storage.figures(service, look)
+    storage.figures(service, last, look)
     storage_charts.charts(look)
 elif last and last.state in ("failed", "interrupted"):
     storage.outcome(last, lambda result: "")

@@ -130,6 +130,14 @@ def test_a_press_while_the_folder_is_measured_by_itself_is_done(app: App) -> Non
     assert "No problems." in shown(at)
 
 
+def test_the_figures_say_of_when_they_are(app: App) -> None:
+    save(app.store, 1, 3)
+    at = page(app)
+    file = app.store.cache / "acts" / "look.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"began": "2025-11-03T14:30:22Z", "ended": "2025-11-03T14:30:23Z"}))
+    assert re.search(r"Measured \d+ \w+ ago\.", shown(sound(at.run()))) and at.metric[1].value == "1"
+
+
 def test_the_index_tells_of_all_operations_where_a_search_counts_no_further(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(3):
         save(app.store, number, 3)

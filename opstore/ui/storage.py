@@ -169,8 +169,8 @@ def clock(service: Service) -> None:
 # -- where the bytes are -------------------------------------------------------------------------------------------------
 
 
-def figures(service: Service, look: Mapping[str, Any]) -> None:
-    """Show the headline figures."""
+def figures(service: Service, last: Act | None, look: Mapping[str, Any]) -> None:
+    """Show the headline figures, and of when they are: a large folder is measured by nobody but who asks for it."""
     kinds = look["kinds"]
     with st.container(horizontal=True, key="storage-figures"):
         st.metric(_("Everything"), words.size(look["bytes"]))
@@ -179,6 +179,8 @@ def figures(service: Service, look: Mapping[str, Any]) -> None:
         st.metric(_("Cache"), words.size(kinds.get("cache", 0)))
         taken = _last_backup(service)
         st.metric(_("Last backup"), words.ago(taken) if taken else _("none"))
+    if last and last.moment:
+        parts.small(_("Measured {when}.").format(when=words.ago(last.moment)))
 
 
 def _last_backup(service: Service) -> datetime | None:

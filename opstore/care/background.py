@@ -124,14 +124,8 @@ class Desk:
 
         def work(report: Report) -> Mapping[str, Any]:
             done = self._care.prune(target, keep, report, dry=shown is None, among=shown)
-            told: dict[str, Any] = {
-                "gone": done.gone,
-                "count": len(done.gone),
-                "kept": len(done.kept),
-                "bytes": done.bytes,
-                "contents": done.contents,
-            }
-            return told | {"target": target, "keep": astuple(keep)}
+            counts = {"count": len(done.gone), "kept": len(done.kept), "bytes": done.bytes, "contents": done.contents}
+            return counts | {"gone": done.gone, "target": target, "keep": astuple(keep)}
 
         self.acts.start("prunable" if shown is None else "prune", work)
 

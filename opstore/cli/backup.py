@@ -66,13 +66,13 @@ def _prune(options: argparse.Namespace, care: Care) -> int:
     keep = Keep(options.keep_daily, options.keep_weekly, options.keep_monthly)
     heed_clock(options, care.store)
     with meter(options) as report:
-        found = care.prune(options.target, keep, report, dry=True)
-    if options.dry_run or not (found.gone or found.contents):
-        return _pruned(options, found, "would be removed")
-    if not confirm(options, f"Remove {len(found.gone)} backups ({size_text(found.bytes)}) for good?"):
+        shown = care.prune(options.target, keep, report, dry=True)
+    if options.dry_run or not (shown.gone or shown.contents):
+        return _pruned(options, shown, "would be removed")
+    if not confirm(options, f"Remove {len(shown.gone)} backups ({size_text(shown.bytes)}) for good?"):
         return 1
     with meter(options) as report:
-        return _pruned(options, care.prune(options.target, keep, report, among=found.gone), "removed")
+        return _pruned(options, care.prune(options.target, keep, report, among=shown.gone), "removed")
 
 
 def _pruned(options: argparse.Namespace, pruned: Pruned, what: str) -> int:

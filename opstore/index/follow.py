@@ -206,13 +206,13 @@ class Follower:
     def _told(self) -> set[str]:
         """Return which operations the system has seen change since the last turn; empty where it does not tell."""
         before = self._watch if self._watch is not None and self._watch.works else None
-        told = before.changes() if before else None
-        if told is None:
+        touched = before.changes() if before else None
+        if touched is None:
             # Names that came before it the folder's time tells; what was rewritten in place, a look at all stamps from now on.
             self._watch = Watch(self._path)
             if before or self._watch.works:
                 self._stamps_at = 0.0
-        return told or set()
+        return touched or set()
 
     def _follow_names(self, current: int, is_explained: bool) -> None:
         now = time.monotonic()

@@ -188,13 +188,13 @@ class Database:
         for connection, _, _ in idle:
             connection.close()
 
-    def install(self, made: Path) -> None:
+    def install(self, rebuilt: Path) -> None:
         """Put a complete file, closed, in the place of the present one; raise StorageError where all of it is not in it."""
-        if made.with_name(f"{made.name}-wal").exists():  # the engine moves it into the file at the end, if there is room
+        if rebuilt.with_name(f"{rebuilt.name}-wal").exists():  # the engine moves it into the file at the end, if there is room
             raise StorageError(reason=said("the index cannot be made"))
         with self._guarded():
             remove(self.path)
-            made.replace(self.path)
+            rebuilt.replace(self.path)
         self.close()
 
     # -- inside ----------------------------------------------------------------------------------------------------------

@@ -104,6 +104,11 @@ TRAPS = [
     ("a poster with the text “VIDEO”", 0, "text_to_image"),
     ("ajoute le texte « Le film d’été »", 1, "image_edit_single"),
     ("un homme qui regarde une vidéo", 0, "text_to_image"),
+    ("ajoute un fond rose avec de grandes roses et cœurs dorés", 1, "image_edit_single"),
+    ("Mets un cadre doré, Cœurs et étoiles", 1, "image_edit_single"),
+    ("L’œuvre d’art sur le mur, une finale", 2, "image_edit_multiple"),
+    ("add a stormy sky with huge waves", 1, "image_edit_single"),
+    ("ajoute un collier avec de fins fils dorés", 1, "image_edit_single"),
 ]
 
 

@@ -121,8 +121,7 @@ _ALIKE = {
     **dict.fromkeys("’‘ʼ´`′＇", "'"),
     **dict.fromkeys("“”„«»", '"'),
     **dict.fromkeys("‐‑", "-"),
-    "œ": "o",
-    "Œ": "o",
+    **dict.fromkeys("œŒ", "e"),  # an o would make "cour", which runs, of "cœur", and "ouvre" of "œuvre"
     "æ": "a",
     "Æ": "a",
     "ß": "s",

@@ -102,6 +102,19 @@ def test_a_chain_tells_each_step_its_own_prompt(app: App, making: Generation) ->
     assert job.operation["prompt"] == request.prompt
 
 
+def test_a_chain_of_which_nobody_worded_the_steps_tells_them_what_is_proposed(app: App, making: Generation) -> None:
+    prompt = "put a hat on the dog, then let it run"
+    told = {"editPrompt": "put a hat on the dog", "videoPrompt": "let it run"}
+    plain, named, worded = (
+        *all_queued(app, making.execute(SmartRequest(prompt, (PNG,)))),
+        *all_queued(app, making.execute(SmartRequest(prompt, (PNG,), workflow="edit_then_video"))),
+        *all_queued(app, making.execute(SmartRequest("run", (PNG,), "edit_then_video", optimized=prompt, use_optimized=True))),
+    )
+    for job in (plain, named, worded):
+        assert [step.prompt for step in job.steps] == list(told.values())
+        assert job.operation["parameters"].items() >= told.items(), "what each step was told is kept"
+
+
 def test_both_wordings_are_kept_as_the_original_backend_did(app: App, making: Generation) -> None:
     better = SmartRequest("a sea", optimized="a calm sea at dusk, long exposure", use_optimized=True)
     (used,) = all_queued(app, making.execute(better))

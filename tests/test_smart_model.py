@@ -250,6 +250,9 @@ def test_a_workflow_is_asked_for_once_also_where_no_better_wording_comes(app: Ap
         named = {"prompt": "the sea", "workflowId": "text_to_image", "useOptimizedPrompt": "true"}
         assert client.post("/api/smart/execute", data=named).status_code == 202
         assert questions[2:] == ["improve"], "who names the workflow pays for no other"
+        chain = {"prompt": "sepia, then zoom in", "workflowId": "edit_then_video", "useOptimizedPrompt": "true"}
+        assert client.post("/api/smart/execute", data=chain, files={"images": PNG}).status_code == 202
+        assert questions[3:] == [], "its steps have prompts of their own: a wording of the whole would be paid for nothing"
 
 
 def test_costs_of_questions_add_up() -> None:

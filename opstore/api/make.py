@@ -187,7 +187,10 @@ class Making:
         try:
             analysis = (generation.propose if request.workflow else generation.analyze)(request.prompt, request.images)
             request = replace(request, analysis=analysis)  # asked once, whatever becomes of the wording
-            wording, cost = generation.improve(request.prompt, request.workflow or analysis.chosen)
+            workflow = request.workflow or analysis.chosen
+            if workflow == "edit_then_video":  # its steps are told each its own prompt: nobody pays for one of the whole
+                return request
+            wording, cost = generation.improve(request.prompt, workflow)
         except OpstoreError:
             return request
         return replace(request, analysis=analysis.paid(cost), optimized=wording, use_optimized=True)

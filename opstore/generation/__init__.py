@@ -127,6 +127,9 @@ class Generation(Door):
     def requests(self, request: SmartRequest) -> list[NewOperation]:
         """Return the operations that a request becomes, in order; raise InvalidRequest for one that makes no sense."""
         analysis = self._analysis(request, self.propose)
+        if analysis.chosen == "edit_then_video" and request.steps is None:
+            proposed = analysis.steps if request.wording == request.prompt else None
+            request = replace(request, steps=proposed or rules.steps(request.wording))
         base = NewOperation(
             operation_type=analysis.chosen,
             prompt=request.wording,

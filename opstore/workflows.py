@@ -5,8 +5,9 @@ Planning is pure: it checks a whole request against the types and the models bef
 
 from __future__ import annotations
 
+import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,7 +74,7 @@ def plan(
     """Return the steps of a request; raise InvalidRequest, naming what to change, if any of them could not be run.
 
     `models` chooses a model by its name for a step's type; the others get the provider's default. A model that takes a seed
-    always gets an explicit one, so that its prediction can be recognised and the result made again.
+    always gets an explicit one, so that its prediction can be recognised and the result made again; it is one for all steps.
     """
     operation_type(name).check_count(inputs)
     if not isinstance(prompt, str) or not prompt.strip():
@@ -84,10 +85,19 @@ def plan(
     plain(parameters)
     kinds = step_types(name, inputs)
     chosen = [(kind, _chosen(kind, provider, table, models or {})) for kind in kinds]
+    seed = seed_within([model for _, model in chosen], secrets.randbits(SEED_BITS))
     # Only a chain has prompts of its own for its steps: elsewhere the prompt that is stored is the one that is sent.
     return tuple(
-        _step(kind, _own_prompt(kind, prompt, parameters if len(kinds) > 1 else {}), parameters, m) for kind, m in chosen
+        _step(kind, _own_prompt(kind, prompt, parameters if len(kinds) > 1 else {}), parameters, m, seed) for kind, m in chosen
     )
+
+
+def seed_within(models: Sequence[Model], seed: int) -> int:
+    """Return `seed` if all of these models that take one take it, else one in its place that lies within their limits."""
+    limits = [parameter for model in models for parameter in model.parameters if parameter.name == "seed"]
+    low = max((math.ceil(item.minimum) for item in limits if item.minimum is not None), default=0)
+    high = min((math.floor(item.maximum) for item in limits if item.maximum is not None), default=max(low, seed))
+    return seed if low <= seed <= high or high < low else low + (seed - low) % (high - low + 1)
 
 
 def _chosen(step: str, provider: str, table: ModelTable, models: Mapping[str, str]) -> Model:
@@ -98,11 +108,11 @@ def _chosen(step: str, provider: str, table: ModelTable, models: Mapping[str, st
     return model
 
 
-def _step(step: str, prompt: str, parameters: Mapping[str, Any], model: Model) -> StepPlan:
+def _step(step: str, prompt: str, parameters: Mapping[str, Any], model: Model, seed: int) -> StepPlan:
     known = {parameter.name for parameter in model.parameters_for(step)}
     given = model.validate(step, {key: value for key, value in parameters.items() if key in known and value is not None})
     if model.takes_seed and given.get("seed") is None:
-        given["seed"] = secrets.randbits(SEED_BITS)
+        given["seed"] = seed
     return StepPlan(step, prompt, model, given)
 
 

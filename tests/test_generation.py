@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from opstore.app import App, Settings
 from opstore.errors import BudgetReached, InvalidRequest, OpstoreError, SpendingUnknown, StorageError, UnsupportedMedia
 from opstore.generation import MAX_BATCH, Axis, Generation, Outcome, SmartRequest
 from opstore.generation.variants import differing
-from opstore.jobs import JobFolder
+from opstore.jobs import JobFolder, ending
 from opstore.smart.analysis import StepPrompts
 from opstore.storage.operation import Operation
 from tests.samples import ID, JPG, MP4, PNG, WEBP, plant, sidecar_file
@@ -222,6 +223,31 @@ def test_a_batch_carries_the_cost_of_its_analysis_once(app: App, making: Generat
 def test_one_variant_is_no_batch(app: App, making: Generation) -> None:
     outcome = making.execute(SmartRequest("a sea"))
     assert outcome.batch_id is None and queued(app, outcome.ids[0]).operation["batchId"] is None
+
+
+@pytest.mark.parametrize(
+    ("most", "seed", "made"),
+    [(2**32 - 1, 2**32 - 2, [2**32 - 2, 2**32 - 1, 0]), (2**32 - 1, 2**31, [2**31, 2**31 + 1, 2**31 + 2]), (9, 8, [8, 9, 0])],
+)
+def test_variants_have_seeds_that_their_model_takes_the_one_that_was_given_first(
+    tmp_path: Path, most: int, seed: int, made: list[int]
+) -> None:
+    tmp_path.joinpath("models.toml").write_text(
+        f'["opstore/local".parameters]\nseed = {{ kind = "integer", minimum = 0, maximum = {most} }}'
+    )
+    app = App(Settings(data=tmp_path, provider="local"))
+    jobs = all_queued(app, app.generation.execute(SmartRequest("a sea", variants=3, parameters={"seed": seed})))
+    assert [job.operation["parameters"]["seed"] for job in jobs] == made
+    free = all_queued(app, app.generation.execute(SmartRequest("a sea", variants=8)))
+    seeds = {job.operation["parameters"]["seed"] for job in free}
+    assert len(seeds) == 8 and max(seeds) <= most
+
+
+def test_the_seed_of_a_chain_is_kept_whichever_of_its_models_takes_one(app: App, making: Generation) -> None:
+    (job,) = all_queued(app, making.execute(SmartRequest("sepia, then zoom in", (PNG,), workflow="edit_then_video")))
+    edit, video = job.steps
+    kept = ending.sidecar(replace(job, steps=(replace(edit, parameters={}), video)), "canceled", None, (), datetime.now(UTC))
+    assert kept["parameters"]["seed"] == video.parameters["seed"]
 
 
 def test_a_sweep_goes_through_every_pair_with_one_seed(app: App, making: Generation) -> None:

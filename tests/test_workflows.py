@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from opstore.errors import InvalidInput, InvalidRequest
-from opstore.providers.models import ModelTable
+from opstore.providers.models import ModelTable, Parameter
 from opstore.storage.operation import OPERATION_TYPES
 from opstore.workflows import MAX_PROMPT, SEED_BITS, fitting, plan, step_types, suggest
 
@@ -67,6 +67,22 @@ def test_seeds_are_kept_where_given_and_differ_where_not() -> None:
     assert [step.parameters["seed"] for step in planned("edit_then_video", 1, {"seed": 0})] == [0, 0]
     assert len({planned("text_to_image", 0)[0].parameters["seed"] for _ in range(20)}) == 20
     assert isinstance(planned("text_to_image", 0, {"seed": None})[0].parameters["seed"], int)
+
+
+def test_a_chain_has_one_seed_so_that_the_one_that_is_kept_makes_all_of_it_again() -> None:
+    first, second = planned("edit_then_video", 1)
+    assert first.parameters["seed"] == second.parameters["seed"]
+
+
+def test_a_seed_is_drawn_within_the_limits_of_its_model() -> None:
+    narrow = ModelTable.load('["opstore/local".parameters]\nseed = { kind = "integer", minimum = 5, maximum = 9 }')
+    drawn = {planned("text_to_image", 0, table=narrow)[0].parameters["seed"] for _ in range(60)}
+    assert drawn <= set(range(5, 10)) and len(drawn) > 1
+
+
+def test_a_seed_of_64_bits_is_sent_as_it_was_given() -> None:
+    seed = Parameter("seed", "seed", "integer", minimum=0, maximum=2**64 - 1)
+    assert [seed.check(value) for value in (2**53 + 1, str(2**64 - 1), "7.0", 7.0)] == [2**53 + 1, 2**64 - 1, 7, 7]
 
 
 def test_a_chain_has_a_prompt_for_each_step_and_elsewhere_the_prompt_is_the_prompt() -> None:

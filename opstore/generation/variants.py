@@ -13,10 +13,9 @@ from typing import Any
 
 from opstore.errors import InvalidRequest, said
 from opstore.generation.request import Axis
-from opstore.providers.model_parameters import number_of
 from opstore.providers.models import Model
 from opstore.service import NewOperation, Service
-from opstore.workflows import SEED_BITS, StepPlan, step_types
+from opstore.workflows import SEED_BITS, StepPlan, seed_within, step_types
 
 #: The most variants of one request: a contact sheet that can still be looked at.
 MAX_VARIANTS = 8
@@ -51,19 +50,22 @@ def varied(service: Service, base: NewOperation, variants: int, axes: Sequence[A
         for axis, value in sorted(zip(used, point, strict=True), key=lambda pair: pair[0].name != MODEL_AXIS):
             changed = _with(service, changed, axis.name, value)
         own_seed = {"seed": changed.parameters.get("seed")}
-        steps = [replace(step, parameters={**step.parameters, **own_seed}) for step in service.plan(changed)]
+        plan = service.plan(changed)
+        steps = [replace(step, parameters={**step.parameters, **own_seed}) for step in plan]
         if steps in known:
             continue  # the model has no such parameter: it would be paid once more for the same
         known.append(steps)
-        seeded = len(points) * variants > 1 and any(step.model.takes_seed for step in steps)
-        own = number_of(changed.parameters.get("seed"))  # also as text, like every other parameter
-        operations += _seeded(changed, variants, random_seed if own is None else int(own)) if seeded else [changed] * variants
+        seeds = [step.parameters["seed"] for step in plan if step.model.takes_seed]  # as the models read what was given
+        seeded = len(points) * variants > 1 and all(isinstance(seed, int) for seed in seeds) and seeds
+        first = random_seed if own_seed["seed"] is None or not seeds else seeds[0]
+        operations += _seeded(changed, plan, variants, first) if seeded else [changed] * variants
     return operations
 
 
-def _seeded(base: NewOperation, count: int, first: int) -> Iterator[NewOperation]:
+def _seeded(base: NewOperation, plan: Sequence[StepPlan], count: int, first: int) -> Iterator[NewOperation]:
+    models = [step.model for step in plan]
     for number in range(count):
-        yield replace(base, parameters={**base.parameters, "seed": (first + number) % 2**SEED_BITS})
+        yield replace(base, parameters={**base.parameters, "seed": seed_within(models, first + number)})
 
 
 def _with(service: Service, base: NewOperation, name: str, value: Any) -> NewOperation:

@@ -49,10 +49,10 @@ def sidecar(
     """Return the metadata of an operation that ends as `status` with these results, failed for a reason of this kind."""
     known = dict(job.operation) | recorded(error, status, kind)
     created = parse_time(job.created_at) or now
-    seed = job.steps[0].parameters.get("seed")
     parameters = dict(known.get("parameters", {}))
-    if seed is not None:
-        parameters.setdefault("seed", seed)
+    seeds = [seed for step in job.steps if (seed := step.parameters.get("seed")) is not None]
+    if seeds and parameters.get("seed") is None:
+        parameters["seed"] = seeds[0]
     return known | {
         "timestamp": job.created_at,
         "parameters": parameters,

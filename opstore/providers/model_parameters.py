@@ -89,7 +89,12 @@ def _choice(parameter: Parameter, value: Any) -> Any:
 
 def _integer(_parameter: Parameter, value: Any) -> int | None:
     number = _number(_parameter, value)
-    return int(number) if number is not None and number == int(number) else None
+    if number is None or number != int(number):
+        return None
+    try:
+        return int(value)  # not of the number read above, which has 53 bits: a seed may have 64
+    except ValueError:
+        return int(number)  # "7.0"
 
 
 def _number(_parameter: Parameter, value: Any) -> float | None:

@@ -102,6 +102,14 @@ def test_each_step_gets_the_parameters_it_knows_and_no_others() -> None:
     assert video.parameters == {"duration": 2, "framesPerSecond": 8, "seed": 5}
 
 
+def test_a_length_is_the_same_with_and_without_its_decimals() -> None:
+    veo = TABLE.get("google/veo-3.1")
+    assert [veo.validate("text_to_video", {"duration": given})["duration"] for given in (4, 4.0, "4", "4.0")] == [4] * 4
+    for wrong in (4.5, 5.0, True, "", "four", float("nan")):
+        with pytest.raises(InvalidRequest, match="duration"):
+            veo.parameters_for("text_to_video")[2].check(wrong)
+
+
 def test_a_model_is_chosen_by_name_for_a_step() -> None:
     chosen = {"image_edit_single": "black-forest-labs/flux-kontext-pro"}
     steps = planned("edit_then_video", 1, provider="replicate", models=chosen)

@@ -23,8 +23,8 @@ class SmartRequest:
     """What a person asks for. Without a `workflow` the analysis decides; one that differs from it is an override.
 
     `analysis` is what the person has already seen, `steps` what each step of a chain is told, if absent as is proposed.
-    `optimized` is a better prompt that was proposed, `use_optimized` whether it is to be used. `variants` (1 to 8) and `axes` (up to two) make it several operations;
-    of one only, `operation_id` is a new id that somebody has chosen already.
+    `optimized` is a better prompt that was proposed, `use_optimized` whether it is to be used. `variants` (1 to 8) and `axes` (up
+    to two) make it several operations; of one only, `operation_id` is a new id that somebody has chosen already.
     """
 
     prompt: str

@@ -83,8 +83,15 @@ class Parameter:
 
 
 def _choice(parameter: Parameter, value: Any) -> Any:
-    # Forms and multipart bodies carry text: "5" is the choice 5. True must not pass for 1.
-    return next((c for c in parameter.choices if str(c) == str(value) and isinstance(value, bool) == isinstance(c, bool)), None)
+    return next((choice for choice in parameter.choices if _is_meant(choice, value)), None)
+
+
+def _is_meant(choice: Any, value: Any) -> bool:
+    """Say whether a value means a choice: forms carry text, "5" is 5, and so is the 5.0 of a slider; True must not pass for 1."""
+    if isinstance(value, bool) != isinstance(choice, bool):
+        return False
+    number = number_of(choice) if isinstance(choice, int | float) else None
+    return str(choice) == str(value) or (number is not None and number == number_of(value))
 
 
 def _integer(_parameter: Parameter, value: Any) -> int | None:

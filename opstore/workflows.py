@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opstore.errors import InvalidRequest, said
+from opstore.providers.model_parameters import Parameter
 from opstore.providers.models import Model, ModelTable
 from opstore.storage.operation import OPERATION_TYPES, OperationType, plain
 
@@ -87,9 +88,32 @@ def plan(
     chosen = [(kind, _chosen(kind, provider, table, models or {})) for kind in kinds]
     seed = seed_within([model for _, model in chosen], secrets.randbits(SEED_BITS))
     # Only a chain has prompts of its own for its steps: elsewhere the prompt that is stored is the one that is sent.
+    own = parameters if len(kinds) > 1 else {}
     return tuple(
-        _step(kind, _own_prompt(kind, prompt, parameters if len(kinds) > 1 else {}), parameters, m, seed) for kind, m in chosen
+        _step(kind, _own_prompt(kind, prompt, own), _meant(kind, model, parameters, chosen), model, seed)
+        for kind, model in chosen
     )
+
+
+def _meant(step: str, model: Model, parameters: Mapping[str, Any], chosen: Sequence[tuple[str, Model]]) -> dict[str, Any]:
+    """Return the parameters that one step of `chosen` is told: none of a name that both know whose value is the other's alone."""
+    others = [item for kind, other in chosen if kind != step for item in other.parameters_for(kind)]
+    known = {item.name: item for item in model.parameters_for(step)}
+    return {
+        name: value
+        for name, value in parameters.items()
+        if name in known
+        and value is not None
+        and (known[name].takes(value) or not any(_is_of(other, known[name], value) for other in others))
+    }
+
+
+def _is_of(other: Parameter, refusing: Parameter, value: Any) -> bool:
+    """Say whether a value that `refusing` cannot take is `other`'s: of a scale of its own (2K, 720p), or its default."""
+    if other.name != refusing.name or not other.takes(value):
+        return False
+    apart = other.choices and refusing.choices and not set(map(str, other.choices)) & set(map(str, refusing.choices))
+    return bool(apart) or other.check(value) == other.default
 
 
 def seed_within(models: Sequence[Model], seed: int) -> int:
@@ -109,8 +133,7 @@ def _chosen(step: str, provider: str, table: ModelTable, models: Mapping[str, st
 
 
 def _step(step: str, prompt: str, parameters: Mapping[str, Any], model: Model, seed: int) -> StepPlan:
-    known = {parameter.name for parameter in model.parameters_for(step)}
-    given = model.validate(step, {key: value for key, value in parameters.items() if key in known and value is not None})
+    given = model.validate(step, parameters)
     if model.takes_seed and given.get("seed") is None:
         given["seed"] = seed
     return StepPlan(step, prompt, model, given)

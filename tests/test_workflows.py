@@ -102,6 +102,24 @@ def test_each_step_gets_the_parameters_it_knows_and_no_others() -> None:
     assert video.parameters == {"duration": 2, "framesPerSecond": 8, "seed": 5}
 
 
+def chain(edit: str, video: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    steps = planned("edit_then_video", 1, parameters, provider="replicate", models={EDIT: edit, ANIMATE: video})
+    return [{name: value for name, value in step.parameters.items() if name != "seed"} for step in steps]
+
+
+def test_what_only_one_model_of_a_chain_can_be_told_is_told_to_it_alone() -> None:
+    seedream, wan, qwen, veo = "bytedance/seedream-4", "wan-video/wan-2.2-i2v-fast", "qwen/qwen-image-edit-plus", "google/veo-3.1"
+    assert chain(seedream, wan, {"resolution": "4K"}) == [{"resolution": "4K"}, {}]
+    assert chain(seedream, wan, {"resolution": "720p"}) == [{}, {"resolution": "720p"}]
+    assert chain(qwen, veo, {"aspectRatio": "match_input_image"}) == [{"aspectRatio": "match_input_image"}, {}]
+    assert chain(qwen, veo, {"aspectRatio": "9:16"}) == [{"aspectRatio": "9:16"}] * 2
+    for parameters in ({"resolution": "5K"}, {"resolution": ""}):
+        with pytest.raises(InvalidRequest, match="resolution"):
+            chain(seedream, wan, parameters)
+    with pytest.raises(InvalidRequest, match="aspectRatio is '1:1'"):
+        chain(qwen, veo, {"aspectRatio": "1:1"})  # a shape that was asked for, of which the video would be another
+
+
 def test_a_length_is_the_same_with_and_without_its_decimals() -> None:
     veo = TABLE.get("google/veo-3.1")
     assert [veo.validate("text_to_video", {"duration": given})["duration"] for given in (4, 4.0, "4", "4.0")] == [4] * 4

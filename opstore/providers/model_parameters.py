@@ -71,6 +71,14 @@ class Parameter:
             raise InvalidRequest(reason=reason)
         return converted
 
+    def takes(self, value: Any) -> bool:
+        """Say whether `value` can be used."""
+        try:
+            self.check(value)
+        except InvalidRequest:
+            return False
+        return True
+
     def _within(self, value: Any) -> bool:
         if self.kind not in ("integer", "number"):
             return True

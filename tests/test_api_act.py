@@ -135,6 +135,25 @@ def test_into_the_trash(app: App, client: TestClient) -> None:
     assert client.get(ITEM).json()["operation"] == sidecar
 
 
+@pytest.mark.parametrize("path", ["/api/edit/image", "/api/smart/execute"])
+@pytest.mark.parametrize("wait", [{}, {"Prefer": "wait=9"}])
+def test_who_sends_again_what_is_in_the_trash_is_told_so_and_does_not_wait(
+    app: App, client: TestClient, path: str, wait: dict[str, str]
+) -> None:
+    def asked(**headers: str) -> Any:
+        return client.post(path, data={"prompt": "sepia"}, files={"images": PNG}, headers={"Idempotency-Key": "a", **headers})
+
+    operation_id = asked().json()["operationId"]
+    record = json.loads(app.store.pending.read(f"{operation_id}.json"))
+    app.store.pending.remove(operation_id, [f"{operation_id}.json"])
+    app.store.save(operation_id, record["operation"] | {"success": True, "status": "stored", "steps": [{}]}, outputs=[PNG])
+    assert asked(**wait).json()["operationId"] == operation_id
+    app.service.curation.put_in_trash([operation_id])
+    begun = time.monotonic()
+    assert operation_id in refused(asked(**wait), 404) and time.monotonic() - begun < 9
+    assert not app.service.jobs()
+
+
 # -- what is under way, wrong, and how much ------------------------------------------------------------------------------
 
 

@@ -105,6 +105,23 @@ def test_colours_of_a_profile_are_brought_to_what_everyone_assumes() -> None:
         assert green > 150 > 80 > red and "icc_profile" not in opened(copy).info
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_small_pictures_comparisons_and_the_local_engine_see_the_colours_of_a_profile_and_which_way_is_up(mode: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    source = Image.new("RGB", (64, 32), (200, 30, 30)).convert(mode)
+    data = encoded(source, "PNG", icc_profile=WIDE, exif=exif)
+    for seen in (
+        opened(renderings.thumbnail(data, 32)),
+        renderings.still(data, 32),
+        renderings.still(data),
+        open_picture(data, 1),
+    ):
+        red, green, _ = ImageStat.Stat(seen.convert("RGB")).mean
+        assert green > 150 > 80 > red and seen.height == 2 * seen.width
+    assert "icc_profile" not in opened(renderings.thumbnail(data, 32)).info
+
+
 def test_what_models_take_is_handed_over_as_it_is() -> None:
     for data in (SAMPLES[JPEG], SAMPLES[PNG], SAMPLES[WEBP], b"no picture"):
         assert likeness.for_model(data) is data

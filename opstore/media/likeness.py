@@ -28,6 +28,8 @@ def in_srgb(picture: Picture) -> Picture:
     from PIL import ImageCms
 
     profile = picture.info.get("icc_profile")
+    if isinstance(profile, bytes) and picture.mode == "P":
+        picture = picture.convert(_mode(picture))
     if not isinstance(profile, bytes) or picture.mode not in ("RGB", "RGBA", "CMYK"):
         return picture
     alpha = picture.getchannel("A") if picture.mode == "RGBA" else None

@@ -164,6 +164,13 @@ PROMPTS: tuple[tuple[str, list[str]], ...] = (
     ("ni flou ni sépia, mais négatif", ["invert"]),
     ("sans texte, flou", ["blur"]),
     ("add no border", []),
+    # Numbers as they are written in either language.
+    ("tourne de 22,5° vers la gauche", ["rotate -22.5"]),
+    ("turn it 22.5 degrees", ["rotate 22.5"]),
+    ("redimensionne en 1\u202f920 × 1\u202f080", ["resize 1920x1080"]),
+    ("resize to 1,920 x 1,080, then blur", ["resize 1920x1080", "blur"]),
+    ("redimensionne à 1 200 px de large, flou", ["resize 1200x0", "blur"]),
+    ("rotate 5,resize 50%", ["rotate 5", "resize 0.50"]),
     # What is no edit at all.
     ("a cat on a sofa", []),
     ("un chat sur un canapé", []),

@@ -26,7 +26,8 @@ class Context:
 
 
 _BREAK = re.compile(
-    r"[,;!?\n]|[:.](?!\d)|\b(?:and then|then|and|et puis|et ensuite|puis|ensuite|et|but|mais|apres|after that|also|aussi)\b"
+    r"[;!?\n]|,(?!(?<=\d,)\d)|[:.](?!\d)|"
+    r"\b(?:and then|then|and|et puis|et ensuite|puis|ensuite|et|but|mais|apres|after that|also|aussi)\b"
 )
 _OR = re.compile(r"\b(?:or|ou|nor|ni)\b")
 

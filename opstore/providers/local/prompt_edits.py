@@ -107,7 +107,7 @@ _TABLE: tuple[tuple[str, int, str], ...] = (
     (
         "rotate",
         1,
-        r"rotat\w*|pivot\w*|tilt\w*|inclin\w*|(?:turn(?:ed)?|tourne[rz]?|retourne[rz]?|spin)(?=[^,;.]*?"
+        r"rotat\w*|pivot\w*|tilt\w*|inclin\w*|(?:turn(?:ed)?|tourne[rz]?|retourne[rz]?|spin)(?=(?:[^,;.]|[,.](?<=\d.)(?=\d))*?"
         r"(?:\d ?(?:deg|°)|\bleft\b|\bright\b|\bgauche\b|\bdroite\b|clockwise|horaire|upside|\benvers\b|around|quart|half|demi))|"
         r"(?:un |une )?demi[- ]tour|(?:a )?half[- ]turn|(?:un |trois |3 )?quarts? de tour|(?:a |three |3 )?quarter[- ]turns?|"
         r"upside[- ]down|(?:la )?tete en bas|a l'envers",
@@ -202,6 +202,7 @@ def parse(prompt: str) -> list[Edit]:
 def parse_folded(text: str, folded: str) -> list[Edit]:
     """Return the edits of `text`, of which `folded` is the folded form with what is already understood blanked out."""
     captions, folded = take_captions(text, folded)
+    folded = _GROUPED.sub(_together, folded)
     hits = _hits(folded)
     hits += [Hit(c.start, c.end, "caption", 1, Edit("caption", text=c.text, place=c.place, colour=c.colour)) for c in captions]
     hits.sort(key=lambda h: h.start)
@@ -211,6 +212,21 @@ def parse_folded(text: str, folded: str) -> list[Edit]:
         if edit is not None and edit not in edits:
             edits.append(edit)
     return _merged(edits)
+
+
+#: Lengths of pixels as people group their digits: 1 920 × 1 080, 1,200 px.
+_LENGTH = r"\d{1,2}[ ,]\d{3}|\d{2,5}"
+_GROUPED = re.compile(
+    rf"(?<![\d.,])({_LENGTH})( ?(?:px|pixels?)? ?(?:x|by|par|sur|\*) ?)({_LENGTH})(?!\d)|"
+    r"(?<![\d.,])(\d{1,2}[ ,]\d{3})(?= ?(?:px|pixels?)\b)"
+)
+
+
+def _together(match: re.Match[str]) -> str:
+    """Return grouped digits as one number, every place of the text kept."""
+    first, second = (re.sub("[ ,]", "", length or "") for length in (match[1] or match[4], match[3]))
+    between = match[2] or ""
+    return (first.rjust(len(match[1] or match[4])) + between + second).ljust(len(match[0]))
 
 
 def _edit(hit: Hit, context: Context, folded: str) -> Edit | None:

@@ -107,6 +107,16 @@ def chain(edit: str, video: str, parameters: dict[str, Any]) -> list[dict[str, A
     return [{name: value for name, value in step.parameters.items() if name != "seed"} for step in steps]
 
 
+@pytest.mark.parametrize("seconds", [0, -3, 1e308, "auto"])
+def test_a_length_of_which_no_frames_can_be_made_is_refused_by_name(seconds: object) -> None:
+    lengths = 'choices = ["auto", 5]' if seconds == "auto" else 'kind = "number"'
+    table = ModelTable.load(
+        f'["a/b"]\ntypes = ["text_to_video"]\nparameters = {{ duration = {{ {lengths}, frames = [81, 121] }} }}'
+    )
+    with pytest.raises(InvalidRequest, match=r"duration is .* from 5.0625 to 7.5625 s"):
+        planned("text_to_video", 0, {"duration": seconds}, provider="replicate", table=table, models={"text_to_video": "a/b"})
+
+
 def test_what_only_one_model_of_a_chain_can_be_told_is_told_to_it_alone() -> None:
     seedream, wan, qwen, veo = "bytedance/seedream-4", "wan-video/wan-2.2-i2v-fast", "qwen/qwen-image-edit-plus", "google/veo-3.1"
     assert chain(seedream, wan, {"resolution": "4K"}) == [{"resolution": "4K"}, {}]

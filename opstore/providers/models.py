@@ -83,7 +83,16 @@ class Model:
     def _frames(self, parameter: Parameter, values: Mapping[str, Any]) -> int:
         """Return the number of frames for a length in seconds; raise InvalidRequest where the model cannot make that many."""
         fewest, most = parameter.frames or (1, 1)
-        seconds, rate = float(values[parameter.name]), float(values.get("framesPerSecond") or 16)
+        seconds, rate = number_of(values[parameter.name]) or 0.0, number_of(values.get("framesPerSecond")) or 16.0
+        if not 0 < seconds * rate < math.inf:
+            limits = {
+                "minimum": f"{fewest / abs(rate):g}",
+                "maximum": f"{most / abs(rate):g}",
+                "unit": f" {parameter.unit or 's'}",
+            }
+            allowed = said("{number} from {minimum} to {maximum}{unit}", number=said("a number"), **limits)
+            given = {"parameter": parameter.name, "value": shown(str(values[parameter.name])), "limits": allowed}
+            raise InvalidRequest(reason=said("{parameter} is {value}, but must be {limits}.", **given))
         wanted = round(seconds * rate)
         # One frame more or less is rounding: 5 s at 16 a second are 80 frames, and 81 is the fewest that wan makes.
         if not fewest - 1 <= wanted <= most + 1:

@@ -17,7 +17,7 @@ from PIL import Image
 from opstore import Store, media
 from opstore.errors import FileMissing, InvalidFileName, StorageError, UnsafeFile
 from opstore.media import renderings
-from opstore.media.thumbnails import SIDE, Thumbnails
+from opstore.media.thumbnails import SIDE, Thumbnails, small_jpeg
 from tests.samples import HOSTILE_NAMES, ID, MP4, PNG, plant
 
 Photo = Callable[..., bytes]
@@ -228,6 +228,20 @@ def test_links_lead_nowhere(store: Store, small: Thumbnails, tmp_path: Path) -> 
     planted.symlink_to(secret)
     path = small.path(f"{ID}_out.png")
     assert path and b"secret" not in path.read_bytes() and secret.read_text() == "secret"
+
+
+def test_what_is_transparent_is_white_where_a_small_picture_must_be_a_jpeg(store: Store, small: Thumbnails) -> None:
+    sticker = Image.new("RGBA", (64, 64), (200, 30, 30, 0))  # what it was cut out of lies under what nobody sees
+    sticker.paste((20, 20, 200, 255), (16, 16, 48, 48))
+    data = io.BytesIO()
+    sticker.save(data, "PNG")
+    store.save(ID, {"operationType": "text_to_image"}, outputs=[data.getvalue()])
+    path = small.path(f"{ID}_out.png")
+    jpeg = small_jpeg(path, 64) if path else None
+    assert jpeg
+    with Image.open(io.BytesIO(jpeg)) as seen:
+        corner, middle = seen.getpixel((4, 4)), seen.getpixel((32, 32))
+    assert isinstance(corner, tuple) and min(corner) > 240 and isinstance(middle, tuple) and middle[2] > 150 > middle[0]
 
 
 def test_sixteen_at_once_get_the_same_whole_picture(store: Store, small: Thumbnails, photo: Photo) -> None:

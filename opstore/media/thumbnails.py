@@ -49,8 +49,10 @@ def small_jpeg(path: Path, side: int) -> bytes | None:
 
     try:
         with Image.open(path) as picture:
-            small = picture.convert("RGB")
+            small = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
             small.thumbnail((side, side))
+            if small.mode == "RGBA":  # nobody sees what lies under what is transparent, which a JPEG would show
+                small = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small).convert("RGB")
             data = io.BytesIO()
             small.save(data, "JPEG", quality=80)
             return data.getvalue()

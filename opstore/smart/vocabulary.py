@@ -58,7 +58,7 @@ def _finite(language: str) -> str:
     """Return the forms of a person, and what else moves something in that language."""
     ends = _FINITE_EN if language == "english" else _FINITE_FR
     others: Sequence[str] = _data()["verbs"][f"{language}_finite"]
-    return rf"(?:\b(?:{_stems(language)}){ends}\b|{'|'.join(others)})"
+    return rf"(?:\b(?:{_stems(language)}){ends}\b|\b(?:{'|'.join(others)})\b)"
 
 
 def _moves() -> str:

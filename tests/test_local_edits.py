@@ -211,6 +211,16 @@ def test_every_edit_takes_the_smallest_pictures_and_transparency(prompt: str, si
     assert clear.mode == "RGBA"
 
 
+def test_a_blur_brings_nothing_to_light_of_what_is_transparent() -> None:
+    sticker = Image.new("RGBA", (64, 64), (255, 0, 0, 0))
+    sticker.paste((0, 0, 255, 255), (16, 16, 48, 48))
+    file = io.BytesIO()
+    sticker.save(file, "PNG")
+    soft = np.asarray(picture(made("image_edit_single", "blur 5 px", file.getvalue(), outputFormat="png")))
+    seen = soft[soft[:, :, 3] > 32]
+    assert len(seen) > 32 * 32 and seen[:, 0].max() < 16 < 200 < seen[:, 2].min()
+
+
 def test_transparency_is_kept_or_laid_on_white(cat: bytes) -> None:
     clear = plain((200, 0, 0, 0), "RGBA")
     assert picture(made("image_edit_single", "sepia", clear, outputFormat="webp")).mode == "RGBA"

@@ -77,8 +77,9 @@ def _invert(picture: Image.Image, edit: Edit) -> Image.Image:
 
 
 def _blur(picture: Image.Image, edit: Edit) -> Image.Image:
-    radius = edit.width or edit.amount * max(1.5, min(picture.size) / 120)
-    return picture.filter(ImageFilter.GaussianBlur(radius))
+    soft = ImageFilter.GaussianBlur(edit.width or edit.amount * max(1.5, min(picture.size) / 120))
+    # By how much is seen of each colour: those under what is transparent must not run into what is not.
+    return picture.convert("RGBa").filter(soft).convert("RGBA") if picture.mode == "RGBA" else picture.filter(soft)
 
 
 def _sharpen(picture: Image.Image, edit: Edit) -> Image.Image:

@@ -5,7 +5,6 @@ What was accepted is durable before it is acknowledged; a client that goes away 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import time
@@ -113,7 +112,7 @@ class Making:
         form = await self._bodies.form(request, files="images", most=MAX_EDITED, texts=names)
         operation_id, repeated = await run_in_threadpool(self._once, request, form, lambda chosen: self._edited(form, chosen))
         if repeated:  # and in the trash meanwhile, perhaps: that it is queued would not be true
-            await run_in_threadpool(self._stored, operation_id)
+            await run_in_threadpool(self._known, operation_id)
         return await self._told(request, operation_id, {})
 
     def _edited(self, form: Form, operation_id: str | None) -> str:
@@ -215,22 +214,14 @@ class Making:
         """Return the sidecar as soon as there is one, None where the time is up or nobody waits any more."""
         end, pause = time.monotonic() + seconds, _SOON
         while True:
-            sidecar = await run_in_threadpool(self._stored, operation_id)
-            if sidecar is not None:
-                return sidecar
-            left = end - time.monotonic()
+            try:
+                return await run_in_threadpool(self._app().service.store.get_operation_metadata, operation_id)
+            except OperationNotFound:
+                left = end - time.monotonic()
             if left <= 0 or await request.is_disconnected():
                 return None
             await anyio.sleep(min(pause, left))
             pause = min(_LATER, pause * 1.3)
-
-    def _stored(self, operation_id: str) -> dict[str, Any] | None:
-        """Return the sidecar, None while it is under way; raise OperationNotFound for one in the trash: nobody works on it."""
-        service = self._app().service
-        with contextlib.suppress(OperationNotFound):
-            return service.store.get_operation_metadata(operation_id)
-        # It may end between the two looks: its sidecar is there before its record goes.
-        return None if service.job(operation_id) else service.store.get_operation_metadata(operation_id)
 
 
 def _ended(operation_id: str, sidecar: Mapping[str, Any], more: Mapping[str, Any], headers: Mapping[str, str]) -> Response:

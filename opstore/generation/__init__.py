@@ -26,7 +26,7 @@ from opstore.errors import (
 from opstore.errors.failure import recorded
 from opstore.generation.remix import Remix, remix
 from opstore.generation.request import Axis, Outcome, SmartRequest
-from opstore.generation.variants import MAX_BATCH, MAX_VARIANTS, MODEL_AXIS, differing, varied
+from opstore.generation.variants import MAX_AXES, MAX_BATCH, MAX_VARIANTS, MODEL_AXIS, differing, varied
 from opstore.jobs.ending import UNSENT, clean
 from opstore.media import renderings
 from opstore.providers.models import Cost
@@ -38,7 +38,18 @@ from opstore.storage.operation import OPERATION_TYPES, plain
 from opstore.storage.saving import MAX_INPUTS, check_image
 from opstore.workflows import MAX_PROMPT
 
-__all__ = ["MAX_BATCH", "MAX_VARIANTS", "MODEL_AXIS", "Axis", "Generation", "Outcome", "Remix", "SmartRequest", "Variant"]
+__all__ = [
+    "MAX_AXES",
+    "MAX_BATCH",
+    "MAX_VARIANTS",
+    "MODEL_AXIS",
+    "Axis",
+    "Generation",
+    "Outcome",
+    "Remix",
+    "SmartRequest",
+    "Variant",
+]
 
 
 #: Longer side, in pixels, of the pictures that a language model is shown: enough to see what is on them, and a few kB.

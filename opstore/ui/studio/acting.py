@@ -14,7 +14,7 @@ from opstore.storage.store import MAX_INPUTS
 from opstore.ui import controls, parts, presses, words
 from opstore.ui.components import bring
 from opstore.ui.opened_app import opened
-from opstore.ui.studio import deciding, giving, settings
+from opstore.ui.studio import deciding, giving, settings, varying
 from opstore.ui.words import _
 
 #: Files that can be the input of a next operation: an edit or a video starts from a still.
@@ -164,6 +164,9 @@ def fill_in(service: Service) -> None:
     if chosen.workflow:
         state["wanted-type"] = chosen.workflow
         settings.fill_in(service, chosen.workflow, chosen)
+        varying.sweep_nothing(chosen.workflow)
+    else:
+        state.pop("override", None)  # chosen for what stood here before
     deciding.word_steps(chosen.steps)
     if chosen.left_out:
         names = ", ".join(_left(name) for name in chosen.left_out)

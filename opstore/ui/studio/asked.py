@@ -14,13 +14,15 @@ import streamlit as st
 class Asked:
     """What a session asked for last, and what it was told.
 
-    `prompt` of the last request, None where its choices no longer hold; `sheet`: the batch that it made, if it made one; `shown`:
-    the workflow that the page has shown last, or that was chosen since; `free`: what was shown would have cost nothing;
-    `proposed`: the one that it has proposed last; `handed`: the mark of the request that was handed over last, and when;
-    `refusal`: the mark of a request that was not, why, and when; `fresh`: one of these came in this very run.
+    `prompt` of the last request, None where its choices no longer hold; `worded`: the same for the wording of its steps;
+    `sheet`: the batch that it made, if it made one; `shown`: the workflow that the page has shown last, or that was chosen
+    since; `free`: what was shown would have cost nothing; `proposed`: the one that it has proposed last; `handed`: the mark of
+    the request that was handed over last, and when; `refusal`: the mark of a request that was not, why, and when; `fresh`: one
+    of these came in this very run.
     """
 
     prompt: str | None = None
+    worded: str | None = None
     sheet: str | None = None
     shown: str | None = None
     free: bool = False

@@ -136,7 +136,8 @@ def _hand_over(
     except OpstoreError as error:
         known.refusal = (mark, words.told(error), now)
         return
-    known.prompt, known.sheet = wanted.prompt, outcome.batch_id
+    known.prompt = known.worded = wanted.prompt
+    known.sheet = outcome.batch_id
     if outcome.error:
         known.refusal = (mark, words.told(outcome.error), now)
     else:
@@ -151,6 +152,8 @@ def _why_not(wanted: SmartRequest, pictures: Sequence[Given], decision: Decision
         return _("That is more images than any operation type takes. Remove some.")
     if giving.refused() or not all(item.sound for item in pictures):
         return _("One of the images cannot be used. Remove it first.")
+    if giving.forget_lost():
+        return _("A picture that you picked is no longer in the library. Press Generate again to go on without it.")
     if costs is None:
         return _("This request cannot run as it stands. The reason is given above.")
     return _news(decision.workflow) if _is_paid(costs) else ""

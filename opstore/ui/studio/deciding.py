@@ -71,6 +71,7 @@ def _chosen(fitting: list[str], proposed: str, text: str) -> str | None:
     if asked().prompt not in (None, text.strip()):  # a new wish after a request: the old choice was not made for it
         asked().prompt = None
         state.pop("override", None)
+    if asked().worded not in (None, text.strip()):  # also where another type was chosen since
         word_steps(None)
     if state.get("override") not in fitting:
         state.pop("override", None)
@@ -93,6 +94,7 @@ def choose(workflow: str) -> None:
 
 def word_steps(steps: StepPrompts | None) -> None:
     """Let both steps of a chain be worded like this, as if somebody had written it; None: as is proposed."""
+    asked().worded = None
     for name, text in (("edit-prompt", steps and steps.edit), ("video-prompt", steps and steps.video)):
         wording(name).own = text or None
 

@@ -43,6 +43,8 @@ class Gathered:
     held: list[bytes] = field(default_factory=list)
     kept: list[bytes] = field(default_factory=list)
     picked: list[str] = field(default_factory=list)
+    #: Why what was picked is not given any more; told until somebody has heard of it from Generate, too.
+    lost: list[OpstoreError] = field(default_factory=list)
     #: Raised for a new upload widget, which holds nothing.
     round: int = 0
 
@@ -98,14 +100,24 @@ def refused() -> bool:
 
 def _picked(service: Service) -> list[Given]:
     pictures: list[Given] = []
-    picked = gathered().picked
-    for name in list(picked):
+    form = gathered()
+    for name in list(form.picked):
         try:
             pictures.append(Given(service.store.read_file(name), _parents(service, name)))
         except OpstoreError as error:
-            parts.show_error(error)
-            picked.remove(name)
+            form.lost.append(error)
+            form.picked.remove(name)
+    for why in form.lost:
+        parts.show_error(why)
     return pictures
+
+
+def forget_lost() -> bool:
+    """Say whether a picture that was picked is not given any more; from here on that is no news."""
+    lost = gathered().lost
+    news = bool(lost)
+    lost.clear()
+    return news
 
 
 def _parents(service: Service, name: str) -> tuple[str, ...]:
@@ -157,12 +169,21 @@ def _pick(service: Service) -> None:
         if not pictures:
             parts.note(_("The library has no pictures yet. Make one first, or upload a file."))
         chosen = gallery([parts.tile(item) for item in pictures], key="picker", tile_size=140)
-        for item in pictures:
-            if item.id == chosen and item.output:
-                use(item.output)
-                st.rerun()
+        if chosen:  # which may be none of the newest any more
+            _use_result(service, chosen)
 
     picker()
+
+
+def _use_result(service: Service, operation_id: str) -> None:
+    try:
+        output = service.operation(operation_id).output
+    except OpstoreError as error:
+        parts.show_error(error)
+        return
+    if output:
+        use(output)
+        st.rerun()
 
 
 def use(name: str) -> None:
@@ -175,4 +196,4 @@ def use(name: str) -> None:
 def use_only(names: Sequence[str]) -> None:
     """Let these stored pictures be all that is given."""
     found = gathered()
-    found.picked, found.kept, found.held, found.round = list(names), [], [], found.round + 1
+    found.picked, found.kept, found.held, found.lost, found.round = list(names), [], [], [], found.round + 1

@@ -81,9 +81,10 @@ def wording(generation: Generation, text: str, workflow: str) -> tuple[str | Non
 def _better(text: str, proposed: str, cost: Mapping[str, Any], mark: str) -> tuple[str, bool, Mapping[str, Any]]:
     """Show a proposal as a change of the person's own words, to be edited, taken or left."""
     with st.container(border=True, key="wording"):
-        edited = st.text_area(_("Improved prompt"), proposed, key=f"better-{mark[:16]}", height=100) or proposed
+        key = f"better-{mark[:16]}"
+        edited = st.text_area(_("Improved prompt"), proposed, key=key, height=100, persist_state="session") or proposed
         parts.changes(text, edited)
-        used = st.toggle(_("Use this prompt"), True, key=f"use-better-{mark[:16]}")
+        used = st.toggle(_("Use this prompt"), True, key=f"use-{key}", persist_state="session")
     return edited, used, cost
 
 

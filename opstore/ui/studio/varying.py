@@ -9,17 +9,18 @@ import streamlit as st
 
 from opstore import workflows
 from opstore.errors import InvalidRequest
-from opstore.generation import MAX_VARIANTS, MODEL_AXIS, Axis
+from opstore.generation import MAX_AXES, MAX_VARIANTS, MODEL_AXIS, Axis
 from opstore.providers.model_parameters import Parameter
 from opstore.providers.models import Model
 from opstore.service import Service
-from opstore.ui import controls, parts
+from opstore.ui import controls, words
 from opstore.ui.studio.naming import axis_name, spoken
 from opstore.ui.studio.settings import Choices
 from opstore.ui.words import _
 
-#: The most values of a number that a sweep goes through.
-MAX_VALUES = 8
+#: Longest list of numbers, in characters: more than one request may have.
+MAX_LIST = 300
+AXES = range(1, MAX_AXES + 1)
 
 
 def vary(service: Service, kind: str, count: int, chosen: Choices) -> tuple[int, list[Axis]]:
@@ -30,9 +31,15 @@ def vary(service: Service, kind: str, count: int, chosen: Choices) -> tuple[int,
         axes: list[Axis] = []
         with st.popover(_("Sweep")):
             st.caption(_("Creates one operation per value, shown side by side."))
-            for number in (1, 2):
+            for number in AXES:
                 axes += _axis(service, kind, count, chosen.offered, number, [axis.name for axis in axes])
     return int(variants), axes
+
+
+def sweep_nothing(kind: str) -> None:
+    """Let no parameter of a workflow be swept; before the widgets stand."""
+    for number in AXES:
+        controls.set_to(f"axis-{kind}-{number}", "")
 
 
 def _axis(
@@ -44,7 +51,11 @@ def _axis(
     names = [name for name in names if name not in taken]
     label = _("Parameter") if number == 1 else _("Second parameter")
     name = st.selectbox(
-        label, ["", *names], format_func=lambda item: axis_name(item) if item else "–", key=f"axis-{kind}-{number}"
+        label,
+        ["", *names],
+        format_func=lambda item: axis_name(item) if item else "–",
+        key=controls.key_of(f"axis-{kind}-{number}"),
+        persist_state="session",
     )
     if not name:
         return []
@@ -57,24 +68,27 @@ def _models(service: Service, kind: str, count: int) -> dict[str, Model]:
 
 
 def _values(name: str, parameter: Parameter | None, models: Mapping[str, Model], key: str) -> list[Any]:
+    several: Any = {"key": key, "placeholder": _("Choose values"), "persist_state": "session"}
     if parameter is None or name == MODEL_AXIS:
-        return st.multiselect(
-            _("Values"), list(models), format_func=lambda item: models[item].title, key=key, placeholder=_("Choose values")
-        )
+        return st.multiselect(_("Values"), list(models), format_func=lambda item: models[item].title, **several)
     if parameter.kind == "boolean":
         return [False, True]
     if parameter.kind == "choice":
-        return st.multiselect(_("Values"), list(parameter.choices), format_func=spoken, key=key, placeholder=_("Choose values"))
-    text = st.text_input(_("Values, separated by semicolons"), key=key, placeholder=str(parameter.limits))
-    return _numbers(text or "", parameter)
+        return st.multiselect(_("Values"), list(parameter.choices), format_func=spoken, **several)
+    text = st.text_input(
+        _("Values, separated by semicolons"),
+        key=key,
+        max_chars=MAX_LIST,
+        placeholder=words.stored(parameter.limits),
+        persist_state="session",
+    )
+    written = (part.strip().replace(",", ".") for part in (text or "").split(";"))
+    return [_number(part, parameter) for part in written if part]
 
 
-def _numbers(text: str, parameter: Parameter) -> list[Any]:
-    values: list[Any] = []
-    for part in [part.strip().replace(",", ".") for part in text.split(";") if part.strip()][:MAX_VALUES]:
-        try:
-            values.append(parameter.check(part))
-        except InvalidRequest as error:
-            parts.show_error(error)
-            return []
-    return values
+def _number(written: str, parameter: Parameter) -> Any:
+    """Return the number that somebody wrote; what is none stays as it is, and the whole request is refused for it."""
+    try:
+        return parameter.check(written)
+    except InvalidRequest:
+        return written

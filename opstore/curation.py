@@ -78,6 +78,11 @@ class Change:
     inverse: Mapping[str, Inverse] = field(default_factory=dict)
     trashed: bool = False
 
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Return the operations, of those done, that are not as they were: there is something to take back."""
+        return tuple(name for name in self.done if self.trashed or name in self.inverse)
+
 
 class _Unchanged(Exception):
     """The annotations are as they are wanted: nothing is written."""

@@ -17,7 +17,7 @@ import streamlit as st
 
 from opstore.comparing.reviews import Reviews
 from opstore.curation import Change, Curation, Edit
-from opstore.errors import OperationNotFound, OpstoreError
+from opstore.errors import OperationBusy, OperationChanged, OperationNotFound, OpstoreError, StorageError
 from opstore.exports import Exports
 from opstore.service import Service
 from opstore.shares import Shares
@@ -84,12 +84,11 @@ class Acts:
         curation = service.curation
         if act.kind == "undo":
             if self.undone:
-                past = self.undone.pop()
-                self.change = self._portions(past.done, lambda ids: curation.undo(replace(past, done=ids)))
+                self.change = self._undo(curation, self.undone.pop())
         elif act.kind == "trash":
             self.users = curation.used_by(act.ids) if act.value != "sure" else ()
             if not self.users:
-                self.keep(self._portions(act.ids, curation.put_in_trash))
+                self.change = self.keep(self._portions(act.ids, curation.put_in_trash))
         elif act.kind == "restore":
             self.change = self._portions(act.ids, curation.restore)
         elif act.kind == "remove":
@@ -97,7 +96,17 @@ class Acts:
                 self.change = self._portions(act.ids, curation.remove_for_good)
         else:
             edit = edit_of(act)
-            self.keep(self._portions(act.ids, lambda ids: curation.annotate(ids, edit)))
+            self.change = self.keep(self._portions(act.ids, lambda ids: curation.annotate(ids, edit)))
+
+    def _undo(self, curation: Curation, past: Change) -> Change:
+        """Take a change back and return what came of it; what only the disk or a lock was in the way of is for the next undo."""
+        change = self._portions(past.changed, lambda ids: curation.undo(replace(past, done=ids)))
+        if not past.trashed:
+            theirs = {name: OperationChanged(operation_id=name) for name in change.done if name not in change.inverse}
+            change = replace(change, done=change.changed, failed={**change.failed, **theirs})
+        if again := [name for name, error in change.failed.items() if type(error) in (StorageError, OperationBusy)]:
+            self.undone.append(replace(past, done=tuple(again)))
+        return change
 
     def _portions(self, ids: Sequence[str], do: Callable[[tuple[str, ...]], Change]) -> Change:
         """Do something with operations, a hundred at a time, and return what it came to in all."""
@@ -112,8 +121,7 @@ class Acts:
 
     def keep(self, change: Change) -> Change:
         """Remember what was done, to take it back where somebody asks for that."""
-        self.change = change
-        if change.done:
+        if change.changed:
             self.undone = [*self.undone[-KEPT:], change]
             while sum(len(past.done) for past in self.undone[1:]) > KEPT_OPERATIONS:
                 self.undone.pop(0)

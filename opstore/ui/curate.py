@@ -110,9 +110,7 @@ def _changed(service: Service, operation_id: str, name: str, key: str) -> None:
         st.session_state[f"draft-told-{operation_id}"] = draft.mark(key=_draft_key(operation_id))
     wrong: list[str] = []
     try:
-        known = acts.acts()
-        known.refused = None
-        change = known.keep(service.curation.annotate([operation_id], _edit(name, value, under)))
+        change = acts.acts().keep(service.curation.annotate([operation_id], _edit(name, value, under)))
         wrong += [_refused(error, value if name == "note" else None) for error in change.failed.values()]
     except OpstoreError as error:
         wrong.append(_refused(error, value if name == "note" else None))

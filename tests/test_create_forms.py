@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from opstore.app import App
+from opstore.app import App, Settings
+from opstore.generation import Remix
 from opstore.providers.models import Cost
+from opstore.ui import controls
 from opstore.ui.opened_app import running
+from opstore.ui.studio import settings
 from tests.samples import ID, PNG
+from tests.standin.client import set_up
 from tests.told import control, tell
 
 LIBRARY, CREATE = "../../pages/library.py", "../../pages/create.py"
@@ -154,6 +159,18 @@ def test_a_type_that_was_chosen_for_other_words_is_not_added_to_the_settings_of_
     assert at.session_state["override"] == "text_to_video"
     sound(at.button(key=f"remix-create-{ID}").click().run())
     assert "override" not in at.session_state
+
+
+def test_the_settings_of_a_chain_are_shown_as_its_first_step_had_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both models have a resolution, and mean other things."""
+    app = App(Settings(data=tmp_path, environment=set_up("r8_standin", "http://127.0.0.1:9")))
+    models = {"image_edit_single": "bytedance/seedream-4", "image_to_video_single": "wan-video/wan-2.2-i2v-fast"}
+    state: dict[str, Any] = {}
+    monkeypatch.setattr("streamlit.session_state", state)
+    remixed = Remix("", "a sea", "edit_then_video", ("",), models, {"resolution": "4K", "duration": 5}, None, ())
+    settings.fill_in(app.service, "edit_then_video", remixed)
+    assert state[controls.key_of("edit_then_video-resolution")] == "4K"
+    assert state[controls.key_of("edit_then_video-duration")] == 5
 
 
 # -- a better wording ------------------------------------------------------------------------------------------------------

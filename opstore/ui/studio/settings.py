@@ -108,6 +108,7 @@ def _number(label: str, key: str, parameter: Parameter) -> Any:
 
 def fill_in(service: Service, kind: str, remix: Remix) -> None:
     """Set every widget of a workflow as an operation had it, what it did not say to its default; before the widgets stand."""
+    offered: dict[str, Parameter] = {}  # of two steps that both have a parameter the first one's is shown, as in `choices`
     for step in workflows.step_types(kind, len(remix.images)):
         found = list(service.models(step))
         model = next((item for item in found if item.name == remix.models.get(step)), found[0] if found else None)
@@ -116,7 +117,9 @@ def fill_in(service: Service, kind: str, remix: Remix) -> None:
         if len(found) > 1:
             controls.set_to(f"model-{step}", model)
         for parameter in model.parameters_for(step):
-            controls.set_to(f"{kind}-{parameter.name}", _wanted(parameter, remix.parameters))
+            offered.setdefault(parameter.name, parameter)
+    for name, parameter in offered.items():
+        controls.set_to(f"{kind}-{name}", _wanted(parameter, remix.parameters))
 
 
 def _wanted(parameter: Parameter, values: Mapping[str, Any]) -> Any:

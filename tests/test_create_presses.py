@@ -10,9 +10,11 @@ from streamlit.testing.v1 import AppTest
 
 from opstore.app import App
 from opstore.errors import OperationNotFound, StorageError
+from opstore.jobs import JobFolder
 from opstore.jobs.new_operation import NewOperation
 from opstore.providers.models import Cost
 from opstore.service import Service
+from opstore.storage.job import Job
 from opstore.ui import presses
 from opstore.ui.opened_app import running
 from opstore.ui.studio import asking
@@ -121,6 +123,23 @@ def test_one_that_ended_at_that_moment_keeps_no_other_of_its_batch_from_being_st
     sound(at.button(key=f"cancel-sheet-{ID}").click().run())
     assert [job.id for job in app.service.jobs() if job.cancel] == asked[2:] != []
     assert "the disk is full" in html(at), "and it is said why one was not"
+
+
+def test_what_is_under_way_is_said_where_the_rest_of_a_batch_was_refused(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads that nothing was sent presses again, and pays twice for the first ones."""
+    at, add = opened(), JobFolder.add
+
+    def full(jobs: JobFolder, job: Job) -> None:
+        if len(app.service.jobs()) == 2:
+            raise StorageError(reason="the disk is full")
+        add(jobs, job)
+
+    monkeypatch.setattr(JobFolder, "add", full)
+    at.text_area(key="prompt").set_value("a red barn")
+    at.number_input(key="variants").set_value(4)
+    generate(at)
+    assert len(app.service.jobs()) == 2
+    assert "2 operations are under way, the others were not requested: The storage did not do it: the disk is full" in html(at)
 
 
 # -- which workflow --------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any
 import streamlit as st
 
 from opstore.errors import OpstoreError
-from opstore.generation import Axis, Generation, SmartRequest
+from opstore.generation import Axis, Generation, Outcome, SmartRequest
 from opstore.providers.models import Cost
 from opstore.service import Service
 from opstore.spending.budget import rounded_up
@@ -139,9 +139,22 @@ def _hand_over(
     known.prompt = known.worded = wanted.prompt
     known.sheet = outcome.batch_id
     if outcome.error:
-        known.refusal = (mark, words.told(outcome.error), now)
+        known.refusal = (mark, _what_failed(outcome, outcome.error), now)
     else:
         known.handed = (mark, now)
+
+
+def _what_failed(outcome: Outcome, error: OpstoreError) -> str:
+    """Return why a request was not done, or which part of it was: whoever takes that for nothing pays for it once more."""
+    reason = words.told(error)
+    if outcome.batch_id is None:
+        return reason
+    some = ngettext(
+        "{count} operation is under way, the others were not requested",
+        "{count} operations are under way, the others were not requested",
+        len(outcome.ids),
+    )
+    return words.labelled(some, reason)
 
 
 def _why_not(wanted: SmartRequest, pictures: Sequence[Given], decision: Decision, costs: object) -> str:

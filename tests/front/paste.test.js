@@ -1,7 +1,8 @@
-import { pressed } from "./page.js";
+import { found, pressed } from "./page.js";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { picturesOf } from "../../opstore/ui/components/paste.js";
+import { el } from "../../opstore/ui/components/dom.js";
+import { bring, hold, picturesOf } from "../../opstore/ui/components/paste.js";
 
 const picture = { name: "image.png", type: "image/png" };
 
@@ -25,4 +26,33 @@ test("words that come with a picture of themselves are words where somebody writ
 test("a file that comes with its name is a file, also where somebody writes", () => {
   const file = { name: "lake.jpg", type: "image/jpeg" };
   for (const text of ["lake.jpg", "/home/me/lake.jpg"]) assert.deepEqual(picturesOf(pasted("textarea", [file], text), 2), [file]);
+});
+
+/** Whether a click on Generate gets through. */
+function clicks(button) {
+  let through = true;
+  hold({ type: "click", target: button, stopImmediatePropagation: () => (through = false) });
+  return through;
+}
+
+test("Generate that is pressed while a pasted picture is read is pressed once it is on its way, and not before", async () => {
+  const readers = [],
+    done = [];
+  globalThis.FileReader = class {
+    readAsDataURL() {
+      readers.push(this);
+    }
+  };
+  const button = el("button", { type: "button", onclick: () => done.push("generate") });
+  el("div", { className: "st-key-generate" }, button);
+  found.set(".st-key-generate button", button);
+  assert.ok(clicks(button), "nothing is read");
+  const brought = bring([picture, picture], pictures => done.push(pictures));
+  assert.ok(!clicks(button) && !clicks(button));
+  readers[0].result = "data:image/png;base64,AAAA";
+  readers[1].result = null; // it cannot be read
+  for (const reader of readers) reader.onloadend();
+  await brought;
+  assert.deepEqual(done, [["AAAA"], "generate"], "the picture first, and one press");
+  assert.ok(clicks(button));
 });

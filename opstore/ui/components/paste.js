@@ -8,18 +8,43 @@ const listeners = new WeakMap();
 /** @type {WeakMap<HTMLElement | ShadowRoot, string>} */
 const told = new WeakMap();
 
+const GENERATE = ".st-key-generate";
+/** Pastes that are being read, and whether Generate was pressed meanwhile. */
+let reading = 0,
+  pressed = false;
+
 /**
- * What a picture is, in Base64.
+ * What a picture is, in Base64; nothing of one that cannot be read.
  *
  * @param {File} file
- * @returns {Promise<string>}
+ * @returns {Promise<string[]>}
  */
 const read = file =>
   new Promise(done => {
     const reader = new FileReader();
-    reader.onload = () => done(String(reader.result).split(",", 2)[1]);
+    reader.onloadend = () => {
+      const text = String(reader.result ?? "").split(",", 2)[1];
+      done(text ? [text] : []);
+    };
     reader.readAsDataURL(file);
   });
+
+/**
+ * Read pictures and tell of them; then press Generate, where it was pressed before they were on their way.
+ *
+ * @param {File[]} files
+ * @param {(pictures: string[]) => void} tell
+ */
+export async function bring(files, tell) {
+  reading += 1;
+  tell((await Promise.all(files.map(read))).flat());
+  reading -= 1;
+  if (reading || !pressed) return;
+  pressed = false;
+  /** @type {HTMLButtonElement | null} */
+  const button = document.querySelector(`${GENERATE} button`);
+  button?.click();
+}
 
 /**
  * The first pictures that a paste brings to the page; what goes into the upload widget is the widget's. Cells and slides come as words
@@ -37,12 +62,12 @@ export function picturesOf(event, most) {
 }
 
 /** @param {Event} event */
-function hold(event) {
-  const sends =
-    event instanceof KeyboardEvent
-      ? event.key === "Enter" && (event.ctrlKey || event.metaKey)
-      : event.type === "click" && around(event, ".st-key-generate");
-  if (sends && document.querySelector(WAITING_FILE)) event.stopImmediatePropagation();
+export function hold(event) {
+  const clicked = event.type === "click" && around(event, GENERATE); // so does the key in the end (send_key.js)
+  const sends = clicked || (event instanceof KeyboardEvent && event.key === "Enter" && (event.ctrlKey || event.metaKey));
+  const waits = document.querySelector(WAITING_FILE);
+  if (clicked && reading && !waits) pressed = true;
+  if (sends && (waits || (clicked && reading))) event.stopImmediatePropagation();
 }
 
 /** @param {Component<{ most: number }>} component */
@@ -53,7 +78,7 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
     const files = picturesOf(event, data.most);
     if (!files.length) return;
     event.preventDefault();
-    setTriggerValue("pasted", await Promise.all(files.map(read)));
+    await bring(files, pictures => setTriggerValue("pasted", pictures));
   };
   const look = () => {
     const names = refusedFiles();

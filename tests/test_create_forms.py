@@ -15,8 +15,8 @@ from opstore.generation import Remix
 from opstore.providers.models import Cost
 from opstore.ui import controls
 from opstore.ui.opened_app import running
-from opstore.ui.studio import settings
-from tests.samples import ID, PNG
+from opstore.ui.studio import acting, giving, settings
+from tests.samples import ID, LATER, MP4, PNG, SHORT
 from tests.standin.client import set_up
 from tests.told import control, tell
 
@@ -132,6 +132,23 @@ def test_a_picture_that_is_picked_while_others_are_made_is_the_one_that_was_clic
     at.session_state["presses"]["picker opened"] = (ID, time.monotonic())
     sound(at.button(key="pick").click().run())
     assert at.session_state["gathered"].picked == [f"{ID}_out.png"]
+
+
+def test_what_cannot_be_an_input_picture_is_said_by_whoever_takes_the_rest_to_create(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.store.save(ID, {"operationType": "text_to_image", "prompt": "a sea"}, outputs=[PNG])
+    app.store.save(LATER, {"operationType": "text_to_video", "prompt": "a film"}, outputs=[MP4])
+    said: list[str] = []
+    went: list[object] = []
+    monkeypatch.setattr("streamlit.session_state", {})
+    monkeypatch.setattr("streamlit.toast", said.append)
+    monkeypatch.setattr("streamlit.switch_page", went.append)
+    acting.use_outputs(app.service, [LATER])
+    assert not went and said == ["1 result is not a still picture, and was left out"]
+    acting.use_outputs(app.service, [ID, LATER, SHORT])
+    assert len(went) == 1 and giving.gathered().picked == [f"{ID}_out.png"]
+    assert "There is no operation" in said[1] and said[2:] == said[:1]
 
 
 # -- from one operation to the next ----------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from opstore.ui import controls, parts, presses, words
 from opstore.ui.components import bring
 from opstore.ui.opened_app import opened
 from opstore.ui.studio import deciding, giving, settings, varying
-from opstore.ui.words import _
+from opstore.ui.words import _, ngettext
 
 #: Files that can be the input of a next operation: an edit or a video starts from a still.
 _MOVING = (".mp4", ".webm")
@@ -89,15 +89,24 @@ def _to_form() -> None:
 
 
 def use_outputs(service: Service, ids: Sequence[str]) -> None:
-    """Go to Create with the results of these operations as its pictures."""
-    names = []
+    """Go to Create with the results of these operations as its pictures; say which of them cannot be."""
+    names, without = [], 0
     for operation_id in ids[:MAX_INPUTS]:
         try:
-            operation = service.operation(operation_id)
+            still = _still(service.operation(operation_id))
         except OpstoreError as error:
-            parts.show_error(error)
+            st.toast(parts.plain(words.told(error)))  # which another page does not take away
             continue
-        names += [name for name in (*operation.outputs, *operation.intermediates) if not name.endswith(_MOVING)][:1]
+        names += [still] if still else []
+        without += not still
+    if without:
+        st.toast(
+            ngettext(
+                "{count} result is not a still picture, and was left out",
+                "{count} results are not still pictures, and were left out",
+                without,
+            )
+        )
     if names:
         giving.use_only(names)
         _to_form()

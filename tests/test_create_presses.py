@@ -90,6 +90,15 @@ def test_a_double_click_on_run_again_pays_once(app: App, monkeypatch: pytest.Mon
     assert len(app.service.jobs()) == 1 and "a moment ago" in at.toast[0].value
 
 
+def test_run_again_that_was_refused_was_not_requested_a_moment_ago(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presses, "DOUBLE_CLICK_SECONDS", 60.0)  # however long a busy machine takes to draw the page
+    app.store.save(ID, {"operationType": "image_edit_single", "prompt": "a sea"}, outputs=[PNG])  # its input is not here
+    at = opened()
+    for _click in range(2):
+        sound(at.button(key=f"again-create-{ID}").click().run())
+        assert "This request cannot be run" in html(at) and not at.toast
+
+
 def test_a_press_that_stops_one_batch_stops_no_other_that_has_taken_its_place(app: App) -> None:
     for batch, prompt in ((ID, "a sea"), (LATER, "a hill")):
         for number in (1, 2):

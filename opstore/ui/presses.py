@@ -116,6 +116,11 @@ def doubled(key: str) -> bool:
     return False
 
 
+def came_to_nothing(key: str) -> None:
+    """Let the next press that is taken count as a first one: of this one nothing came."""
+    _done().pop(key, None)
+
+
 def _done() -> dict[str, tuple[float, bool]]:
     """Return when each key was last acted on, and whether what came of it has been drawn since."""
     found: dict[str, tuple[float, bool]] = st.session_state.setdefault("pressed", {})

@@ -129,6 +129,7 @@ def _again(service: Service, operation: Operation) -> None:
     try:
         service.again(operation.id)
     except OpstoreError as error:
+        presses.came_to_nothing(f"again-{operation.id}")
         parts.show_error(error)
     else:
         st.switch_page(parts.CREATE)

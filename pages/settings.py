@@ -17,7 +17,6 @@ app = opened()
 service = app.service
 chosen = service.preferences()
 mine = service.may(Service.change_preferences)
-
 if done := st.session_state.pop("settings-saved", None):
     st.toast(done)
 

@@ -163,7 +163,9 @@ class Acts:
         return first if count < 2 else words.labelled(more, first)
 
     def _said(self) -> str:
-        act, count = self.last, len(self.change.done)
+        act, change = self.last, self.change
+        # What was so already is not changed, and an undo does not take it back.
+        count = len(change.done if act and act.kind in ("trash", "restore", "remove", "undo") else change.changed)
         if act and act.kind == "undo" and not count and not self.change.failed and not self.refused:
             return _("There is nothing to undo.")
         if act is None or not count:

@@ -1,5 +1,5 @@
-/* Makes a press that is held still on a button a click of that button, even if the page was drawn anew under it meanwhile. Only the
-   mouse: a finger leaves the field after it has tapped. */
+/* Makes a press that is held still on a button a click of that button, even if the page was drawn anew under it meanwhile: of the mouse,
+   and of the space bar, which presses when it comes up. A finger leaves the field after it has tapped. */
 
 import { BUTTON } from "../streamlit_private/page.js";
 
@@ -7,8 +7,10 @@ const STILL = 8;
 
 /** @typedef {{ button: HTMLButtonElement, name: string, shadowed: boolean, acts: boolean, key: string | undefined }} Pressed */
 
-/** @type {(Pressed & { x: number, y: number, clicked: boolean }) | null} */
-let down = null;
+/** What is held down: by the mouse at a place, or by the space bar. @type {(Pressed & { x: number, y: number, clicked: boolean }) | null} */
+let down = null,
+  /** @type {(Pressed & { clicked: boolean }) | null} */
+  spaced = null;
 
 /** @param {HTMLElement} button */
 const named = button =>
@@ -73,10 +75,35 @@ function release(event) {
   if (!was || event.button !== 0 || Math.hypot(event.clientX - was.x, event.clientY - was.y) > STILL) return;
   // The click that a browser makes comes before.
   setTimeout(() => {
-    const button = was.clicked ? null : standing(was);
     if (down === was) down = null;
-    if (button && !button.disabled) clickFor(button);
-    else if (was.key && was.acts && !was.clicked) window.opstoreClicks?.(was.key.slice("st-key-".length));
+    finish(was);
+  });
+}
+
+/** Click what stands for a button whose press no click came of. @param {Pressed & { clicked: boolean }} was */
+function finish(was) {
+  const button = was.clicked ? null : standing(was);
+  if (button && !button.disabled) clickFor(button);
+  else if (was.key && was.acts && !was.clicked) window.opstoreClicks?.(was.key.slice("st-key-".length));
+}
+
+/** @param {KeyboardEvent} event */
+export function space(event) {
+  if (event.key !== " " || event.repeat) return;
+  const button = event.composedPath()[0];
+  spaced = isButton(button) ? { ...identify(/** @type {HTMLButtonElement} */ (button)), clicked: false } : null;
+}
+
+/** @param {KeyboardEvent} event */
+export function rise(event) {
+  const was = spaced;
+  if (!was || event.key !== " ") return;
+  setTimeout(() => {
+    if (spaced === was) spaced = null;
+    // Who has gone elsewhere with the focus meanwhile, or holds it on the same button, is the browser's.
+    const lost = !was.button.isConnected || was.button.disabled,
+      nowhere = !document.activeElement || document.activeElement === document.body;
+    if (lost && (nowhere || document.activeElement === standing(was))) finish(was);
   });
 }
 
@@ -101,6 +128,8 @@ function listen() {
   };
   addEventListener("pointerdown", press, true);
   addEventListener("keydown", hold, true);
+  addEventListener("keydown", space, true);
+  addEventListener("keyup", rise, true);
   addEventListener(
     "pointercancel",
     () => {
@@ -111,8 +140,10 @@ function listen() {
   addEventListener(
     "click",
     event => {
-      const button = down && standing(down);
-      if (down && button && event.composedPath().includes(button)) down.clicked = true;
+      for (const was of [down, spaced]) {
+        const button = was && standing(was);
+        if (was && button && event.composedPath().includes(button)) was.clicked = true;
+      }
     },
     true,
   );

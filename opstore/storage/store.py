@@ -267,7 +267,8 @@ class Store:
         return self.operations.open(str(check_name(name)))
 
     def is_kept(self, name: str) -> bool:
-        """Say whether a media file is in the library or in the trash, and not removed for good."""
+        """Say whether a media file is in the library or in the trash, and not removed for good; raise InvalidFileName."""
+        name = str(check_name(name))
         # Looked at twice: it may come back from the trash in between.
         return any(folder.has(name) for folder in (self.operations, Folder(self.root / "trash"), self.operations))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser import Server, Windows
+from tests.browser import Server, Visitor, Windows
 from tests.browser_library import eventually
 
 pytest_plugins = ("tests.browser_fixtures",)
@@ -26,13 +26,19 @@ def held(page: Page) -> Callable[[], None]:
     return let_go
 
 
+def written_early(visitor: Visitor, prompt: str) -> Callable[[], None]:
+    """Write a wish into a page whose button is still to come; return what lets it come."""
+    let_go = held(visitor.page)
+    visitor.page.goto(visitor.address)
+    visitor.prompt.focus()
+    visitor.page.keyboard.type(prompt)
+    return let_go
+
+
 def test_a_wish_that_is_sent_before_the_button_has_arrived_is_made_once(own_server: Server, windows: Windows) -> None:
     with windows.visit(own_server) as visitor:
         page = visitor.page
-        let_go = held(page)
-        page.goto(visitor.address)
-        visitor.prompt.focus()
-        page.keyboard.type("a quiet lake before the button")
+        let_go = written_early(visitor, "a quiet lake before the button")
         for _ in range(2):  # as whoever sees nothing happen does
             page.keyboard.press("Control+Enter")
         expect(visitor.generate).to_have_count(0)
@@ -46,10 +52,7 @@ def test_a_wish_that_is_sent_before_the_button_has_arrived_is_made_once(own_serv
 def test_what_was_sent_and_then_written_on_is_left_to_the_next_press(own_server: Server, windows: Windows) -> None:
     with windows.visit(own_server) as visitor:
         page = visitor.page
-        let_go = held(page)
-        page.goto(visitor.address)
-        visitor.prompt.focus()
-        page.keyboard.type("a quiet lake")
+        let_go = written_early(visitor, "a quiet lake")
         page.keyboard.press("Control+Enter")
         page.keyboard.type(" in autumn")
         let_go()
@@ -76,3 +79,14 @@ def test_the_key_sends_nothing_from_under_a_dialog(own_server: Server, windows: 
         visitor.prompt.press("Control+Enter")
         own_server.stored("sent by nobody")
     assert len(own_server.operations()) == 1
+
+
+def test_the_key_sends_from_within_a_part_of_the_form_that_has_opened(own_server: Server, windows: Windows) -> None:
+    with windows.visit(own_server) as visitor:
+        page = visitor.open()
+        visitor.prompt.fill("sent beside a sweep")
+        page.get_by_role("button", name="Sweep").click()
+        expect(page.get_by_test_id("stPopoverBody")).to_be_visible()
+        visitor.settle()
+        page.keyboard.press("Control+Enter")
+        own_server.stored("sent beside a sweep")

@@ -56,7 +56,7 @@ test("where none stands any more, or it cannot be pressed now, the page's script
   assert.deepEqual(done, ["gone look", "gone look"]);
 });
 
-test("a button that stands is the browser's own, and who goes elsewhere with the focus presses nothing", async () => {
+test("a button that stands is the browser's own, and who goes elsewhere with the focus presses nothing, nor does a key of somebody else's", async () => {
   const one = button();
   space(bar(one));
   rise(bar(one));
@@ -67,6 +67,17 @@ test("a button that stands is the browser's own, and who goes elsewhere with the
   document.activeElement = el("input", { type: "text" });
   rise(bar(document.activeElement));
   await settled();
+  document.activeElement = null;
+  for (const [down, up] of [
+    [true, false],
+    [false, true],
+  ]) {
+    const tile = button();
+    space(bar(tile, { defaultPrevented: down }));
+    tile.isConnected = false;
+    rise(bar(document.body, { defaultPrevented: up }));
+    await settled();
+  }
   space(bar(button(), { repeat: true }));
   rise(bar(document.body));
   await settled();

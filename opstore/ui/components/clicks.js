@@ -9,7 +9,7 @@ const STILL = 8;
 
 /** What is held down: by the mouse at a place, or by the space bar. @type {(Pressed & { x: number, y: number, clicked: boolean }) | null} */
 let down = null,
-  /** @type {(Pressed & { clicked: boolean }) | null} */
+  /** @type {(Pressed & { clicked: boolean, event: KeyboardEvent }) | null} */
   spaced = null;
 
 /** @param {HTMLElement} button */
@@ -91,7 +91,7 @@ function finish(was) {
 export function space(event) {
   if (event.key !== " " || event.repeat) return;
   const button = event.composedPath()[0];
-  spaced = isButton(button) ? { ...identify(/** @type {HTMLButtonElement} */ (button)), clicked: false } : null;
+  spaced = isButton(button) ? { ...identify(/** @type {HTMLButtonElement} */ (button)), clicked: false, event } : null;
 }
 
 /** @param {KeyboardEvent} event */
@@ -100,6 +100,7 @@ export function rise(event) {
   if (!was || event.key !== " ") return;
   setTimeout(() => {
     if (spaced === was) spaced = null;
+    if (was.event.defaultPrevented || event.defaultPrevented) return; // it was a key of the grid, say, and no press
     // Who has gone elsewhere with the focus meanwhile, or holds it on the same button, is the browser's.
     const lost = !was.button.isConnected || was.button.disabled,
       nowhere = !document.activeElement || document.activeElement === document.body;

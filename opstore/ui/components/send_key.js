@@ -2,7 +2,7 @@
    arrived. It is with every page from its first byte (page_opening.py), and Streamlit's own listener, which the button brings, hears
    nothing of the key. */
 
-import { DIALOG } from "../streamlit_private/page.js";
+import { MODAL } from "../streamlit_private/page.js";
 
 const PATIENCE = 30_000;
 const BUTTON = ".st-key-generate button";
@@ -52,7 +52,7 @@ export function hear(event) {
   if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
   if (!document.querySelector(BUTTON) && !document.querySelector(PROMPT)) return;
   event.stopPropagation();
-  if (event.repeat || document.querySelector(DIALOG)) return;
+  if (event.repeat || document.querySelector(MODAL)) return;
   event.preventDefault();
   if (!pressed()) wait();
 }

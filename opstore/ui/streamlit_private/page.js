@@ -30,6 +30,8 @@ export function scriptState() {
 
 /** The drawer of an open operation, or another dialog. */
 export const DIALOG = '[role="dialog"]';
+/** One that closes what is behind it: a popover is a part of the page's form. */
+export const MODAL = `${DIALOG}:not([data-testid="stPopoverBody"])`;
 
 export function closeDialog() {
   /** @type {HTMLElement | null} */

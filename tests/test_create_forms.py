@@ -18,7 +18,7 @@ from opstore.ui.opened_app import running
 from opstore.ui.studio import acting, giving, settings
 from tests.samples import ID, LATER, MP4, PNG, SHORT
 from tests.standin.client import set_up
-from tests.told import control, tell
+from tests.told import control, generate, html, opened, sound, tell
 
 LIBRARY, CREATE = "../../pages/library.py", "../../pages/create.py"
 
@@ -41,23 +41,6 @@ def app() -> Iterator[App]:
     found = running()
     yield found
     found.stop()
-
-
-def opened() -> AppTest:
-    return sound(AppTest.from_file("../opstore/ui/main.py", default_timeout=60).run())
-
-
-def sound(at: AppTest) -> AppTest:
-    assert not at.exception, [item.value for item in at.exception]
-    return at
-
-
-def html(at: AppTest) -> str:
-    return "\n".join(element.proto.body for element in at.get("html"))
-
-
-def generate(at: AppTest) -> AppTest:
-    return sound(at.button(key="generate").click().run())
 
 
 def asked_for(app: App, name: str) -> list[Any]:

@@ -19,7 +19,7 @@ from opstore.ui import presses
 from opstore.ui.opened_app import running
 from opstore.ui.studio import asking
 from tests.samples import ID, LATER, PNG
-from tests.told import press_late, tell
+from tests.told import generate, html, opened, press_late, sound, tell
 
 VIDEO = "a video of waves, slow motion"
 
@@ -39,25 +39,8 @@ def paid(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "price", lambda *_: costs)
 
 
-def opened() -> AppTest:
-    return sound(AppTest.from_file("../opstore/ui/main.py", default_timeout=60).run())
-
-
-def sound(at: AppTest) -> AppTest:
-    assert not at.exception, [item.value for item in at.exception]
-    return at
-
-
-def html(at: AppTest) -> str:
-    return "\n".join(element.proto.body for element in at.get("html"))
-
-
 def texts(at: AppTest) -> list[str]:
     return [element.value for element in at.text]
-
-
-def generate(at: AppTest) -> AppTest:
-    return sound(at.button(key="generate").click().run())
 
 
 def kinds(app: App) -> list[str]:

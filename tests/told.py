@@ -1,4 +1,4 @@
-"""What components of a page, and buttons that have gone since, tell its script: sent in one process as a browser sends it."""
+"""Pages in one process: what components, and buttons that have gone, tell a script; Create, opened and pressed."""
 
 from __future__ import annotations
 
@@ -49,3 +49,24 @@ def _run(at: AppTest, states: WidgetStates) -> AppTest:
     at._run(states)
     assert not at.exception, [item.value for item in at.exception]
     return at
+
+
+def opened() -> AppTest:
+    """Return Create, opened in a new window."""
+    return sound(AppTest.from_file("../opstore/ui/main.py", default_timeout=60).run())
+
+
+def sound(at: AppTest) -> AppTest:
+    """Return a page that has run without an error."""
+    assert not at.exception, [item.value for item in at.exception]
+    return at
+
+
+def html(at: AppTest) -> str:
+    """Return all of our own HTML on a page."""
+    return "\n".join(element.proto.body for element in at.get("html"))
+
+
+def generate(at: AppTest) -> AppTest:
+    """Press Generate."""
+    return sound(at.button(key="generate").click().run())

@@ -137,6 +137,7 @@ stLayoutWrapper · the bar takes a row of its own; what is at work on Storage, a
 stMainBlockContainer · the grid and the pictures to compare are narrow; on a phone Generate covers the end of the page
 stMetricValue · figures of Analytics are cut off
 stPopover · on a phone what is under way stands in the bar, under the pages
+stPopoverBody · Ctrl+Enter from within a popover of the form makes nothing
 stPopoverButton · on a phone it cannot be read on what is below it
 stProgress · what is at work on Storage leaves the window
 stSidebar · on a phone an empty drawer covers the page

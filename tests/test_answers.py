@@ -218,13 +218,33 @@ def test_what_a_control_showed_before_a_key_was_pressed_is_no_change(server: Ser
         press(page, ("favorite", None))
         judged(server, rating, not was)
         drawn(page.line)
-        asked = BackMsg()  # a browser that has not drawn that yet, closing the drawer, say
-        asked.rerun_script.query_string, asked.rerun_script.fragment_id = f"operation={ID}", page.part
-        widget = asked.rerun_script.widget_states.widgets.add()
-        widget.id, widget.bool_value = page.favorite, was
-        page.line.send(asked.SerializeToString())
-        drawn(page.line)
+        hand_in(page, was)  # a browser that has not drawn that yet, closing the drawer, say
         judged(server, rating, not was)
+
+
+def test_what_a_control_showed_before_another_operation_was_open_is_no_change(server: Server) -> None:
+    """A browser on a busy machine that went on and back has not forgotten the control: it hands in what that one showed."""
+    with opened(server, "library", f"operation={ID}") as page:
+        stored = json.loads((server.data / "operations" / f"{ID}.json").read_text()).get("annotations", {})
+        rating, was = stored.get("rating"), bool(stored.get("favorite"))
+        ask(page, f"operation={EARLIER}")
+        assert shown(page.line) == EARLIER
+        press(page, ("favorite", None))
+        judged(server, rating, not was)
+        ask(page, f"operation={ID}")
+        assert shown(page.line) == ID
+        hand_in(page, was)
+        judged(server, rating, not was)
+
+
+def hand_in(page: Opened, favorite: bool) -> None:
+    """Tell what the switch shows that was drawn first, and wait until that has been heard."""
+    asked = BackMsg()
+    asked.rerun_script.query_string, asked.rerun_script.fragment_id = f"operation={ID}", page.part
+    widget = asked.rerun_script.widget_states.widgets.add()
+    widget.id, widget.bool_value = page.favorite, favorite
+    page.line.send(asked.SerializeToString())
+    drawn(page.line)
 
 
 def drawn(line: ClientConnection) -> None:

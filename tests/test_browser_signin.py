@@ -113,6 +113,7 @@ def sign_in(visitor: Visitor, who: str) -> None:
 @contextmanager
 def signed_in(windows: Windows, served: Guarded, who: str, **more: Any) -> Iterator[Visitor]:
     with windows.visit(served, **more) as visitor:
+        visitor.page.add_init_script(TIMERS)
         sign_in(visitor, who)
         expect(visitor.page.get_by_role("button", name="Sign out")).to_be_visible(timeout=PATIENCE)
         visitor.settle()
@@ -325,6 +326,34 @@ EXPELLED = ROLES.replace('"cleo@', '"nobody@').replace("critics", "nobody")
 LOWERED = ROLES.replace('"creator"', '"analyst"').replace('critics = ["reviewer"]', 'critics = ["analyst"]')
 
 
+#: Lets a page be told to leave its timers out: parts of it look by themselves, every few seconds, at the rights of who reads it.
+TIMERS = """if (!window.opstoreTimers) {
+  window.opstoreTimers = setInterval;
+  window.setInterval = (act, every, ...rest) =>
+    opstoreTimers(() => (every < 1000 || !window.opstoreStill) && act(), every, ...rest);
+}"""
+
+
+#: Leaves them out, and waits until the page has rested for a second: what was written is told after a pause of 0.4 s.
+STILL = """() => new Promise(done => {
+  window.opstoreStill = true;
+  let rested = 0;
+  const look = setInterval(() => {
+    rested = document.querySelector('[data-test-script-state="notRunning"]') ? rested + 1 : 0;
+    if (rested < 5) return;
+    clearInterval(look);
+    done();
+  }, 200);
+})"""
+
+
+def still(visitor: Visitor) -> None:
+    """Let nothing run by itself any more: what is pressed next is the first that the page hears of a role that has gone."""
+    visitor.settle()
+    visitor.page.evaluate(STILL)
+    visitor.settle()
+
+
 @contextmanager
 def book(served: Guarded, text: str) -> Iterator[None]:
     (served.data / "roles.toml").write_text(text)
@@ -353,12 +382,12 @@ def test_the_first_act_in_the_drawer_after_the_role_has_gone_is_refused(
         visitor.open(f"/library?operation={ID}")
         drawer = visitor.dialog
         expect(drawer.locator('[data-testid="stFeedback"] button')).to_have_count(5, timeout=PATIENCE)
-        visitor.settle()
+        still(visitor)
         with book(served, EXPELLED):
             if control == "stars":
                 drawer.locator('[data-testid="stFeedback"] button').nth(0 if rated != 1 else 1).click()
             elif control == "favorite":
-                drawer.get_by_text("Favorite", exact=True).evaluate("item => item.click()")  # the page itself sees it soon
+                drawer.get_by_text("Favorite", exact=True).click()
             else:
                 visitor.page.keyboard.press("5" if rated != 5 else "4")
             expect(visitor.page.get_by_text("has no role here")).to_be_visible(timeout=PATIENCE)
@@ -377,8 +406,8 @@ def test_the_first_act_in_the_grid_after_the_role_has_gone_is_refused_in_words(
         visitor.open("/library")
         tile = visitor.page.locator(f'[data-id="{ID}"]').first
         expect(tile).to_be_visible(timeout=PATIENCE)
-        visitor.settle()
         tile.click(modifiers=["Control"])
+        still(visitor)
         with book(served, LOWERED):
             visitor.page.keyboard.press("Delete")
             expect(visitor.page.get_by_text("Your role does not allow this").first).to_be_visible(timeout=PATIENCE)
@@ -392,7 +421,7 @@ def test_a_creator_that_was_makes_no_link_and_nothing_else_and_is_told(windows: 
         visitor.dialog.get_by_role("button", name="Share").click()
         make = visitor.page.get_by_role("button", name="Make a link")
         expect(make).to_be_visible(timeout=PATIENCE)
-        visitor.settle()
+        still(visitor)
         with book(served, LOWERED):
             make.click()
             expect(visitor.page.get_by_text("Your roles have changed")).to_be_visible(timeout=PATIENCE)
@@ -400,7 +429,7 @@ def test_a_creator_that_was_makes_no_link_and_nothing_else_and_is_told(windows: 
             assert not list(shares.glob("*.json"))
         visitor.open("/")
         visitor.page.get_by_label("What do you want to make?").fill("a lighthouse nobody asked for")
-        visitor.settle()
+        still(visitor)
         with book(served, LOWERED):
             visitor.page.get_by_role("button", name="Generate").click()
             expect(visitor.page.get_by_text("Your roles have changed")).to_be_visible(timeout=PATIENCE)

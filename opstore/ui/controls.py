@@ -45,10 +45,11 @@ def offer(name: str, value: object) -> None:
 def align(name: str, value: object) -> None:
     """Let the control `name` show a value, and stay the one that it is where it does; before it stands."""
     key = key_of(name)
-    if key not in st.session_state:
-        _set(name, value)
-    elif st.session_state[key] != value:
+    # Of one that does not stand a browser that came back quickly still has what it showed last.
+    if st.session_state.get(key, _told().get(key, value)) != value:
         set_to(name, value)
+    elif key not in st.session_state:
+        _set(name, value)
 
 
 def follow(name: str, stored: Mapping[str, object]) -> bool:

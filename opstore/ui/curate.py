@@ -82,13 +82,15 @@ def _align(operation_id: str, stored: dict[str, Any]) -> None:
     st.session_state.pop(f"pressed-{operation_id}", None)
     for name, key in _keys(operation_id).items():
         shown = stored[name] - 1 if name == "rating" and stored[name] else stored[name]
-        if key not in st.session_state:
+        stands, under = key in st.session_state, st.session_state.get(f"under-{key}", stored[name])
+        if not stands and under == stored[name]:
             st.session_state[key] = shown
-        elif name == "note" and _is_written(operation_id, st.session_state[f"under-{key}"]):
+        elif stands and name == "note" and _is_written(operation_id, under):
             # Another box would take the pen away: who finishes this one is told of the other note then (`_changed`).
-            stored = stored | {name: st.session_state[f"under-{key}"]}
+            stored = stored | {name: under}
             continue
-        elif (seen is None or seen[name] != stored[name]) and st.session_state[key] != shown:
+        elif not stands or ((seen is None or seen[name] != stored[name]) and st.session_state[key] != shown):
+            # A new one, also where none stands: a browser that came back quickly has the old one, and hands that in.
             controls.set_to(f"{name}-{operation_id}", shown)
         elif st.session_state[key] != shown:
             continue  # what somebody has just chosen is on its way

@@ -6,8 +6,8 @@ import { PATIENCE } from "../../opstore/ui/components/grid_acts.js";
 import { stepOf } from "../../opstore/ui/components/grid_keys.js";
 
 const here = { dialog: true, listens: null, address: "a", now: 1000 };
-const drawer = { id: "a", keys: [], since: 0 },
-  neighbour = { left: "a", keys: [], since: 0 };
+const drawer = { id: "a", keys: [], since: 0, rested: 0 },
+  neighbour = { left: "a", keys: [], since: 0, rested: 0 };
 
 test("a key leads a tile, a row, a window or to an end", () => {
   const steps = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End", "x"].map(key =>
@@ -22,8 +22,9 @@ test("what is pressed while a drawer is on its way is meant for it, until it lis
   assert.ok(!comes(drawer, { ...here, listens: "a" }), "it hears by itself");
   assert.ok(comes(drawer, { ...here, listens: "b" }), "the one before still listens");
   assert.ok(!comes(drawer, { ...here, now: PATIENCE }));
-  assert.ok(!isOver({ ...drawer, rests: 0 }, { ...here, address: "b", now: PATIENCE }));
-  assert.ok(isOver({ ...drawer, rests: 0 }, { ...here, dialog: false, now: 3000 }), "the page rests without one");
+  assert.ok(!isOver({ ...drawer, rested: 15 }, { ...here, address: "b", now: PATIENCE }));
+  assert.ok(isOver({ ...drawer, rested: 15 }, { ...here, dialog: false }), "the page rests without one");
+  assert.ok(!isOver({ ...drawer, rested: 14 }, { ...here, dialog: false, now: 60_000 }), "a starved browser looks seldom");
   assert.ok(!isOver(drawer, { ...here, dialog: false, now: 3000 }), "the page is at work");
 });
 
@@ -34,11 +35,11 @@ test("what is pressed while a neighbour is on its way is meant for that, whether
 
 test("a neighbour that does not come gets nothing once the page has gone on to it and rests, and not before", () => {
   const there = { ...here, address: "b" };
-  assert.ok(isOver({ ...neighbour, rests: 5000 }, { ...there, now: 8000 }));
-  assert.ok(!isOver({ ...neighbour, rests: 5000 }, { ...there, now: 7999 }));
+  assert.ok(isOver({ ...neighbour, rested: 15 }, there));
+  assert.ok(!isOver({ ...neighbour, rested: 14 }, { ...there, now: 60_000 }));
   assert.ok(!isOver(neighbour, { ...there, now: 60_000 }), "the page is at work");
-  assert.ok(!isOver({ ...neighbour, rests: 0 }, { ...here, now: 29_999 }), "the page has not heard of it yet");
-  assert.ok(isOver({ ...neighbour, rests: 0 }, { ...here, now: 30_000 }));
+  assert.ok(!isOver({ ...neighbour, rested: 15 }, { ...here, now: 29_999 }), "the page has not heard of it yet");
+  assert.ok(isOver({ ...neighbour, rested: 15 }, { ...here, now: 30_000 }));
 });
 
 test("only keys that a drawer knows are held back, each behind those before it", () => {

@@ -29,8 +29,8 @@ interface Early {
   left?: string;
   keys: string[];
   since: number;
-  /** Since when the page rests, where it does: nothing is on its way. */
-  rests?: number;
+  /** For how many looks in succession the page rests: nothing is on its way. */
+  rested: number;
 }
 
 interface Window {

@@ -1,5 +1,5 @@
-/* What waits for a drawer that is on its way, with the keys that are meant for it; there is one at a time, and it knows for how long
-   the page has rested. */
+/* What waits for a drawer that is on its way, with the keys that are meant for it; there is one at a time, and it knows for how many
+   looks in succession the page has rested: a browser that is starved looks seldom, and takes as long to build the drawer. */
 
 import { scriptState } from "../streamlit_private/page.js";
 
@@ -13,10 +13,10 @@ const LOOK = 200;
  */
 export function waitFor(what, keys = []) {
   /** @type {Early} */
-  const waiting = { ...what, keys, since: performance.now() };
+  const waiting = { ...what, keys, since: performance.now(), rested: 0 };
   window.opstoreEarly = waiting;
   const timer = setInterval(() => {
-    waiting.rests = scriptState().rests ? (waiting.rests ?? performance.now()) : undefined;
+    waiting.rested = scriptState().rests ? waiting.rested + 1 : 0;
     if (window.opstoreEarly !== waiting) clearInterval(timer);
   }, LOOK);
 }

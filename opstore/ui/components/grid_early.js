@@ -12,7 +12,7 @@ import { typing } from "./grid_keys.js";
 const JUDGES = /^([0-5ft]|delete)$/i,
   STEPS = /^arrow(left|right)$/i,
   AT_ONCE = /^[0-5f]$/i,
-  COMING = 3000,
+  RESTED = 15, // looks of early_wait.js: 3 s, where the browser has the time
   LONGEST = 30_000;
 
 /** The drawer of an operation is on its way. @param {string} id */
@@ -55,8 +55,8 @@ const present = () => ({
  *
  * @param {Early} waiting @param {Now} now
  */
-export function isOver({ left, since, rests }, { dialog, address, now }) {
-  if (rests === undefined || now - rests < COMING) return false;
+export function isOver({ left, since, rested }, { dialog, address, now }) {
+  if (rested < RESTED) return false;
   return left ? address !== left || now - since >= LONGEST : !dialog;
 }
 

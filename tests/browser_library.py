@@ -104,7 +104,7 @@ def eventually(page: Page, seen: Callable[[], Any], wanted: Any = True) -> None:
         if seen() == wanted:
             return
         page.wait_for_timeout(50)
-    assert seen() == wanted
+    assert (last := seen()) == wanted, f"it is {last}, and not {wanted}"
 
 
 def chosen(page: Page) -> set[str]:

@@ -31,7 +31,7 @@ from tests import examples, skips
 LONG = ("browser", "faults", "sweep", "machine", "fuzz", "histories")
 
 #: The suite runs one in so many of the tests marked `long`.
-LONG_ONES = 6
+LONG_ONES = 10
 
 #: Under which name the processes of a run in parallel are told it.
 _CHOSEN = "chosen"

@@ -127,6 +127,7 @@ def shown(app: App, asked: str) -> Selection:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("query", QUERIES)
 def test_behind_each_mark_are_just_the_operations_that_it_counts(app: App, query: str) -> None:
     selection, search = app.service.analytics.select(query), app.service.analytics.search(query)
@@ -140,6 +141,7 @@ def test_behind_each_mark_are_just_the_operations_that_it_counts(app: App, query
     assert seen > 60
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("query", QUERIES)
 def test_behind_each_amount_are_just_the_operations_that_it_adds_up(app: App, query: str) -> None:
     selection, search = app.service.analytics.select(query), app.service.analytics.search(query)
@@ -184,6 +186,7 @@ def sampled(tmp_path: Path, *operation_ids: str, **said: Any) -> App:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("operation_ids", "query"),
     [

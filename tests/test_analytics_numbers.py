@@ -126,6 +126,7 @@ def test_success_counts_those_that_nobody_stopped(told: Any, name: str) -> None:
     assert len(tried) < len(rows) and f"n = {count.total()}." in made.sentence
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("unit", ["hour", "day", "week", "month"])
 def test_over_time_and_cost_over_time(told: Any, unit: str) -> None:
     selection, rows = told

@@ -116,6 +116,7 @@ def judged(server: Server, rating: int | None, favorite: bool) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.long
 def test_keys_pressed_closely_are_each_heard_once(server: Server) -> None:
     with opened(server, "library", f"operation={ID}") as page:
         assert page.keys and page.part
@@ -129,12 +130,14 @@ def test_keys_pressed_closely_are_each_heard_once(server: Server) -> None:
             judged(server, rating, favorite)
 
 
+@pytest.mark.long
 def test_a_key_is_heard_where_the_drawer_it_was_pressed_in_has_been_drawn_anew(server: Server) -> None:
     with opened(server, "library", f"operation={ID}") as page:
         press(page, ("rate", 1), part="one-that-was-here")
         judged(server, 1, False)
 
 
+@pytest.mark.long
 def test_what_was_asked_before_the_browser_knew_of_another_address_does_not_lead_back(server: Server) -> None:
     """A part of the page may tell something at any moment (a key, a pause in a note): the next operation stays open."""
     with opened(server, "library", f"operation={ID}") as page:

@@ -178,6 +178,7 @@ def ranked(sidecars: dict[str, dict[str, Any]], order: str) -> list[str]:
     return ids[::-1] if order == "oldest" else ids
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("limit", [1, 7, 100, 240])
 @pytest.mark.parametrize("order", ORDERS)
 def test_the_pages_of_every_order_are_the_whole(library: Any, order: str, limit: int) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser import Server, Visitor, Windows
 from tests.browser_library import eventually
 
 pytest_plugins = ("tests.browser_fixtures",)
+pytestmark = pytest.mark.long
 
 
 def held(page: Page) -> Callable[[], None]:

@@ -366,6 +366,7 @@ def test_a_price_in_another_currency_is_let_through_by_no_budget(standin: StandI
     assert standin.accepted == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("gone", [False, True], ids=["there", "removed for good"])
 def test_what_was_spent_in_another_currency_stops_what_costs_until_nobody_asks_for_it(app: App, gone: bool) -> None:
     operation_id, now = f"{datetime.now(UTC):%Y%m%d}000000_00000001", datetime.now(UTC)

@@ -217,6 +217,7 @@ def test_killed_at_every_call_an_import_is_completed_by_the_next_one(program: Pr
     }
 
 
+@pytest.mark.long
 def test_killed_at_every_call_a_repair_loses_nothing_and_is_repeated(program: Program, desk: Path) -> None:
     store = Store(desk / "before" / "data")
     save(store, 1, outputs=[b"no media " * 900])

@@ -116,6 +116,7 @@ def test_nothing_that_is_stored_reaches_the_terminal_as_a_command(store: Store) 
 # -- mistakes ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("query", "pointer"),
     [
@@ -162,6 +163,7 @@ def _spoil(path: Path) -> None:
     path.write_bytes(data)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("harm", HARM)
 def test_whatever_happened_to_the_index_the_answer_is_right(store: Store, harm: str) -> None:
     assert ids(run("search", "mer").stdout) == [LATER, ID]

@@ -59,6 +59,7 @@ def sweeping(at: AppTest, name: str, values: str | list[str]) -> AppTest:
 # -- sweeps ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("values", "says"), [("40; 50; x", "a whole number from 1 to 100"), (";".join(map(str, range(1, 31))), "30")]
 )
@@ -72,6 +73,7 @@ def test_a_sweep_through_more_than_a_few_numbers_makes_each_of_them(app: App) ->
     assert sorted(asked_for(app, "outputQuality")) == [10, 20, 30, 40, 50, 60, 70, 80, 90, 100]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "values"), [("outputQuality", "40; 50"), ("aspectRatio", ["4:3", "3:4"])])
 def test_a_sweep_is_still_there_when_the_person_comes_back_from_another_page(
     app: App, name: str, values: str | list[str]
@@ -82,6 +84,7 @@ def test_a_sweep_is_still_there_when_the_person_comes_back_from_another_page(
     assert len(asked_for(app, name)) == 2
 
 
+@pytest.mark.long
 def test_the_settings_of_an_operation_are_not_swept_over_by_what_was_swept_before(app: App) -> None:
     app.store.save(
         ID, {"operationType": "text_to_image", "prompt": "a sea", "parameters": {"aspectRatio": "16:9"}}, outputs=[PNG]
@@ -95,6 +98,7 @@ def test_the_settings_of_an_operation_are_not_swept_over_by_what_was_swept_befor
 # -- pictures of the library -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_picture_that_has_gone_from_the_library_is_not_left_out_unseen(app: App) -> None:
     app.store.save(ID, {"operationType": "text_to_image", "prompt": "a sea"}, outputs=[PNG])
     at = opened()
@@ -137,6 +141,7 @@ def test_what_cannot_be_an_input_picture_is_said_by_whoever_takes_the_rest_to_cr
 # -- from one operation to the next ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_the_steps_of_what_was_asked_for_are_not_the_steps_of_the_next_wish(app: App) -> None:
     app.store.save(ID, {"operationType": "text_to_image", "prompt": "a sea"}, outputs=[PNG])
     at = opened()
@@ -176,6 +181,7 @@ def test_the_settings_of_a_chain_are_shown_as_its_first_step_had_them(tmp_path: 
 # -- a better wording ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_what_was_chosen_of_a_better_wording_still_holds_after_another_page(app: App) -> None:
     app.generation.asker = lambda: Words()
     at = opened()

@@ -96,6 +96,7 @@ def test_a_press_that_stops_one_batch_stops_no_other_that_has_taken_its_place(ap
     assert "a hill" not in stopped
 
 
+@pytest.mark.long
 def test_one_that_ended_at_that_moment_keeps_no_other_of_its_batch_from_being_stopped(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,12 +170,14 @@ def test_what_was_free_and_is_paid_since_another_window_changed_the_provider_is_
     assert kinds(app) == ["text_to_image"]
 
 
+@pytest.mark.long
 def test_a_choice_that_is_on_offer_no_more_when_it_arrives_is_acknowledged(app: App) -> None:
     at = tell(opened(), "workflow", triggers={"chosen": {"value": "image_edit_single", "turn": 7}})
     (given,) = [json.loads(node.proto.json) for node in at.get("bidi_component") if "opstore_oneof" in node.proto.component_name]
     assert given["turn"] == 7 and given["shown"] == "text_to_image", "the browser shows its choice until it is told so"
 
 
+@pytest.mark.long
 def test_what_was_chosen_is_no_news(app: App, paid: None) -> None:
     at = opened()
     at.text_area(key="prompt").set_value("a red barn")

@@ -101,6 +101,7 @@ def test_everything_is_whole_and_says_that_it_is_a_demo(demo: Store) -> None:
             assert demo.read_file(str(operation.output))[:4] in (b"RIFF", b"\x89PNG") or str(operation.output).endswith(".mp4")
 
 
+@pytest.mark.long
 def test_its_people_have_voted_between_two_models(demo: Store) -> None:
     from opstore.analytics import content, load_frame
     from opstore.analytics.selection import Selection

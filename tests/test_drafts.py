@@ -194,6 +194,7 @@ def test_a_draft_goes_once_it_was_asked_for() -> None:
         app.stop()
 
 
+@pytest.mark.long
 def test_a_draft_is_not_removed_by_a_form_that_is_drawn_empty_and_is_by_whoever_empties_it() -> None:
     app = running()
     at = page()
@@ -207,6 +208,7 @@ def test_a_draft_is_not_removed_by_a_form_that_is_drawn_empty_and_is_by_whoever_
     assert app.service.drafts.load(TAB, "") is None
 
 
+@pytest.mark.long
 def test_what_only_the_browser_has_comes_back_over_what_it_was_written_over_and_over_nothing_else() -> None:
     at = page()
     prompt(at).set_value("a hill").run()

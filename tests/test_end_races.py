@@ -39,6 +39,7 @@ def whole(store: Store, *places: str) -> None:
     assert found == [*places] and store.verify(deep=True) == [] and not [n for n in trash.folder.names() if "." not in n]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("removed", [False, True], ids=["trashed", "removed for good"])
 def test_who_was_stopped_at_the_end_of_a_job_does_not_bring_it_back(
     app: App, monkeypatch: pytest.MonkeyPatch, removed: bool

@@ -100,6 +100,7 @@ def test_what_is_left_out_is_told(store: Store, tmp_path: Path) -> None:
     assert tree(store.operations.path) == before
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [

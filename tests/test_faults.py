@@ -205,6 +205,7 @@ def test_a_power_cut_at_every_call_keeps_what_was_acknowledged(program: Program,
     assert seen == {"0 acknowledged", "1 acknowledged", "2 acknowledged"}, "cuts before, between and after the acknowledgements"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("forgotten", "consequence"),
     [("both", "acknowledged and lost"), ("folders", "acknowledged and lost"), ("files", "torn")],
@@ -264,6 +265,7 @@ SECOND = (
 )
 
 
+@pytest.mark.long
 def test_where_clearing_up_fails_as_well_a_save_is_still_whole_or_absent(program: Program, desk: Path) -> None:
     strace = program("strace")
 

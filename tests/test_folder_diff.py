@@ -92,6 +92,7 @@ def looks_beside(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     return looks
 
 
+@pytest.mark.long
 def test_who_follows_many_lets_a_process_look_that_gives_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(tmp_path)
     store.initialize_storage()
@@ -178,6 +179,7 @@ def follower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Follower:
     return following
 
 
+@pytest.mark.long
 def test_what_the_system_could_not_tell_during_a_look_at_the_names_is_looked_for(follower: Follower, tmp_path: Path) -> None:
     store = Store(tmp_path)
     plant(store, {"operationId": CHANGED, "prompt": "changed in place"})
@@ -190,6 +192,7 @@ def test_what_the_system_could_not_tell_during_a_look_at_the_names_is_looked_for
     assert {row.prompt for row in all_rows(Index(store), "")} == {"changed in place", "new"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("answers", [[{CHANGED}], [set(), {CHANGED}]], ids=["at its begin", "during a look"])
 def test_what_was_told_and_could_not_be_read_then_is_read_at_the_next_turn(
     follower: Follower, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: list[set[str] | None]

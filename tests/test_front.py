@@ -26,7 +26,7 @@ def node(program: Callable[..., str], *arguments: str | Path) -> subprocess.Comp
 
 @pytest.mark.parametrize("name", sorted(path.name for path in FRONT.glob("*.test.js")))
 def test_units(program: Callable[..., str], name: str) -> None:
-    done = node(program, "--import", "./modules.js", "--test", name)
+    done = node(program, "--import", "./modules.js", name)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

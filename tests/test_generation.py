@@ -79,6 +79,7 @@ def test_what_a_person_chose_instead_wins_and_is_kept(app: App, making: Generati
     assert job.operation["workflowAnalysis"]["overriddenTo"] == "image_to_video_single"
 
 
+@pytest.mark.long
 def test_an_override_survives_to_the_sidecar_and_is_found(app: App, making: Generation) -> None:
     making.execute(SmartRequest("sepia", (PNG,), workflow="image_to_video_single", parameters={"duration": 1}))
     making.execute(SmartRequest("sepia", (PNG,)))

@@ -121,6 +121,7 @@ def asked() -> Iterator[tuple[str, str, str]]:
                 yield "does-not-fit", method, path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("mode", "method", "path"), [*asked()], ids=str)
 def test_everything_that_the_document_allows_and_forbids_is_answered_as_it_says(
     server: Server, mode: str, method: str, path: str

@@ -237,6 +237,7 @@ def test_every_search_finds_what_a_look_at_every_row_finds(library: tuple[Index,
     assert sum(0 < count < len(rows) for count in counts) > 300  # most say something
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("order", ["newest", "oldest", "rating", "cost", "elapsed"])
 def test_every_order_is_paged_as_sorted(library: tuple[Index, list[Row]], order: str) -> None:
     index, rows = library
@@ -300,6 +301,7 @@ def test_relevance_puts_prompts_that_begin_so_first(tmp_path: Path) -> None:
     assert len(all_rows(index, "", "relevance")) == 6
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("order", ORDERS)
 def test_pages_neither_repeat_nor_lose_while_operations_come_and_go(tmp_path: Path, order: str) -> None:
     store = folder_of(tmp_path, 60, 9)
@@ -421,6 +423,7 @@ def damages(path: Path) -> dict[str, Any]:
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_open", [False, True], ids=["closed", "open"])
 @pytest.mark.parametrize(
     "damage", ["deleted", "empty", "garbage", "truncated", "overwritten", "version", "another database", "nonsense"]

@@ -214,6 +214,7 @@ def test_the_whole_cache_folder_deleted_comes_back(store: Store, index: Index) -
     soon(lambda: ids(index) == [ID])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dies", [False, True])
 def test_processes_that_read_are_a_help_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies: bool) -> None:
     store = folder_of(tmp_path, 400, 5)

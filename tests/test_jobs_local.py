@@ -71,6 +71,7 @@ TYPES = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "count", "prompt"), TYPES, ids=lambda value: str(value)[:20])
 def test_every_type_ends_stored_with_the_files_that_it_promises(
     new_app: Open, photo: Photo, kind: str, count: int, prompt: str
@@ -363,6 +364,7 @@ DAMAGED: dict[str, Callable[[dict[str, Any]], object]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("damage", DAMAGED)
 def test_a_damaged_record_breaks_neither_the_runner_nor_a_look_at_the_jobs(new_app: Open, damage: str) -> None:
     app = new_app()
@@ -377,6 +379,7 @@ def test_a_damaged_record_breaks_neither_the_runner_nor_a_look_at_the_jobs(new_a
         assert ended(app, app.service.create(NewOperation("text_to_image", f"whole {number}"))).status == "stored"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b"null", b'{"operationId": "other"}', b"[" * 100_000])
 def test_a_record_that_cannot_be_read_stays_and_is_listed(new_app: Open, content: bytes) -> None:
     app = new_app()
@@ -390,6 +393,7 @@ def test_a_record_that_cannot_be_read_stays_and_is_listed(new_app: Open, content
     assert app.service.jobs() == [] and app.service.job(broken) is None
 
 
+@pytest.mark.long
 def test_a_folder_that_cannot_be_read_for_a_moment_stops_no_runner(new_app: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     faults: list[Exception] = [OSError("gone"), StorageError(reason="gone"), RuntimeError("nobody foresaw this")]
     ids = JobFolder.ids

@@ -212,6 +212,7 @@ def test_a_link_that_has_ended_does_not_open_again_where_the_clock_is_set_back(s
 # -- how it is said ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_commands_and_programs_are_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPSTORE_DATA", str(store.root))
     Trash(store).put(ID)

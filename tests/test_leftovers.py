@@ -57,6 +57,7 @@ def left(store: Store) -> list[str]:
     return sorted(path.name for path in found if path.name.startswith((".", "tmp")))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dies", [True, False])
 def test_leftovers_go_where_their_owner_is_dead_and_nowhere_else(tmp_path: Path, dies: bool) -> None:
     store = Store(tmp_path / "data")

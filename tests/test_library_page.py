@@ -98,6 +98,7 @@ def test_a_filter_changes_the_text_and_the_address(app: App) -> None:
     assert "q" not in address(at) and control(at, "selectbox", "filter-rating").value == ""
 
 
+@pytest.mark.long
 def test_a_filter_that_was_taken_away_does_not_come_back_with_what_a_browser_still_shows(app: App) -> None:
     """Who takes a chip away and types at once sends the old filters along: those are nobody's choice."""
     at = page(q="sea type:text_to_image rating:>=4 favorite:yes", order="oldest")
@@ -143,6 +144,7 @@ def test_typing_moves_the_filters(app: App) -> None:
     assert given(at)["total"] == {"n": 0, "exact": True}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("text", ["rating:>=x", "(a", 'say "so', "-", "nofield:x", "a* b*c", "or", "x" * 3_000])
 def test_a_mistake_is_pointed_at_and_the_last_good_search_stays(app: App, text: str) -> None:
     at = page(q="film")
@@ -290,6 +292,7 @@ def test_what_was_written_in_vain_outlives_the_next_note(app: App, monkeypatch: 
     assert judged(app.store)["note"] == "the second half" and "the first half" in state[f"unstored-{ID}"][0]
 
 
+@pytest.mark.long
 def test_the_browser_is_told_which_note_its_window_has_stored_last(app: App) -> None:
     """What it keeps of a note that was handed in as the drawer closed must not come back once somebody has taken it back."""
     at = page(operation=ID)
@@ -301,6 +304,7 @@ def test_the_browser_is_told_which_note_its_window_has_stored_last(app: App) -> 
     assert given(sound(at.run()), f"note-draft-{ID}")["stored"] == "mine"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stays", [False, True])
 def test_a_note_that_is_refused_as_its_drawer_closes_is_told_where_it_was_open(app: App, stays: bool) -> None:
     at = page(operation=ID)

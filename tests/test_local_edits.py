@@ -275,6 +275,7 @@ class TestSeveral:
         assert self.several("side by side", cat, tall).shape[0] == 300
         assert self.several("grid", cat, tall, cat).shape[0] > SIZE[1]
 
+    @pytest.mark.long
     @pytest.mark.parametrize("count", [2, 3, 4, 5])
     def test_grids_and_collages_hold_any_number(self, count: int, cat: bytes, china: bytes) -> None:
         inputs = [cat, china, cat, china, cat][:count]

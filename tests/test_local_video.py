@@ -31,6 +31,7 @@ def fitted(still: bytes, size: tuple[int, int]) -> np.ndarray[tuple[int, ...], n
     return pixels(covering(picture(still), size))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("parameters", "size", "count", "fps"),
     [
@@ -69,6 +70,7 @@ def test_the_index_stands_before_the_pictures(stills: tuple[bytes, bytes]) -> No
     assert names.index(b"moov") < names.index(b"mdat")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("prompt", ["", "cross-fade", "wipe left", "volet vers le bas", "iris", "dissolution"])
 def test_a_passage_begins_and_ends_with_the_stills(prompt: str, stills: tuple[bytes, bytes]) -> None:
     shown = list(frames(made("image_to_video_transition", prompt, *stills, duration=1, framesPerSecond=12)))
@@ -77,6 +79,7 @@ def test_a_passage_begins_and_ends_with_the_stills(prompt: str, stills: tuple[by
     assert far(shown[6], first) > 12 and far(shown[6], last) > 12
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("prompt", "first_taken"),
     [
@@ -104,6 +107,7 @@ def test_a_wipe_goes_its_way(prompt: str, first_taken: str, stills: tuple[bytes,
     assert far(middle[kept], one[kept]) < 10 < far(middle[kept], two[kept])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("prompt", ["zoom in", "zoom out", "pan left", "travelling vers le bas", "rotate left", ""])
 def test_a_still_moves_all_the_time_and_shows_no_empty_edge(prompt: str, stills: tuple[bytes, bytes]) -> None:
     shown = list(frames(made("image_to_video_single", prompt, stills[1], duration=1, framesPerSecond=8)))

@@ -100,6 +100,7 @@ assert opstore.analytics.load_frame("data").operation_id.tolist() == [operation_
 """
 
 
+@pytest.mark.long
 def test_it_is_imported_from_any_folder(programs: Path, empty: Path) -> None:
     used = run(programs / "python", "-c", _LIBRARY, cwd=empty, OPSTORE_DATA="data")
     assert used.returncode == 0, used.stderr

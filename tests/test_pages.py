@@ -290,12 +290,14 @@ def test_a_chosen_model_stays_where_there_is_no_other_for_its_type(app: App, mon
 # -- the library ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("query", [{"type": "junk"}, {"status": "<b>"}, {"before": "../x"}, {"before": ID}, {"type": EVIL}])
 def test_a_query_of_junk_breaks_nothing(app: App, store: Store, query: dict[str, str]) -> None:
     store.save(ID, {"operationType": "text_to_image"}, outputs=[PNG])
     literal(library(**query))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("value", [LATER, "../../x", "x" * 5_000, EVIL, f"{ID}.json", f"{ID}\n"])
 def test_an_operation_that_is_not_there_is_said_once(app: App, store: Store, value: str) -> None:
     store.save(ID, {"operationType": "text_to_image"}, outputs=[PNG])
@@ -381,6 +383,7 @@ ODD: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", ODD)
 def test_an_odd_operation_can_be_opened(app: App, store: Store, what: str) -> None:
     plant(store, f"{ID}.json", json.dumps({"operationId": ID} | ODD[what]).encode())

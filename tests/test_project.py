@@ -78,6 +78,7 @@ ENTRY = re.compile(r'^    "([a-z0-9-]+)[^"]*",\s+# ([a-z0-9/_-]+): ', re.MULTILI
 PLACES = dict(ENTRY.findall((ROOT / "pyproject.toml").read_text("utf-8").partition("[dependency-groups]")[0]))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("package", sorted(named(PROJECT["project"]["dependencies"])))
 def test_a_dependency_is_imported_where_its_comment_says(package: str) -> None:
     place = PLACES[package]

@@ -81,6 +81,7 @@ def test_what_replicate_no_longer_knows_is_refused(replicate: Replicate) -> None
 # -- time -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("verb", ["create", "status", "cancel", "list", "upload"])
 def test_no_request_waits_longer_than_its_timeout(standin: StandIn, replicate: Replicate, verb: str) -> None:
     found = replicate.create(request(), silent)

@@ -320,6 +320,7 @@ def test_a_video_has_it_as_its_comment() -> None:
         assert "Seed: 7" in found.metadata["comment"] and len(list(found.decode(video=0))) == 10
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("media", [PNG, JPEG, WEBP], ids=lambda media: media.extension)
 @pytest.mark.parametrize("letter", ["é", "海", "&", "\U0001f600"])
 def test_a_prompt_of_any_length_fits(media: MediaType, letter: str) -> None:

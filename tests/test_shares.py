@@ -239,6 +239,7 @@ def test_what_is_withheld_is_in_no_byte_of_a_bundle(shares: Shares, tmp_path: Pa
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == [], "nothing half made stays"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("WEBP", {"lossless": True, "exact": True})])
 @pytest.mark.parametrize("alpha", [0, 1, 2])
 def test_a_small_picture_hides_nothing_either_and_says_what_made_it(

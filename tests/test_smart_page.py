@@ -120,6 +120,7 @@ def test_a_better_wording_is_shown_as_a_change_and_stored_with_the_old_one(app: 
     assert wordings.items() <= job.parameters.items()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "look"), [("analysis", 1), ("wording", 2)])
 def test_an_answer_that_comes_while_the_page_is_drawn_is_shown_and_not_asked_for_again(
     app: App, monkeypatch: pytest.MonkeyPatch, kind: str, look: int

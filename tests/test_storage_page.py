@@ -104,6 +104,7 @@ def test_an_empty_folder(app: App) -> None:
     assert "0 operations" in shown(at) and "The trash is empty." in shown(at)
 
 
+@pytest.mark.long
 def test_files_of_no_month_and_of_the_first_years_are_charted_too(app: App) -> None:
     for name in ("20251399000000_abcdef12_out.png", "09991231235959_abcdef12_out.png", "20251103000000_abcdef12_out.png"):
         plant(app.store, name, PNG)

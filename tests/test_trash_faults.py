@@ -179,6 +179,7 @@ ANSWERS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("act", ["put", "restore", "remove"])
 def test_any_call_may_be_refused_and_it_is_said(program: Program, desk: Path, act: str) -> None:
     strace = program("strace")

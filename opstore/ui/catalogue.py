@@ -6,6 +6,7 @@ gone are dropped, what was translated stays. The same code gives the same file: 
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,8 +39,9 @@ def sources() -> list[Path]:
     return sorted([*(ROOT / "opstore").rglob("*.py"), *(ROOT / "pages").glob("*.py"), ROOT / "dashboard.py"])
 
 
+@functools.cache
 def messages() -> Catalog:
-    """Return every text of the interface: those in the code, and the sentence of every error."""
+    """Return every text of the interface: those in the code, and the sentence of every error; read once, for it takes seconds."""
     catalogue = Catalog(fuzzy=False)
     for path in sources():
         for _line, text, comments, context in extract_from_file("python", str(path), keywords=KEYWORDS):

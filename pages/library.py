@@ -40,3 +40,5 @@ if not view.trash:
             detail.drawer(service, operation_id, view.query, view.order, view.mark)
         except OpstoreError as error:
             parts.show_error(error)
+    else:
+        detail.closed()

@@ -161,6 +161,27 @@ def test_what_was_asked_before_the_browser_knew_of_another_address_does_not_lead
         assert shown(page.line) == ""
 
 
+def test_the_keys_begin_anew_where_an_operation_is_shown_again_and_stay_where_it_is_drawn_anew(server: Server) -> None:
+    """A browser that went on and back before it had let go of the first drawer has its keys, and hears no other word of them."""
+    with opened(server, "library", f"operation={ID}") as page:
+        given = []
+        for query in (f"operation={EARLIER}", f"operation={ID}", f"operation={ID}", "", f"operation={ID}"):
+            ask(page, query)
+            given.append(keys_of(page.line))
+        assert given[1] == given[2] and len({str(keys) for keys in given}) == 4
+        assert [keys.get("id") for keys in given] == [EARLIER, ID, ID, None, ID]
+
+
+def keys_of(line: ClientConnection) -> dict[str, Any]:
+    """Return what the drawer's keys are given in the next run of the page; nothing where none is open."""
+    found: dict[str, Any] = {}
+    while (said := heard(line)).WhichOneof("type") != "script_finished":
+        component = said.delta.new_element.bidi_component
+        if "-keys-" in component.id:
+            found = json.loads(component.json)
+    return found
+
+
 def ask(page: Opened, query: str, *, back: bool = False) -> None:
     """Ask for a run of the page at an address, to which the browser's own way back may have led."""
     asked = BackMsg()

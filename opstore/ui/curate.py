@@ -175,8 +175,8 @@ def _stars(given: int | None) -> int | None:
     return None if given is None else given + 1
 
 
-def keys(service: Service, operation: Operation) -> None:
-    """Take the keys that the grid has, too: 1 to 5 and 0 rate, F favorite, T tags, Delete to the trash."""
+def keys(service: Service, operation: Operation, turn: int) -> None:
+    """Take the keys that the grid has, too: 1 to 5 and 0 rate, F favorite, T tags, Delete to the trash; anew at each `turn`."""
     kinds = [*(("rate", "favorite") if service.may(Curation.annotate) else ())]
     kinds += ["trash"] if service.may(Curation.put_in_trash) else []
 
@@ -188,7 +188,9 @@ def keys(service: Service, operation: Operation) -> None:
 
     tags = controls.key_of(f"tags-{operation.id}")
     state = f'"{version_of(operation.sidecar)}"'
-    drawer_keys(key=f"keys-{operation.id}", operation_id=operation.id, state=state, tags=tags, kinds=kinds, on_press=press)
+    drawer_keys(
+        key=f"keys-{operation.id}", operation_id=operation.id, turn=turn, state=state, tags=tags, kinds=kinds, on_press=press
+    )
 
 
 def _pressed(service: Service, operation_id: str, kind: str, value: Any) -> None:

@@ -43,7 +43,9 @@ def drawer(service: Service, operation_id: str, query: str = "", order: str = "n
                 return
             _strip(service, operation, query, order, mark)
             show(service, operation)
-            curate.keys(service, operation)  # at the end: it has no place to be seen in, and would take one in the strip
+            curate.keys(
+                service, operation, _turn(operation.id)
+            )  # at the end: it has no place to be seen in, and would take one in the strip
 
     show_it()
 
@@ -51,6 +53,22 @@ def drawer(service: Service, operation_id: str, query: str = "", order: str = "n
 def close() -> None:
     """Forget which operation was open."""
     st.query_params.pop("operation", None)
+    closed()
+
+
+def closed() -> None:
+    """Know that the page is drawn without a drawer: the next one begins anew."""
+    _turn("")
+
+
+def _turn(shown: str) -> int:
+    """Return how often another operation than the one before has been shown."""
+    known: tuple[str, int] = st.session_state.get("drawer-turn", ("", 0))
+    last, turn = known
+    if last != shown:
+        turn += 1
+        st.session_state["drawer-turn"] = shown, turn
+    return turn
 
 
 def _strip(service: Service, operation: Operation, query: str, order: str, mark: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime.app_session import AppSessionState
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData, ScriptRequests
@@ -23,7 +25,7 @@ from websockets.typing import Origin, Subprotocol
 from opstore import Store
 from opstore.app import App, Settings
 from opstore.ui import presses
-from opstore.ui.streamlit_private import aiming, replacing
+from opstore.ui.streamlit_private import aiming, replacing, sending
 from tests.browser import Server
 from tests.samples import ID, PNG
 
@@ -356,6 +358,42 @@ def test_streamlit_by_itself_loses_answers() -> None:
         assert queue.is_empty()
     finally:
         replacing.install(presses.unheard)
+
+
+def test_a_request_that_finds_a_run_ended_waits_until_all_that_it_has_told_is_taken() -> None:
+    """The loop of a busy server takes it late: its drawings and its address were thrown away, whole, where another had begun."""
+
+    class Runner:
+        def __init__(self, told: list[str], *, ended: bool = False) -> None:
+            self.told, self.ended = told, ended
+
+        def request_rerun(self, asked: RerunData) -> bool:
+            self.told += [] if self.ended else [f"joined by {asked.query_string}"]
+            return not self.ended
+
+    async def asked() -> list[str]:
+        told: list[str] = []
+        first = Runner(told, ended=True)
+        loop = asyncio.get_running_loop()
+        session: Any = SimpleNamespace(_scriptrunner=first, _state=AppSessionState.APP_IS_RUNNING)
+        session._call_soon_on_event_loop = loop.call_soon
+
+        def create(session: Any, asked: RerunData) -> None:
+            told.append(f"begun by {asked.query_string}")
+            session._scriptrunner = Runner(told)
+
+        begin = sending.begin_after(create)
+        loop.call_soon(lambda: told.append("taken" if session._scriptrunner is first else "thrown away"))
+        for query in ("one", "two"):
+            begin(session, RerunData(query_string=query))
+        await asyncio.sleep(0.01)
+        session._scriptrunner = Runner(told, ended=True)
+        begin(session, RerunData(query_string="three"))
+        session._state = AppSessionState.SHUTDOWN_REQUESTED
+        await asyncio.sleep(0.01)
+        return told
+
+    assert asyncio.run(asked()) == ["taken", "begun by one", "joined by two"]
 
 
 def test_a_timer_of_a_page_that_was_left_is_not_followed() -> None:

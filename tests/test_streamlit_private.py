@@ -40,6 +40,7 @@ streamlit.errors.StreamlitAPIException · an act in the drawer fails while the p
 streamlit.navigation.page.StreamlitPage · a type only: what the bar gets
 streamlit.proto.ClientState_pb2.ClientState · a press in a part of the page that has gone is lost
 streamlit.runtime.app_session.AppSession · a press in a part of the page that has gone is lost
+streamlit.runtime.app_session.AppSessionState · all that a run has drawn is lost where the next request comes at its end
 streamlit.runtime.forward_msg_queue.ForwardMsgQueue · an upload that a run overtakes waits for ever
 streamlit.runtime.pages_manager.PagesManager · the timer of a page that was left clears the new one
 streamlit.runtime.scriptrunner.script_runner.ScriptRunner · presses that are overtaken are lost, in the midst of an act too
@@ -62,6 +63,10 @@ ATTRIBUTES = table("""
 AppSession.request_rerun · replaced: a press in a part of the page that has gone is lost
 AppSession.has_fragment · the same
 AppSession._pages_manager · the timer of a page that was left clears the new one
+AppSession._create_scriptrunner · replaced: all that a run has drawn is lost where the next request comes at its end
+AppSession._scriptrunner · the same
+AppSession._state · the same
+AppSession._call_soon_on_event_loop · the same
 ScriptRunner._run_script · replaced: a press in a part that goes while it waits is lost
 ScriptRunner._maybe_handle_execution_control_request · replaced: an act that has begun is broken off
 ScriptRunner._set_execing_flag · replaced: a hold does not end with its run

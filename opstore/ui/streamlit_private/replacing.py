@@ -30,6 +30,7 @@ from opstore.ui.streamlit_private import aiming, hearing, sending
 _KNOWN: dict[tuple[type | ModuleType, str], tuple[str, ...]] = {
     (AppSession, "request_rerun"): ("self", "client_state"),
     (AppSession, "has_fragment"): ("self", "fragment_id"),
+    (AppSession, "_create_scriptrunner"): ("self", "initial_rerun_data"),
     (ScriptRunner, "_run_script"): ("self", "rerun_data"),
     (script_requests, "_coalesce_widget_states"): ("old_states", "new_states"),
     (ScriptRunner, "_maybe_handle_execution_control_request"): ("self",),
@@ -83,6 +84,7 @@ def install(unheard: hearing.Unheard) -> None:
         _replace(ScriptRequests, "request_rerun", hearing.ask)
         _replace(SafeSessionState, "on_script_will_rerun", hearing.apply(unheard))
         _replace(ForwardMsgQueue, "clear", sending.begin_anew)
+        _replace(AppSession, "_create_scriptrunner", sending.begin_after)
         _replace(script_requests, "_coalesce_widget_states", hearing.put_together)
         _replace(AppSession, "request_rerun", aiming.ask_for_part)
         _replace(QueryParams, "_send_query_param_msg", aiming.change_address)

@@ -1,4 +1,4 @@
-"""What is sent to a browser: no answer is thrown away, and a control begins with what it was set to.
+"""What is sent to a browser: nothing that was drawn or answered is thrown away, and a control begins with what it was set to.
 
 What a page sets a control to, Streamlit sends once, beside the default that the control begins with. A browser that is given two
 runs at once draws the second alone: the control stands with its default, and hands that in as what a person wants. Here a control
@@ -6,6 +6,10 @@ begins with what it was set to.
 
 Where a run begins, Streamlit also throws away what it has not sent yet, its answers with it: a browser that asked where to put a
 file would wait for ever, and show nothing of it. Here it is answered.
+
+A run is told of by a thread, and taken by the loop that also takes requests. A request that finds the thread ended begins another
+one, and Streamlit throws away what the loop had not taken of the first (its issue 9921): on a busy machine all that a press had
+led to, its new address too, was never seen. Here the request waits until that has been taken (`begin_after`).
 """
 
 from __future__ import annotations
@@ -14,7 +18,10 @@ from collections.abc import Callable
 from typing import Any
 
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.app_session import AppSession, AppSessionState
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
+from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
 from streamlit.runtime.state.session_state import SessionState
 
@@ -36,6 +43,30 @@ def begin_anew(original: Callable[..., Any]) -> Callable[..., Any]:
             queue._queue.extend(message for message in said if id(message) not in kept)
 
     return clear
+
+
+def begin_after(original: Callable[..., None]) -> Callable[..., None]:
+    """Begin to run the page's script in another thread once all that the last one has told is taken: it is first in line."""
+
+    def begin(session: AppSession, initial_rerun_data: RerunData) -> None:
+        if session._scriptrunner:
+            wait(session, initial_rerun_data, session._scriptrunner)
+        else:
+            original(session, initial_rerun_data)
+
+    def wait(session: AppSession, asked: RerunData, ended: ScriptRunner) -> None:
+        session._call_soon_on_event_loop(lambda: go_on(session, asked, ended))
+
+    def go_on(session: AppSession, asked: RerunData, ended: ScriptRunner) -> None:
+        current = session._scriptrunner
+        if session._state is AppSessionState.SHUTDOWN_REQUESTED:
+            return
+        if current is None or current is ended:  # it has told all, and not yet that it is gone
+            original(session, asked)
+        elif not current.request_rerun(asked):  # another request was before this one, and its run has ended as well
+            wait(session, asked, current)
+
+    return begin
 
 
 #: Under which a session remembers what its controls were set to, by their ids; the latest ones, for nobody has more on a page.

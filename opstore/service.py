@@ -46,7 +46,7 @@ from opstore.media.likeness import for_browser, shown_as
 from opstore.media.provenance import Copy, Provenance
 from opstore.media.thumbnails import Copies, Thumbnails
 from opstore.providers.models import Cost, Model, ModelTable
-from opstore.providers.registry import Opened
+from opstore.providers.registry import Opened, is_free
 from opstore.shares import Shares
 from opstore.spending.budget import Budget, Spending
 from opstore.storage.drafts import Drafts
@@ -190,12 +190,23 @@ class Service(Door):
 
         The new one has another seed: with the same one would pay for the same picture. With `images` it is made from those,
         `parents` are theirs, and the seed stays: nothing else is to be another. `new_id` is one that somebody has chosen already.
+        Raise InvalidRequest where it would be made from fewer images than it was, or paid for at a model that nobody chose.
         """
         old = self.operation(operation_id)
-        models = models_of(old)
+        models = _models_of(old)
         provider = old.provider if old.provider in self._providers else self._provider()
         parameters = {name: value for name, value in old.parameters().items() if name != "seed" or images is not None}
-        known = {model.name for step in step_types(old.type, len(old.inputs)) for model in self.models(step, provider)}
+        steps = step_types(old.type, len(old.inputs))
+        known = {model.name for step in steps for model in self.models(step, provider)}
+        if images is None and len(old.inputs) < (count := images_given(old)):
+            kept = len(old.inputs)
+            reason = said("images kept: {kept} of {count}. Take its settings, and add the others.", kept=kept, count=count)
+            raise InvalidRequest(reason=reason)
+        gone = [name for name in named_models(old, steps).values() if name not in known]
+        if gone and not is_free(provider if known else self._provider()):
+            raise InvalidRequest(
+                reason=said("{model} is no longer on offer. Take its settings and choose a model.", model=gone[0])
+            )
         return self.create(
             NewOperation(
                 operation_type=old.type,
@@ -391,7 +402,19 @@ def shown_by(row: Row) -> str | None:
     return row.output or (row.id if row.inputs else None)
 
 
-def models_of(old: Operation) -> dict[str, str]:
+def images_given(old: Operation) -> int:
+    """Return from how many images an operation was made, kept or not."""
+    counts = [old.sidecar.get(key) for key in ("inputCount", "inputsGiven")]
+    return max([len(old.inputs), *(count for count in counts if isinstance(count, int) and not isinstance(count, bool))])
+
+
+def named_models(old: Operation, steps: Sequence[str]) -> dict[str, str]:
+    """Return the models that an operation names for these of its steps; of a single step that is its own where none is told."""
+    named = {step: name for step, name in _models_of(old).items() if step in steps}
+    return {steps[0]: old.model} if not named and old.model and len(steps) == 1 else named
+
+
+def _models_of(old: Operation) -> dict[str, str]:
     """Return the models of an operation's steps by type, as far as its sidecar, whoever wrote it, tells."""
     steps = old.sidecar.get("steps")
     found = [step for step in steps if isinstance(step, Mapping)] if isinstance(steps, list) else []
@@ -399,4 +422,4 @@ def models_of(old: Operation) -> dict[str, str]:
     return {kind: model for kind, model in named if isinstance(kind, str) and isinstance(model, str)}
 
 
-__all__ = ["JobView", "NewOperation", "Page", "Service", "models_of", "shown_by"]
+__all__ = ["JobView", "NewOperation", "Page", "Service", "images_given", "named_models", "shown_by"]

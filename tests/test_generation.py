@@ -41,6 +41,18 @@ def making(app: App) -> Generation:
     return app.generation
 
 
+def test_what_failed_for_one_of_its_images_is_not_made_from_the_others(making: Generation) -> None:
+    """The ones that could be read were kept, and those alone were asked for, and paid, by running it again."""
+    images = (JPG, PNG, b"no picture")
+    ended = making.execute(SmartRequest("a grid of these", images, workflow="image_edit_multiple"))
+    assert ended.error
+    failed = making.service.operation(ended.ids[0])
+    assert len(failed.inputs) == 2 and failed.sidecar["inputsGiven"] == 3
+    with pytest.raises(InvalidRequest, match="images kept: 2 of 3"):
+        making.service.again(failed.id)
+    assert making.remix(failed.id).left_out == ("images",) and not making.service.jobs()
+
+
 def queued(app: App, operation_id: str) -> Any:
     return JobFolder(app.store.pending, app.store.cache / "progress").get(operation_id)
 

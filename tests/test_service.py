@@ -238,6 +238,40 @@ def test_again_without_the_old_provider_uses_the_one_that_is_here(app: App, serv
     assert pending(app, service.again(ID)).step.model == "opstore/local"
 
 
+def test_again_is_not_paid_for_at_a_model_that_nobody_chose(app: App, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An operation whose model has gone was made, and paid, with whatever stands first today."""
+    gone = "black-forest-labs/gone"
+    store_ours(app, provider="replicate", model=gone, steps=[{"operationType": EDIT, "model": gone}])
+    store_ours(app, LATER, provider="replicate", model=gone, steps=None)
+    monkeypatch.setitem(service._providers, "replicate", service._providers["local"])
+    monkeypatch.setattr(service, "_provider", lambda: "replicate")
+    for operation_id in (ID, LATER):
+        with pytest.raises(InvalidRequest, match=f"{gone} is no longer on offer"):
+            service.again(operation_id)
+        with pytest.raises(InvalidRequest, match=f"{gone} is no longer on offer"):
+            service.again(operation_id, (PNG,), ())
+    assert service.jobs() == []
+    store_ours(app, SHORT, provider="replicate", model="qwen/qwen-image-edit-plus", steps=None)
+    assert pending(app, service.again(SHORT)).step.provider == "replicate"
+
+
+def test_again_is_not_made_from_fewer_images_than_there_were(app: App, service: Service) -> None:
+    """Of a request that failed for one of its images the others are kept: those alone were asked for once more."""
+    multiple = "image_edit_multiple"
+    metadata = {
+        "operationType": multiple,
+        "prompt": "grid",
+        "provider": "local",
+        "inputsGiven": 3,
+        "success": False,
+        "error": "x",
+    }
+    app.store.save(ID, metadata, inputs=[JPG, PNG])
+    with pytest.raises(InvalidRequest, match="images kept: 2 of 3"):
+        service.again(ID)
+    assert service.jobs() == [] and remix(service, ID).left_out == ("images",)
+
+
 def test_again_works_for_the_original_backend_s_operations(app: App, service: Service) -> None:
     """No steps, no model, `_in.jpg`, PNG bytes under the name of a JPEG."""
     record = {

@@ -218,8 +218,10 @@ class Generation(Door):
             "cost": dict(UNSENT),
             "parents": list(request.parents),
         } | ({"createdBy": by} if (by := acting().recorded) else {})
+        if len(kept := _readable(request.images)) < len(request.images):
+            metadata["inputsGiven"] = len(request.images)
         self.service.store.initialize_storage()
-        self.service.store.save(operation_id, metadata, inputs=_readable(request.images))
+        self.service.store.save(operation_id, metadata, inputs=kept)
         return operation_id
 
     # -- what becomes of several -----------------------------------------------------------------------------------------

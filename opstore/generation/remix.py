@@ -12,7 +12,7 @@ from typing import Any
 
 from opstore.generation.variants import MODEL_AXIS, takes
 from opstore.providers.models import Model
-from opstore.service import Service, models_of
+from opstore.service import Service, images_given, named_models
 from opstore.smart.analysis import StepPrompts
 from opstore.storage.operation import OPERATION_TYPES, Operation
 from opstore.workflows import fitting, step_types
@@ -47,13 +47,13 @@ def remix(service: Service, operation_id: str) -> Remix:
     images = tuple(name for name in old.inputs if service.store.operations.has(name))
     workflow = _workflow(old.type, len(images))
     steps = step_types(workflow, len(images)) if workflow else ()
-    named = _named(old, steps)
+    named = named_models(old, steps)
     offered = {step: {model.name: model for model in service.models(step)} for step in steps}
     models = {step: name for step, name in named.items() if name in offered.get(step, {})}
     used = {step: offered[step][models[step]] if step in models else next(iter(offered[step].values()), None) for step in steps}
     parameters = {name: value for name, value in old.parameters().items() if name not in _NOTES and value is not None}
     taken = {name: value for name, value in parameters.items() if _is_taken(used, name, value)}
-    gone = ["images"] if len(images) < _given(old) else []
+    gone = ["images"] if len(images) < images_given(old) else []
     gone += [MODEL_AXIS] if named and len(models) < len(named) else []
     return Remix(
         operation_id=old.id,
@@ -74,18 +74,8 @@ def _workflow(kind: str, count: int) -> str | None:
     return meant if meant in OPERATION_TYPES and meant in fitting(count) else None
 
 
-def _named(old: Operation, steps: tuple[str, ...]) -> dict[str, str]:
-    named = {step: name for step, name in models_of(old).items() if step in steps}
-    return {steps[0]: old.model} if not named and old.model and len(steps) == 1 else named
-
-
 def _is_taken(used: Mapping[str, Model | None], name: str, value: Any) -> bool:
     return any(model is not None and takes(model, step, name, value) for step, model in used.items())
-
-
-def _given(old: Operation) -> int:
-    count = old.sidecar.get("inputCount")
-    return max(len(old.inputs), count if isinstance(count, int) and not isinstance(count, bool) else 0)
 
 
 def _prompts(old: Operation) -> StepPrompts | None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -371,29 +370,28 @@ def test_a_request_that_finds_a_run_ended_waits_until_all_that_it_has_told_is_ta
             self.told += [] if self.ended else [f"joined by {asked.query_string}"]
             return not self.ended
 
-    async def asked() -> list[str]:
-        told: list[str] = []
-        first = Runner(told, ended=True)
-        loop = asyncio.get_running_loop()
-        session: Any = SimpleNamespace(_scriptrunner=first, _state=AppSessionState.APP_IS_RUNNING)
-        session._call_soon_on_event_loop = loop.call_soon
+    told: list[str] = []
+    line: list[Callable[[], object]] = []  # before the loop
+    first = Runner(told, ended=True)
+    session: Any = SimpleNamespace(_scriptrunner=first, _state=AppSessionState.APP_IS_RUNNING)
+    session._call_soon_on_event_loop = line.append
 
-        def create(session: Any, asked: RerunData) -> None:
-            told.append(f"begun by {asked.query_string}")
-            session._scriptrunner = Runner(told)
+    def create(session: Any, asked: RerunData) -> None:
+        told.append(f"begun by {asked.query_string}")
+        session._scriptrunner = Runner(told)
 
-        begin = sending.begin_after(create)
-        loop.call_soon(lambda: told.append("taken" if session._scriptrunner is first else "thrown away"))
-        for query in ("one", "two"):
-            begin(session, RerunData(query_string=query))
-        await asyncio.sleep(0.01)
-        session._scriptrunner = Runner(told, ended=True)
-        begin(session, RerunData(query_string="three"))
-        session._state = AppSessionState.SHUTDOWN_REQUESTED
-        await asyncio.sleep(0.01)
-        return told
-
-    assert asyncio.run(asked()) == ["taken", "begun by one", "joined by two"]
+    begin = sending.begin_after(create)
+    line.append(lambda: told.append("taken" if session._scriptrunner is first else "thrown away"))
+    for query in ("one", "two"):
+        begin(session, RerunData(query_string=query))
+    while line:
+        line.pop(0)()
+    session._scriptrunner = Runner(told, ended=True)
+    begin(session, RerunData(query_string="three"))
+    session._state = AppSessionState.SHUTDOWN_REQUESTED
+    while line:
+        line.pop(0)()
+    assert told == ["taken", "begun by one", "joined by two"]
 
 
 def test_a_timer_of_a_page_that_was_left_is_not_followed() -> None:

@@ -17,7 +17,6 @@ from opstore.app import App
 from opstore.providers.models import ModelTable
 from opstore.service import NewOperation
 from opstore.storage.operation import OPERATION_TYPES, Operation
-from opstore.ui import presses
 from opstore.ui.opened_app import running
 from opstore.ui.studio import deciding
 from tests.samples import ID, LATER, MP4, PNG, SHORT, WEBP, plant, sidecar_file
@@ -158,18 +157,6 @@ def test_a_double_click_is_one_request(app: App) -> None:
         sound(button(at, "Generate").click().run())
     assert app.service.count_jobs() == 1
     assert any(item.key and item.key.startswith("cancel-create-") for item in at.button), "and can be stopped"
-
-
-def test_a_double_click_on_run_again_makes_one(app: App, store: Store) -> None:
-    store.save(ID, {"operationType": "text_to_image", "prompt": "a red barn"}, outputs=[PNG])
-    at = create()
-    for _click in range(2):
-        sound(at.button(key=f"again-create-{ID}").click().run())
-    assert len(app.service.jobs()) == 1 and "requested a moment ago" in at.toast[0].value
-    for key in at.session_state["pressed"]:
-        at.session_state["pressed"][key] = (time.monotonic() - presses.DOUBLE_CLICK_SECONDS, True)
-    sound(at.button(key=f"again-create-{ID}").click().run())
-    assert len(app.service.jobs()) == 2, "who presses once more later wants another one"
 
 
 @pytest.mark.long

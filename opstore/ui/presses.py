@@ -55,6 +55,7 @@ def take(key: str) -> Any:
         return None
     hearing.hold()
     _last_taken()[key] = time.monotonic()
+    st.session_state["press-came"] = moment
     return value
 
 
@@ -106,11 +107,13 @@ def heard(key: str, name: str) -> str:
 def doubled(key: str) -> bool:
     """Say whether a press that was taken is the second half of a double click; for what is made anew, or paid, by every press.
 
-    What the first half led to counts from when it was drawn (`over`): on a busy machine nobody has seen it before.
+    What the first half led to counts from when it was drawn (`over`): on a busy machine nobody has seen it before; and the second
+    until it came, however long the run took from there to its button.
     """
     done, now = _done(), time.monotonic()
+    came: float = st.session_state.get("press-came", now)
     moment, drawn = done.get(key, (-PRESS_SECONDS, False))
-    if now - moment < (DOUBLE_CLICK_SECONDS if drawn else PRESS_SECONDS):
+    if came - moment < (DOUBLE_CLICK_SECONDS if drawn else PRESS_SECONDS):
         return True
     done[key] = (now, False)
     return False

@@ -193,27 +193,24 @@ class Service(Door):
         Raise InvalidRequest where it would be made from fewer images than it was, or paid for at a model that nobody chose.
         """
         old = self.operation(operation_id)
-        models = _models_of(old)
         provider = old.provider if old.provider in self._providers else self._provider()
         parameters = {name: value for name, value in old.parameters().items() if name != "seed" or images is not None}
         steps = step_types(old.type, len(old.inputs))
+        named = named_models(old, steps)
         known = {model.name for step in steps for model in self.models(step, provider)}
-        if images is None and len(old.inputs) < (count := images_given(old)):
-            kept = len(old.inputs)
+        kept, count = len(old.inputs if images is None else images), images_given(old)
+        if kept < count:
             reason = said("images kept: {kept} of {count}. Take its settings, and add the others.", kept=kept, count=count)
             raise InvalidRequest(reason=reason)
-        gone = [name for name in named_models(old, steps).values() if name not in known]
-        if gone and not is_free(provider if known else self._provider()):
-            raise InvalidRequest(
-                reason=said("{model} is no longer on offer. Take its settings and choose a model.", model=gone[0])
-            )
+        if not is_free(provider if known else self._provider()):
+            _check_models(named, steps, known)
         return self.create(
             NewOperation(
                 operation_type=old.type,
                 prompt=old.prompt,
                 images=tuple(self.store.read_file(name) for name in old.inputs) if images is None else images,
                 parameters=parameters,
-                models={kind: name for kind, name in models.items() if name in known},
+                models={kind: name for kind, name in named.items() if name in known},
                 provider=provider if known else None,
                 parents=old.parents if parents is None else parents,
                 batch_id=batch_id,
@@ -404,8 +401,18 @@ def shown_by(row: Row) -> str | None:
 
 def images_given(old: Operation) -> int:
     """Return from how many images an operation was made, kept or not."""
-    counts = [old.sidecar.get(key) for key in ("inputCount", "inputsGiven")]
+    imported = old.sidecar.get("imported")
+    missing = imported.get("inputsMissing") if isinstance(imported, Mapping) else None
+    counts = [len(old.inputs) + missing if isinstance(missing, int) else 0, *map(old.sidecar.get, ("inputCount", "inputsGiven"))]
     return max([len(old.inputs), *(count for count in counts if isinstance(count, int) and not isinstance(count, bool))])
+
+
+def _check_models(named: Mapping[str, str], steps: Sequence[str], known: Iterable[str]) -> None:
+    """Raise InvalidRequest where a step would be paid for at another model than was named; where none was, any will do."""
+    if gone := [name for name in named.values() if name not in known]:
+        raise InvalidRequest(reason=said("{model} is no longer on offer. Take its settings and choose a model.", model=gone[0]))
+    if named and len(named) < len(steps):
+        raise InvalidRequest(reason=said("it does not name the models of all its steps. Take its settings and choose them."))
 
 
 def named_models(old: Operation, steps: Sequence[str]) -> dict[str, str]:
@@ -416,9 +423,10 @@ def named_models(old: Operation, steps: Sequence[str]) -> dict[str, str]:
 
 def _models_of(old: Operation) -> dict[str, str]:
     """Return the models of an operation's steps by type, as far as its sidecar, whoever wrote it, tells."""
-    steps = old.sidecar.get("steps")
-    found = [step for step in steps if isinstance(step, Mapping)] if isinstance(steps, list) else []
-    named = [(step.get("operationType"), step.get("model")) for step in found]
+    steps, asked_for = old.sidecar.get("steps"), old.sidecar.get("models")
+    ran = [step for step in steps if isinstance(step, Mapping)] if isinstance(steps, list) else []
+    named = list(asked_for.items()) if isinstance(asked_for, Mapping) else []
+    named += [(step.get("operationType"), step.get("model")) for step in ran]
     return {kind: model for kind, model in named if isinstance(kind, str) and isinstance(model, str)}
 
 

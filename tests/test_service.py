@@ -251,24 +251,37 @@ def test_again_is_not_paid_for_at_a_model_that_nobody_chose(app: App, service: S
         with pytest.raises(InvalidRequest, match=f"{gone} is no longer on offer"):
             service.again(operation_id, (PNG,), ())
     assert service.jobs() == []
-    store_ours(app, SHORT, provider="replicate", model="qwen/qwen-image-edit-plus", steps=None)
-    assert pending(app, service.again(SHORT)).step.provider == "replicate"
+    store_ours(app, SHORT, provider="replicate", model="google/nano-banana", steps=None)
+    again = pending(app, service.again(SHORT)).step
+    assert (again.provider, again.model) == ("replicate", "google/nano-banana"), "also where it stands in no step"
 
 
-def test_again_is_not_made_from_fewer_images_than_there_were(app: App, service: Service) -> None:
-    """Of a request that failed for one of its images the others are kept: those alone were asked for once more."""
-    multiple = "image_edit_multiple"
-    metadata = {
-        "operationType": multiple,
-        "prompt": "grid",
-        "provider": "local",
-        "inputsGiven": 3,
-        "success": False,
-        "error": "x",
-    }
-    app.store.save(ID, metadata, inputs=[JPG, PNG])
-    with pytest.raises(InvalidRequest, match="images kept: 2 of 3"):
+@pytest.mark.parametrize("clip", [None, "gone/model", "google/veo-3.1"])
+def test_again_of_a_chain_that_ended_in_its_first_step_knows_the_model_of_the_second(
+    app: App, service: Service, monkeypatch: pytest.MonkeyPatch, clip: str | None
+) -> None:
+    edit = {"operationType": EDIT, "provider": "replicate", "model": "google/nano-banana", "status": "failed"}
+    asked_for = {"models": {EDIT: edit["model"], "image_to_video_single": clip}} if clip else {}
+    known = {"operationType": "edit_then_video", "parameters": {"editPrompt": "sepia", "videoPrompt": "waves"}}
+    store_ours(app, provider="replicate", steps=[edit], success=False, error="x", **known, **asked_for)
+    monkeypatch.setitem(service._providers, "replicate", service._providers["local"])
+    monkeypatch.setattr(service, "_provider", lambda: "replicate")
+    if clip == "google/veo-3.1":
+        assert [step.model for step in pending(app, service.again(ID)).steps] == [edit["model"], clip]
+        return
+    with pytest.raises(InvalidRequest, match="no longer on offer" if clip else "models of all its steps"):
         service.again(ID)
+    assert service.jobs() == []
+
+
+@pytest.mark.parametrize("lost", [{"inputsGiven": 3}, {"imported": {"inputsMissing": 1}}])
+def test_again_is_not_made_from_fewer_images_than_there_were(app: App, service: Service, lost: dict[str, Any]) -> None:
+    """Of a request that failed for one of its images, or came from an account, the others are kept: those alone were asked for."""
+    known = {"operationType": "image_edit_multiple", "prompt": "grid", "provider": "local", "success": False, "error": "x"}
+    app.store.save(ID, known | lost, inputs=[JPG, PNG])
+    for images in (None, (JPG, PNG)):  # a branch has those that were kept, and another one in the place of one
+        with pytest.raises(InvalidRequest, match="images kept: 2 of 3"):
+            service.again(ID, images)
     assert service.jobs() == [] and remix(service, ID).left_out == ("images",)
 
 

@@ -67,6 +67,8 @@ AppSession._create_scriptrunner · replaced: all that a run has drawn is lost wh
 AppSession._scriptrunner · the same
 AppSession._state · the same
 AppSession._call_soon_on_event_loop · the same
+AppSession._event_loop · the same
+ScriptRunner._script_thread · the same
 ScriptRunner._run_script · replaced: a press in a part that goes while it waits is lost
 ScriptRunner._maybe_handle_execution_control_request · replaced: an act that has begun is broken off
 ScriptRunner._set_execing_flag · replaced: a hold does not end with its run

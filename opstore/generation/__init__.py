@@ -220,6 +220,8 @@ class Generation(Door):
         } | ({"createdBy": by} if (by := acting().recorded) else {})
         if len(kept := _readable(request.images)) < len(request.images):
             metadata["inputsGiven"] = len(request.images)
+        metadata |= {"models": dict(request.models)} if request.models else {}
+        metadata |= {"provider": request.provider} if request.provider else {}
         self.service.store.initialize_storage()
         self.service.store.save(operation_id, metadata, inputs=kept)
         return operation_id

@@ -53,6 +53,8 @@ def sidecar(
     seeds = [seed for step in job.steps if (seed := step.parameters.get("seed")) is not None]
     if seeds and parameters.get("seed") is None:
         parameters["seed"] = seeds[0]
+    if len(job.steps) > job.current + 1:  # of those that never began nothing else is kept
+        known["models"] = {step.operation_type: step.model for step in job.steps}
     return known | {
         "timestamp": job.created_at,
         "parameters": parameters,

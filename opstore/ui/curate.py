@@ -83,7 +83,7 @@ def _align(operation_id: str, stored: dict[str, Any]) -> None:
     for name, key in _keys(operation_id).items():
         shown = stored[name] - 1 if name == "rating" and stored[name] else stored[name]
         stands, under = key in st.session_state, st.session_state.get(f"under-{key}", stored[name])
-        if not stands and under == stored[name]:
+        if f"under-{key}" not in st.session_state:
             st.session_state[key] = shown
         elif stands and name == "note" and _is_written(operation_id, under):
             # Another box would take the pen away: who finishes this one is told of the other note then (`_changed`).

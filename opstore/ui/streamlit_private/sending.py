@@ -45,28 +45,51 @@ def begin_anew(original: Callable[..., Any]) -> Callable[..., Any]:
     return clear
 
 
+#: Requests that wait, of each session by its name, in the order in which they came.
+_waiting: dict[str, list[RerunData]] = {}
+#: How often it is looked whether a run that was stopped has ended, in seconds: one that has taken a press goes on to its end.
+_LOOK = 0.01
+
+
 def begin_after(original: Callable[..., None]) -> Callable[..., None]:
-    """Begin to run the page's script in another thread once all that the last one has told is taken: it is first in line."""
+    """Begin to run the page's script in another thread once the last one has ended and all that it has told is taken."""
 
     def begin(session: AppSession, initial_rerun_data: RerunData) -> None:
-        if session._scriptrunner:
-            wait(session, initial_rerun_data, session._scriptrunner)
-        else:
+        line = _waiting.get(session.id)
+        if line is not None:
+            line.append(initial_rerun_data)
+        elif session._scriptrunner is None:
             original(session, initial_rerun_data)
+        else:
+            _waiting[session.id] = [initial_rerun_data]
+            session._call_soon_on_event_loop(lambda: look(session, ended=False))
 
-    def wait(session: AppSession, asked: RerunData, ended: ScriptRunner) -> None:
-        session._call_soon_on_event_loop(lambda: go_on(session, asked, ended))
-
-    def go_on(session: AppSession, asked: RerunData, ended: ScriptRunner) -> None:
-        current = session._scriptrunner
+    def look(session: AppSession, *, ended: bool) -> None:
+        """What a thread has told before it `ended` stands in line before the next look."""
         if session._state is AppSessionState.SHUTDOWN_REQUESTED:
-            return
-        if current is None or current is ended:  # it has told all, and not yet that it is gone
-            original(session, asked)
-        elif not current.request_rerun(asked):  # another request was before this one, and its run has ended as well
-            wait(session, asked, current)
+            _waiting.pop(session.id, None)
+        elif session._scriptrunner is None or ended:
+            go_on(session)
+        elif _runs(session._scriptrunner):
+            session._event_loop.call_later(_LOOK, lambda: look(session, ended=False))
+        else:
+            session._call_soon_on_event_loop(lambda: look(session, ended=True))
+
+    def go_on(session: AppSession) -> None:
+        first, *others = _waiting.pop(session.id)
+        try:
+            original(session, first)
+            for asked in others:
+                if not (session._scriptrunner and session._scriptrunner.request_rerun(asked)):
+                    begin(session, asked)
+        except Exception as error:  # no thread to be had, say: told as where the request came
+            session.handle_backmsg_exception(error)
 
     return begin
+
+
+def _runs(runner: ScriptRunner) -> bool:
+    return bool(runner._script_thread and runner._script_thread.is_alive())
 
 
 #: Under which a session remembers what its controls were set to, by their ids; the latest ones, for nobody has more on a page.

@@ -27,7 +27,7 @@ from opstore.ui.components.grid import Act
 from opstore.ui.opened_app import running
 from tests.index_samples import plant
 from tests.samples import ID, LATER, PNG
-from tests.told import behind, control
+from tests.told import behind, control, press_late
 
 MAIN = "../opstore/ui/main.py"
 PAGE = "../../pages/library.py"
@@ -446,6 +446,20 @@ def test_the_drawer_leads_to_the_neighbours_of_the_search(app: App) -> None:
     assert [item.disabled for item in at.button if item.key and item.key.startswith("neighbour-")] == [False, True]
     alone = page(operation=ID, q="sea")
     assert [item.disabled for item in alone.button if item.key and item.key.startswith("neighbour-")] == [True, True]
+
+
+def test_a_step_to_a_neighbour_that_has_gone_ends_the_wait_for_it(app: App) -> None:
+    """Keys that follow it wait in the browser until another turn of the drawer; they were held back for half a minute."""
+    at = page(operation=ID)
+    (before,) = [item.id for item in at.button if item.key == "neighbour-left"]
+    assert not at.button(key="neighbour-left").disabled
+    _, turn = at.session_state["drawer-turn"]
+    assert sound(at.run()).session_state["drawer-turn"] == (ID, turn), "drawn anew it is the same"
+    app.service.curation.put_in_trash([item.id for item in app.service.page(size=9).operations if item.id != ID])
+    app.service.index.update()
+    press_late(at, before)
+    assert at.session_state["drawer-turn"] == (ID, turn + 1)
+    assert sound(at.run()).session_state["drawer-turn"] == (ID, turn + 1)
 
 
 def test_words_under_way_stay_texts(app: App) -> None:

@@ -12,7 +12,7 @@ from opstore.index.field_entry import Written
 from opstore.index.shown import shown_of
 from opstore.service import Service
 from opstore.storage.operation import Operation
-from opstore.ui import curate, parts, share, words
+from opstore.ui import curate, parts, presses, share, words
 from opstore.ui.components.zoom import zoom
 from opstore.ui.opened_app import stay
 from opstore.ui.streamlit_private import Refused
@@ -62,10 +62,10 @@ def closed() -> None:
 
 
 def _turn(shown: str) -> int:
-    """Return how often another operation than the one before has been shown."""
+    """Return how often another operation than the one before has been shown, or one did not lead on as its button said."""
     known: tuple[str, int] = st.session_state.get("drawer-turn", ("", 0))
     last, turn = known
-    if last != shown:
+    if last != shown or st.session_state.pop("drawer-stays", False):
         turn += 1
         st.session_state["drawer-turn"] = shown, turn
     return turn
@@ -76,6 +76,8 @@ def _strip(service: Service, operation: Operation, query: str, order: str, mark:
     before, after = around or service.index.neighbours(operation.id, query, order)
     with st.container(horizontal=True, gap="xsmall", key="strip"):
         for label, key, target in ((_("Previous"), "left", before), (_("Next"), "right", after)):
+            if target is None and f"neighbour-{key}" in presses.noted():
+                st.session_state["drawer-stays"] = True  # its keys wait for a neighbour that is no more
             if parts.button(label, shortcut=key, disabled=target is None, key=f"neighbour-{key}") and target:
                 st.query_params["operation"] = target
                 _draw_anew()

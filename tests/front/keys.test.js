@@ -4,7 +4,7 @@ import { beforeEach, test } from "node:test";
 import { standing } from "../../opstore/ui/components/clicks.js";
 import { el } from "../../opstore/ui/components/dom.js";
 import { onward } from "../../opstore/ui/components/gallery.js";
-import { asks, catchUp, isTaken, nowAndAgain } from "../../opstore/ui/components/keys.js";
+import { asks, catchUp, hasCome, isTaken, meant, nowAndAgain } from "../../opstore/ui/components/keys.js";
 import { beside } from "../../opstore/ui/components/oneof.js";
 
 beforeEach(() => {
@@ -59,12 +59,13 @@ test("who writes, and a window over the drawer, have their keys for themselves",
   assert.ok(!taken(document));
 });
 
+const now = { id: "now", turn: 3 };
 const LEFT = ".st-key-neighbour-left button";
 const RIGHT = ".st-key-neighbour-right button";
 
 test("keys that were pressed early are done in their order", () => {
   const { heard, tell } = hearing();
-  catchUp(["3", "F", "3"], "now", tell);
+  catchUp(["3", "F", "3"], now, tell);
   assert.deepEqual(heard, ["3", "f", "3"]);
 });
 
@@ -72,7 +73,7 @@ test("what follows a step to the neighbour waits for that one's drawer", () => {
   const { heard, tell } = hearing();
   let steps = 0;
   found.set(RIGHT, el("button", { onclick: () => (steps += 1) }));
-  catchUp(["3", "ArrowRight", "4", "Delete"], "now", tell);
+  catchUp(["3", "ArrowRight", "4", "Delete"], now, tell);
   assert.deepEqual([heard, steps], [["3"], 1]);
   assert.deepEqual([window.opstoreEarly.left, window.opstoreEarly.keys], ["now", ["4", "Delete"]]);
 });
@@ -80,19 +81,28 @@ test("what follows a step to the neighbour waits for that one's drawer", () => {
 test("if there is no neighbour a step is none", () => {
   const { heard, tell } = hearing();
   found.set(LEFT, el("button", { disabled: true, onclick: () => assert.fail("it cannot be pressed") }));
-  catchUp(["ArrowLeft", "ArrowRight", "2"], "now", tell);
+  catchUp(["ArrowLeft", "ArrowRight", "2"], now, tell);
   assert.deepEqual(heard.at(-1), "2");
   assert.equal(window.opstoreEarly, null);
 });
 
+test("what waits for a neighbour that there is not is meant for nobody else", () => {
+  const waiting = { left: "now", turn: 3, keys: ["5", "Escape", "Delete"], since: 0, rested: 0 };
+  assert.ok(!hasCome(waiting, now), "it is drawn anew, and the neighbour is on its way");
+  assert.ok(hasCome(waiting, { id: "now", turn: 4 }) && hasCome(waiting, { id: "next", turn: 4 }));
+  assert.deepEqual(meant(waiting, "now"), ["Escape"]);
+  assert.deepEqual(meant(waiting, "next"), waiting.keys);
+  assert.ok(hasCome({ ...waiting, id: "now", left: undefined }, now));
+});
+
 test("nothing follows what was taken away, or a drawer that was closed", () => {
   const away = hearing();
-  catchUp(["Delete", "5"], "now", away.tell);
+  catchUp(["Delete", "5"], now, away.tell);
   assert.deepEqual(away.heard, ["delete"]);
   const closed = hearing();
   let closes = 0;
   found.set('[role="dialog"] button[aria-label="Close"]', el("button", { onclick: () => (closes += 1) }));
-  catchUp(["Escape", "5"], "now", closed.tell);
+  catchUp(["Escape", "5"], now, closed.tell);
   assert.deepEqual([closed.heard, closes], [[], 1]);
 });
 

@@ -27,6 +27,8 @@ type Given<E extends HTMLElement> = Partial<Omit<E, "list" | "role">> & {
 interface Early {
   id?: string;
   left?: string;
+  /** In which turn of its drawer it was left. */
+  turn?: number;
   keys: string[];
   since: number;
   /** For how many looks in succession the page rests: nothing is on its way. */

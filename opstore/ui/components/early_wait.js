@@ -8,7 +8,7 @@ const LOOK = 200;
 /**
  * Wait from now on for the drawer of an operation, or for a neighbour of the one that is `left`.
  *
- * @param {{ id: string } | { left: string }} what
+ * @param {{ id: string } | { left: string, turn: number }} what
  * @param {string[]} [keys] what is meant for it already
  */
 export function waitFor(what, keys = []) {

@@ -9,7 +9,7 @@ const WATCH = 3000,
 /** @type {("keydown" | "click")[]} */
 const HEARD = ["keydown", "click"];
 
-/** @typedef {{ id: string, state: string, kinds: string[], tags: string }} Opened */
+/** @typedef {{ id: string, turn: number, state: string, kinds: string[], tags: string }} Opened */
 /** @typedef {HTMLElement | ShadowRoot} Place */
 
 /** @type {WeakMap<Place, AbortController>} */
@@ -37,30 +37,30 @@ function neighbour(key) {
 
 /**
  * @param {Event} event
- * @param {string} id
+ * @param {{ id: string, turn: number }} from
  */
-function going(event, id) {
+function going(event, { id, turn }) {
   /** @type {(item: EventTarget) => boolean} */
   const is = item => item instanceof HTMLButtonElement && Object.values(NEIGHBOUR).some(where => item.matches(where));
   const clicked = /** @type {HTMLButtonElement | undefined} */ (
     event.type === "click" ? event.composedPath().find(is) : undefined
   );
   const goes = clicked ? !clicked.disabled : event instanceof KeyboardEvent && neighbour(event.key);
-  if (goes && !window.opstoreEarly?.left) waitFor({ left: id });
+  if (goes && !window.opstoreEarly?.left) waitFor({ left: id, turn });
 }
 
 /**
  * Do what was pressed early, in its order: what follows another step waits for that one's drawer.
  *
  * @param {string[]} keys
- * @param {string} id
+ * @param {{ id: string, turn: number }} from
  * @param {(key: string) => unknown} asked
  */
-export function catchUp(keys, id, asked) {
+export function catchUp(keys, { id, turn }, asked) {
   for (let key = keys.shift(); key; key = keys.shift()) {
     const button = neighbour(key);
     if (button) {
-      waitFor({ left: id }, keys);
+      waitFor({ left: id, turn }, keys);
       button.click();
       return;
     }
@@ -72,6 +72,23 @@ export function catchUp(keys, id, asked) {
     if (key === "Delete") return; // and the drawer with it
   }
 }
+
+/**
+ * Whether this drawer is the one that was waited for; one that another turn shows again is where → led nowhere.
+ *
+ * @param {Early} early
+ * @param {{ id: string, turn: number }} opened
+ */
+export const hasCome = (early, { id, turn }) =>
+  early.id === id || (early.left !== undefined && (early.left !== id || early.turn !== turn));
+
+/**
+ * What was pressed for it: what was meant for a neighbour that there is not is meant for nobody else.
+ *
+ * @param {Early} early
+ * @param {string} id
+ */
+export const meant = ({ left, keys }, id) => (left === id ? keys.filter(key => key === "Escape") : keys);
 
 /**
  * A box to write in, and a window of ours over the drawer, have their keys for themselves.
@@ -248,20 +265,20 @@ export function asks(key, tags, tell) {
  * Hear keys and clicks for this drawer from now on. On the way down: the drawer lets no key rise out of it.
  *
  * @param {Place} place
- * @param {string} id
+ * @param {{ id: string, turn: number }} opened
  * @param {(key: string) => boolean} asked
  */
-function listen(place, id, asked) {
+function listen(place, opened, asked) {
   const press = (/** @type {KeyboardEvent} */ event) => {
     if (leave(event) || event.defaultPrevented || event.repeat || isTaken(event)) return;
     if (event.altKey || event.ctrlKey || event.metaKey) return;
-    going(event, id);
+    going(event, opened);
     if (asked(event.key.toLowerCase())) event.preventDefault();
   };
   const hear = (/** @type {Event} */ event) => {
     if (current !== place) return; // the one that is left stays beside the neighbour until the page is drawn
     if (event instanceof KeyboardEvent) press(event);
-    else going(event, id);
+    else going(event, opened);
   };
   if (!listening.has(place)) begin();
   listening.get(place)?.abort();
@@ -290,13 +307,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (data.kinds.includes(kind)) setTriggerValue("pressed", { id, kind, value, turn: Date.now() });
   };
   const asked = (/** @type {string} */ key) => asks(key, data.tags, tell);
-  listen(parentElement, id, asked);
+  listen(parentElement, data, asked);
   window.opstoreListens = window.opstoreSeen = id;
   part(parentElement, "span").dataset.listens = id;
   const early = window.opstoreEarly;
-  if (early && (early.id === id || (early.left && early.left !== id))) {
+  if (early && hasCome(early, data)) {
     window.opstoreEarly = null;
-    catchUp(early.keys, id, asked);
+    catchUp(meant(early, id), data, asked);
   }
   observe(parentElement);
   watch(

@@ -276,7 +276,7 @@ def test_again_of_a_chain_that_ended_in_its_first_step_knows_the_model_of_the_se
 
 @pytest.mark.parametrize("lost", [{"inputsGiven": 3}, {"imported": {"inputsMissing": 1}}])
 def test_again_is_not_made_from_fewer_images_than_there_were(app: App, service: Service, lost: dict[str, Any]) -> None:
-    """Of a request that failed for one of its images, or came from an account, the others are kept: those alone were asked for."""
+    """Of a request that failed for one image, or came from an account, the others are kept: those alone were asked for."""
     known = {"operationType": "image_edit_multiple", "prompt": "grid", "provider": "local", "success": False, "error": "x"}
     app.store.save(ID, known | lost, inputs=[JPG, PNG])
     for images in (None, (JPG, PNG)):  # a branch has those that were kept, and another one in the place of one

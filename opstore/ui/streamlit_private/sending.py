@@ -20,7 +20,6 @@ from typing import Any
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.app_session import AppSession, AppSessionState
 from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
-from streamlit.runtime.scriptrunner.script_runner import ScriptRunner
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 from streamlit.runtime.scriptrunner_utils.script_run_context import get_script_run_ctx
 from streamlit.runtime.state.session_state import SessionState
@@ -51,7 +50,10 @@ _waiting: dict[str, list[RerunData]] = {}
 _LOOK = 0.01
 
 
-def begin_after(original: Callable[..., None]) -> Callable[..., None]:
+_Begin = Callable[[AppSession, RerunData], None]
+
+
+def begin_after(original: _Begin) -> _Begin:
     """Begin to run the page's script in another thread once the last one has ended and all that it has told is taken."""
 
     def begin(session: AppSession, initial_rerun_data: RerunData) -> None:
@@ -62,34 +64,33 @@ def begin_after(original: Callable[..., None]) -> Callable[..., None]:
             original(session, initial_rerun_data)
         else:
             _waiting[session.id] = [initial_rerun_data]
-            session._call_soon_on_event_loop(lambda: look(session, ended=False))
-
-    def look(session: AppSession, *, ended: bool) -> None:
-        """What a thread has told before it `ended` stands in line before the next look."""
-        if session._state is AppSessionState.SHUTDOWN_REQUESTED:
-            _waiting.pop(session.id, None)
-        elif session._scriptrunner is None or ended:
-            go_on(session)
-        elif _runs(session._scriptrunner):
-            session._event_loop.call_later(_LOOK, lambda: look(session, ended=False))
-        else:
-            session._call_soon_on_event_loop(lambda: look(session, ended=True))
-
-    def go_on(session: AppSession) -> None:
-        first, *others = _waiting.pop(session.id)
-        try:
-            original(session, first)
-            for asked in others:
-                if not (session._scriptrunner and session._scriptrunner.request_rerun(asked)):
-                    begin(session, asked)
-        except Exception as error:  # no thread to be had, say: told as where the request came
-            session.handle_backmsg_exception(error)
+            session._call_soon_on_event_loop(lambda: _look(session, original, ended=False))
 
     return begin
 
 
-def _runs(runner: ScriptRunner) -> bool:
-    return bool(runner._script_thread and runner._script_thread.is_alive())
+def _look(session: AppSession, begin: _Begin, *, ended: bool) -> None:
+    """Go on where there is no thread any more: what one has told before it `ended` stands in line before the next look."""
+    if session._state is AppSessionState.SHUTDOWN_REQUESTED:
+        _waiting.pop(session.id, None)
+    elif session._scriptrunner is None or ended:
+        _go_on(session, begin)
+    elif session._scriptrunner._script_thread and session._scriptrunner._script_thread.is_alive():
+        session._event_loop.call_later(_LOOK, lambda: _look(session, begin, ended=False))
+    else:
+        session._call_soon_on_event_loop(lambda: _look(session, begin, ended=True))
+
+
+def _go_on(session: AppSession, begin: _Begin) -> None:
+    """Begin with the first request that waits; the others join it, or wait for its end where that has come already."""
+    first, *others = _waiting.pop(session.id)
+    try:
+        begin(session, first)
+        for asked in others:
+            if not (session._scriptrunner and session._scriptrunner.request_rerun(asked)):
+                begin_after(begin)(session, asked)
+    except Exception as error:  # no thread to be had, say: told as where the request came
+        session.handle_backmsg_exception(error)
 
 
 #: Under which a session remembers what its controls were set to, by their ids; the latest ones, for nobody has more on a page.

@@ -261,8 +261,8 @@ def test_again_of_a_chain_that_ended_in_its_first_step_knows_the_model_of_the_se
     app: App, service: Service, monkeypatch: pytest.MonkeyPatch, clip: str | None
 ) -> None:
     edit = {"operationType": EDIT, "provider": "replicate", "model": "google/nano-banana", "status": "failed"}
-    asked_for = {"models": {EDIT: edit["model"], "image_to_video_single": clip}} if clip else {}
-    known = {"operationType": "edit_then_video", "parameters": {"editPrompt": "sepia", "videoPrompt": "waves"}}
+    asked_for: dict[str, Any] = {"models": {EDIT: edit["model"], "image_to_video_single": clip}} if clip else {}
+    known: dict[str, Any] = {"operationType": "edit_then_video", "parameters": {"editPrompt": "sepia", "videoPrompt": "waves"}}
     store_ours(app, provider="replicate", steps=[edit], success=False, error="x", **known, **asked_for)
     monkeypatch.setitem(service._providers, "replicate", service._providers["local"])
     monkeypatch.setattr(service, "_provider", lambda: "replicate")

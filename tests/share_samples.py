@@ -65,7 +65,7 @@ def telling_video(container: str = "mp4") -> bytes:
 
 #: Everything that a recipient must not find where all is withheld.
 TOLD = [
-    word.encode() for word in (PLACE, OWNER, ORIGINAL, SECRET, NEGATIVE, NOTE, PATH, ID, LATER, THIRD, "brush/model", "0.125")
+    word.encode() for word in (PLACE, OWNER, ORIGINAL, SECRET, NEGATIVE, NOTE, PATH, ID, LATER, THIRD, "brush/model", "0.120593")
 ]
 
 
@@ -76,7 +76,7 @@ def filled(root: Path) -> App:
         "prompt": f"make it {SECRET} at night",
         "provider": "replicate",
         "model": "brush/model",
-        "cost": {"amount": 0.125, "currency": "USD"},
+        "cost": {"amount": 0.120593, "currency": "USD"},
         "parameters": {
             "seed": 77, "aspectRatio": "16:9", "negativePrompt": NEGATIVE, "style": SECRET, "output_path": f"{PATH}/{ORIGINAL}",
         },

@@ -15,6 +15,7 @@ import pytest
 
 from opstore import Store
 from opstore.cli import main
+from opstore.errors import StorageError
 from opstore.index import Index
 from opstore.storage.operation import encode
 from opstore.storage.trash import Trash
@@ -227,6 +228,33 @@ def test_backup_and_restore_into_a_new_place(store: Store, tmp_path: Path) -> No
     conflict = run("restore", vault)
     assert conflict.returncode == 1 and f"operations/{operation_id}.json: what is there differs, and stays" in conflict.stdout
     assert store.get_operation_metadata(operation_id)["prompt"] == "new"
+
+
+def test_what_is_left_as_it_was_is_no_success(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody who has these run at night would know: a backup that left files out, and a purge that failed, ended with 0."""
+    operation_id, other = save(store, 1), save(store, 2)
+    (store.root / "shares" / "link.json").symlink_to(tmp_path)
+    assert main(["backup", str(tmp_path / "backups"), "--json"]) == 1
+    taken = json.loads(capsys.readouterr().out)
+    assert taken["success"] is False and list(taken["left_out"]) == ["shares/link.json"] and taken["operations"] == 2
+    Trash(store).put(operation_id)
+    with monkeypatch.context() as full:
+        full.setattr(Trash, "_remove", refused)
+        assert main(["trash", "purge", "--older-than", "0", "--yes", "--json"]) == 1
+        purged = json.loads(capsys.readouterr().out)
+        assert (purged["success"], purged["operations"], purged["left"]) == (False, [], [operation_id])
+        full.setattr(Trash, "put", refused)
+        assert main(["cleanup", "--older-than", "0", "--yes", "--json"]) == 1
+        cleaned = json.loads(capsys.readouterr().out)
+        assert (cleaned["success"], cleaned["count"], list(cleaned["left"])) == (False, 0, [other])
+        assert main(["cleanup", "--older-than", "0", "--yes"]) == 1 and f"{other} stays" in capsys.readouterr().out
+    assert main(["trash", "purge", "--older-than", "0", "--yes"]) == 0 and Trash(store).all() == []
+
+
+def refused(*_given: object, **_more: object) -> None:
+    raise StorageError(reason="the disk is full")
 
 
 def test_a_restore_that_meets_something_else_is_no_success(

@@ -319,7 +319,7 @@ def test_what_is_shown_is_chosen(app: App, client: TestClient) -> None:
     assert SECRET in everything and "brush/model" in everything and "Negative prompt" in everything and ID in everything
     hidden = client.get(f"/s/{made(app, scope=Scope('operation', (ID,), Shown(prompt=False)))[1]}").text
     assert SECRET not in hidden and "xylophone" not in hidden and "brush/model" in hidden and "16:9" in hidden and "77" in hidden
-    assert "private-note" not in everything and "0.125" not in everything and "/home/ada" not in everything
+    assert "private-note" not in everything and "0.120593" not in everything and "/home/ada" not in everything
 
 
 def test_a_page_is_html_that_runs_nothing_of_what_is_stored(app: App, client: TestClient) -> None:

@@ -51,13 +51,13 @@ def _backup(options: argparse.Namespace) -> int:
     with meter(options) as report:
         taken = care.back_up(options.target, report)
     if options.json:
-        print_json({"success": True} | asdict(taken))
+        print_json({"success": not taken.left_out} | asdict(taken))
     else:
         for path, reason in taken.left_out.items():
             print(f"left out: {printable(path)}: {printable(reason)}")
         new = f"{taken.new_files:,} new, {size_text(taken.new_bytes)}"
         print(f"{taken.snapshot}: {taken.operations:,} operations, {taken.files:,} files ({new}).")
-    return 0
+    return 1 if taken.left_out else 0  # else nobody who has it run at night would know
 
 
 def _prune(options: argparse.Namespace, care: Care) -> int:

@@ -169,19 +169,26 @@ def _trash_purge(options: argparse.Namespace) -> int:
     if options.dry_run:
         return _purged(options, due, sizes, "would be removed for good")
     if not due or confirm(options, f"Remove {len(due)} operations ({size_text(sum(sizes.values()))}) for good?"):
-        return _purged(options, trash.purge(age), sizes, "removed for good")
+        gone = trash.purge(age)
+        stay = set(due).difference(gone).intersection(trash.due(age))  # and was not restored meanwhile
+        return _purged(options, gone, sizes, "removed for good", sorted(stay))
     return 1
 
 
-def _purged(options: argparse.Namespace, ids: Sequence[str], sizes: Mapping[str, int], what: str) -> int:
+def _purged(
+    options: argparse.Namespace, ids: Sequence[str], sizes: Mapping[str, int], what: str, stay: Sequence[str] = ()
+) -> int:
     size = sum(sizes.get(operation_id, 0) for operation_id in ids)
     if options.json:
-        print_json({"success": True, "dryRun": options.dry_run, "count": len(ids), "bytes": size, "operations": list(ids)})
+        told = {"success": not stay, "dryRun": options.dry_run, "count": len(ids), "bytes": size, "operations": list(ids)}
+        print_json(told | {"left": list(stay)})
     else:
         for operation_id in ids:
             print(operation_id)
+        for operation_id in stay:
+            print(f"{operation_id} stays: it could not be removed")
         print(f"{len(ids)} {what}, {size_text(size)}.")
-    return 0
+    return 1 if stay else 0
 
 
 # -- cleanup -------------------------------------------------------------------------------------------------------------
@@ -211,7 +218,7 @@ def _cleanup(options: argparse.Namespace) -> int:
     for operation_id, reason in done.left.items():
         print(f"{operation_id} stays: {printable(reason)}")
     print(f"{len(done.moved)} moved to the trash, {size_text(done.bytes)}; `trash restore` brings them back.")
-    return 0
+    return 1 if done.left else 0
 
 
 def _told_of(options: argparse.Namespace, plan: Plan, done: Cleaned | None = None) -> int:
@@ -222,8 +229,8 @@ def _told_of(options: argparse.Namespace, plan: Plan, done: Cleaned | None = Non
         rows = [{"operationId": fact.id, "operationType": fact.type, "bytes": fact.bytes} for fact in moving]
         told = {"count": len(rows), "bytes": size, "kept": dict(plan.kept), "operations": rows}
         left = {} if done is None else dict(done.left)
-        print_json({"success": True, "dryRun": options.dry_run} | told | {"left": left})
-        return 0
+        print_json({"success": not left, "dryRun": options.dry_run} | told | {"left": left})
+        return 1 if left else 0
     for fact in moving:
         print(f"{fact.id}  {printable(fact.type):<26} {size_text(fact.bytes):>10}")
     for reason, number in sorted(plan.kept.items()):

@@ -43,9 +43,8 @@ def drawer(service: Service, operation_id: str, query: str = "", order: str = "n
                 return
             _strip(service, operation, query, order, mark)
             show(service, operation)
-            curate.keys(
-                service, operation, _turn(operation.id)
-            )  # at the end: it has no place to be seen in, and would take one in the strip
+            # At the end: they have no place to be seen in, and would take one in the strip.
+            curate.keys(service, operation, _turn(operation.id))
 
     show_it()
 

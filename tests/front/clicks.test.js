@@ -1,10 +1,11 @@
 import { found } from "./page.js";
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
-import { rise, space } from "../../opstore/ui/components/clicks.js";
+import { elsewhere, focus, rise, space, strike } from "../../opstore/ui/components/clicks.js";
 import { el } from "../../opstore/ui/components/dom.js";
 
 globalThis.ShadowRoot = class {};
+globalThis.KeyboardEvent = class {};
 
 /** What was clicked, or told to the page's script. */
 const done = [];
@@ -82,4 +83,36 @@ test("a button that stands is the browser's own, and who goes elsewhere with the
   rise(bar(document.body));
   await settled();
   assert.deepEqual(done, []);
+});
+
+/** A key that arrives at nothing, as one does where the button with the focus has gone. */
+const enter = (more = {}) => ({ key: "Enter", composedPath: () => [document.body], preventDefault() {}, ...more });
+
+test("a key presses what has come in the place of the button with the focus, or tells of it, once and soon", context => {
+  let now = 1000;
+  context.mock.method(performance, "now", () => now);
+  const [gone, here, closed] = [button("Save"), button("Save"), button("Save")];
+  focus(bar(gone));
+  strike(enter()); // it stands, and the key is another's
+  gone.isConnected = false;
+  stands(here);
+  strike(enter({ ctrlKey: true }));
+  strike(enter({ composedPath: () => [el("input", { type: "text" })] }));
+  strike(enter({ key: "x" }));
+  strike(enter());
+  strike(enter());
+  assert.deepEqual(done, ["Save"]);
+  focus(bar(closed));
+  closed.disabled = true;
+  strike(enter({ key: " " }));
+  assert.deepEqual(done, ["Save", "gone look"]);
+  focus(bar(closed));
+  now += 3000;
+  strike(enter());
+  focus(bar(closed));
+  elsewhere({});
+  strike(enter());
+  focus(bar(el("input", { type: "text" })));
+  strike(enter());
+  assert.deepEqual(done, ["Save", "gone look"]);
 });

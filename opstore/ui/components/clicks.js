@@ -1,16 +1,22 @@
 /* Makes a press that is held still on a button a click of that button, even if the page was drawn anew under it meanwhile: of the mouse,
-   and of the space bar, which presses when it comes up. A finger leaves the field after it has tapped. */
+   and of the space bar, which presses when it comes up. A key that comes just after the button with the focus was drawn anew, or closed,
+   arrives at nothing: it is a press of that button too. A finger leaves the field after it has tapped. */
 
 import { BUTTON } from "../streamlit_private/page.js";
 
 const STILL = 8;
+/** For how long a key is meant for the button that the focus was on, since that lost it to nothing; and how often it is looked. */
+const MEANT = 3000,
+  LOOK = 250;
 
 /** @typedef {{ button: HTMLButtonElement, name: string, shadowed: boolean, acts: boolean, key: string | undefined }} Pressed */
 
 /** What is held down: by the mouse at a place, or by the space bar. @type {(Pressed & { x: number, y: number, clicked: boolean }) | null} */
 let down = null,
   /** @type {(Pressed & { clicked: boolean, event: KeyboardEvent }) | null} */
-  spaced = null;
+  spaced = null,
+  /** The button of the page that has, or had, the focus, and when it was last seen to. @type {(Pressed & { held: number }) | null} */
+  focused = null;
 
 /** @param {HTMLElement} button */
 const named = button =>
@@ -108,6 +114,38 @@ export function rise(event) {
   });
 }
 
+/** Remember the button of the page that the focus is on. @param {Event} event */
+export function focus(event) {
+  const button = event.composedPath()[0],
+    on = isButton(button) ? identify(/** @type {HTMLButtonElement} */ (button)) : null;
+  focused = on?.acts ? { ...on, held: performance.now() } : null;
+}
+
+/** See whether it is there still. */
+export function look() {
+  if (focused && document.activeElement === focused.button) focused.held = performance.now();
+}
+
+/** Who goes elsewhere means nothing of it any more. @param {Event} event */
+export function elsewhere(event) {
+  if (!(event instanceof KeyboardEvent) || event.key === "Tab" || event.key === "Escape") focused = null;
+}
+
+/**
+ * A key for the button that has just lost the focus to nothing, since it was drawn anew or closed under it.
+ *
+ * @param {KeyboardEvent} event
+ */
+export function strike(event) {
+  const was = focused;
+  if (!was || event.repeat || event.defaultPrevented || !/^(Enter| )$/.test(event.key)) return;
+  if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || event.composedPath()[0] !== document.body) return;
+  if ((was.button.isConnected && !was.button.disabled) || performance.now() - was.held >= MEANT) return;
+  focused = null;
+  event.preventDefault();
+  finish({ ...was, clicked: false });
+}
+
 /**
  * Click a button as the person who pressed it would have: who holds clicks back asks for whom one is (grid_early.js).
  *
@@ -130,6 +168,11 @@ function listen() {
   addEventListener("pointerdown", press, true);
   addEventListener("keydown", hold, true);
   addEventListener("keydown", space, true);
+  addEventListener("keydown", strike, true);
+  addEventListener("keydown", elsewhere, true);
+  addEventListener("pointerdown", elsewhere, true);
+  addEventListener("focusin", focus, true);
+  setInterval(look, LOOK);
   addEventListener("keyup", rise, true);
   addEventListener(
     "pointercancel",

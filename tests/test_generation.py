@@ -53,6 +53,16 @@ def test_what_failed_for_one_of_its_images_is_not_made_from_the_others(making: G
     assert making.remix(failed.id).left_out == ("images",) and not making.service.jobs()
 
 
+@pytest.mark.parametrize("odd", ["\ud800", "nobody", 5, object()])
+def test_a_request_that_failed_for_who_was_to_make_it_is_kept_and_nothing_else_of_that(making: Generation, odd: Any) -> None:
+    ended = making.execute(SmartRequest("a sea", workflow="text_to_image", provider=odd, models={"text_to_image": odd}))
+    kept = making.service.operation(ended.ids[0]).sidecar
+    assert ended.error and kept["status"] == "failed" and kept["provider"] is None
+    fine = making.execute(SmartRequest("", workflow="text_to_image", provider="local", models={"text_to_image": "opstore/local"}))
+    kept = making.service.operation(fine.ids[0]).sidecar
+    assert (kept["provider"], kept["models"]) == ("local", {"text_to_image": "opstore/local"})
+
+
 def queued(app: App, operation_id: str) -> Any:
     return JobFolder(app.store.pending, app.store.cache / "progress").get(operation_id)
 

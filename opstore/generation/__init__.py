@@ -29,6 +29,7 @@ from opstore.generation.request import Axis, Outcome, SmartRequest
 from opstore.generation.variants import MAX_AXES, MAX_BATCH, MAX_VARIANTS, MODEL_AXIS, differing, varied
 from opstore.jobs.ending import UNSENT, clean
 from opstore.media import renderings
+from opstore.providers import registry
 from opstore.providers.models import Cost
 from opstore.service import NewOperation, Service
 from opstore.smart import model, rules
@@ -220,8 +221,10 @@ class Generation(Door):
         } | ({"createdBy": by} if (by := acting().recorded) else {})
         if len(kept := _readable(request.images)) < len(request.images):
             metadata["inputsGiven"] = len(request.images)
-        metadata |= {"models": dict(request.models)} if request.models else {}
-        metadata |= {"provider": request.provider} if request.provider else {}
+        if models := _storable(request.models):
+            metadata["models"] = models
+        if registry.find(request.provider):
+            metadata["provider"] = request.provider
         self.service.store.initialize_storage()
         self.service.store.save(operation_id, metadata, inputs=kept)
         return operation_id

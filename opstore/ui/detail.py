@@ -64,7 +64,8 @@ def _turn(shown: str) -> int:
     """Return how often another operation than the one before has been shown, or one did not lead on as its button said."""
     known: tuple[str, int] = st.session_state.get("drawer-turn", ("", 0))
     last, turn = known
-    if last != shown or st.session_state.pop("drawer-stays", False):
+    stays = st.session_state.pop("drawer-stays", False)
+    if stays or last != shown:
         turn += 1
         st.session_state["drawer-turn"] = shown, turn
     return turn

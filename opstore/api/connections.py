@@ -89,8 +89,10 @@ class Connection(H11Protocol):
         self._clock = None
         if self.conn.trailing_data[0] and self.conn.their_state is h11.IDLE:
             self._refuse(408)
-        else:
+        elif self.conn.their_state is h11.IDLE:
             self.transport.close()
+        else:
+            self._let_go()  # of a body that was answered and has no end
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request; uvicorn calls this while it handles what h11 says of it."""
@@ -108,9 +110,15 @@ class Connection(H11Protocol):
             f"content-length: {len(body)}\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
         )
         self.transport.write(head.encode() + body)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Say no more, and for a moment read what still comes: closed at once, with bytes that nobody read, the line would break.
+
+        A broken line takes an answer with it that the other side has not read yet (RFC 9112, 9.6).
+        """
         self._stop()
         self._refused = True
-        # Closed at once, with bytes that nobody read, the other side would be told of a broken line and not of what was wrong.
         if self.transport.can_write_eof():
             self.transport.write_eof()
         self.loop.call_later(LINGER_SECONDS, self.transport.close)

@@ -21,9 +21,9 @@ from opstore.api import Api, brake_logs, end_soon, guard_connections, middleware
 from opstore.app import Settings
 from opstore.launcher import serving
 from opstore.ui import scripts, signin
+from opstore.ui.compressed_scripts import CompressedScripts
 from opstore.ui.first_screen import First
 from opstore.ui.opened_app import running
-from opstore.ui.packed_files import PackedFiles
 from opstore.ui.page_opening import PageOpening
 from opstore.ui.streamlit_private import server
 from opstore.ui.streamlit_private.preload import Early
@@ -65,7 +65,7 @@ app = st.App(
         Middleware(Early),
         Middleware(First),
         Middleware(PageOpening),
-        Middleware(PackedFiles),
+        Middleware(CompressedScripts),
     ],
 )
 

@@ -25,7 +25,7 @@ import pandas as pd
 from bench import Table, file_system, milliseconds, percentile
 from bench.corpus import write
 from opstore import Store
-from opstore.analytics import content, figures, load_frame, numbers, topics
+from opstore.analytics import content_charts, content_tables, load_frame, usage_charts, usage_tables
 from opstore.analytics.chart import Search
 from opstore.analytics.columns import COLUMNS
 from opstore.analytics.queries import Analytics
@@ -41,28 +41,40 @@ SAMPLE = 100_000
 #: Each is met for the first time in every round: nothing of it is kept.
 FILTERS = ("", "-type:unknown", "date:2025", "type:text_to_image", "la", "elapsed:>10", "status:failed", "plage rating:>=4")
 NUMBERS: dict[str, Callable[[Selection], object]] = {
-    "headline": numbers.headline,
-    "over time": numbers.over_time,
-    "by type": partial(numbers.by_category, name="operation_type"),
-    "success by model": partial(numbers.by_category, name="model"),
-    "errors": numbers.errors,
-    "elapsed by type": partial(numbers.times, by="operation_type"),
-    "computed by type": partial(numbers.times, by="operation_type", column="predict_seconds"),
-    "cost over time": numbers.cost_over_time,
-    "cost by model": numbers.cost_by,
-    "top prompts": content.top_prompts,
-    "top words": content.top_words,
-    "parameters": content.parameters,
-    "hours and weekdays": partial(numbers.rhythm, zone=ZONE),
-    "calibration": content.calibration,
-    "workflows": content.workflows,
-    "ratings": content.ratings,
-    "storage": content.storage,
+    "headline": usage_tables.headline,
+    "over time": usage_tables.over_time,
+    "by type": partial(usage_tables.by_category, name="operation_type"),
+    "success by model": partial(usage_tables.by_category, name="model"),
+    "errors": usage_tables.errors,
+    "elapsed by type": partial(usage_tables.times, by="operation_type"),
+    "computed by type": partial(usage_tables.times, by="operation_type", column="predict_seconds"),
+    "cost over time": usage_tables.cost_over_time,
+    "cost by model": usage_tables.cost_by,
+    "top prompts": content_tables.top_prompts,
+    "top words": content_tables.top_words,
+    "parameters": content_tables.parameters,
+    "hours and weekdays": partial(usage_tables.rhythm, zone=ZONE),
+    "calibration": content_tables.calibration,
+    "workflows": content_tables.workflows,
+    "ratings": content_tables.ratings,
+    "storage": content_tables.storage,
 }
 CHARTS = (
-    *(figures.over_time, figures.by_type, figures.success, figures.errors, figures.times),
-    *(partial(figures.times, column="predict_seconds"), figures.cost_over_time, figures.cost_by_model, topics.words),
-    *(topics.parameters, partial(topics.rhythm, zone=ZONE), topics.ratings, topics.calibration, topics.workflows, topics.storage),
+    *(usage_charts.over_time, usage_charts.by_type, usage_charts.success, usage_charts.errors, usage_charts.times),
+    *(
+        partial(usage_charts.times, column="predict_seconds"),
+        usage_charts.cost_over_time,
+        usage_charts.cost_by_model,
+        content_charts.words,
+    ),
+    *(
+        content_charts.parameters,
+        partial(content_charts.rhythm, zone=ZONE),
+        content_charts.ratings,
+        content_charts.calibration,
+        content_charts.workflows,
+        content_charts.storage,
+    ),
 )
 #: The same group-bys, each as one would write it; words and parameters are left out, which favours DuckDB.
 SQL = (
@@ -150,8 +162,8 @@ def drawn(selection: Selection) -> None:
         made = draw(selection, Search(), Voice("en"))
         if made.figure is not None:
             json.dumps(made.figure)
-    numbers.headline(selection)
-    content.top_prompts(selection)
+    usage_tables.headline(selection)
+    content_tables.top_prompts(selection)
 
 
 def read_all(store: Store) -> float:

@@ -173,7 +173,7 @@ class App:
         """Open the data folder; nothing works in the background before `start`."""
         from opstore.analytics.queries import Analytics
         from opstore.care import Care
-        from opstore.comparing.cache import Comparisons
+        from opstore.comparing.kept_comparisons import Comparisons
         from opstore.comparing.reviews import Reviews
         from opstore.curation import Curation
         from opstore.exports import Exports

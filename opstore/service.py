@@ -20,7 +20,7 @@ from opstore.access.roles import Door, Role, act, acting, part
 from opstore.analytics.queries import Analytics
 from opstore.care import Care
 from opstore.clocks.leaps import Leap
-from opstore.comparing.cache import Comparisons
+from opstore.comparing.kept_comparisons import Comparisons
 from opstore.comparing.reviews import Reviews
 from opstore.curation import Curation
 from opstore.errors import (

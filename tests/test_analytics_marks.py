@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import pytest
 
-from opstore.analytics import content, figures, topics
+from opstore.analytics import content_charts, content_tables, usage_charts
 from opstore.analytics.chart import Chart, Search
 from opstore.analytics.drilldown import Mark, asked_by, mark_of
 from opstore.analytics.selection import Selection
@@ -89,21 +89,21 @@ def makers(zone: str) -> list[tuple[Callable[..., Chart], Said]]:
     """Every chart whose marks count operations, and what each of them says."""
     kinds = ("operation_type", "model")
     return [
-        (figures.over_time, along("y")),
-        (figures.by_type, along("x")),
-        (figures.errors, along("x")),
-        *((partial(figures.success, by=by), told(2)) for by in kinds),
+        (usage_charts.over_time, along("y")),
+        (usage_charts.by_type, along("x")),
+        (usage_charts.errors, along("x")),
+        *((partial(usage_charts.success, by=by), told(2)) for by in kinds),
         *(
-            (partial(figures.times, by=by, column=name), told(2))
+            (partial(usage_charts.times, by=by, column=name), told(2))
             for by in kinds
             for name in ("elapsed_seconds", "predict_seconds")
         ),
-        (topics.words, along("x")),
-        (topics.parameters, along("x")),
-        (partial(topics.rhythm, zone=ZoneInfo(zone)), told(1)),
-        (topics.calibration, told(2)),
-        (topics.workflows, told(1)),
-        (topics.ratings, told(1)),
+        (content_charts.words, along("x")),
+        (content_charts.parameters, along("x")),
+        (partial(content_charts.rhythm, zone=ZoneInfo(zone)), told(1)),
+        (content_charts.calibration, told(2)),
+        (content_charts.workflows, told(1)),
+        (content_charts.ratings, told(1)),
     ]
 
 
@@ -133,7 +133,7 @@ def test_behind_each_mark_are_just_the_operations_that_it_counts(app: App, query
     selection, search = app.service.analytics.select(query), app.service.analytics.search(query)
     seen = 0
     for zone in ZONES:
-        for make, said in makers(zone) if zone == "UTC" else [(partial(topics.rhythm, zone=ZoneInfo(zone)), told(1))]:
+        for make, said in makers(zone) if zone == "UTC" else [(partial(content_charts.rhythm, zone=ZoneInfo(zone)), told(1))]:
             made = make(selection, search, Voice("en"))
             for trace, number, asked in marks(made) if made.figure else ():
                 assert len(shown(app, asked)) == said(trace, number), (query, zone, made.key, asked)
@@ -146,7 +146,7 @@ def test_behind_each_mark_are_just_the_operations_that_it_counts(app: App, query
 def test_behind_each_amount_are_just_the_operations_that_it_adds_up(app: App, query: str) -> None:
     selection, search = app.service.analytics.select(query), app.service.analytics.search(query)
     kinds = {"input images": "bytes_in", "intermediates": "bytes_between", "images": "bytes_out", "videos": "bytes_out"}
-    for make, axis in ((figures.cost_over_time, "y"), (figures.cost_by_model, "x"), (topics.storage, "y")):
+    for make, axis in ((usage_charts.cost_over_time, "y"), (usage_charts.cost_by_model, "x"), (content_charts.storage, "y")):
         made = make(selection, search, Voice("en"))
         for trace, number, asked in marks(made) if made.figure else ():
             behind = shown(app, asked)
@@ -167,7 +167,7 @@ def test_behind_a_word_are_its_operations_in_any_script(tmp_path: Path) -> None:
         told = usual(random.Random(number), f"2025110309150{number}_abcdef")
         plant(found.store, told | {"prompt": prompt})
     found.index.update()
-    made = topics.words(found.service.analytics.select(""), Search(""), Voice("en"))
+    made = content_charts.words(found.service.analytics.select(""), Search(""), Voice("en"))
     counted = {}
     for trace, number, asked in marks(made):
         counted[trace["y"][number]] = len(shown(found, asked))
@@ -205,7 +205,7 @@ def sampled(tmp_path: Path, *operation_ids: str, **said: Any) -> App:
 def test_behind_a_column_are_its_operations_wherever_in_time(tmp_path: Path, operation_ids: tuple[str, ...], query: str) -> None:
     app = sampled(tmp_path, *operation_ids, cost={"amount": 0.5, "currency": "EUR"})
     selection, search = app.service.analytics.select(query), app.service.analytics.search(query)
-    for make, each in ((figures.over_time, 1), (figures.cost_over_time, 0.5)):
+    for make, each in ((usage_charts.over_time, 1), (usage_charts.cost_over_time, 0.5)):
         counted = 0
         for trace, number, asked in marks(make(selection, search, Voice("fr"))):
             counted += len(shown(app, asked))
@@ -217,7 +217,7 @@ def test_behind_a_column_are_its_operations_wherever_in_time(tmp_path: Path, ope
 def test_what_was_spent_on_results_was_spent_on_none_that_failed_or_was_stopped(app: App) -> None:
     selection = app.service.analytics.select("")
     seen: set[str] = set()
-    for trace, number, asked in marks(figures.cost_by_model(selection, Search(""), Voice("en"))):
+    for trace, number, asked in marks(usage_charts.cost_by_model(selection, Search(""), Voice("en"))):
         ends = {"on results": 0, "on failures": 1, "stopped": 2}[trace["name"]]
         if trace["x"][number]:
             seen.add(trace["name"])
@@ -227,7 +227,7 @@ def test_what_was_spent_on_results_was_spent_on_none_that_failed_or_was_stopped(
 
 def test_the_days_of_two_years_say_which_year_they_are_of(tmp_path: Path) -> None:
     app = sampled(tmp_path, "20241230091500_abcdef", "20250115091500_abcdef")
-    made = figures.over_time(app.service.analytics.select(""), Search(""), Voice("en"))
+    made = usage_charts.over_time(app.service.analytics.select(""), Search(""), Voice("en"))
     app.stop()
     assert made.figure is not None
     ticks = made.figure["layout"]["xaxis"]["ticktext"]
@@ -263,5 +263,5 @@ def test_a_number_that_no_float_holds_is_a_value_like_any_other() -> None:
 def test_models_that_a_search_takes_for_one_meet_in_no_vote() -> None:
     frame = pd.DataFrame({"operation_id": ["a", "b", "c"], "model": pd.Categorical(["qwen/qwen-image", "Qwen/Qwen-Image", "y"])})
     votes = [{"left": "a", "right": "b", "winner": "a"}, {"left": "b", "right": "c", "winner": "b"}]
-    tally = content.wins(Selection.of(frame), votes)
+    tally = content_tables.wins(Selection.of(frame), votes)
     assert (tally.n, tally.missing, sorted(tally.table["model"].str.lower())) == (1, 1, ["qwen/qwen-image", "y"])

@@ -6,8 +6,7 @@ import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,19 +15,16 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from opstore.analytics import content, figures, numbers, topics
+from opstore.analytics import content_charts, content_tables, usage_charts, usage_tables
 from opstore.analytics.chart import Search
 from opstore.analytics.drilldown import Mark, around, asked_by, behind, ids_after, mark_of
 from opstore.analytics.queries import Analytics
 from opstore.analytics.selection import QUARTER, Selection, ascending, local_quarters, outcome_of
-from opstore.errors import InvalidQuery
 from opstore.index import Index
 from opstore.index.order import moment_of
 from opstore.language.chart_texts import Voice
 from opstore.language.formats import local as in_zone
 from tests.frame_twin import expected, tokens
-from tests.index_samples import TODAY, Queries, clock, rows_of
-from tests.search_oracle import matching
 from tests.test_analytics_frame import folder
 
 Rows = list[dict[str, Any]]
@@ -81,7 +77,7 @@ def test_headline(told: Any) -> None:
     elapsed = [row["elapsed_seconds"] for row in rows if row["elapsed_seconds"] is not None]
     paid = priced(rows)
     interval = binomtest(good, good + bad).proportion_ci(method="wilson")
-    assert numbers.headline(selection) == {
+    assert usage_tables.headline(selection) == {
         "operations": len(rows),
         "tried": good + bad,
         "succeeded": good,
@@ -100,7 +96,7 @@ def test_headline(told: Any) -> None:
 @pytest.mark.parametrize("name", ["operation_type", "model", "provider"])
 def test_by_category(told: Any, name: str) -> None:
     selection, rows = told
-    tally = numbers.by_category(selection, name)
+    tally = usage_tables.by_category(selection, name)
     count = Counter(row[name] for row in rows if row[name] is not None)
     assert dict(zip(tally.table[name], tally.table["n"], strict=True)) == count
     assert (tally.n, tally.missing) == (count.total(), len(rows) - count.total())
@@ -117,12 +113,12 @@ def test_by_category(told: Any, name: str) -> None:
 @pytest.mark.parametrize("name", ["operation_type", "model"])
 def test_success_counts_those_that_nobody_stopped(told: Any, name: str) -> None:
     selection, rows = told
-    tally = numbers.success(selection, name)
+    tally = usage_tables.success(selection, name)
     tried = [row for row in rows if outcome_of(row["status"]) != "stopped"]
     count = Counter(row[name] for row in tried if row[name] is not None)
     assert dict(zip(tally.table[name], tally.table["tried"], strict=True)) == count
     assert (tally.n, tally.missing) == (count.total(), len(tried) - count.total())
-    made = figures.success(selection, Search(), Voice(), by=name)
+    made = usage_charts.success(selection, Search(), Voice(), by=name)
     assert len(tried) < len(rows) and f"n = {count.total()}." in made.sentence
 
 
@@ -143,7 +139,10 @@ def test_over_time_and_cost_over_time(told: Any, unit: str) -> None:
         count[start, outcome_of(row["status"])] += 1
         if row["operation_id"] in paid:
             money[start, outcome_of(row["status"])] += row["cost"]
-    for tally, wanted in ((numbers.over_time(selection, unit), count), (numbers.cost_over_time(selection, unit), money)):
+    for tally, wanted in (
+        (usage_tables.over_time(selection, unit), count),
+        (usage_tables.cost_over_time(selection, unit), money),
+    ):
         seen = {
             (line["start"].to_pydatetime(), kind): line[kind]
             for line in tally.table.to_dict("records")
@@ -152,11 +151,11 @@ def test_over_time_and_cost_over_time(told: Any, unit: str) -> None:
         }
         assert seen == pytest.approx({key: value for key, value in wanted.items() if value})
         assert tally.table["start"].is_monotonic_increasing
-    assert numbers.over_time(selection, unit).missing == len(rows) - len(dated)
+    assert usage_tables.over_time(selection, unit).missing == len(rows) - len(dated)
 
 
 def test_the_unit_follows_the_span() -> None:
-    assert [numbers.unit_for(days * 86_400) for days in (0, 2, 4, 92, 400, 4000)] == [
+    assert [usage_tables.unit_for(days * 86_400) for days in (0, 2, 4, 92, 400, 4000)] == [
         "hour",
         "hour",
         "day",
@@ -169,7 +168,7 @@ def test_the_unit_follows_the_span() -> None:
 def test_errors(told: Any) -> None:
     selection, rows = told
     failed = [row for row in rows if outcome_of(row["status"]) == "failed" and row["error_kind"]]
-    tally = numbers.errors(selection)
+    tally = usage_tables.errors(selection)
     assert dict(zip(tally.table["error_kind"], tally.table["n"], strict=True)) == Counter(row["error_kind"] for row in failed)
     for line in tally.table.to_dict("records"):
         texts = Counter(row["error"] for row in of(failed, error_kind=line["error_kind"]) if row["error"] is not None)
@@ -197,7 +196,7 @@ def test_numbers_are_put_in_order_of_equal_ones_the_first_first(values: list[flo
 @pytest.mark.parametrize("by", ["operation_type", "model"])
 def test_times(told: Any, by: str, column: str) -> None:
     selection, rows = told
-    tally = numbers.times(selection, by, column)
+    tally = usage_tables.times(selection, by, column)
     frame = pd.DataFrame([{by: row[by], column: row[column]} for row in rows if row[by] and row[column] is not None])
     wanted = frame.groupby(by)[column].quantile(np.array([0.5, 0.95])).unstack()
     for line in tally.table.to_dict("records"):
@@ -210,7 +209,7 @@ def test_times(told: Any, by: str, column: str) -> None:
 def test_cost_by_model(told: Any) -> None:
     selection, rows = told
     paid = [row for row in priced(rows) if row["model"]]
-    tally = numbers.cost_by(selection, "model")
+    tally = usage_tables.cost_by(selection, "model")
     assert set(tally.table["model"]) == {row["model"] for row in paid}
     for line in tally.table.to_dict("records"):
         mine = of(paid, model=line["model"])
@@ -237,7 +236,7 @@ def test_what_costs_another_currency_lacks_no_cost() -> None:
     rows = [paid | {"operation_id": f"2025110309150{at}_abcdef"} | other for at, other in enumerate(({}, *odd))]
     names = {name: "category" for name in ("status", "model", "currency")}
     selection = Selection.of(pd.DataFrame(rows[::-1]).astype(names | {"cost_estimated": "boolean"}))
-    over, by = numbers.cost_over_time(selection, "day"), numbers.cost_by(selection)
+    over, by = usage_tables.cost_over_time(selection, "day"), usage_tables.cost_by(selection)
     assert (over.n, over.missing, over.extra["others"], over.extra["estimated"]) == (3, 1, 2, 3)
     assert (by.n, by.missing, by.extra["others"], by.extra["estimated"]) == (2, 3, 1, 2)
 
@@ -252,16 +251,16 @@ def test_votes_count_between_two_models_of_the_selection_only() -> None:
         {"left": "a", "right": "d", "winner": "a"},  # of no model
         {"left": "a", "right": "gone", "winner": "gone"},
     ]
-    tally = content.wins(Selection.of(frame), votes)
+    tally = content_tables.wins(Selection.of(frame), votes)
     assert (tally.n, tally.missing) == (3, 3)
     table = tally.table.set_index("model")
     assert list(table.index) == ["x", "y"] and [table[name].iloc[0] for name in ("votes", "wins", "ties")] == [3, 2, 1]
     best, other = table["rate"].tolist()
     assert best + other == pytest.approx(1) and 0.5 < best < 1
     assert (table["low"] < table["rate"]).all() and (table["rate"] < table["high"]).all()
-    only = content.wins(Selection.of(frame).where(np.array([True, True, False, True])), votes)
+    only = content_tables.wins(Selection.of(frame).where(np.array([True, True, False, True])), votes)
     assert (only.n, only.missing) == (2, 4)
-    assert content.wins(Selection.of(frame), []).n == 0
+    assert content_tables.wins(Selection.of(frame), []).n == 0
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Paris", "Asia/Kathmandu", "America/St_Johns"])
@@ -270,7 +269,7 @@ def test_rhythm(told: Any, zone: str) -> None:
     there = ZoneInfo(zone)
     local = [in_zone(row["timestamp"], there) for row in rows]
     wanted = Counter((moment.weekday(), moment.hour) for moment in local)
-    tally = numbers.rhythm(selection, there)
+    tally = usage_tables.rhythm(selection, there)
     assert {(day, hour): n for day, line in enumerate(tally.table.to_numpy()) for hour, n in enumerate(line) if n} == wanted
 
 
@@ -289,7 +288,7 @@ def test_top_prompts(told: Any) -> None:
     for row in rows:
         if row["prompt"] and row["prompt"].strip():
             groups[" ".join(tokens(row["prompt"])) or row["prompt"].strip()].append(row)
-    tally = content.top_prompts(selection, 10)
+    tally = content_tables.top_prompts(selection, 10)
     paid = {row["operation_id"] for row in priced(rows)}
     assert list(tally.table["n"]) == sorted(map(len, groups.values()), reverse=True)[:10]
     assert tally.extra["different"] == len(groups)
@@ -307,8 +306,8 @@ def test_top_prompts(told: Any) -> None:
 def test_top_words(told: Any) -> None:
     selection, rows = told
     count = Counter(word for row in rows for word in set(tokens(row["prompt"] or "")))
-    kept = {word: n for word, n in count.items() if word not in content.STOP and len(word) > 1 and not word.isdigit()}
-    tally = content.top_words(selection, 15)
+    kept = {word: n for word, n in count.items() if word not in content_tables.STOP and len(word) > 1 and not word.isdigit()}
+    tally = content_tables.top_words(selection, 15)
     assert list(tally.table["n"]) == sorted(kept.values(), reverse=True)[:15]
     assert all(kept[tokens(str(line.word))[0]] == line.n for line in tally.table.itertuples())
     assert tally.n == sum(bool(tokens(row["prompt"] or "")) for row in rows)
@@ -320,14 +319,14 @@ def test_parameters(told: Any) -> None:
     for row in rows:
         for name, value in json.loads(row["parameters"] or "{}").items():
             wanted[name, json.dumps(value, ensure_ascii=False)] += 1
-    table = content.parameters(selection).table
+    table = content_tables.parameters(selection).table
     assert {(line.parameter, line.value): line.n for line in table.itertuples()} == wanted
     assert "seed" not in set(table["parameter"])
 
 
 def test_calibration_and_workflows(told: Any) -> None:
     selection, rows = told
-    for line in content.calibration(selection).table.to_dict("records"):
+    for line in content_tables.calibration(selection).table.to_dict("records"):
         low = line["low_edge"]
         mine = [
             row
@@ -337,7 +336,7 @@ def test_calibration_and_workflows(told: Any) -> None:
         good, bad, _ = outcomes(mine)
         kept = sum(row["overridden"] is False for row in mine)
         assert (line["n"], line["kept"], line["tried"], line["succeeded"]) == (len(mine), kept, good + bad, good)
-    table = content.workflows(selection).table
+    table = content_tables.workflows(selection).table
     wanted = Counter(
         (row["workflow_id"], tenth(row["confidence"])) for row in rows if row["workflow_id"] and row["confidence"] is not None
     )
@@ -351,7 +350,7 @@ def tenth(confidence: float) -> int:
 
 def test_ratings(told: Any) -> None:
     selection, rows = told
-    for line in content.ratings(selection).table.to_dict("records"):
+    for line in content_tables.ratings(selection).table.to_dict("records"):
         stars = [row["rating"] for row in rows if row["model"] == line["model"] and row["rating"] is not None]
         assert (line["n"], line["mean"]) == (len(stars), pytest.approx(sum(stars) / len(stars)))
         assert [line[f"stars_{star}"] for star in range(1, 6)] == [stars.count(star) for star in range(1, 6)]
@@ -361,8 +360,8 @@ def test_ratings(told: Any) -> None:
 def test_behind_a_mark_are_just_the_operations_that_it_counts(told: Any, zone: str) -> None:
     selection, rows = told
     there = ZoneInfo(zone)
-    drawn = [topics.parameters(selection, Search(), Voice()), topics.workflows(selection, Search(), Voice())]
-    drawn.append(topics.rhythm(selection, Search(), Voice(), there))
+    drawn = [content_charts.parameters(selection, Search(), Voice()), content_charts.workflows(selection, Search(), Voice())]
+    drawn.append(content_charts.rhythm(selection, Search(), Voice(), there))
     met = 0
     for made in drawn:
         assert made.figure is not None
@@ -424,11 +423,11 @@ def test_storage(told: Any) -> None:
             wanted[month, "inputs"] += row["bytes_in"] or 0
             wanted[month, "intermediates"] += row["bytes_between"] or 0
             wanted[month, "videos" if row["media"] == "video" else "images"] += row["bytes_out"] or 0
-    table = content.storage(selection).table
+    table = content_tables.storage(selection).table
     seen = {
         (line["start"].to_pydatetime(), kind): line[kind]
         for line in table.to_dict("records")
-        for kind in content.KINDS
+        for kind in content_tables.KINDS
         if line[kind]
     }
     assert seen == {key: value for key, value in wanted.items() if value}
@@ -437,17 +436,27 @@ def test_storage(told: Any) -> None:
 
 def test_nothing_gives_empty_tables_and_no_numbers() -> None:
     nothing = Selection.of(expected_frame())
-    assert numbers.headline(nothing)["cost"] is None
-    assert numbers.headline(nothing)["median_seconds"] is None
+    assert usage_tables.headline(nothing)["cost"] is None
+    assert usage_tables.headline(nothing)["median_seconds"] is None
     told = [
-        numbers.by_category(nothing, "model"),
-        numbers.over_time(nothing),
-        numbers.errors(nothing),
-        numbers.times(nothing, "model"),
+        usage_tables.by_category(nothing, "model"),
+        usage_tables.over_time(nothing),
+        usage_tables.errors(nothing),
+        usage_tables.times(nothing, "model"),
     ]
-    told += [numbers.cost_by(nothing), numbers.cost_over_time(nothing), numbers.rhythm(nothing), content.top_prompts(nothing)]
-    told += [content.top_words(nothing), content.parameters(nothing), content.calibration(nothing), content.workflows(nothing)]
-    told += [content.ratings(nothing), content.storage(nothing)]
+    told += [
+        usage_tables.cost_by(nothing),
+        usage_tables.cost_over_time(nothing),
+        usage_tables.rhythm(nothing),
+        content_tables.top_prompts(nothing),
+    ]
+    told += [
+        content_tables.top_words(nothing),
+        content_tables.parameters(nothing),
+        content_tables.calibration(nothing),
+        content_tables.workflows(nothing),
+    ]
+    told += [content_tables.ratings(nothing), content_tables.storage(nothing)]
     assert not any(told)
 
 
@@ -457,43 +466,3 @@ def expected_frame() -> pd.DataFrame:
     from opstore.analytics.snapshot import SCHEMA
 
     return frame_of(SCHEMA.empty_table())
-
-
-# -- which rows ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_search_selects_what_the_library_finds(tmp_path: Path) -> None:
-    import random
-
-    store = folder(tmp_path, 100)
-    index = Index(store, clock=clock)
-    index.update()
-    desk = Analytics(index, clock=clock)
-    rows = rows_of(store)
-    queries = Queries(random.Random(4))
-    met = 0
-    by_hand = ("-type:unknown", "elapsed:>=0", "-cost:>=0", "cost:<1", "-(chat or date:2025) rating:>=1", "chat -status:stored")
-    for text in (*by_hand, *(queries.text() for _ in range(150))):
-        wanted = sorted((row.id for row in matching(text, rows, TODAY)), reverse=True)
-        selection = desk.select(text)
-        assert desk.held().frame["operation_id"].take(selection.index()).tolist() == wanted, text
-        assert len(selection) == len(wanted)
-        met += bool(wanted)
-    assert met > 50
-    with pytest.raises(InvalidQuery):
-        desk.select("(")
-    index.stop()
-
-
-def test_the_period_before_has_the_same_length(tmp_path: Path) -> None:
-    desk = Analytics(Index(folder(tmp_path, 1)), clock=clock)
-    assert desk.before("date:7d cat") == "date:2025-10-21..2025-10-27 cat"
-    assert desk.before("date:2025-10") == "date:2025-08-31..2025-09-30"
-    assert desk.before("date:today") == "date:2025-11-02"
-    assert desk.before("date:2025-11") == "date:2025-10-29..2025-10-31", "the present month has three days yet"
-    assert [
-        desk.before(text) for text in ("", "cat", "date:..2025", "date:2025-01,2025-03", "date:>=2030", "date:0001..today")
-    ] == [None] * 6
-    assert desk.period("date:>=2025-10-30") is not None
-    assert desk.period("date:>=2025-10-30").days == 5  # type: ignore[union-attr]
-    assert desk.today() == date(2025, 11, 3)

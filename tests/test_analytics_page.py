@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from opstore.analytics import figures, topics
+from opstore.analytics import content_charts, usage_charts
 from opstore.analytics.chart import TYPES, Search
 from opstore.analytics.selection import Selection
 from opstore.app import App
@@ -29,9 +29,23 @@ from tests.test_analytics_numbers import expected_frame
 MAIN = "../opstore/ui/main.py"
 PAGE = "../../pages/analytics.py"
 MAKERS = (
-    *(figures.by_type, figures.over_time, figures.success, figures.errors, figures.times, figures.cost_over_time),
-    *(figures.cost_by_model, topics.words, topics.parameters, topics.rhythm, topics.calibration, topics.workflows),
-    *(topics.ratings, topics.win_rates, topics.storage),
+    *(
+        usage_charts.by_type,
+        usage_charts.over_time,
+        usage_charts.success,
+        usage_charts.errors,
+        usage_charts.times,
+        usage_charts.cost_over_time,
+    ),
+    *(
+        usage_charts.cost_by_model,
+        content_charts.words,
+        content_charts.parameters,
+        content_charts.rhythm,
+        content_charts.calibration,
+        content_charts.workflows,
+    ),
+    *(content_charts.ratings, content_charts.win_rates, content_charts.storage),
 )
 
 
@@ -101,7 +115,7 @@ def test_plotly_knows_every_word_of_a_chart_and_json_holds_all_that_is_sent(app:
         plant(app.store, usual(chance, operation_id))
     app.index.update()
     selection = app.service.analytics.select("")
-    for make in set(MAKERS) - {topics.win_rates}:
+    for make in set(MAKERS) - {content_charts.win_rates}:
         for language in ("en", "fr"):
             made = make(selection, Search(), Voice(language))
             go.Figure(made.figure)  # which refuses what it does not know

@@ -18,10 +18,10 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from skimage.metrics import structural_similarity
 
 from opstore import Store, media
-from opstore.comparing import cache
+from opstore.comparing import kept_comparisons
 from opstore.comparing.align import FITS, Box, Fit, best_fit, place, same_shape
-from opstore.comparing.cache import Comparisons
 from opstore.comparing.differences import MAX_WORDS, differing, word_changes
+from opstore.comparing.kept_comparisons import Comparisons
 from opstore.comparing.pixels import MAX_COMPARED, Figures, difference
 from opstore.comparing.subjects import Subject, main_part, pairs
 from opstore.errors import FileMissing, InvalidFileName, UnsupportedMedia
@@ -260,7 +260,7 @@ def test_stored_files_are_compared_once_and_again_where_the_cache_was_deleted(
         calls.append(1)
         return difference(*given)
 
-    monkeypatch.setattr(cache, "difference", counted)
+    monkeypatch.setattr(kept_comparisons, "difference", counted)
     one, other = photo("chelsea", size=(300, 200)), photo("coffee", size=(300, 200))
     store.save(ID, {"operationType": "image_edit_single"}, inputs=[one], outputs=[other])
     subjects = Subject(f"{ID}_in_1.jpg"), Subject(f"{ID}_out.jpg")
@@ -269,7 +269,7 @@ def test_stored_files_are_compared_once_and_again_where_the_cache_was_deleted(
     assert Comparisons(store).difference(*subjects)[1] == figures == Figures.read(path) and len(calls) == 1
     path.unlink()
     assert comparisons.difference(*subjects)[1] == figures and len(calls) == 2
-    monkeypatch.setattr(cache, "MAX_KEPT", 4)
+    monkeypatch.setattr(kept_comparisons, "MAX_KEPT", 4)
     for first in (0, 1):
         for second in (0, 1):
             comparisons.difference(subjects[first], subjects[second])

@@ -15,7 +15,7 @@ from opstore.generation import Remix
 from opstore.providers.models import Cost
 from opstore.ui import controls
 from opstore.ui.opened_app import running
-from opstore.ui.studio import acting, giving, settings
+from opstore.ui.studio import input_pictures, reuse, settings
 from tests.samples import ID, LATER, MP4, PNG, SHORT
 from tests.standin.client import set_up
 from tests.told import control, generate, html, opened, sound, tell
@@ -131,10 +131,10 @@ def test_what_cannot_be_an_input_picture_is_said_by_whoever_takes_the_rest_to_cr
     monkeypatch.setattr("streamlit.session_state", {})
     monkeypatch.setattr("streamlit.toast", said.append)
     monkeypatch.setattr("streamlit.switch_page", went.append)
-    acting.use_outputs(app.service, [LATER])
+    reuse.use_outputs(app.service, [LATER])
     assert not went and said == ["1 result is not a still picture, and was left out"]
-    acting.use_outputs(app.service, [ID, LATER, SHORT])
-    assert len(went) == 1 and giving.gathered().picked == [f"{ID}_out.png"]
+    reuse.use_outputs(app.service, [ID, LATER, SHORT])
+    assert len(went) == 1 and input_pictures.gathered().picked == [f"{ID}_out.png"]
     assert "There is no operation" in said[1] and said[2:] == said[:1]
 
 

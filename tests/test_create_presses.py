@@ -20,7 +20,7 @@ from opstore.service import Service
 from opstore.storage.job import Job
 from opstore.ui import presses
 from opstore.ui.opened_app import running
-from opstore.ui.studio import asking
+from opstore.ui.studio import request_form
 from tests.samples import ID, LATER, PNG
 from tests.told import generate, html, opened, press_late, sound, tell
 
@@ -39,7 +39,7 @@ def app() -> Iterator[App]:
 def paid(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every request cost something."""
     costs: Sequence[Sequence[Cost]] = [[Cost(0.4, "USD", "a picture", True)]]
-    monkeypatch.setattr(asking, "price", lambda *_: costs)
+    monkeypatch.setattr(request_form, "price", lambda *_: costs)
 
 
 def texts(at: AppTest) -> list[str]:

@@ -103,14 +103,14 @@ def test_everything_is_whole_and_says_that_it_is_a_demo(demo: Store) -> None:
 
 @pytest.mark.long
 def test_its_people_have_voted_between_two_models(demo: Store) -> None:
-    from opstore.analytics import content, load_frame
+    from opstore.analytics import content_tables, load_frame
     from opstore.analytics.selection import Selection
 
     reviews = Reviews(demo, Index(demo))
     (review,) = reviews.all()
     votes = reviews.rows()
     assert review.title == TITLE and len(votes) == len({vote["voter"] for vote in votes}) * len(review.ids) // 2 > 0
-    tally = content.wins(Selection.of(load_frame(demo)), votes)
+    tally = content_tables.wins(Selection.of(load_frame(demo)), votes)
     assert tally.n == len(votes) and tally.missing == 0
     assert set(tally.table["model"]) == {MODEL, DRAFT} and tally.table["model"][0] == MODEL, "drafts lose more often"
     assert fill(demo).made == 0 and len(reviews.rows()) == len(votes)

@@ -16,7 +16,7 @@ from opstore.errors import InvalidInput
 from opstore.storage import drafts
 from opstore.storage.drafts import Drafts
 from opstore.ui.opened_app import running
-from opstore.ui.studio.giving import Gathered
+from opstore.ui.studio.input_pictures import Gathered
 from tests.media_samples import SAMPLES
 from tests.samples import PNG
 from tests.told import control

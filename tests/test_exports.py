@@ -25,7 +25,7 @@ from opstore.analytics.frame_row import Row, row_of
 from opstore.errors import InvalidOperationId, InvalidQuery, InvalidRequest, StorageError
 from opstore.exports import FORMATS, Export, Exports, excel, pour, work, write
 from opstore.exports.cells import csv_line, guarded
-from opstore.exports.heads import heads
+from opstore.exports.column_titles import heads
 from opstore.index import Index
 from opstore.storage.operation import SPECIFIED
 from tests import index_samples

@@ -18,7 +18,7 @@ from opstore.errors import FetchUnavailable, OpstoreError, ProviderRefused, Said
 from opstore.errors.failure import KINDS, error_of, recorded
 from opstore.errors.sentence import parts, sentence_of
 from opstore.jobs import JobFolder, ending
-from opstore.jobs.record import Progress
+from opstore.jobs.pending_folder import Progress
 from opstore.language import translations
 from opstore.providers import registry
 from opstore.providers.old_failures import error_kind, patterns

@@ -40,7 +40,7 @@ SEARCHES = (
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Index, list[Row]]]:
     """An index that takes 200 operations for very many."""
-    small = {"pages.FEW": 2, "pages.MANY": 2, "pages.LOOK": 20, "beginnings._ENOUGH": 1, "beginnings._WORDS": 1}
+    small = {"pages.SORTED_WHOLE": 2, "pages.MANY": 2, "pages.LOOK": 20, "beginnings._ENOUGH": 1, "beginnings._WORDS": 1}
     with pytest.MonkeyPatch.context() as changed:
         for name, value in small.items():
             changed.setattr(f"opstore.index.{name}", value)

@@ -15,7 +15,7 @@ import pytest
 from opstore import media
 from opstore.app import App
 from opstore.jobs import whole_results
-from opstore.jobs.patience import DOUBTS, FETCH_ATTEMPTS
+from opstore.jobs.retry_limits import DOUBTS, FETCH_ATTEMPTS
 from opstore.jobs.whole_results import is_whole
 from opstore.storage.operation import Operation
 from tests.job_programs import CANARY, Place, ask, ended, folder, secrets_in, until

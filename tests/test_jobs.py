@@ -19,7 +19,7 @@ from opstore.errors import OperationNotFound, StorageError
 from opstore.jobs import machine
 from opstore.jobs.liveness import Signs
 from opstore.jobs.lookup import Lookup
-from opstore.jobs.record import JobFolder
+from opstore.jobs.pending_folder import JobFolder
 from opstore.providers import Prediction, Report, StepRequest
 from opstore.providers.replicate import Replicate
 from opstore.storage.files import Folder

@@ -20,7 +20,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from opstore.analytics import figures, topics
+from opstore.analytics import content_charts, usage_charts
 from opstore.analytics.chart import Chart, Search
 from opstore.analytics.selection import Selection
 from opstore.api import Api
@@ -37,10 +37,18 @@ from tests.test_api import client_of
 _TIMES = ("elapsed_seconds", "predict_seconds")
 #: Every chart of the page, with each of its choices.
 MAKERS: tuple[Callable[..., Chart], ...] = (
-    *(figures.over_time, figures.by_type, figures.errors, figures.cost_over_time, figures.cost_by_model),
-    *(partial(figures.success, by=by) for by in ("operation_type", "model")),
-    *(partial(figures.times, by=by, column=name) for by in ("operation_type", "model") for name in _TIMES),
-    *(topics.words, topics.parameters, topics.rhythm, topics.ratings, topics.calibration, topics.workflows, topics.storage),
+    *(usage_charts.over_time, usage_charts.by_type, usage_charts.errors, usage_charts.cost_over_time, usage_charts.cost_by_model),
+    *(partial(usage_charts.success, by=by) for by in ("operation_type", "model")),
+    *(partial(usage_charts.times, by=by, column=name) for by in ("operation_type", "model") for name in _TIMES),
+    *(
+        content_charts.words,
+        content_charts.parameters,
+        content_charts.rhythm,
+        content_charts.ratings,
+        content_charts.calibration,
+        content_charts.workflows,
+        content_charts.storage,
+    ),
 )
 #: What a missing value looks like where somebody made a text of it, alone in a cell.
 NOTHING = re.compile(r">\s*(?:nan|NaN|NaT|&lt;NA&gt;|None|null|undefined)\s*<")
@@ -90,7 +98,7 @@ def test_a_failure_without_a_word_beside_another_says_nothing_and_breaks_nothing
     found = {oddity.name: oddity.id for oddity in oddities()}
     frame = app.service.analytics.frame()
     both = [found["value: failed without a word"], found["value: failed with a word"]]
-    made = figures.errors(Selection.of(frame[frame["operation_id"].isin(both)]), Search(), Voice("en"))
+    made = usage_charts.errors(Selection.of(frame[frame["operation_id"].isin(both)]), Search(), Voice("en"))
     assert made.table["example"].tolist() == [None, "NSFW content detected"]
     assert made.figure is not None
     assert [mark[2] for mark in made.figure["data"][0]["customdata"]] == ["–", "NSFW content detected"]

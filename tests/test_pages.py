@@ -18,7 +18,7 @@ from opstore.providers.models import ModelTable
 from opstore.service import NewOperation
 from opstore.storage.operation import OPERATION_TYPES, Operation
 from opstore.ui.opened_app import running
-from opstore.ui.studio import deciding
+from opstore.ui.studio import workflow_choice
 from tests.samples import ID, LATER, MP4, PNG, SHORT, WEBP, plant, sidecar_file
 
 MAIN = "../opstore/ui/main.py"
@@ -172,7 +172,7 @@ def test_what_a_person_chose_stays_though_the_words_agreed_with_it_meanwhile(app
     assert known.proposed == "text_to_image"
     state = {"asked": known, "override": "text_to_video"}
     monkeypatch.setattr("streamlit.session_state", state)
-    deciding.choose("text_to_image")
+    workflow_choice.choose("text_to_image")
     assert "override" not in state, "who chooses what is proposed leaves it to the words"
 
 

@@ -19,7 +19,7 @@ from opstore.errors import FetchUnavailable, InvalidInput, InvalidRequest, Inval
 from opstore.fetch import FetchPolicy
 from opstore.jobs import JobFolder
 from opstore.jobs.context import Pauses
-from opstore.jobs.patience import due, is_lost, is_over, kept_for
+from opstore.jobs.retry_limits import due, is_lost, is_over, kept_for
 from opstore.providers import Prediction, StepRequest, registry
 from opstore.providers.local import steps
 from opstore.providers.models import Cost, ModelTable

@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 
 from opstore.analytics.columns import FIELDS
-from opstore.analytics.numbers import Tally
 from opstore.analytics.selection import Selection
+from opstore.analytics.usage_tables import Tally
 from opstore.errors import InvalidQuery
 from opstore.index.search_language import excluded, narrowed, parse, with_values
 from opstore.index.terms import FIELDS as NAMED

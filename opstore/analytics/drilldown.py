@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
-from opstore.analytics.numbers import slots_of
 from opstore.analytics.selection import TENTHS, Base, Bools, Selection
+from opstore.analytics.usage_tables import slots_of
 from opstore.index.prompts import fold_word
 
 Kind = Literal["parameter", "hour", "proposed", "sure", "prompt", "word", "says", "cost"]

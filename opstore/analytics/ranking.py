@@ -70,7 +70,7 @@ def win_rates(votes: Sequence[Mapping[str, Any]], name_of: Callable[[str], _T | 
 def _rates(rows: Sequence[tuple[Any, Any, Any]], names: Sequence[Any], seed: int) -> tuple[ndarray, ndarray, ndarray]:
     import numpy as np
 
-    from opstore.analytics.numbers import wilson
+    from opstore.analytics.usage_tables import wilson
 
     places = {name: at for at, name in enumerate(names)}
     size = len(names)

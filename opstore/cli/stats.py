@@ -98,13 +98,13 @@ def _zone() -> tzinfo:
 
 def _lines(figures: Usage) -> Iterator[str]:
     """Yield what a terminal shows: headline figures, then the statistics of the storage specification by name, then costs."""
-    from opstore.analytics import content, numbers
+    from opstore.analytics import content_tables, usage_tables
     from opstore.report import Speech
     from opstore.report.usage import mean_seconds, mean_times, rows_of
 
     chosen, say = figures.selection, Speech()
-    head, money = numbers.headline(chosen), numbers.main_cost(chosen)
-    bounds = numbers.span(chosen)
+    head, money = usage_tables.headline(chosen), usage_tables.main_cost(chosen)
+    bounds = usage_tables.span(chosen)
     yield f"Operations     {len(chosen):,}" + (f"   {bounds[0]:%Y-%m-%d} to {bounds[1]:%Y-%m-%d} (UTC)" if bounds else "")
     tried, good = head["tried"] or 0, head["succeeded"] or 0
     if tried:
@@ -120,7 +120,7 @@ def _lines(figures: Usage) -> Iterator[str]:
         yield f"Period before  {len(figures.before):,} operations"
     if figures.problems:
         yield f"Left out       {figures.problems:,} sidecars that cannot be read; `verify` lists them"
-    kinds = numbers.by_category(chosen, "operation_type")
+    kinds = usage_tables.by_category(chosen, "operation_type")
     yield from _table(
         "Operations by type, rates of success and failure",
         ("type", "operations", "success", "95 %", "failure"),
@@ -137,7 +137,7 @@ def _lines(figures: Usage) -> Iterator[str]:
             for r in rows_of(mean_times(chosen))
         ],
     )
-    prompts = content.top_prompts(chosen, 10)
+    prompts = content_tables.top_prompts(chosen, 10)
     yield from _table(
         "Most used prompts",
         ("prompt", "operations", "with a result"),
@@ -146,7 +146,7 @@ def _lines(figures: Usage) -> Iterator[str]:
     yield from _table(
         "Failures by cause",
         ("cause", "operations", "for example"),
-        [(r.error_kind, f"{r.n:,}", " ".join(str(r.example or "").split())[:60]) for r in rows_of(numbers.errors(chosen))],
+        [(r.error_kind, f"{r.n:,}", " ".join(str(r.example or "").split())[:60]) for r in rows_of(usage_tables.errors(chosen))],
     )
     yield from _table(
         "Cost by model",
@@ -159,7 +159,7 @@ def _lines(figures: Usage) -> Iterator[str]:
                 say.money(r.on_failures, money.currency),
                 say.money(r.per_success, money.currency),
             )
-            for r in rows_of(numbers.cost_by(chosen, "model"))
+            for r in rows_of(usage_tables.cost_by(chosen, "model"))
         ],
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 from opstore.analytics.columns import NAMES
 from opstore.analytics.frame_row import Row
 from opstore.exports.cells import csv_line, french_csv_line
-from opstore.exports.heads import heads
+from opstore.exports.column_titles import heads
 from opstore.exports.work import PART, Work
 
 # Valid inside JSON, but line ends to readers that split text: escaped, so that a line stays a line.

@@ -24,7 +24,7 @@ ORDERS = ("newest", "oldest", "rating", "cost", "elapsed", "relevance")
 #: A total is exact up to here.
 EXACT = 10_000
 #: What a search finds is sorted as a whole up to here: 3 µs each where the rows lie far apart.
-FEW = 3_000
+SORTED_WHOLE = 3_000
 #: Of a coarse size of more rows, a value that many have is walked by itself, newest first: prices are few. So many are asked.
 MANY = 20_000
 _SAMPLE = 200
@@ -230,7 +230,7 @@ class Pages:
     def _amounts(self, column: str) -> Iterator[_Piece]:
         """From the highest to the lowest, then those without."""
         some = Check(f"op.{column} IS NOT NULL")
-        if (self._plan.match is None and not self._plan.checks) or self.count(FEW) <= FEW:
+        if (self._plan.match is None and not self._plan.checks) or self.count(SORTED_WHOLE) <= SORTED_WHOLE:
             yield _Piece(0, self._plan.narrowed(check=some), column)
         else:
             rows = self._db.execute("SELECT CAST(text AS INTEGER), id, n FROM word WHERE field = ? AND n > 0", (column,))
@@ -313,7 +313,7 @@ class Pages:
 
     def _is_short(self, plan: Plan) -> bool:
         """Say whether a plan's range of numbers has so few rows that they can be sorted."""
-        return self._count(Plan(low=plan.low, high=plan.high), FEW) <= FEW
+        return self._count(Plan(low=plan.low, high=plan.high), SORTED_WHOLE) <= SORTED_WHOLE
 
 
 _COLUMN_PLACES = {name: COLUMNS.index(name) for name in ("cost", "elapsed")}

@@ -1,6 +1,6 @@
 """Operations under way: their records in `pending/`, and the runner that brings every one of them to its end, exactly once."""
 
-from opstore.jobs.record import JobFolder, Progress
+from opstore.jobs.pending_folder import JobFolder, Progress
 from opstore.jobs.runner import Runner
 from opstore.storage.job import Job, Step
 

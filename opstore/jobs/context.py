@@ -10,7 +10,7 @@ from datetime import datetime
 
 from opstore import clocks
 from opstore.fetch import FetchPolicy
-from opstore.jobs.record import JobFolder
+from opstore.jobs.pending_folder import JobFolder
 from opstore.providers import Provider
 from opstore.providers.models import ModelTable
 from opstore.storage.job import Job

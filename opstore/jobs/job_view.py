@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from opstore.clocks import seconds_since
-from opstore.jobs.record import Progress
+from opstore.jobs.pending_folder import Progress
 from opstore.providers import registry
 from opstore.storage.job import Job
 from opstore.storage.names import parse_name

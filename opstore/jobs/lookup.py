@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from opstore import clocks
-from opstore.jobs.record import JobFolder
+from opstore.jobs.pending_folder import JobFolder
 from opstore.providers import Provider, Search, StepRequest
 from opstore.storage.job import Job, Step
 from opstore.storage.names import time_of

@@ -38,8 +38,8 @@ from opstore.fetch import fetch
 from opstore.jobs import ending
 from opstore.jobs.context import LeaseLost, Stopping, Surroundings
 from opstore.jobs.lookup import Lookup
-from opstore.jobs.patience import CREATE_ATTEMPTS, DOUBTS, FETCH_ATTEMPTS, SOUGHT, is_lost, is_over, kept_for, settling
-from opstore.jobs.record import Progress
+from opstore.jobs.pending_folder import Progress
+from opstore.jobs.retry_limits import CREATE_ATTEMPTS, DOUBTS, FETCH_ATTEMPTS, SOUGHT, is_lost, is_over, kept_for, settling
 from opstore.jobs.whole_results import is_whole
 from opstore.providers import Prediction, Provider, Search, StepRequest
 from opstore.storage.job import Job

@@ -23,7 +23,7 @@ from opstore import clocks
 from opstore.errors import OperationNotFound, OpstoreError, said
 from opstore.jobs.liveness import Signs
 from opstore.jobs.machine import LeaseLost, Machine, Stopping, Surroundings
-from opstore.jobs.patience import due
+from opstore.jobs.retry_limits import due
 from opstore.storage.job import Job, Lease
 
 log = logging.getLogger("opstore.jobs")

@@ -10,7 +10,7 @@ from opstore.language import translations
 from opstore.language.formats import Spoken, decimals
 
 #: Of fewer than these no share is told, only counts.
-FEW = 10
+TOLD_AS_COUNTS = 10
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Voice(Spoken):
 
     def rate(self, k: float, n: float, low: float, high: float) -> str:
         """Return a share as it may be said: with its interval, or of few as counts."""
-        if n < FEW:
+        if n < TOLD_AS_COUNTS:
             _ = self.say
             return _("{k} of {n}").format(k=self.number(k), n=self.number(n))
         return f"{self.share(k / n, decimals(low, high))} ({self.interval(low, high)})"

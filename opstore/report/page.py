@@ -14,8 +14,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from opstore.analytics import content, numbers
-from opstore.analytics.numbers import Tally
+from opstore.analytics import content_tables, usage_tables
+from opstore.analytics.usage_tables import Tally
 from opstore.language.document_texts import Speech
 from opstore.report import svg
 from opstore.report.usage import Usage, computed, mean_seconds, mean_times, rows_of
@@ -88,12 +88,12 @@ class _Report:
         period = self._found.period
         if period:
             return f"{self._say.day(period.first)} – {self._say.day(period.last)} (UTC)"
-        bounds = numbers.span(self._chosen)
+        bounds = usage_tables.span(self._chosen)
         return f"{self._say.day(bounds[0])} – {self._say.day(bounds[1])} (UTC)" if bounds else self._("No operations")
 
     def _figures(self) -> Markup:
-        now = numbers.headline(self._chosen)
-        before = numbers.headline(self._found.before) if self._found.before is not None else None
+        now = usage_tables.headline(self._chosen)
+        before = usage_tables.headline(self._found.before) if self._found.before is not None else None
         share, past = _share(now), _share(before) if before else None
         low, high = now["low"], now["high"]
         spent = self._say.money(now["cost"], self._currency())
@@ -132,7 +132,7 @@ class _Report:
         return Markup('<div class="figures">{}</div>\n').format(Markup("").join(_FIGURE.format(*figure) for figure in figures))
 
     def _currency(self) -> str | None:
-        return numbers.main_cost(self._chosen).currency
+        return usage_tables.main_cost(self._chosen).currency
 
     def _change(self, now: dict[str, Any], before: dict[str, Any] | None, name: str) -> str:
         if before is None:
@@ -184,7 +184,7 @@ class _Report:
         return _SECTION.format(title, " ".join(told), chart, rows or "")
 
     def _by_type(self) -> Markup:
-        tally = numbers.by_category(self._chosen, "operation_type")
+        tally = usage_tables.by_category(self._chosen, "operation_type")
         title = self._("Operations by type")
         found, hidden = _top(tally)
         items = [svg.Bar(self._say.type_name(row.operation_type), row.n, self._say.number(row.n)) for row in found]
@@ -192,7 +192,7 @@ class _Report:
         return self._section(title, says, tally, svg.bars(title, items), hidden=hidden)
 
     def _over_time(self) -> Markup:
-        tally = numbers.over_time(self._chosen)
+        tally = usage_tables.over_time(self._chosen)
         title = ", ".join((self._("Operations over time"), self._say.unit(tally.extra["unit"])))
         chart = self._columns(title, tally, self._say.number)
         return self._section(title, self._("Operations by date requested (UTC) and outcome."), tally, chart)
@@ -205,7 +205,7 @@ class _Report:
         return svg.columns(title, ticks, series, label_of)
 
     def _success(self) -> Markup:
-        tally = numbers.success(self._chosen, "operation_type")
+        tally = usage_tables.success(self._chosen, "operation_type")
         title = self._("Success and failure rates")
         rows, hidden = _top(tally)
         items = [
@@ -243,7 +243,7 @@ class _Report:
         return self._section(title, says, tally, svg.bars(title, items), table(_columns(names), lines), hidden)
 
     def _cost(self) -> Markup:
-        tally = numbers.cost_by(self._chosen, "model")
+        tally = usage_tables.cost_by(self._chosen, "model")
         title, currency = self._("Cost by model"), tally.extra["currency"]
         rows, hidden = _top(tally)
         items = [svg.Bar(row.model, row.cost, self._say.money(row.cost, currency)) for row in rows]
@@ -270,7 +270,7 @@ class _Report:
         return self._section(title, says, tally, svg.bars(title, items), table(_columns(names), lines), hidden)
 
     def _cost_time(self) -> Markup:
-        tally = numbers.cost_over_time(self._chosen)
+        tally = usage_tables.cost_over_time(self._chosen)
         title = ", ".join((self._("Cost over time"), self._say.unit(tally.extra["unit"])))
         chart = self._columns(title, tally, lambda value: self._say.money(value, tally.extra["currency"]))
         says = self._in_one_currency(self._("Spending by date requested (UTC) and outcome."), tally)
@@ -284,7 +284,7 @@ class _Report:
         return f"{says} {told}" if others else says
 
     def _prompts(self) -> Markup:
-        tally = content.top_prompts(self._chosen)
+        tally = content_tables.top_prompts(self._chosen)
         title, currency = self._("Most used prompts"), tally.extra["currency"]
         names = (self._("Prompt"), self._("Operations"), self._("With a result"), self._("Rating"), self._("Cost"))
         lines = [
@@ -309,7 +309,7 @@ class _Report:
         )
 
     def _words(self) -> Markup:
-        tally = content.top_words(self._chosen, MOST_ROWS)
+        tally = content_tables.top_words(self._chosen, MOST_ROWS)
         title = self._("Most used words")
         items = [svg.Bar(str(row.word), row.n, self._say.number(row.n)) for row in rows_of(tally)]
         return self._section(
@@ -317,7 +317,7 @@ class _Report:
         )
 
     def _errors(self) -> Markup:
-        tally = numbers.errors(self._chosen)
+        tally = usage_tables.errors(self._chosen)
         title = self._("Failures by cause")
         found, hidden = _top(tally)
         items = [svg.Bar(self._say.cause(row.error_kind), row.n, self._say.number(row.n)) for row in found]
@@ -329,7 +329,7 @@ class _Report:
         return self._section(title, says, tally, svg.bars(title, items), table(names, lines), hidden)
 
     def _rhythm(self) -> Markup:
-        tally = numbers.rhythm(self._chosen, self._say.zone)
+        tally = usage_tables.rhythm(self._chosen, self._say.zone)
         title = self._("Hours and weekdays")
         from babel.dates import get_day_names
 
@@ -340,7 +340,7 @@ class _Report:
         return self._section(title, says, tally, chart)
 
     def _routing(self) -> Markup:
-        tally = content.calibration(self._chosen)
+        tally = content_tables.calibration(self._chosen)
         title = self._("Suggestions kept, by confidence of the analysis")
         items = [
             svg.Share(
@@ -359,7 +359,7 @@ class _Report:
         return self._section(title, says, tally, svg.shares(title, items, self._say.share))
 
     def _ratings(self) -> Markup:
-        tally = content.ratings(self._chosen)
+        tally = content_tables.ratings(self._chosen)
         title = self._("Ratings by model")
         found, hidden = _top(tally)
         items = [
@@ -387,15 +387,15 @@ class _Report:
         return self._section(title, says, tally, svg.bars(title, items), table(_columns(names), lines), hidden)
 
     def _parameters(self) -> Markup:
-        tally = content.parameters(self._chosen)
+        tally = content_tables.parameters(self._chosen)
         title = self._("Parameters used")
-        shown: list[Any] = list(content.choices(tally, MOST_ROWS).itertuples(index=False))
+        shown: list[Any] = list(content_tables.choices(tally, MOST_ROWS).itertuples(index=False))
         items = [svg.Bar(self._say.parameter(row.parameter, row.value), row.n, self._say.number(row.n)) for row in shown]
         says = self._("Most common values of the most common parameters; seeds and texts are not counted.")
         return self._section(title, says, tally, svg.bars(title, items), hidden=len(tally.table) - len(shown))
 
     def _proposals(self) -> Markup:
-        tally = content.workflows(self._chosen)
+        tally = content_tables.workflows(self._chosen)
         title = self._("Suggestions and their confidence")
         rows = tally.table.head(MOST_ROWS)
         names = [svg.cut(self._say.type_name(str(name)), 28) for name in rows.index]
@@ -406,7 +406,7 @@ class _Report:
         return self._section(title, says, tally, chart, hidden=len(tally.table) - len(rows))
 
     def _wins(self) -> Markup:
-        tally = content.wins(self._chosen, self._found.votes)
+        tally = content_tables.wins(self._chosen, self._found.votes)
         title = self._("Win rates by model")
         items = [
             svg.Share(
@@ -431,7 +431,7 @@ class _Report:
         return _PICTURE.format(base64.b64encode(data).decode()) if data else ""
 
     def _storage(self) -> Markup:
-        tally = content.storage(self._chosen)
+        tally = content_tables.storage(self._chosen)
         title = self._("Stored bytes per month")
         frame = tally.table
         ticks = [self._say.tick(moment.to_pydatetime(), "month") for moment in frame["start"]]

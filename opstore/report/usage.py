@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from opstore.analytics import content, numbers
-from opstore.analytics.numbers import Tally
+from opstore.analytics import content_tables, usage_tables
 from opstore.analytics.queries import Analytics, Period
 from opstore.analytics.selection import Selection
+from opstore.analytics.usage_tables import Tally
 from opstore.errors import InvalidRequest, OpstoreError, said
 from opstore.index.search_language import parse, with_values
 from opstore.media.thumbnails import Thumbnails, small_jpeg
@@ -109,7 +109,7 @@ def mean_seconds(selection: Selection) -> float | None:
 
 def mean_times(selection: Selection) -> Tally:
     """Return per type: n, mean, median, p95 of the elapsed time; most first."""
-    found = numbers.times(selection, "operation_type")
+    found = usage_tables.times(selection, "operation_type")
     names, sums = selection.base.codes("operation_type")[1], selection.total("elapsed_seconds", "operation_type")
     table = found.table.drop(columns="bins")
     table.insert(2, "mean", [sums[names.index(name)] / n for name, n in zip(table["operation_type"], table["n"], strict=True)])
@@ -118,45 +118,45 @@ def mean_times(selection: Selection) -> Tally:
 
 def computed(selection: Selection) -> Tally:
     """Return per type: n, median, p95 of the computing time that providers reported; most first."""
-    found = numbers.times(selection, "operation_type", "predict_seconds")
+    found = usage_tables.times(selection, "operation_type", "predict_seconds")
     return Tally(found.table.drop(columns="bins"), found.n, found.missing)
 
 
 def proposals(selection: Selection) -> Tally:
     """Return per proposed type how often it was proposed with each tenth of confidence: workflow_id, tenth_0 … tenth_9."""
-    found = content.workflows(selection)
+    found = content_tables.workflows(selection)
     table = found.table.add_prefix("tenth_").rename_axis("workflow_id").reset_index()
     return Tally(table, found.n, found.missing)
 
 
 #: What a report, and `stats --json`, tell beside the headline: name in the JSON, and the table.
 TABLES: dict[str, Callable[[Selection], Tally]] = {
-    "operationsByType": lambda chosen: numbers.by_category(chosen, "operation_type"),
+    "operationsByType": lambda chosen: usage_tables.by_category(chosen, "operation_type"),
     "meanTimeByType": mean_times,
-    "mostUsedPrompts": content.top_prompts,
-    "topWords": content.top_words,
-    "errors": numbers.errors,
-    "overTime": numbers.over_time,
-    "costByModel": lambda chosen: numbers.cost_by(chosen, "model"),
-    "costOverTime": numbers.cost_over_time,
-    "byModel": lambda chosen: numbers.by_category(chosen, "model"),
-    "ratingsByModel": content.ratings,
-    "calibration": content.calibration,
-    "parameters": content.parameters,
+    "mostUsedPrompts": content_tables.top_prompts,
+    "topWords": content_tables.top_words,
+    "errors": usage_tables.errors,
+    "overTime": usage_tables.over_time,
+    "costByModel": lambda chosen: usage_tables.cost_by(chosen, "model"),
+    "costOverTime": usage_tables.cost_over_time,
+    "byModel": lambda chosen: usage_tables.by_category(chosen, "model"),
+    "ratingsByModel": content_tables.ratings,
+    "calibration": content_tables.calibration,
+    "parameters": content_tables.parameters,
     "computedByType": lambda chosen: computed(chosen),
     "confidenceByProposal": lambda chosen: proposals(chosen),
-    "storageByMonth": content.storage,
+    "storageByMonth": content_tables.storage,
 }
 
 
 def document(figures: Usage) -> dict[str, Any]:
     """Return everything that is told as plain JSON types; what is not known is null."""
-    head = dict(numbers.headline(figures.selection))
+    head = dict(usage_tables.headline(figures.selection))
     head["mean_seconds"] = mean_seconds(figures.selection)
     tried, succeeded = head["tried"] or 0, head["succeeded"] or 0
     head["success_rate"] = succeeded / tried if tried else None
     head["failure_rate"] = (tried - succeeded) / tried if tried else None
-    bounds = numbers.span(figures.selection)
+    bounds = usage_tables.span(figures.selection)
     sections = {
         "asOf": figures.now.isoformat(),
         "search": figures.query,
@@ -164,13 +164,13 @@ def document(figures: Usage) -> dict[str, Any]:
         "last": bounds[1].isoformat() if bounds else None,
         "unreadable": figures.problems,
         "headline": head,
-        "before": numbers.headline(figures.before) if figures.before is not None else None,
+        "before": usage_tables.headline(figures.before) if figures.before is not None else None,
     }
     for name, make in TABLES.items():
         tally = make(figures.selection)
         rows = json.loads(tally.table.to_json(orient="records", date_format="iso"))
         sections[name] = {"rows": rows, "n": tally.n, "missing": tally.missing} | tally.extra
-    wins = content.wins(figures.selection, figures.votes)
+    wins = content_tables.wins(figures.selection, figures.votes)
     sections["winRatesByModel"] = {"rows": wins.table.to_dict("records"), "n": wins.n, "missing": wins.missing}
     plain: dict[str, Any] = _plain(sections)
     return plain

@@ -174,10 +174,10 @@ def _chosen(chosen: str | None) -> None:
 
 def headline(shown: Told) -> None:
     """Show the four figures at the top, with the change against the period of the same length before."""
-    from opstore.analytics import numbers
+    from opstore.analytics import usage_tables
 
-    now = numbers.headline(shown.selection)
-    then = numbers.headline(shown.before) if shown.before is not None else None
+    now = usage_tables.headline(shown.selection)
+    then = usage_tables.headline(shown.before) if shown.before is not None else None
     voice = shown.voice
     with st.container(key="headline"):
         for column, (label, value, change, colour, help_) in zip(st.columns(4), _figures(now, then, voice), strict=True):
@@ -221,9 +221,9 @@ def _change(now: dict[str, Any], then: dict[str, Any] | None, name: str, voice: 
 
 def _points(now: dict[str, Any], then: dict[str, Any] | None, voice: Voice) -> str | None:
     """Return the change of success in points, None where either was counted on too few to tell."""
-    from opstore.language.chart_texts import FEW
+    from opstore.language.chart_texts import TOLD_AS_COUNTS
 
-    if then is None or min(now["tried"], then["tried"]) < FEW:
+    if then is None or min(now["tried"], then["tried"]) < TOLD_AS_COUNTS:
         return None
     points = 100 * (now["succeeded"] / now["tried"] - then["succeeded"] / then["tried"])
     return _("{points} pp").format(points=f"{'-' if round(points, 1) < 0 else '+'}{voice.number(abs(points), 1)}")
@@ -237,10 +237,10 @@ def _signed(change: float, voice: Voice) -> str:
 
 def _basis(shown: Told, now: dict[str, Any]) -> str:
     """Return what the figures stand on: the days, what they are compared with, what could not be read."""
-    from opstore.analytics import numbers
+    from opstore.analytics import usage_tables
 
     voice, sentences = shown.voice, []
-    ends = numbers.span(shown.selection)
+    ends = usage_tables.span(shown.selection)
     if ends:
         days = dict.fromkeys(map(voice.day, ends))
         sentences.append(f"{' – '.join(days)}.")
@@ -275,30 +275,30 @@ def _basis(shown: Told, now: dict[str, Any]) -> str:
 
 def charts(service: Service, shown: Told) -> None:
     """Show the charts in the order of the questions: how much, how well, how fast, how dear, what for, which way, where to."""
-    from opstore.analytics import figures, topics
+    from opstore.analytics import content_charts, usage_charts
 
     if not len(shown.selection):
         search_results.nothing(service, shown.query)
         return
     section(_("Volume"))
-    _row("how-much", shown, figures.over_time, figures.by_type)
+    _row("how-much", shown, usage_charts.over_time, usage_charts.by_type)
     section(_("Success"))
     by = _by("success-by")
-    _row("how-well", shown, partial(figures.success, by=by), figures.errors)
+    _row("how-well", shown, partial(usage_charts.success, by=by), usage_charts.errors)
     section(_("Speed"))
     by = _by("times-by")
-    _row("how-fast", shown, partial(figures.times, by=by), partial(figures.times, by=by, column="predict_seconds"))
+    _row("how-fast", shown, partial(usage_charts.times, by=by), partial(usage_charts.times, by=by, column="predict_seconds"))
     section(_("Cost"))
-    _row("how-dear", shown, figures.cost_over_time, figures.cost_by_model)
+    _row("how-dear", shown, usage_charts.cost_over_time, usage_charts.cost_by_model)
     section(_("Prompts and settings"))
     prompts(service, shown)
-    _row("what-for", shown, topics.words, topics.parameters, partial(topics.rhythm, zone=words.zone()))
+    _row("what-for", shown, content_charts.words, content_charts.parameters, partial(content_charts.rhythm, zone=words.zone()))
     section(_("Ratings and votes"))
-    _row("how-good", shown, topics.ratings, partial(topics.win_rates, votes=service.reviews.rows()))
+    _row("how-good", shown, content_charts.ratings, partial(content_charts.win_rates, votes=service.reviews.rows()))
     section(_("Routing"))
-    _row("which-way", shown, topics.calibration, topics.workflows)
+    _row("which-way", shown, content_charts.calibration, content_charts.workflows)
     section(_("Storage"))
-    _row("how-large", shown, topics.storage)
+    _row("how-large", shown, content_charts.storage)
 
 
 def section(title: str) -> None:
@@ -337,9 +337,9 @@ def _made(shown: Told, make: Callable[..., Chart]) -> dict[str, Any]:
 
 def prompts(service: Service, shown: Told) -> None:
     """Show the commonest prompts with an example picture each; each leads to its operations."""
-    from opstore.analytics import content
+    from opstore.analytics import content_tables
 
-    tally = content.top_prompts(shown.selection)
+    tally = content_tables.top_prompts(shown.selection)
     parts.heading(_("Most used prompts"))
     if not len(tally.table):
         parts.note(_("No operation here has a prompt."))
@@ -365,7 +365,7 @@ def _prompt_table(service: Service, shown: Told, table: Any, currency: str | Non
 
 
 def _prompt_row(service: Service, shown: Told, line: dict[str, Any], currency: str | None) -> Markup:
-    from opstore.analytics.numbers import wilson
+    from opstore.analytics.usage_tables import wilson
 
     example = service.index.get(line["example"]) if line["example"] else None
     low, high = (float(end) for end in wilson(line["succeeded"], line["tried"]))

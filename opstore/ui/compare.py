@@ -15,8 +15,8 @@ from typing import Any
 import streamlit as st
 
 from opstore.comparing.align import FITS, Box, Fit, same_shape
-from opstore.comparing.cache import Alignment
 from opstore.comparing.differences import differing
+from opstore.comparing.kept_comparisons import Alignment
 from opstore.comparing.pixels import VISIBLE
 from opstore.comparing.subjects import Pair, Part, main_part, pairs
 from opstore.errors import InvalidQuery, OpstoreError

@@ -16,7 +16,7 @@ from opstore.ui import curate, parts, presses, share, words
 from opstore.ui.components.zoom import zoom
 from opstore.ui.opened_app import stay
 from opstore.ui.streamlit_private import Refused
-from opstore.ui.studio import acting, stored_analysis
+from opstore.ui.studio import reuse, stored_analysis
 from opstore.ui.words import _
 
 #: Of the drawer, in pixels: room for a result of 600 beside its inputs, and a third of a laptop's screen left for the grid.
@@ -102,7 +102,7 @@ def show(service: Service, operation: Operation) -> None:
     _pictures(service, operation)
     parts.prompt(operation.prompt)
     curate.opinion(service, operation)
-    acting.actions(service, operation, "library")
+    reuse.actions(service, operation, "library")
     parts.facts(_facts(operation))
     stored_analysis.steps(operation)
     _files(operation)

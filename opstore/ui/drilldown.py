@@ -45,8 +45,8 @@ def asked() -> str:
 
 def name(mark: str) -> str:
     """Return what a mark is called."""
+    from opstore.analytics.content_charts import mark_name
     from opstore.analytics.drilldown import mark_of
-    from opstore.analytics.topics import mark_name
     from opstore.language.chart_texts import Voice
 
     found = mark_of(mark)
@@ -55,7 +55,7 @@ def name(mark: str) -> str:
 
 def extent(service: Service, query: str, mark: str) -> tuple[Count, str]:
     """Return how many operations a mark counts of what a search finds, and from when to when they were made."""
-    from opstore.analytics.numbers import span
+    from opstore.analytics.usage_tables import span
 
     found = service.analytics.behind(query, mark)
     ends = [format_date(words.local(end), "medium", locale=words.language()) for end in span(found) or ()]

@@ -14,8 +14,8 @@ from opstore.storage.operation import Operation
 from opstore.ui import parts, presses, words
 from opstore.ui.components.lineage_graph import graph
 from opstore.ui.opened_app import again, stay
-from opstore.ui.studio.acting import actions
-from opstore.ui.studio.giving import PICTURE_TYPES
+from opstore.ui.studio.input_pictures import PICTURE_TYPES
+from opstore.ui.studio.reuse import actions
 from opstore.ui.words import _, ngettext
 
 #: Seconds between two looks at a branch under way.

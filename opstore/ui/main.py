@@ -9,14 +9,14 @@ from opstore import launcher
 from opstore.access.roles import Person
 from opstore.analytics.queries import Analytics
 from opstore.care import Care
-from opstore.comparing.cache import Comparisons
+from opstore.comparing.kept_comparisons import Comparisons
 from opstore.errors import OpstoreError
 from opstore.service import Service
 from opstore.ui import panel, parts, presses, signin
 from opstore.ui.components import document
 from opstore.ui.opened_app import drawn, opened, running, stay
 from opstore.ui.streamlit_private import Page
-from opstore.ui.studio import acting, drafting, giving
+from opstore.ui.studio import input_pictures, reuse, tab_draft
 from opstore.ui.words import _
 
 ICON = Path(__file__).parent / "static" / "icon.png"
@@ -89,14 +89,14 @@ def _within(who: Person) -> None:
     if page in leads:
         page.run()  # before anything is drawn that the next page draws again
     if page.url_path:
-        giving.leave()
-        drafting.leave()
+        input_pictures.leave()
+        tab_draft.leave()
     parts.entitle(page.title)
     service = opened().service
     panel.bar(page, pages)
     try:
         _run(page, service)
-        acting.overtaken(service)
+        reuse.overtaken(service)
         if presses.over():
             parts.too_late()
         signin.tell_changed_roles(who)

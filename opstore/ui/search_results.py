@@ -18,13 +18,13 @@ from opstore.service import Service
 from opstore.storage.operation import Operation
 from opstore.storage.trash import KEPT
 from opstore.ui import acts, curate, drilldown, parts, words
-from opstore.ui.chosen import leave
 from opstore.ui.components.choices import choices
 from opstore.ui.components.grid import grid
 from opstore.ui.library import LOOKS, View, go, ways
 from opstore.ui.opened_app import again, opened, stay
 from opstore.ui.panel import IDLE
-from opstore.ui.studio import naming
+from opstore.ui.studio import batch_captions
+from opstore.ui.take_selection import leave
 from opstore.ui.words import _
 
 GRID = "library"
@@ -93,7 +93,7 @@ def _first(service: Service, current: View) -> dict[str, Any] | None:
 def _notes(found: View) -> dict[str, str]:
     """Return what stands under each variant where one batch is shown: a stack that was opened is a contact sheet."""
     batches = values(found.query, "batch")
-    return naming.captions(opened().generation.batch(batches[0])) if len(batches) == 1 else {}
+    return batch_captions.captions(opened().generation.batch(batches[0])) if len(batches) == 1 else {}
 
 
 def _unstack(service: Service, current: View, operation_id: str) -> None:

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { comes, isMeant, isOver } from "../../opstore/ui/components/grid_early.js";
+import { comes, isMeant, isOver } from "../../opstore/ui/components/drawer_early_keys.js";
 import { asked } from "../../opstore/ui/components/grid_ahead.js";
 import { PATIENCE } from "../../opstore/ui/components/grid_acts.js";
 import { stepOf } from "../../opstore/ui/components/grid_keys.js";

@@ -147,7 +147,7 @@ export function strike(event) {
 }
 
 /**
- * Click a button as the person who pressed it would have: who holds clicks back asks for whom one is (grid_early.js).
+ * Click a button as the person who pressed it would have: who holds clicks back asks for whom one is (drawer_early_keys.js).
  *
  * @param {HTMLButtonElement} button
  */

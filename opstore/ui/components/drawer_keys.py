@@ -17,7 +17,7 @@ from opstore.ui.components import script
 KINDS = ("rate", "favorite", "trash")
 
 _HTML = "<span hidden></span>"
-_JS = script("keys.js")
+_JS = script("drawer_keys.js")
 
 _mount = st.components.v2.component("opstore_keys", html=_HTML, js=_JS)
 

@@ -7,7 +7,7 @@ import { act, actsOf, away, favorite, rate } from "./grid_acting.js";
 import { handOver, leave, unsent } from "./grid_acts.js";
 import { Ahead, asked } from "./grid_ahead.js";
 import { Drawing } from "./grid_drawing.js";
-import { early, opening } from "./grid_early.js";
+import { early, opening } from "./drawer_early_keys.js";
 import { Follower } from "./grid_follow.js";
 import { click, press, pressAnywhere, pressHere, touches } from "./grid_keys.js";
 import { stored } from "./grid_memory.js";

@@ -18,7 +18,7 @@ from opstore.errors import OpstoreError
 from opstore.generation import Generation
 from opstore.smart.analysis import Language, WorkflowAnalysis
 from opstore.ui import parts, words
-from opstore.ui.studio.giving import Given
+from opstore.ui.studio.input_pictures import Given
 from opstore.ui.words import _
 
 #: Seconds between two looks whether an answer has come.

@@ -13,9 +13,9 @@ from opstore.storage.operation import Operation
 from opstore.ui import panel, parts, presses, words
 from opstore.ui.components.gallery import Tile, gallery
 from opstore.ui.opened_app import stay
-from opstore.ui.studio.acting import result
-from opstore.ui.studio.asked import asked
-from opstore.ui.studio.naming import differs
+from opstore.ui.studio.batch_captions import differs
+from opstore.ui.studio.last_request import last_request
+from opstore.ui.studio.reuse import result
 from opstore.ui.words import _, ngettext
 
 LATEST = 9
@@ -42,7 +42,7 @@ def _results(generation: Generation, was_busy: bool) -> None:
     jobs = service.jobs()
     if bool(jobs) != was_busy:
         st.rerun()
-    sheet = asked().sheet
+    sheet = last_request().sheet
     # Places that are always there: a result that is shown keeps its element, and a video plays on, when a job begins or ends.
     now, together, recent = st.container(key="now"), st.container(key="sheet"), st.container(key="made")
     with now:

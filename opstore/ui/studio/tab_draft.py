@@ -25,9 +25,9 @@ from opstore.storage.store import MAX_INPUTS
 from opstore.ui import controls
 from opstore.ui.components import tab
 from opstore.ui.components.draft import draft, kept_name
-from opstore.ui.studio import deciding, giving, settings
-from opstore.ui.studio.asked import asked
-from opstore.ui.studio.deciding import Decision
+from opstore.ui.studio import input_pictures, settings, workflow_choice
+from opstore.ui.studio.last_request import last_request
+from opstore.ui.studio.workflow_choice import Decision
 
 _TAB = "tab"
 
@@ -62,7 +62,7 @@ def take_up(service: Service) -> None:
     known, this_tab = _known(), tab.known(key=_TAB)
     if this_tab is None:
         return
-    files, prompt = giving.gathered(), _prompt()
+    files, prompt = input_pictures.gathered(), _prompt()
     fresh = known.tab != this_tab.secret and not (prompt or files.kept or files.held or files.picked)
     known.tab = this_tab.secret
     if fresh:
@@ -105,7 +105,7 @@ def _owner(service: Service) -> str:
 
 def _fill_in(service: Service, draft: Draft) -> None:
     """Set the widgets as the draft has them; whatever in it is not what this page writes is passed over."""
-    form, state, files = draft.form, st.session_state, giving.gathered()
+    form, state, files = draft.form, st.session_state, input_pictures.gathered()
     names = form.get("picked")
     picked = [name for name in (names if isinstance(names, list) else ()) if parse_name(name)]
     files.kept[:] = draft.pictures
@@ -117,7 +117,7 @@ def _fill_in(service: Service, draft: Draft) -> None:
         return
     steps = form.get("steps")
     if isinstance(steps, Mapping):
-        deciding.word_steps(StepPrompts(_text(steps.get("edit")), _text(steps.get("video"))))
+        workflow_choice.word_steps(StepPrompts(_text(steps.get("edit")), _text(steps.get("video"))))
     if form.get("chosen"):
         state["override"] = workflow
     if isinstance(form.get("variants"), int) and 1 <= form["variants"] <= MAX_VARIANTS:
@@ -136,7 +136,7 @@ def _text(value: object) -> str:
 
 def keep(service: Service, wanted: SmartRequest, decision: Decision) -> None:
     """Keep what stands in the form now; forget the draft if that was just asked for, or was taken out of the form."""
-    known, files = _known(), giving.gathered()
+    known, files = _known(), input_pictures.gathered()
     known.finished, known.written = _prompt(), decision.written
     if known.tab is None:
         return
@@ -152,7 +152,7 @@ def keep(service: Service, wanted: SmartRequest, decision: Decision) -> None:
     }
     pictures = [*files.held, *files.kept]
     mark = _mark(form, pictures)
-    if known.asked != (handed := asked().handed[0]):
+    if known.asked != (handed := last_request().handed[0]):
         known.asked, known.done = handed, mark
     owner, empty = _owner(service), not (form["prompt"].strip() or pictures or files.picked)
     with contextlib.suppress(OpstoreError):  # a full disk: the form itself is still there

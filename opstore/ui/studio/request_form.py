@@ -19,10 +19,10 @@ from opstore.providers.models import Cost
 from opstore.service import Service
 from opstore.spending.budget import rounded_up
 from opstore.ui import parts, presses, words
-from opstore.ui.studio import giving
-from opstore.ui.studio.asked import asked
-from opstore.ui.studio.deciding import Decision
-from opstore.ui.studio.giving import Given
+from opstore.ui.studio import input_pictures
+from opstore.ui.studio.input_pictures import Given
+from opstore.ui.studio.last_request import last_request
+from opstore.ui.studio.workflow_choice import Decision
 from opstore.ui.words import _, ngettext
 
 #: Both halves of a double click come within this time; a sentence takes longer to be read.
@@ -93,7 +93,7 @@ def bar(generation: Generation, wanted: SmartRequest, pictures: Sequence[Given],
     pressed = parts.button(_("Generate"), key="generate", type="primary", width="stretch", shortcut="Ctrl+Enter")
     if pressed:
         _hand_over(generation, wanted, pictures, decision, costs, moment)
-    known = asked()
+    known = last_request()
     known.shown, known.free = decision.workflow, costs is not None and not _is_paid(costs)
     if known.refusal[0] == _mark(wanted, costs):
         with refusal:
@@ -102,7 +102,7 @@ def bar(generation: Generation, wanted: SmartRequest, pictures: Sequence[Given],
 
 def drawn() -> None:
     """Count from here how long ago something was handed over or refused: until here nobody has seen it, nor could press again."""
-    known, now = asked(), time.monotonic()
+    known, now = last_request(), time.monotonic()
     if known.fresh:
         known.fresh = False
         known.handed, known.refusal = (known.handed[0], now), (*known.refusal[:2], now)
@@ -112,14 +112,16 @@ def _mark(wanted: SmartRequest, costs: object) -> str:
     """Return what tells this request, and whether it can be handed over at all, from others."""
     pictures = [hashlib.sha256(image).hexdigest() for image in wanted.images]
     asked_for = replace(wanted, images=(), analysis=None)
-    return hashlib.sha256(repr((pictures, asked_for, costs is None, giving.refused())).encode("utf-8", "replace")).hexdigest()
+    return hashlib.sha256(
+        repr((pictures, asked_for, costs is None, input_pictures.refused())).encode("utf-8", "replace")
+    ).hexdigest()
 
 
 def _hand_over(
     generation: Generation, wanted: SmartRequest, pictures: Sequence[Given], decision: Decision, costs: object, now: float
 ) -> None:
     """Hand over what was asked for at the moment `now`, or remember why not; a double click is one press."""
-    known, mark = asked(), _mark(wanted, costs)
+    known, mark = last_request(), _mark(wanted, costs)
     refused, handed = known.refusal, known.handed
     if refused[0] == mark and now - refused[2] < BREATH_SECONDS:
         return  # the second half of a double click: why not stands there already
@@ -163,9 +165,9 @@ def _why_not(wanted: SmartRequest, pictures: Sequence[Given], decision: Decision
         return _("Write a prompt first: describe in a few words what you want to see.")
     if decision.analysis is None:
         return _("That is more images than any operation type takes. Remove some.")
-    if giving.refused() or not all(item.sound for item in pictures):
+    if input_pictures.refused() or not all(item.sound for item in pictures):
         return _("One of the images cannot be used. Remove it first.")
-    if giving.forget_lost():
+    if input_pictures.forget_lost():
         return _("A picture that you picked is no longer in the library. Press Generate again to go on without it.")
     if costs is None:
         return _("This request cannot run as it stands. The reason is given above.")
@@ -174,7 +176,7 @@ def _why_not(wanted: SmartRequest, pictures: Sequence[Given], decision: Decision
 
 def _news(workflow: str) -> str:
     """Return what the page has not shown yet of what costs money and nobody chose: its workflow, or that it costs something."""
-    known = asked()
+    known = last_request()
     if known.shown not in (None, workflow):
         name = words.type_name(workflow)
         return _("Your prompt now asks for “{name}”, which is paid. Press Generate again to confirm.").format(name=name)

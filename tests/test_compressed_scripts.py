@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from opstore.ui.packed_files import PackedFiles
+from opstore.ui.compressed_scripts import CompressedScripts
 
 STATIC = Path(streamlit.__file__).parent / "static"
 SCRIPT = max((STATIC / "static" / "js").glob("*.js"), key=lambda path: path.stat().st_size)
@@ -37,7 +37,7 @@ def client(asked: list[str]) -> TestClient:
             return Response(SCRIPT.read_bytes(), media_type="text/javascript", headers=headers)
         return Response(b"small" if "small" in request.url.path else b"none" * 1000, 200 if "small" in request.url.path else 404)
 
-    return TestClient(Starlette(routes=[Route("/{path:path}", answer)], middleware=[Middleware(PackedFiles)]))
+    return TestClient(Starlette(routes=[Route("/{path:path}", answer)], middleware=[Middleware(CompressedScripts)]))
 
 
 def test_a_script_is_the_same_in_a_quarter_of_the_bytes_and_packed_once(client: TestClient, asked: list[str]) -> None:

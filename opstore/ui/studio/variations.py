@@ -14,7 +14,7 @@ from opstore.providers.model_parameters import Parameter
 from opstore.providers.models import Model
 from opstore.service import Service
 from opstore.ui import controls, words
-from opstore.ui.studio.naming import axis_name, spoken
+from opstore.ui.studio.batch_captions import axis_name, spoken
 from opstore.ui.studio.settings import Choices
 from opstore.ui.words import _
 

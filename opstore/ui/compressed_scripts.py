@@ -23,7 +23,7 @@ _LEAST, _MOST = 1_000, 16_000_000
 _OTHER = (b"content-length", b"etag", b"vary", b"accept-ranges")
 
 
-class PackedFiles:
+class CompressedScripts:
     """Answers for the files of the front end."""
 
     def __init__(self, app: ASGIApp) -> None:

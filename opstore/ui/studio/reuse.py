@@ -14,7 +14,7 @@ from opstore.storage.store import MAX_INPUTS
 from opstore.ui import controls, parts, presses, words
 from opstore.ui.components import bring
 from opstore.ui.opened_app import opened
-from opstore.ui.studio import deciding, giving, settings, varying
+from opstore.ui.studio import input_pictures, settings, variations, workflow_choice
 from opstore.ui.words import _, ngettext
 
 #: Files that can be the input of a next operation: an edit or a video starts from a still.
@@ -78,7 +78,7 @@ def _animate(service: Service, operation: Operation) -> None:
 
 def _go(operation: Operation, kind: str) -> None:
     if still := _still(operation):
-        giving.use_only([still])
+        input_pictures.use_only([still])
         st.session_state["wanted-type"] = kind
         _to_form()
 
@@ -108,7 +108,7 @@ def use_outputs(service: Service, ids: Sequence[str]) -> None:
             )
         )
     if names:
-        giving.use_only(names)
+        input_pictures.use_only(names)
         _to_form()
 
 
@@ -170,14 +170,14 @@ def fill_in(service: Service) -> None:
     if chosen is None:
         return
     controls.set_to("prompt", chosen.prompt)
-    giving.use_only(chosen.images)
+    input_pictures.use_only(chosen.images)
     if chosen.workflow:
         state["wanted-type"] = chosen.workflow
         settings.fill_in(service, chosen.workflow, chosen)
-        varying.sweep_nothing(chosen.workflow)
+        variations.sweep_nothing(chosen.workflow)
     else:
         state.pop("override", None)  # chosen for what stood here before
-    deciding.word_steps(chosen.steps)
+    workflow_choice.word_steps(chosen.steps)
     if chosen.left_out:
         names = ", ".join(_left(name) for name in chosen.left_out)
         st.toast(parts.plain(_("Not carried over (not supported here): {names}").format(names=names)))

@@ -2,7 +2,7 @@
 
 import { closeDialog, DIALOG, KEPT, KEPT_ATTRIBUTE } from "../streamlit_private/page.js";
 import { around, origin, part } from "./dom.js";
-import { waitFor } from "./early_wait.js";
+import { waitFor } from "./drawer_wait.js";
 
 const WATCH = 3000,
   AGAIN = 15_000;
@@ -22,7 +22,7 @@ const observing = new WeakMap();
 let current = null;
 
 /**
- * Who goes on to the neighbour means that one by what is pressed next: it waits (grid_early.js) until that one listens.
+ * Who goes on to the neighbour means that one by what is pressed next: it waits (drawer_early_keys.js) until that one listens.
  *
  * @type {Record<string, string>}
  */

@@ -11,7 +11,7 @@ import streamlit as st
 
 
 @dataclass(slots=True)
-class Asked:
+class LastRequest:
     """What a session asked for last, and what it was told.
 
     `prompt` of the last request, None where its choices no longer hold; `worded`: the same for the wording of its steps;
@@ -32,7 +32,7 @@ class Asked:
     fresh: bool = False
 
 
-def asked() -> Asked:
+def last_request() -> LastRequest:
     """Return what this session asked for last; to be taken before something is asked for."""
-    found: Asked = st.session_state.setdefault("asked", Asked())
+    found: LastRequest = st.session_state.setdefault("asked", LastRequest())
     return found

@@ -2,7 +2,7 @@
    what is `left` is on its way, waits here, each in its turn, and nobody else hears of it; a drawer that does not come gets nothing. */
 
 import { DIALOG } from "../streamlit_private/page.js";
-import { waitFor } from "./early_wait.js";
+import { waitFor } from "./drawer_wait.js";
 import { PATIENCE } from "./grid_acts.js";
 import { typing } from "./grid_keys.js";
 
@@ -12,7 +12,7 @@ import { typing } from "./grid_keys.js";
 const JUDGES = /^([0-5ft]|delete)$/i,
   STEPS = /^arrow(left|right)$/i,
   AT_ONCE = /^[0-5f]$/i,
-  RESTED = 15, // looks of early_wait.js: 3 s, where the browser has the time
+  RESTED = 15, // looks of drawer_wait.js: 3 s, where the browser has the time
   LONGEST = 30_000;
 
 /** The drawer of an operation is on its way. @param {string} id */

@@ -7,15 +7,15 @@ import streamlit as st
 from opstore.service import Service
 from opstore.ui import parts
 from opstore.ui.compare import address
-from opstore.ui.studio import acting
+from opstore.ui.studio import reuse
 
 
 def leave(service: Service, way: str, ids: tuple[str, ...], query: str, order: str) -> None:
     """Take the chosen operations where `way` says; one alone takes its neighbours in this search along."""
     if way == "use":
-        acting.use_outputs(service, ids)
+        reuse.use_outputs(service, ids)
     if way == "remix" and ids:
-        acting.remix(ids[0])
+        reuse.remix(ids[0])
     if way == "compare" and ids:
         st.switch_page(parts.COMPARE, query_params=address(ids, *((query, order) if len(ids) == 1 else ())))
     if way == "review":

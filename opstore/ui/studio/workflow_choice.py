@@ -17,9 +17,9 @@ from opstore.ui import parts, words
 from opstore.ui.components.oneof import one_of
 from opstore.ui.markup import Markup, show
 from opstore.ui.studio import questions
-from opstore.ui.studio.asked import asked
-from opstore.ui.studio.following import following, wording
-from opstore.ui.studio.giving import Given
+from opstore.ui.studio.input_pictures import Given
+from opstore.ui.studio.last_request import last_request
+from opstore.ui.studio.proposed_text import proposed_text, wording
 from opstore.ui.words import _
 
 
@@ -44,7 +44,7 @@ def decide(generation: Generation, text: str, written: str, pictures: list[Given
         return Decision(written, "image_edit_multiple", None)
     analysis = questions.analysis(generation, written, pictures)
     workflow = _chosen(fitting, analysis.workflow, text) or analysis.workflow
-    asked().proposed = analysis.workflow
+    last_request().proposed = analysis.workflow
     one_of(
         _("Operation type"),
         {name: words.type_name(name) for name in fitting},
@@ -65,13 +65,13 @@ def _chosen(fitting: list[str], proposed: str, text: str) -> str | None:
     state = st.session_state
     if wanted := state.pop("wanted-type", None):
         state["override"] = wanted
-        asked().prompt = None
+        last_request().prompt = None
         if wanted == proposed:
             state.pop("override", None)
-    if asked().prompt not in (None, text.strip()):  # a new wish after a request: the old choice was not made for it
-        asked().prompt = None
+    if last_request().prompt not in (None, text.strip()):  # a new wish after a request: the old choice was not made for it
+        last_request().prompt = None
         state.pop("override", None)
-    if asked().worded not in (None, text.strip()):  # also where another type was chosen since
+    if last_request().worded not in (None, text.strip()):  # also where another type was chosen since
         word_steps(None)
     if state.get("override") not in fitting:
         state.pop("override", None)
@@ -84,7 +84,7 @@ def choose(workflow: str) -> None:
 
     Who chooses what is proposed leaves the choice to the words again; any other choice stays, also while the words agree with it.
     """
-    known = asked()
+    known = last_request()
     known.prompt, known.shown = None, workflow
     if workflow == known.proposed:
         st.session_state.pop("override", None)
@@ -94,7 +94,7 @@ def choose(workflow: str) -> None:
 
 def word_steps(steps: StepPrompts | None) -> None:
     """Let both steps of a chain be worded like this, as if somebody had written it; None: as is proposed."""
-    asked().worded = None
+    last_request().worded = None
     for name, text in (("edit-prompt", steps and steps.edit), ("video-prompt", steps and steps.video)):
         wording(name).own = text or None
 
@@ -119,7 +119,7 @@ def _step_prompts(proposed: StepPrompts) -> StepPrompts:
     """Let the person word both steps of a chain; what they have not touched follows the proposal."""
     left, right = st.columns(2)
     with left:
-        edit = following(_("1 · The picture"), proposed.edit, name="edit-prompt", height=80)
+        edit = proposed_text(_("1 · The picture"), proposed.edit, name="edit-prompt", height=80)
     with right:
-        video = following(_("2 · Its motion"), proposed.video, name="video-prompt", height=80)
+        video = proposed_text(_("2 · Its motion"), proposed.video, name="video-prompt", height=80)
     return StepPrompts(edit, video)

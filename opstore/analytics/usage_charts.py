@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from babel.dates import format_skeleton
 
-from opstore.analytics import numbers
+from opstore.analytics import usage_tables
 from opstore.analytics.chart import (
     BLUE,
     GREY,
@@ -31,7 +31,7 @@ from opstore.analytics.chart import (
 )
 from opstore.analytics.drilldown import Mark
 from opstore.analytics.selection import OUTCOMES, UNRATED, Selection
-from opstore.language.chart_texts import FEW, Voice
+from opstore.language.chart_texts import TOLD_AS_COUNTS, Voice
 from opstore.language.translations import error_kind_name
 
 #: Groups that are drawn; the data has all.
@@ -62,7 +62,7 @@ def _searches(
 def by_type(selection: Selection, search: Search, voice: Voice) -> Chart:
     """Operations by type."""
     _ = voice.say
-    tally = numbers.by_category(selection, "operation_type")
+    tally = usage_tables.by_category(selection, "operation_type")
     title = _("Operations by type")
     if not tally:
         return empty("by-type", title, _("No operations."), tally)
@@ -93,7 +93,7 @@ def by_type(selection: Selection, search: Search, voice: Voice) -> Chart:
 def over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
     """Operations over time, stacked by outcome."""
     _ = voice.say
-    tally = numbers.over_time(selection)
+    tally = usage_tables.over_time(selection)
     title = _("Operations over time")
     if not tally:
         return empty("over-time", title, _("No operations."), tally)
@@ -109,7 +109,7 @@ def over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
 
 
 def _stacked(
-    selection: Selection, tally: numbers.Tally, search: Search, voice: Voice, totals: list[str], currency: str | None = None
+    selection: Selection, tally: usage_tables.Tally, search: Search, voice: Voice, totals: list[str], currency: str | None = None
 ) -> Drawing:
     unit = tally.extra["unit"]
     odd = selection.odd_hours() if unit == "hour" else {}
@@ -157,7 +157,7 @@ def short_day(moment: pd.Timestamp, voice: Voice) -> str:
 def success(selection: Selection, search: Search, voice: Voice, by: str = "operation_type") -> Chart:
     """The share that succeeded by type or model, with its interval."""
     _ = voice.say
-    tally = numbers.success(selection, by)
+    tally = usage_tables.success(selection, by)
     title, key = _("Success"), f"success-{by}"
     rows = tally.table.head(GROUPS)
     if not tally:
@@ -171,7 +171,7 @@ def success(selection: Selection, search: Search, voice: Voice, by: str = "opera
     what = _(
         "Share with a result among operations that were not canceled, with its 95% interval; below {few}, only counts are given."
     )
-    caption = sentence(voice, tally, what.format(few=FEW), _lacking(by, tally.missing, voice))
+    caption = sentence(voice, tally, what.format(few=TOLD_AS_COUNTS), _lacking(by, tally.missing, voice))
     return Chart(key, title, caption, drawing.figure(), tally.table, tally.n)
 
 
@@ -184,13 +184,13 @@ def _lacking(by: str, missing: int, voice: Voice) -> str:
 def errors(selection: Selection, search: Search, voice: Voice) -> Chart:
     """Failures by cause."""
     _ = voice.say
-    tally = numbers.errors(selection)
+    tally = usage_tables.errors(selection)
     title = _("Failures by cause")
     if not tally:
         return empty("errors", title, _("No failures."), tally)
     rows = tally.table.head(12)
     drawing = Drawing(bars_height(len(rows)))
-    shares = [voice.rate(n, tally.extra["of"], *map(float, numbers.wilson(n, tally.extra["of"]))) for n in rows["n"]]
+    shares = [voice.rate(n, tally.extra["of"], *map(float, usage_tables.wilson(n, tally.extra["of"]))) for n in rows["n"]]
     drawing.bar(
         y=distinct([short(error_name(kind, voice)) for kind in rows["error_kind"]]),
         x=rows["n"],
@@ -230,7 +230,7 @@ def times(
 ) -> Chart:
     """Median, 95th percentile and distribution of times by type or model."""
     _ = voice.say
-    tally = numbers.times(selection, by, column)
+    tally = usage_tables.times(selection, by, column)
     waited = column == "elapsed_seconds"
     title = _("Total time") if waited else _("Computing time")
     key = f"times-{column}-{by}"
@@ -245,7 +245,7 @@ def times(
     cells = np.array(rows["bins"].tolist(), float)
     used = np.flatnonzero(cells.sum(axis=0))
     low, high = max(int(used[0]) - 1, 0), int(used[-1]) + 1
-    edges = np.concatenate([[numbers.TIME_EDGES[0] / 1.41], numbers.TIME_EDGES, [numbers.TIME_EDGES[-1] * 1.41]])
+    edges = np.concatenate([[usage_tables.TIME_EDGES[0] / 1.41], usage_tables.TIME_EDGES, [usage_tables.TIME_EDGES[-1] * 1.41]])
     places = np.arange(low, min(high, cells.shape[1] - 1) + 1)
     shares = cells[:, places] / cells.sum(axis=1, keepdims=True)
     drawing.heat(
@@ -308,7 +308,7 @@ def _bins(line: Any, places: Any, edges: Any, voice: Voice) -> list[str]:
 # -- how dear ------------------------------------------------------------------------------------------------------------
 
 
-def _about(tally: numbers.Tally, voice: Voice) -> str:
+def _about(tally: usage_tables.Tally, voice: Voice) -> str:
     """Return which part of a cost is an estimate, and what stands in other currencies."""
     _ = voice.say
     estimated, others = tally.extra["estimated"], tally.extra["others"]
@@ -327,7 +327,7 @@ def _about(tally: numbers.Tally, voice: Voice) -> str:
 def cost_over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
     """What was spent over time, on results and on failures."""
     _ = voice.say
-    tally = numbers.cost_over_time(selection)
+    tally = usage_tables.cost_over_time(selection)
     title = _("Cost over time")
     if not tally:
         return empty("cost-over-time", title, _("No operation here records its cost."), tally)
@@ -349,7 +349,7 @@ def cost_over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
 def cost_by_model(selection: Selection, search: Search, voice: Voice) -> Chart:
     """What each model cost, in all and per result."""
     _ = voice.say
-    tally = numbers.cost_by(selection, "model")
+    tally = usage_tables.cost_by(selection, "model")
     title = _("Cost by model")
     if not tally:
         return empty("cost-by-model", title, _("No operation here records its cost and its model."), tally)

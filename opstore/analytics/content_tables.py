@@ -1,4 +1,4 @@
-"""What operations were about, as small tables: prompts, words, parameters, routing, opinions, storage. Pure, as `numbers` is."""
+"""What operations were about, as small tables: prompts, words, parameters, routing, opinions, storage; pure."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from opstore.analytics.drilldown import parameter_sets
-from opstore.analytics.numbers import SHOWN, Tally, by_period, main_cost, optional, wilson
 from opstore.analytics.ranking import win_rates
 from opstore.analytics.selection import TENTHS, Base, Bools, Numbered, Selection, Whole, is_rated, rated
+from opstore.analytics.usage_tables import SHOWN, Tally, by_period, main_cost, optional, wilson
 from opstore.index.prompts import prompt_key
 
 #: Words that say nothing of a prompt, French and English, folded.

@@ -4,7 +4,7 @@ import { beforeEach, test } from "node:test";
 import { standing } from "../../opstore/ui/components/clicks.js";
 import { el } from "../../opstore/ui/components/dom.js";
 import { onward } from "../../opstore/ui/components/gallery.js";
-import { asks, catchUp, hasCome, isTaken, meant, nowAndAgain } from "../../opstore/ui/components/keys.js";
+import { asks, catchUp, hasCome, isTaken, meant, nowAndAgain } from "../../opstore/ui/components/drawer_keys.js";
 import { beside } from "../../opstore/ui/components/oneof.js";
 
 beforeEach(() => {

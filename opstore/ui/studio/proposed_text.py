@@ -26,7 +26,7 @@ def wording(name: str) -> Wording:
     return found
 
 
-def following(label: str, proposed: str, *, name: str, height: int) -> str:
+def proposed_text(label: str, proposed: str, *, name: str, height: int) -> str:
     """Show a text area that says what a person wrote in it, else what is `proposed`; return that."""
     known = wording(name)
     wanted = known.own or proposed

@@ -1,4 +1,4 @@
-"""The charts of what for and by which way: words, parameters, hours, routing, ratings, storage, as `figures` are."""
+"""The charts of what for and by which way: words, parameters, hours, routing, ratings, storage, as `usage_charts` are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from babel.dates import format_date
 
-from opstore.analytics import content, numbers
+from opstore.analytics import content_tables, usage_tables
 from opstore.analytics.chart import (
     BLUE,
     GREEN,
@@ -31,8 +31,8 @@ from opstore.analytics.chart import (
     short,
 )  # fmt: skip
 from opstore.analytics.drilldown import Mark
-from opstore.analytics.figures import GROUPS
 from opstore.analytics.selection import OUTCOMES, TENTHS, UNRATED, Selection
+from opstore.analytics.usage_charts import GROUPS
 from opstore.index.search_language import with_words
 from opstore.index.terms import parted
 from opstore.language.chart_texts import Voice
@@ -44,7 +44,7 @@ _WHITE = {"textfont": {"color": "#fff"}}
 def words(selection: Selection, search: Search, voice: Voice) -> Chart:
     """The commonest words of prompts."""
     _ = voice.say
-    tally = content.top_words(selection, 15)
+    tally = content_tables.top_words(selection, 15)
     title = _("Words in prompts")
     if not len(tally.table):
         return empty("words", title, _("No prompt here contains words."), tally)
@@ -73,11 +73,11 @@ def _of_word(word: str, search: Search) -> str | None:
 def parameters(selection: Selection, search: Search, voice: Voice) -> Chart:
     """Which parameters were used, with which values."""
     _ = voice.say
-    tally = content.parameters(selection)
+    tally = content_tables.parameters(selection)
     title = _("Parameters used")
     if not tally:
         return empty("parameters", title, _("No operation here has parameters."), tally)
-    rows = content.choices(tally, 14)
+    rows = content_tables.choices(tally, 14)
     names = [voice.parameter(name, value) for name, value in zip(rows["parameter"], rows["value"], strict=True)]
     drawing = Drawing(bars_height(len(rows)) - 40)
     colours = {
@@ -137,7 +137,7 @@ def _edges() -> list[str]:
 def rhythm(selection: Selection, search: Search, voice: Voice, zone: tzinfo = UTC) -> Chart:
     """Hours and weekdays, in the viewer's zone."""
     _ = voice.say
-    tally = numbers.rhythm(selection, zone)
+    tally = usage_tables.rhythm(selection, zone)
     title = _("Hours and weekdays")
     if not tally:
         return empty("rhythm", title, _("No operation here has a date."), tally)
@@ -177,7 +177,7 @@ def rhythm(selection: Selection, search: Search, voice: Voice, zone: tzinfo = UT
 def calibration(selection: Selection, search: Search, voice: Voice) -> Chart:
     """How sure the analysis was, against how often people kept its choice."""
     _ = voice.say
-    tally = content.calibration(selection)
+    tally = content_tables.calibration(selection)
     title = _("Is the analysis right when it is confident?")
     if not tally:
         return empty(
@@ -233,7 +233,7 @@ def calibration(selection: Selection, search: Search, voice: Voice) -> Chart:
 def workflows(selection: Selection, search: Search, voice: Voice) -> Chart:
     """Which types were proposed, and how surely."""
     _ = voice.say
-    tally = content.workflows(selection)
+    tally = content_tables.workflows(selection)
     title = _("Suggestions and their confidence")
     if not tally:
         return empty("workflows", title, _("No operation here records which type was suggested."), tally)
@@ -286,7 +286,7 @@ STARS = ("#B35806", "#E08214", "#BDBDBD", "#8DB8DA", "#0072B2")
 def ratings(selection: Selection, search: Search, voice: Voice) -> Chart:
     """Stars by model."""
     _ = voice.say
-    tally = content.ratings(selection)
+    tally = content_tables.ratings(selection)
     title = _("Ratings by model")
     if not tally:
         return empty("ratings", title, _("No operation here is rated."), tally)
@@ -332,7 +332,7 @@ def ratings(selection: Selection, search: Search, voice: Voice) -> Chart:
 def win_rates(selection: Selection, search: Search, voice: Voice, votes: Sequence[Mapping[str, Any]] = ()) -> Chart:
     """How likely each model wins a blind vote, with its interval."""
     _ = voice.say
-    tally = content.wins(selection, votes)
+    tally = content_tables.wins(selection, votes)
     title = _("Win rates by model")
     if not tally.n:
         return empty("wins", title, _("No blind vote compared two models. To vote, select operations in the Library."), tally)
@@ -370,7 +370,7 @@ def _stored(kind: str, search: Search, start: Any) -> str | None:
 def storage(selection: Selection, search: Search, voice: Voice) -> Chart:
     """Bytes by kind and month, and what they add up to."""
     _ = voice.say
-    tally = content.storage(selection)
+    tally = content_tables.storage(selection)
     title = _("Storage by month")
     if not tally:
         return empty("storage", title, _("No operation here records how large its files are."), tally)
@@ -382,7 +382,7 @@ def storage(selection: Selection, search: Search, voice: Voice) -> Chart:
     }
     drawing = Drawing(280, barmode="stack", legend=legend(), bargap=gap(len(tally.table)))
     months = [voice.day(start, "month") for start in tally.table["start"]]
-    for kind, colour in zip(content.KINDS, (GREY, SKY, BLUE, PURPLE), strict=True):
+    for kind, colour in zip(content_tables.KINDS, (GREY, SKY, BLUE, PURPLE), strict=True):
         values = tally.table[kind]
         if values.any():
             drawing.bar(
@@ -400,12 +400,12 @@ def storage(selection: Selection, search: Search, voice: Voice) -> Chart:
                 + voice.labelled(_("cumulative"), "%{customdata[2]}")
                 + "<extra></extra>",
             )
-    drawing.scale(float(tally.table[list(content.KINDS)].sum(axis=1).max()), voice.size)
+    drawing.scale(float(tally.table[list(content_tables.KINDS)].sum(axis=1).max()), voice.size)
     # Four at most: on a phone there is room for no more.
     marked = months[:: max(1, -(-len(months) // 4))]
     drawing.x(type="category", tickvals=marked, ticktext=marked, tickangle=0)
     total = float(tally.table["total"].iloc[-1])
-    last = float(tally.table[list(content.KINDS)].iloc[-1].sum())
+    last = float(tally.table[list(content_tables.KINDS)].iloc[-1].sum())
     what = _("{total} in all, {last} of it in the last month.").format(total=voice.size(total), last=voice.size(last))
     caption = sentence(
         voice,

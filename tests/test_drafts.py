@@ -169,6 +169,35 @@ def test_what_was_begun_comes_back_in_a_new_session_of_its_tab_only(photo: objec
 
 
 @pytest.mark.long
+@pytest.mark.parametrize(("name", "values"), [("outputQuality", "40; 50.5; x"), ("aspectRatio", ["4:3", "3:4"])])
+def test_a_sweep_that_was_begun_comes_back(name: str, values: str | list[str]) -> None:
+    at = page()
+    key = f"axis-text_to_image-1-{name}"
+    prompt(at).set_value("a red barn").run()
+    control(at, "selectbox", "axis-text_to_image-1").set_value(name).run()
+    (at.text_input(key=key).set_value(values) if isinstance(values, str) else at.multiselect(key=key).set_value(values)).run()
+    again = page()
+    assert control(again, "selectbox", "axis-text_to_image-1").value == name
+    assert (again.text_input if isinstance(values, str) else again.multiselect)(key=key).value == values
+
+
+@pytest.mark.parametrize(
+    "axes",
+    [
+        7,
+        [7, {"name": ["x"], "values": ["4:3"]}, {"name": "aspectRatio", "values": "4:3"}],
+        [{"name": "aspectRatio", "values": ["9:1", None, {}]}, {"name": "model", "values": [["x"], "gone"]}],
+        [{"name": "seed", "values": [1]}, {"name": "gone", "values": [1]}, {"name": "outputQuality", "values": [[1]]}],
+    ],
+)
+def test_a_sweep_of_a_draft_that_cannot_be_chosen_is_passed_over(kept: Drafts, axes: object) -> None:
+    running().service.drafts.save(TAB, "", {"prompt": "a red barn", "workflow": "text_to_image", "axes": axes}, [])
+    at = page()
+    assert prompt(at).value == "a red barn"
+    assert control(at, "selectbox", "axis-text_to_image-1").value == ""
+
+
+@pytest.mark.long
 def test_an_uploaded_picture_is_still_given_when_the_person_comes_back_from_another_page(photo: object) -> None:
     at = page()
     assert callable(photo)

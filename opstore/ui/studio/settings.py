@@ -106,8 +106,11 @@ def _number(label: str, key: str, parameter: Parameter) -> Any:
 # -- filled in from elsewhere --------------------------------------------------------------------------------------------
 
 
-def fill_in(service: Service, kind: str, remix: Remix) -> None:
-    """Set every widget of a workflow as an operation had it, what it did not say to its default; before the widgets stand."""
+def fill_in(service: Service, kind: str, remix: Remix) -> dict[str, Parameter]:
+    """Set every widget of a workflow as an operation had it, what it did not say to its default; before the widgets stand.
+
+    Return the parameters that have widgets then.
+    """
     offered: dict[str, Parameter] = {}  # of two steps that both have a parameter the first one's is shown, as in `choices`
     for step in workflows.step_types(kind, len(remix.images)):
         found = list(service.models(step))
@@ -120,6 +123,7 @@ def fill_in(service: Service, kind: str, remix: Remix) -> None:
             offered.setdefault(parameter.name, parameter)
     for name, parameter in offered.items():
         controls.set_to(f"{kind}-{name}", _wanted(parameter, remix.parameters))
+    return offered
 
 
 def _wanted(parameter: Parameter, values: Mapping[str, Any]) -> Any:

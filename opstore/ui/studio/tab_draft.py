@@ -25,7 +25,7 @@ from opstore.storage.store import MAX_INPUTS
 from opstore.ui import controls
 from opstore.ui.components import tab
 from opstore.ui.components.draft import draft, kept_name
-from opstore.ui.studio import input_pictures, settings, workflow_choice
+from opstore.ui.studio import input_pictures, settings, variations, workflow_choice
 from opstore.ui.studio.last_request import last_request
 from opstore.ui.studio.workflow_choice import Decision
 
@@ -123,11 +123,9 @@ def _fill_in(service: Service, draft: Draft) -> None:
     if isinstance(form.get("variants"), int) and 1 <= form["variants"] <= MAX_VARIANTS:
         controls.set_to("variants", form["variants"])
     models, parameters = (form[key] if isinstance(form.get(key), dict) else {} for key in ("models", "parameters"))
-    settings.fill_in(
-        service,
-        workflow,
-        Remix("", prompt, workflow, ("",) * len([*files.kept, *files.picked]), models, parameters, None, ()),
-    )
+    images = ("",) * len([*files.kept, *files.picked])
+    offered = settings.fill_in(service, workflow, Remix("", prompt, workflow, images, models, parameters, None, ()))
+    variations.fill_in(service, workflow, len(images), offered, form.get("axes"))
 
 
 def _text(value: object) -> str:
@@ -147,6 +145,7 @@ def keep(service: Service, wanted: SmartRequest, decision: Decision) -> None:
         "models": dict(wanted.models),
         "parameters": dict(wanted.parameters),
         "variants": wanted.variants,
+        "axes": [{"name": axis.name, "values": list(axis.values)} for axis in wanted.axes],
         "steps": _steps(wanted.steps),
         "picked": list(files.picked),
     }

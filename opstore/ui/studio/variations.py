@@ -42,6 +42,32 @@ def sweep_nothing(kind: str) -> None:
         controls.set_to(f"axis-{kind}-{number}", "")
 
 
+def fill_in(service: Service, kind: str, count: int, offered: Mapping[str, Parameter], kept: object) -> None:
+    """Let the sweep be what a draft says of it, as far as that can still be chosen; before the widgets stand."""
+    models = _models(service, kind, count)
+    axes = [axis for axis in kept if isinstance(axis, Mapping)] if isinstance(kept, list) else []
+    usable: dict[str, str | list[Any]] = {}
+    for axis in axes[:MAX_AXES]:
+        name, values = axis.get("name"), axis.get("values")
+        if isinstance(name, str) and isinstance(values, list) and (shown := _as_shown(name, values, offered.get(name), models)):
+            usable[name] = shown
+    sweep_nothing(kind)
+    for number, (name, shown) in enumerate(usable.items(), 1):
+        controls.set_to(f"axis-{kind}-{number}", name)
+        st.session_state[f"axis-{kind}-{number}-{name}"] = shown
+
+
+def _as_shown(name: str, values: list[Any], parameter: Parameter | None, models: Mapping[str, Model]) -> str | list[Any]:
+    """Return what the widget of these values shows, nothing for what cannot be swept."""
+    if name == MODEL_AXIS:
+        return [value for value in values if isinstance(value, str) and value in models] if len(models) > 1 else []
+    if parameter is None or name == "seed" or parameter.kind == "text":
+        return []
+    if parameter.kind == "choice":
+        return [value for value in values if value in parameter.choices]
+    return "; ".join(str(value) for value in values if isinstance(value, str | int | float))[:MAX_LIST]
+
+
 def _axis(
     service: Service, kind: str, count: int, offered: Mapping[str, Parameter], number: int, taken: Sequence[str]
 ) -> list[Axis]:

@@ -139,6 +139,30 @@ def test_who_goes_to_another_page_with_the_pen_in_the_prompt_gets_there_and_find
         assert not server.by_prompt(text)
 
 
+#: Writes as soon as a text area shows this text, before anything that came after it, and loads the page anew.
+_QUICK = """text => new MutationObserver((_, watch) => {
+  const box = document.querySelector('[class*="st-key-prompt"] textarea');
+  if (box?.value !== text) return;
+  watch.disconnect();
+  box.focus();
+  box.setSelectionRange(text.length, text.length);
+  document.execCommand("insertText", false, "!");
+  location.reload();
+}).observe(document, { subtree: true, childList: true, attributes: true })"""
+
+
+def test_what_is_written_before_anybody_listens_is_there_after_a_reload(server: Server, windows: Windows) -> None:
+    with windows.visit(server) as visitor:
+        page = begin(server, visitor, "a quick lantern", pause=True)
+        link(page, "Library").click()
+        expect(visitor.prompt).to_have_count(0, timeout=PATIENCE)
+        visitor.settle()
+        page.evaluate(_QUICK, "a quick lantern")
+        with page.expect_event("load"):
+            link(page, "Create").click()
+        expect(visitor.prompt).to_have_value("a quick lantern!", timeout=PATIENCE)
+
+
 def test_the_last_words_before_a_reload_are_there_after_it(server: Server, windows: Windows) -> None:
     with windows.visit(server) as visitor:
         page = begin(server, visitor, "a boat", pause=True)

@@ -7,6 +7,8 @@ import { stored } from "./grid_memory.js";
 const PAUSE = 400,
   LATER = 100;
 const ENDS = ["focusout", "pointerdown", "keydown"];
+/** Told by who begins to listen, with the name under which it keeps what it hears. */
+const LISTENS = "opstore-draft-listens";
 
 /** @typedef {{ where: string, finished: string, kept?: string, taken?: boolean | null, stored?: string | null }} Watched which text
  * area, what the page has been told of it, the name under which it is kept; of what is told with the tab (tab.js), whether the page has
@@ -36,6 +38,7 @@ export class Draft {
     this.data = data;
     this.send = tell;
     const on = { signal: this.ended.signal };
+    document.dispatchEvent(new CustomEvent(LISTENS, { detail: data.kept }));
     document.addEventListener("input", event => this.listen(event), on);
     for (const type of ENDS) document.addEventListener(type, event => this.finish(event), { ...on, capture: true });
     // Whoever is quick, or has a slow machine, has begun before this was here.
@@ -151,7 +154,39 @@ export class Draft {
     clearTimeout(this.timer);
     clearTimeout(this.later);
     this.ended.abort();
+    const { kept, taken } = this.data;
+    if (kept && typeof taken === "boolean") hearOn(kept);
   }
+}
+
+/**
+ * Keep what is written where nobody listens: the page was left, and its text area is back before what listens to it.
+ *
+ * @param {string} kept whose last part is the name of the text area
+ */
+function hearOn(kept) {
+  const where = `[class*="st-key-${kept.slice(kept.lastIndexOf("/") + 1)}"]`,
+    ended = new AbortController(),
+    on = { capture: true, signal: ended.signal };
+  /** @type {{ box: HTMLTextAreaElement, over: string, text?: string } | null} */
+  let begun = null;
+  /** @param {Event} event */
+  const begin = ({ target: box }) => {
+    if (!(box instanceof HTMLTextAreaElement) || !box.closest(where)) return;
+    if (begun?.box !== box || begun.text === undefined) begun = { box, over: box.value };
+  };
+  document.addEventListener("focusin", begin, on);
+  document.addEventListener("beforeinput", begin, on);
+  document.addEventListener(
+    "input",
+    ({ target }) => {
+      if (!begun || begun.box !== target) return;
+      begun.text = begun.box.value;
+      stored.set(sessionStorage, kept, { over: begun.over, text: begun.text });
+    },
+    on,
+  );
+  document.addEventListener(LISTENS, event => /** @type {CustomEvent} */ (event).detail === kept && ended.abort(), on);
 }
 
 /**

@@ -31,7 +31,7 @@ from opstore.analytics.columns import COLUMNS
 from opstore.analytics.queries import Analytics
 from opstore.analytics.selection import Selection
 from opstore.index import Index
-from opstore.language.chart_texts import Voice
+from opstore.language.chart_formatter import ChartFormatter
 
 ROOT = Path(__file__).resolve().parents[1]
 ZONE = ZoneInfo("Europe/Paris")
@@ -159,7 +159,7 @@ def told(selection: Selection) -> None:
 def drawn(selection: Selection) -> None:
     """Draw every chart of the page, as the browser gets it."""
     for draw in CHARTS:
-        made = draw(selection, Search(), Voice("en"))
+        made = draw(selection, Search(), ChartFormatter("en"))
         if made.figure is not None:
             json.dumps(made.figure)
     usage_tables.headline(selection)

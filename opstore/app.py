@@ -180,8 +180,8 @@ class App:
         from opstore.generation import Generation
         from opstore.index import Index
         from opstore.jobs import JobFolder, Runner
-        from opstore.jobs.machine import Surroundings
-        from opstore.jobs.once import Once
+        from opstore.jobs.idempotency import Once
+        from opstore.jobs.machine import Dependencies
         from opstore.lineage.branches import Branches
         from opstore.lineage.families import Lineage
         from opstore.media.thumbnails import Thumbnails
@@ -204,7 +204,7 @@ class App:
         lineage = Lineage(self.store, self.index)
         self._budget = Budget(self.store, jobs, self._preferences.trusted)
         self._providers = registry.opened(settings.environment, table)
-        around = Surroundings(
+        around = Dependencies(
             store=self.store,
             folder=jobs,
             providers=self._providers,
@@ -257,7 +257,7 @@ class App:
         from opstore.providers import registry
 
         chosen = self.settings.provider or self._preferences.load().provider
-        return chosen or registry.chosen(self.settings.environment).name
+        return chosen or registry.default_registration(self.settings.environment).name
 
     def _asker(self) -> Asker | None:
         """Return the language model that the settings name, None where it is off or cannot be reached."""

@@ -7,6 +7,7 @@ from typing import Any
 from opstore.errors import InvalidRequest, said
 from opstore.index import Row
 from opstore.service import Service, shown_by
+from opstore.storage.names import is_video
 from opstore.storage.operation import timestamp
 
 #: Characters of a prompt on a tile; the whole of it is one click away.
@@ -66,7 +67,7 @@ def card(row: Row, stack: int = 1) -> dict[str, Any]:
         "model": row.model,
         "output": row.output,
         "thumbnail": f"/api/thumbnails/{shown}" if shown else None,
-        "video": (row.output or "").endswith((".mp4", ".webm")),
+        "video": is_video(row.output),
         "rating": row.rating,
         "favorite": row.favorite,
         "tags": list(row.tags),

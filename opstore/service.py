@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from opstore import media
-from opstore.access.roles import Door, Role, act, acting, part
+from opstore.access.roles import Authorization, Role, act, acting, part
 from opstore.analytics.queries import Analytics
 from opstore.care import Care
 from opstore.clocks.leaps import Leap
@@ -37,9 +37,9 @@ from opstore.exports import Exports
 from opstore.index import MAX_PAGE, Index, Row
 from opstore.index.search_language import with_values
 from opstore.jobs import Job, JobFolder
+from opstore.jobs.idempotency import Once
 from opstore.jobs.job_view import JobView
 from opstore.jobs.new_operation import NewOperation
-from opstore.jobs.once import Once
 from opstore.lineage.branches import Branches
 from opstore.lineage.families import Lineage
 from opstore.media.likeness import for_browser, shown_as
@@ -69,7 +69,7 @@ class Page:
 
 @part()
 @dataclass(kw_only=True, eq=False, repr=False)
-class Service(Door):
+class Service(Authorization):
     """The acts of people over one data folder. A part is an object that is asked directly, such as `service.curation.undo`."""
 
     store: Store

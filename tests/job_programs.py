@@ -38,9 +38,9 @@ from opstore.errors import BudgetReached
 from opstore.fetch import FetchPolicy, fetch
 from opstore.generation import SmartRequest
 from opstore.jobs import JobFolder, Runner, machine
-from opstore.jobs.context import Pauses
+from opstore.jobs.dependencies import Pauses
 from opstore.jobs.liveness import Signs
-from opstore.jobs.machine import Machine, Surroundings
+from opstore.jobs.machine import Dependencies, Machine
 from opstore.providers import local
 from opstore.providers.models import ModelTable
 from opstore.providers.replicate import Replicate
@@ -315,7 +315,7 @@ def work_alone(place: Place, operation_id: str) -> None:
     app = place.app()
     owner = f"{socket.gethostname()}-{os.getpid()}-00000000"
     Signs(app.store.cache / "runners", owner).show()
-    around: Surroundings = app.runner._around
+    around: Dependencies = app.runner._around
     until(lambda: "TracerPid:\t0\n" not in Path("/proc/self/status").read_text())
     job = around.folder.update(operation_id, lambda job: job.leased(owner, 30))
     Machine(around, job, owner).run()

@@ -11,7 +11,7 @@ from opstore import Store
 from opstore.app import App
 from opstore.curation import Edit, annotations_of
 from opstore.errors import StorageError
-from opstore.ui.acts import Acts
+from opstore.ui.bulk_acts import Acts
 from opstore.ui.components.grid import Act
 from opstore.ui.opened_app import running
 from tests.samples import ID, LATER

@@ -19,7 +19,7 @@ from opstore.analytics.drilldown import Mark, asked_by, mark_of
 from opstore.analytics.selection import Selection
 from opstore.app import App, Settings
 from opstore.index.prompts import prompt_key
-from opstore.language.chart_texts import Voice
+from opstore.language.chart_formatter import ChartFormatter
 from tests.frame_samples import ids, usual
 from tests.index_samples import plant
 
@@ -134,7 +134,7 @@ def test_behind_each_mark_are_just_the_operations_that_it_counts(app: App, query
     seen = 0
     for zone in ZONES:
         for make, said in makers(zone) if zone == "UTC" else [(partial(content_charts.rhythm, zone=ZoneInfo(zone)), told(1))]:
-            made = make(selection, search, Voice("en"))
+            made = make(selection, search, ChartFormatter("en"))
             for trace, number, asked in marks(made) if made.figure else ():
                 assert len(shown(app, asked)) == said(trace, number), (query, zone, made.key, asked)
                 seen += 1
@@ -147,7 +147,7 @@ def test_behind_each_amount_are_just_the_operations_that_it_adds_up(app: App, qu
     selection, search = app.service.analytics.select(query), app.service.analytics.search(query)
     kinds = {"input images": "bytes_in", "intermediates": "bytes_between", "images": "bytes_out", "videos": "bytes_out"}
     for make, axis in ((usage_charts.cost_over_time, "y"), (usage_charts.cost_by_model, "x"), (content_charts.storage, "y")):
-        made = make(selection, search, Voice("en"))
+        made = make(selection, search, ChartFormatter("en"))
         for trace, number, asked in marks(made) if made.figure else ():
             behind = shown(app, asked)
             column = kinds.get(trace["name"], "cost")
@@ -167,7 +167,7 @@ def test_behind_a_word_are_its_operations_in_any_script(tmp_path: Path) -> None:
         told = usual(random.Random(number), f"2025110309150{number}_abcdef")
         plant(found.store, told | {"prompt": prompt})
     found.index.update()
-    made = content_charts.words(found.service.analytics.select(""), Search(""), Voice("en"))
+    made = content_charts.words(found.service.analytics.select(""), Search(""), ChartFormatter("en"))
     counted = {}
     for trace, number, asked in marks(made):
         counted[trace["y"][number]] = len(shown(found, asked))
@@ -207,7 +207,7 @@ def test_behind_a_column_are_its_operations_wherever_in_time(tmp_path: Path, ope
     selection, search = app.service.analytics.select(query), app.service.analytics.search(query)
     for make, each in ((usage_charts.over_time, 1), (usage_charts.cost_over_time, 0.5)):
         counted = 0
-        for trace, number, asked in marks(make(selection, search, Voice("fr"))):
+        for trace, number, asked in marks(make(selection, search, ChartFormatter("fr"))):
             counted += len(shown(app, asked))
             assert len(shown(app, asked)) * each == trace["y"][number], (make.__name__, asked)
         assert counted == len(selection) > 0
@@ -217,7 +217,7 @@ def test_behind_a_column_are_its_operations_wherever_in_time(tmp_path: Path, ope
 def test_what_was_spent_on_results_was_spent_on_none_that_failed_or_was_stopped(app: App) -> None:
     selection = app.service.analytics.select("")
     seen: set[str] = set()
-    for trace, number, asked in marks(usage_charts.cost_by_model(selection, Search(""), Voice("en"))):
+    for trace, number, asked in marks(usage_charts.cost_by_model(selection, Search(""), ChartFormatter("en"))):
         ends = {"on results": 0, "on failures": 1, "stopped": 2}[trace["name"]]
         if trace["x"][number]:
             seen.add(trace["name"])
@@ -227,7 +227,7 @@ def test_what_was_spent_on_results_was_spent_on_none_that_failed_or_was_stopped(
 
 def test_the_days_of_two_years_say_which_year_they_are_of(tmp_path: Path) -> None:
     app = sampled(tmp_path, "20241230091500_abcdef", "20250115091500_abcdef")
-    made = usage_charts.over_time(app.service.analytics.select(""), Search(""), Voice("en"))
+    made = usage_charts.over_time(app.service.analytics.select(""), Search(""), ChartFormatter("en"))
     app.stop()
     assert made.figure is not None
     ticks = made.figure["layout"]["xaxis"]["ticktext"]

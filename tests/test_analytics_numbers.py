@@ -22,7 +22,7 @@ from opstore.analytics.queries import Analytics
 from opstore.analytics.selection import QUARTER, Selection, ascending, local_quarters, outcome_of
 from opstore.index import Index
 from opstore.index.order import moment_of
-from opstore.language.chart_texts import Voice
+from opstore.language.chart_formatter import ChartFormatter
 from opstore.language.formats import local as in_zone
 from tests.frame_twin import expected, tokens
 from tests.test_analytics_frame import folder
@@ -118,7 +118,7 @@ def test_success_counts_those_that_nobody_stopped(told: Any, name: str) -> None:
     count = Counter(row[name] for row in tried if row[name] is not None)
     assert dict(zip(tally.table[name], tally.table["tried"], strict=True)) == count
     assert (tally.n, tally.missing) == (count.total(), len(tried) - count.total())
-    made = usage_charts.success(selection, Search(), Voice(), by=name)
+    made = usage_charts.success(selection, Search(), ChartFormatter(), by=name)
     assert len(tried) < len(rows) and f"n = {count.total()}." in made.sentence
 
 
@@ -360,8 +360,11 @@ def test_ratings(told: Any) -> None:
 def test_behind_a_mark_are_just_the_operations_that_it_counts(told: Any, zone: str) -> None:
     selection, rows = told
     there = ZoneInfo(zone)
-    drawn = [content_charts.parameters(selection, Search(), Voice()), content_charts.workflows(selection, Search(), Voice())]
-    drawn.append(content_charts.rhythm(selection, Search(), Voice(), there))
+    drawn = [
+        content_charts.parameters(selection, Search(), ChartFormatter()),
+        content_charts.workflows(selection, Search(), ChartFormatter()),
+    ]
+    drawn.append(content_charts.rhythm(selection, Search(), ChartFormatter(), there))
     met = 0
     for made in drawn:
         assert made.figure is not None

@@ -17,7 +17,7 @@ from opstore.analytics import content_charts, usage_charts
 from opstore.analytics.chart import TYPES, Search
 from opstore.analytics.selection import Selection
 from opstore.app import App
-from opstore.language.chart_texts import Voice
+from opstore.language.chart_formatter import ChartFormatter
 from opstore.language.formats import top_of_scale
 from opstore.storage.operation import OPERATION_TYPES
 from opstore.ui.chart_data import csv_of, sent
@@ -104,7 +104,7 @@ def test_filters_and_mistakes(app: App) -> None:
 @pytest.mark.parametrize("make", MAKERS)
 def test_no_chart_where_there_is_no_data(make: object) -> None:
     for language in ("en", "fr"):
-        made = make(Selection.of(expected_frame()), Search(), Voice(language))  # type: ignore[operator]
+        made = make(Selection.of(expected_frame()), Search(), ChartFormatter(language))  # type: ignore[operator]
         assert made.figure is None
         assert len(made.sentence) > 10
 
@@ -117,9 +117,9 @@ def test_plotly_knows_every_word_of_a_chart_and_json_holds_all_that_is_sent(app:
     selection = app.service.analytics.select("")
     for make in set(MAKERS) - {content_charts.win_rates}:
         for language in ("en", "fr"):
-            made = make(selection, Search(), Voice(language))
+            made = make(selection, Search(), ChartFormatter(language))
             go.Figure(made.figure)  # which refuses what it does not know
-            shown = json.loads(json.dumps(sent(made, Voice(language)), allow_nan=False))
+            shown = json.loads(json.dumps(sent(made, ChartFormatter(language)), allow_nan=False))
             assert shown["count"] == len(made.table) == len(list(csv.reader(StringIO(shown["csv"])))) - 1
             assert [len(row) for row in shown["rows"]] == [len(shown["columns"])] * len(made.table.head(100))
 
@@ -143,12 +143,12 @@ def test_a_scale_ends_at_a_round_number_that_is_no_smaller() -> None:
 
 
 def test_shares_of_few_are_counts() -> None:
-    voice = Voice("en")
+    voice = ChartFormatter("en")
     assert voice.rate(3, 9, 0.1, 0.7) == "3 of 9"
     assert voice.rate(90, 100, 0.825, 0.945) == "90% (82–94%)"
-    assert Voice("fr").rate(90, 100, 0.825, 0.945) == "90\u00a0% (82–94\u00a0%)"
+    assert ChartFormatter("fr").rate(90, 100, 0.825, 0.945) == "90\u00a0% (82–94\u00a0%)"
     assert voice.rate(91_230, 100_000, 0.9105, 0.9140) == "91.2% (91.0–91.4%)", "no interval is narrower than its digits"
-    assert Voice("fr").rate(912_300, 10**6, 0.91223, 0.91237) == "91,23\u00a0% (91,22–91,24\u00a0%)"
+    assert ChartFormatter("fr").rate(912_300, 10**6, 0.91223, 0.91237) == "91,23\u00a0% (91,22–91,24\u00a0%)"
     assert voice.rate(20, 20, 0.839, 1.0) == "100% (84–100%)"
     assert [voice.seconds(value) for value in (0.25, 12, 90, 1200, 7200)] == ["0.25 s", "12 s", "1 min 30 s", "20 min", "2 h"]
     assert [voice.money(value, "USD") for value in (0, 0.00312, 12.5, 1234)] == ["$0.00", "$0.0031", "$12.50", "$1,234.00"]

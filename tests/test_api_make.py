@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 from opstore.api import Api, body
 from opstore.app import App, Settings
 from opstore.errors import ProviderRefused
-from opstore.jobs import once
+from opstore.jobs import idempotency
 from opstore.providers.local import LocalEngine
 from opstore.service import NewOperation
 from tests.loops import run
@@ -431,7 +431,7 @@ def test_a_crash_between_the_key_and_the_operation_is_completed(app: App) -> Non
     def create(chosen: str) -> None:
         app.service.create(NewOperation("image_edit_single", "blue", (PNG,), operation_id=chosen))
 
-    asked = once.Request("k", "f")
+    asked = idempotency.Request("k", "f")
     with pytest.raises(Killed):
         app.service.once.make(asked, killed)
     (record,) = (json.loads(path.read_text()) for path in (app.store.root / "requests").glob("*.json"))
@@ -486,8 +486,8 @@ def test_a_key_says_nothing_and_may_hold_anything_printable(app: App, client: Te
 
 def test_old_keys_are_forgotten(app: App) -> None:
     def make(moment: datetime) -> str:
-        asked = once.Request("k", "f")
-        kept = once.Once(app.store, clock=lambda: moment)
+        asked = idempotency.Request("k", "f")
+        kept = idempotency.Once(app.store, clock=lambda: moment)
 
         def create(chosen: str) -> None:
             app.service.create(NewOperation("text_to_image", "x", operation_id=chosen))

@@ -15,7 +15,7 @@ from opstore.app import App
 from opstore.errors import BudgetReached, SettingsDamaged, SpendingUnknown, StorageError
 from opstore.generation import SmartRequest
 from opstore.jobs import runner
-from opstore.jobs.ending import total_cost
+from opstore.jobs.finalization import total_cost
 from opstore.providers import Prediction
 from opstore.providers.models import Cost, ModelTable
 from opstore.service import NewOperation

@@ -17,7 +17,7 @@ from opstore.app import App
 from opstore.errors import FetchUnavailable, OpstoreError, ProviderRefused, Said, StorageError, said
 from opstore.errors.failure import KINDS, error_of, recorded
 from opstore.errors.sentence import parts, sentence_of
-from opstore.jobs import JobFolder, ending
+from opstore.jobs import JobFolder, finalization
 from opstore.jobs.pending_folder import Progress
 from opstore.language import translations
 from opstore.providers import registry
@@ -107,7 +107,7 @@ def below(kind: type[OpstoreError]) -> Iterator[type[OpstoreError]]:
 
 def test_errors_providers_and_old_sentences_are_counted_under_the_same_kinds() -> None:
     told = {kind.kind for kind in below(OpstoreError) if kind.__module__.startswith(errors.__name__)}
-    told |= patterns().keys() | set(ending.MENDABLE)
+    told |= patterns().keys() | set(finalization.MENDABLE)
     told |= {str(explain(status, error)[0]) for status in ("failed", "canceled", "aborted") for error in FAILURES}
     told |= {answer(Answered(status, {}, b""), creating=False).failure for status in range(300, 600)}
     assert told <= set(KINDS)
@@ -233,9 +233,9 @@ def test_a_sentence_that_repeats_its_parts_neither_takes_hours_nor_fills_the_mem
 
 
 def test_half_a_character_in_a_providers_words_stops_no_sidecar() -> None:
-    text = ending.clean(explain("failed", "odd \ud83c")[1])
+    text = finalization.clean(explain("failed", "odd \ud83c")[1])
     assert isinstance(text, Said) and text.endswith("(Replicate: odd ?)") and json.dumps(parts(text)).isascii()
-    assert ending.clean(None) is None and ending.clean("x" * 9_000, 10) == "x" * 10
+    assert finalization.clean(None) is None and finalization.clean("x" * 9_000, 10) == "x" * 10
 
 
 # -- older sidecars -------------------------------------------------------------------------------------------------------

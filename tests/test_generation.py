@@ -15,7 +15,7 @@ from opstore.app import App, Settings
 from opstore.errors import BudgetReached, InvalidRequest, OpstoreError, SpendingUnknown, StorageError, UnsupportedMedia
 from opstore.generation import MAX_BATCH, Axis, Generation, Outcome, SmartRequest
 from opstore.generation.variants import differing
-from opstore.jobs import JobFolder, ending
+from opstore.jobs import JobFolder, finalization
 from opstore.smart.analysis import StepPrompts
 from opstore.storage.operation import Operation
 from tests.samples import ID, JPG, MP4, PNG, WEBP, plant, sidecar_file
@@ -269,7 +269,9 @@ def test_variants_have_seeds_that_their_model_takes_the_one_that_was_given_first
 def test_the_seed_of_a_chain_is_kept_whichever_of_its_models_takes_one(app: App, making: Generation) -> None:
     (job,) = all_queued(app, making.execute(SmartRequest("sepia, then zoom in", (PNG,), workflow="edit_then_video")))
     edit, video = job.steps
-    kept = ending.sidecar(replace(job, steps=(replace(edit, parameters={}), video)), "canceled", None, (), datetime.now(UTC))
+    kept = finalization.sidecar(
+        replace(job, steps=(replace(edit, parameters={}), video)), "canceled", None, (), datetime.now(UTC)
+    )
     assert kept["parameters"]["seed"] == video.parameters["seed"]
 
 

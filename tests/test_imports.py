@@ -27,11 +27,11 @@ errors media.heif clocks launcher browser
 storage.operation storage.job storage.names storage.disk storage.files storage.followed media language.translations access.roles
 storage.saving storage.packs storage.verify media.likeness media.xmp fetch access.people access.signouts clocks.leaps \
 launcher.serving language.formats spending.spent
-providers language.chart_texts media.renderings
-storage.store storage.preferences language.document_texts
+providers language.chart_formatter media.renderings
+storage.store storage.preferences language.document_formatter
 index workflows media.thumbnails media.provenance storage.trash comparing
 jobs lineage.families analytics smart
-spending.budget curation storage.drafts jobs.once lineage.branches comparing.reviews exports report shares
+spending.budget curation storage.drafts jobs.idempotency lineage.branches comparing.reviews exports report shares
 care demo
 service
 generation cards
@@ -328,7 +328,7 @@ def test_the_project_keeps(rule: Callable[[Path], list[str]]) -> None:
         (upward_imports, "opstore/storage/names.py", "from opstore.storage.store import Store"),
         (upward_imports, "opstore/storage/names.py", "from opstore.storage import store"),
         (upward_imports, "opstore/storage/novel.py", "from opstore.errors import OpstoreError"),
-        (upward_imports, "opstore/jobs/machine.py", "from opstore.jobs.once import Once"),
+        (upward_imports, "opstore/jobs/machine.py", "from opstore.jobs.idempotency import Once"),
         (upward_imports, "opstore/storage/names.py", "from .store import Store"),
         (upward_imports, "opstore/storage/names.py", "def f():\n    import opstore.storage.store"),
         (upward_imports, "opstore/index/search.py", "from ..service import create"),

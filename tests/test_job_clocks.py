@@ -22,8 +22,8 @@ from opstore import clocks
 from opstore.errors import RateLimited
 from opstore.jobs import machine
 from opstore.jobs.machine import Machine
-from opstore.providers.replicate.far_clock import FarClock, date_of
 from opstore.providers.replicate.refusals import Answered, refusal
+from opstore.providers.replicate.server_clock import FarClock, date_of
 from opstore.storage.job import Lease
 from opstore.storage.operation import timestamp
 from tests.conftest import Sampled

@@ -19,7 +19,7 @@ from opstore.clocks import Mark
 from opstore.clocks.leaps import AWAY, HELD, LEAP, NAME, Leaps
 from opstore.errors import ClockLeapt, ShareExpired
 from opstore.jobs import JobFolder
-from opstore.jobs.once import Once, Request
+from opstore.jobs.idempotency import Once, Request
 from opstore.shares import Scope, Shown
 from opstore.spending.budget import Budget
 from opstore.storage.files import Folder

@@ -20,9 +20,9 @@ from opstore.curation import Change, Edit, annotations_of
 from opstore.errors import StorageError
 from opstore.index import Index
 from opstore.service import NewOperation
-from opstore.ui import acts as acting
-from opstore.ui import curate, parts, search_results
-from opstore.ui.acts import Acts
+from opstore.ui import bulk_acts as acting
+from opstore.ui import drawer_annotations, parts, search_results
+from opstore.ui.bulk_acts import Acts
 from opstore.ui.components.grid import Act
 from opstore.ui.opened_app import running
 from tests.index_samples import plant
@@ -254,7 +254,7 @@ def test_a_note_that_is_stored_between_look_and_write_is_not_overwritten(app: Ap
 
     monkeypatch.setattr("streamlit.session_state", state)
     monkeypatch.setattr(Store, "rewrite", second)
-    curate._changed(app.service, ID, "note", "note")
+    drawer_annotations._changed(app.service, ID, "note", "note")
     assert judged(app.store)["note"] == "theirs" and "mine" in state[f"unstored-{ID}"][0]
 
 
@@ -264,7 +264,7 @@ def test_who_marks_by_key_what_somebody_else_has_marked_meanwhile_does_not_unmar
     monkeypatch.setattr("streamlit.session_state", {f"under-favorite-{ID}": False, "acts": Acts()})
     app.service.curation.annotate([ID], Edit(favorite=True))
     for expected in (True, False, True):  # the second and third are pressed before the drawer is drawn anew
-        curate._pressed(app.service, ID, "favorite", None)
+        drawer_annotations._pressed(app.service, ID, "favorite", None)
         assert judged(app.store)["favorite"] is expected
 
 
@@ -278,7 +278,7 @@ def test_a_note_that_the_disk_refuses_is_told_whole(app: App, monkeypatch: pytes
 
     monkeypatch.setattr("streamlit.session_state", state)
     monkeypatch.setattr(Store, "rewrite", full)
-    curate._changed(app.service, ID, "note", "note")
+    drawer_annotations._changed(app.service, ID, "note", "note")
     assert "the disk is full" in state[f"unstored-{ID}"][0] and "“mine”" in state[f"unstored-{ID}"][0]
 
 
@@ -288,7 +288,7 @@ def test_what_was_written_in_vain_outlives_the_next_note(app: App, monkeypatch: 
     state: dict[str, Any] = {"note": "the second half", "under-note": "", f"seen-{ID}": seen, "acts": Acts()}
     state[f"unstored-{ID}"] = ["Yours, which is not stored: “the first half”"]
     monkeypatch.setattr("streamlit.session_state", state)
-    curate._changed(app.service, ID, "note", "note")
+    drawer_annotations._changed(app.service, ID, "note", "note")
     assert judged(app.store)["note"] == "the second half" and "the first half" in state[f"unstored-{ID}"][0]
 
 
@@ -333,7 +333,7 @@ def test_a_note_that_a_window_stored_and_took_back_does_not_come_back_when_it_is
 
     loaded_anew("rate", "first")
     streamlit.session_state.update({"note": "mine", "under-note": ""})
-    curate._changed(app.service, ID, "note", "note")
+    drawer_annotations._changed(app.service, ID, "note", "note")
     assert judged(app.store)["note"] == "mine"
     session = loaded_anew("undo", "second")
     assert judged(app.store)["note"] == "" and session.notes == {ID: "mine"}

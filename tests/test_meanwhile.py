@@ -24,7 +24,7 @@ from opstore.care.vault import LocalVault
 from opstore.comparing.reviews import Pair, Reviews, Voter
 from opstore.errors import DamagedPack, FileMissing, OperationNotFound
 from opstore.index import Index
-from opstore.jobs.once import Once, Request
+from opstore.jobs.idempotency import Once, Request
 from opstore.media.thumbnails import Thumbnails
 from opstore.shares import Scope, Shares
 from opstore.storage.drafts import MAX_DAYS, Drafts

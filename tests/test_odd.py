@@ -27,8 +27,8 @@ from opstore.api import Api
 from opstore.app import App, Settings
 from opstore.cli import main
 from opstore.index.search_language import can_ask, with_values
-from opstore.language.chart_texts import Voice
-from opstore.report import Speech, document, html, usage
+from opstore.language.chart_formatter import ChartFormatter
+from opstore.report import DocumentFormatter, document, html, usage
 from opstore.ui.chart_data import sent
 from tests.conftest import Sampled
 from tests.odd_samples import lay, oddities
@@ -84,7 +84,7 @@ def test_every_chart_of_every_oddity_is_drawn_and_shows_no_missing_value_as_a_te
     for name, members in [*sampled(list(groups().items()), 12), ("everything at once", list(ids))]:
         selection = Selection.of(frame[ids.isin({*members, *plain})])
         for make, language in itertools.product(MAKERS, ("en", "fr") if name == "everything at once" else ("en",)):
-            made = sent(make(selection, Search(), Voice(language)), Voice(language))
+            made = sent(make(selection, Search(), ChartFormatter(language)), ChartFormatter(language))
             text = json.dumps([made["figure"], made["sentence"], made["said"]], allow_nan=False, ensure_ascii=False)
             assert not re.search(r'"(?:nan|NaN|NaT|<NA>|None)\b', text), (name, made["key"], text)
             shown += made["figure"] is not None
@@ -98,7 +98,7 @@ def test_a_failure_without_a_word_beside_another_says_nothing_and_breaks_nothing
     found = {oddity.name: oddity.id for oddity in oddities()}
     frame = app.service.analytics.frame()
     both = [found["value: failed without a word"], found["value: failed with a word"]]
-    made = usage_charts.errors(Selection.of(frame[frame["operation_id"].isin(both)]), Search(), Voice("en"))
+    made = usage_charts.errors(Selection.of(frame[frame["operation_id"].isin(both)]), Search(), ChartFormatter("en"))
     assert made.table["example"].tolist() == [None, "NSFW content detected"]
     assert made.figure is not None
     assert [mark[2] for mark in made.figure["data"][0]["customdata"]] == ["–", "NSFW content detected"]
@@ -110,7 +110,7 @@ def test_figures_as_json_and_report_in_both_languages(app: App) -> None:
         found = usage(app.service.analytics, query, now=datetime.now(UTC))
         json.dumps(document(found), allow_nan=False)
         for language in ("en", "fr"):
-            page = html(found, Speech(language, UTC))
+            page = html(found, DocumentFormatter(language, UTC))
             assert not NOTHING.search(page), language
 
 

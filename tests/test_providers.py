@@ -18,13 +18,13 @@ from opstore.app import App, Settings
 from opstore.errors import FetchUnavailable, InvalidInput, InvalidRequest, InvalidSetting
 from opstore.fetch import FetchPolicy
 from opstore.jobs import JobFolder
-from opstore.jobs.context import Pauses
+from opstore.jobs.dependencies import Pauses
 from opstore.jobs.retry_limits import due, is_lost, is_over, kept_for
 from opstore.providers import Prediction, StepRequest, registry
 from opstore.providers.local import steps
 from opstore.providers.models import Cost, ModelTable
 from opstore.providers.registry import LONGEST, SHORTEST, Registration
-from opstore.providers.replicate import pace
+from opstore.providers.replicate import rate_limits
 from opstore.service import NewOperation
 from opstore.storage.files import Folder
 from opstore.storage.job import Job, Step
@@ -83,7 +83,7 @@ def test_a_registration_is_whole(item: Registration) -> None:
 
 def test_the_stand_in_holds_a_provider_to_its_pace_and_to_the_time_that_it_has_registered() -> None:
     known = world.Settings()
-    assert (known.creates_per_minute, known.others_per_minute) == (pace.CREATES, pace.OTHERS)
+    assert (known.creates_per_minute, known.others_per_minute) == (rate_limits.CREATES, rate_limits.OTHERS)
     assert registry.elsewhere()[0].keeps == timedelta(seconds=world.RETENTION)
 
 
@@ -145,7 +145,7 @@ def test_without_the_line_nobody_knows_it(tmp_path: Path) -> None:
         PreferenceFile(Folder(tmp_path)).save(provider="kiln")
     with pytest.raises(InvalidSetting):
         Settings.from_env({"KILN_KEY": "k", "OPSTORE_PROVIDER": "kiln"})
-    assert registry.chosen({"KILN_KEY": "k"}).name == "local"
+    assert registry.default_registration({"KILN_KEY": "k"}).name == "local"
 
 
 # -- one that is broken, or chosen and not there ---------------------------------------------------------------------------

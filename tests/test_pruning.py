@@ -60,7 +60,7 @@ def vault(store: Store, tmp_path: Path) -> LocalVault:
     ],
 )
 def test_the_newest_of_each_period_stays(keep: Keep, staying: set[str]) -> None:
-    assert keep.chosen(ALL) == staying and keep.chosen([]) == set()
+    assert keep.retained(ALL) == staying and keep.retained([]) == set()
 
 
 @pytest.mark.long

@@ -23,7 +23,7 @@ from opstore.errors import (
     RateLimited,
 )
 from opstore.providers.replicate import Replicate
-from opstore.providers.replicate.pace import MAX_WAIT, Lane, Polled, RateLimiter, poll_delay
+from opstore.providers.replicate.rate_limits import MAX_WAIT, Lane, Polled, RateLimiter, poll_delay
 from opstore.providers.replicate.refusals import Answered, refusal
 from tests.replicate_standin import StandIn
 from tests.standin.client import CANARY, QUICK, request, silent, soon

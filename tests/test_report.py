@@ -28,7 +28,7 @@ from opstore.cli import main
 from opstore.errors import InvalidQuery, InvalidRequest
 from opstore.index import Index
 from opstore.index.terms import fold_name
-from opstore.report import Speech, Usage, document, html, usage
+from opstore.report import DocumentFormatter, Usage, document, html, usage
 from tests import index_samples
 from tests.browser import ROOT, Server, Windows
 from tests.browser_library import fill, small
@@ -116,7 +116,7 @@ def test_nothing_is_a_report_too(tmp_path: Path) -> None:
     store.initialize_storage()
     found = document(told(store))
     assert found["headline"]["operations"] == 0 and found["headline"]["mean_seconds"] is None
-    assert "No operations in this period." in html(told(store), Speech())
+    assert "No operations in this period." in html(told(store), DocumentFormatter())
 
 
 # -- the file ------------------------------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ def test_the_file_opens_without_a_request_and_prints(
     odd: Store, windows: Windows, tmp_path: Path, language: str, title: str
 ) -> None:
     path = tmp_path / "report.html"
-    path.write_text(html(told(odd), Speech(language)), "utf-8")
+    path.write_text(html(told(odd), DocumentFormatter(language)), "utf-8")
     assert path.stat().st_size < 300_000
     context = windows._browser.new_context(viewport={"width": 1100, "height": 900})
     asked: list[str] = []
@@ -166,7 +166,7 @@ def test_the_file_opens_without_a_request_and_prints(
 
 
 def test_the_policy_forbids_everything_but_its_style(odd: Store) -> None:
-    text = html(told(odd), Speech())
+    text = html(told(odd), DocumentFormatter())
     assert """content="default-src 'none'; style-src 'unsafe-inline'; img-src data:\"""" in text
     assert text.count("<style>") == text.count("</style>") == 1 and "<script" not in text and "@import" not in text
     assert not re.search(r"url\(|(?:src|href)=", text.replace("src=http", "").replace("src=//", "")), "nothing is loaded"
@@ -176,12 +176,12 @@ def test_the_policy_forbids_everything_but_its_style(odd: Store) -> None:
 
 
 def test_what_is_not_known_is_a_dash() -> None:
-    say = Speech()
+    say = DocumentFormatter()
     assert [say.share(None), say.share(math.nan), say.money(None, "USD"), say.seconds(math.nan), say.interval(math.nan, 1)] == [
         *("–",) * 4,
         "",
     ]
-    french = Speech("fr")
+    french = DocumentFormatter("fr")
     assert (
         french.money(1.5, "EUR") == "1,50\u00a0€" and say.money(0.025, "USD") == "$0.025" and say.size(1_500_000) == "1.5\u00a0MB"
     )

@@ -35,7 +35,7 @@ from opstore.exports import Exports
 from opstore.generation import Generation
 from opstore.generation.request import SmartRequest
 from opstore.index import Index
-from opstore.jobs.once import Once, Request
+from opstore.jobs.idempotency import Once, Request
 from opstore.lineage.branches import Branches
 from opstore.media.thumbnails import Thumbnails
 from opstore.service import NewOperation, Service

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from opstore.language import translations
-from opstore.language.formats import Spoken
+from opstore.language.formats import Formatter
 from opstore.providers.local.abilities import abilities, describe
 from opstore.providers.local.prompt_edits import parse
 from opstore.smart import rules
@@ -73,7 +73,7 @@ def test_a_text_that_is_not_set_so_is_found(text: str) -> None:
 
 
 def test_what_is_made_of_texts_and_numbers_is_set_so_too() -> None:
-    spoken, moment = Spoken("fr"), datetime(2025, 11, 3, 9, 5, tzinfo=UTC)
+    spoken, moment = Formatter("fr"), datetime(2025, 11, 3, 9, 5, tzinfo=UTC)
     made = [
         *(spoken.labelled("Format", "jpg"), spoken.money(1234.5), spoken.money(0.035), spoken.share(0.5), spoken.share(0.125, 1)),
         *(spoken.interval(0.25, 0.5), spoken.hour(9), spoken.minute(moment), spoken.day(moment), spoken.day(moment, "month")),

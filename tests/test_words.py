@@ -31,10 +31,10 @@ from opstore.errors import (
     said,
 )
 from opstore.errors.sentence import said_again
-from opstore.jobs import ending
+from opstore.jobs import finalization
 from opstore.language import translations
-from opstore.language.chart_texts import Voice
-from opstore.language.formats import Spoken
+from opstore.language.chart_formatter import ChartFormatter
+from opstore.language.formats import Formatter
 from opstore.providers.models import ModelTable
 from opstore.storage.operation import OPERATION_TYPES
 from opstore.storage.verify import Problem
@@ -260,7 +260,7 @@ def test_numbers_are_written_as_in_the_viewers_language(speak: Callable[[str], N
 
 
 def test_a_parameter_s_number_keeps_its_digits() -> None:
-    english, french = Spoken("en"), Spoken("fr")
+    english, french = Formatter("en"), Formatter("fr")
     written = {
         0.0001: "0.0001",
         3.5: "3.5",
@@ -272,11 +272,11 @@ def test_a_parameter_s_number_keeps_its_digits() -> None:
     }
     assert {value: english.decimal(value) for value in written} == written
     assert (french.decimal(0.00015), french.decimal(7.5)) == ("0,00015", "7,5")
-    assert Voice("en").parameter("strength", "0.0001").endswith("0.0001")
+    assert ChartFormatter("en").parameter("strength", "0.0001").endswith("0.0001")
 
 
 def test_numbers_at_their_edges_are_written_as_people_write_them() -> None:
-    english, french = Spoken("en"), Spoken("fr")
+    english, french = Formatter("en"), Formatter("fr")
     assert [english.money(0.5, name) for name in ("USD", "CHF", "CAD", "credits", " ", None)] == [
         *("$0.50", f"CHF{HARD}0.50", "CA$0.50", f"credits{HARD}0.50", "0.5", "0.5"),
     ]
@@ -394,10 +394,10 @@ def test_a_sentence_for_later_is_an_ordinary_text_everywhere_else() -> None:
 # -- stored sentences ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "text",
-    [*ending.ENDINGS.values(), ending.SILENT, ending.gone("replicate"), ending.NOTHING, ending.UNKNOWN, "Canceled."],
-)
+_ENDS = (finalization.SILENT, finalization.NOTHING, finalization.UNKNOWN, finalization.gone("replicate"), "Canceled.")
+
+
+@pytest.mark.parametrize("text", [*finalization.ENDINGS.values(), *_ENDS])
 def test_how_an_operation_ended_is_read_in_both_languages(speak: Callable[[str], None], text: str) -> None:
     stored = str.__str__(text)
     speak("en")

@@ -139,7 +139,7 @@ def on_behalf(recorded: str | None) -> Iterator[None]:
         _acting.reset(before)
 
 
-class Door:
+class Authorization:
     """Where acts begin: all of them may be done by whoever sits at this machine, and `acting_as` says what others may."""
 
     @property
@@ -244,4 +244,4 @@ def _declared(kind: type, name: str) -> Any:
     return property(give)
 
 
-__all__ = ["LOCAL", "PROGRAM", "ROLES", "Act", "Door", "Person", "Role", "act", "acting", "on_behalf", "part"]
+__all__ = ["LOCAL", "PROGRAM", "ROLES", "Act", "Authorization", "Person", "Role", "act", "acting", "on_behalf", "part"]

@@ -24,7 +24,7 @@ from opstore.errors import InvalidQuery
 from opstore.index.search_language import excluded, narrowed, parse, with_values
 from opstore.index.terms import FIELDS as NAMED
 from opstore.index.terms import Span, Text, Wrong, matches, unquoted, value_of
-from opstore.language.chart_texts import Voice
+from opstore.language.chart_formatter import ChartFormatter
 from opstore.language.formats import top_of_scale
 
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, YELLOW, GREY = (
@@ -244,7 +244,9 @@ def legend() -> dict[str, Any]:
     return {"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0, "title": None, "maxheight": 1}
 
 
-def intervals(names: Sequence[str], values: Any, low: Any, high: Any, behind: Sequence[Sequence[Any]], voice: Voice) -> Drawing:
+def intervals(
+    names: Sequence[str], values: Any, low: Any, high: Any, behind: Sequence[Sequence[Any]], voice: ChartFormatter
+) -> Drawing:
     """Return shares from 0 to 1 as points with their intervals; `behind` holds of each its search, its text, and its count."""
     drawing = Drawing(bars_height(len(names)))
     drawing.points(
@@ -268,7 +270,7 @@ def intervals(names: Sequence[str], values: Any, low: Any, high: Any, behind: Se
     return drawing
 
 
-def sentence(voice: Voice, tally: Tally, what: str, lacking: str) -> str:
+def sentence(voice: ChartFormatter, tally: Tally, what: str, lacking: str) -> str:
     """Return what a chart shows, of how many operations, and what is `lacking` of those left out, said if there are any."""
     counted = voice.say("n = {n}.").format(n=voice.number(tally.n))
     return " ".join(part for part in (what, counted, lacking if tally.missing else "") if part)

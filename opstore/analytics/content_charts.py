@@ -35,13 +35,13 @@ from opstore.analytics.selection import OUTCOMES, TENTHS, UNRATED, Selection
 from opstore.analytics.usage_charts import GROUPS
 from opstore.index.search_language import with_words
 from opstore.index.terms import parted
-from opstore.language.chart_texts import Voice
+from opstore.language.chart_formatter import ChartFormatter
 
 _MONDAY = date(2024, 1, 1)
 _WHITE = {"textfont": {"color": "#fff"}}
 
 
-def words(selection: Selection, search: Search, voice: Voice) -> Chart:
+def words(selection: Selection, search: Search, voice: ChartFormatter) -> Chart:
     """The commonest words of prompts."""
     _ = voice.say
     tally = content_tables.top_words(selection, 15)
@@ -70,7 +70,7 @@ def _of_word(word: str, search: Search) -> str | None:
     return with_words(search.text, word) if parted(word) == word else Mark("word", word, "").beside(search.text)
 
 
-def parameters(selection: Selection, search: Search, voice: Voice) -> Chart:
+def parameters(selection: Selection, search: Search, voice: ChartFormatter) -> Chart:
     """Which parameters were used, with which values."""
     _ = voice.say
     tally = content_tables.parameters(selection)
@@ -102,7 +102,7 @@ def parameters(selection: Selection, search: Search, voice: Voice) -> Chart:
     return Chart("parameters", title, caption, drawing.figure(), tally.table, tally.n)
 
 
-def mark_name(mark: Mark, voice: Voice) -> str:
+def mark_name(mark: Mark, voice: ChartFormatter) -> str:
     """Return what is behind a mark, as a heading."""
     if mark.kind == "parameter":
         return short(voice.parameter(mark.name, mark.value), 60)
@@ -134,7 +134,7 @@ def _edges() -> list[str]:
     return [f"{at * 10}–{at * 10 + 10}" for at in range(TENTHS)]
 
 
-def rhythm(selection: Selection, search: Search, voice: Voice, zone: tzinfo = UTC) -> Chart:
+def rhythm(selection: Selection, search: Search, voice: ChartFormatter, zone: tzinfo = UTC) -> Chart:
     """Hours and weekdays, in the viewer's zone."""
     _ = voice.say
     tally = usage_tables.rhythm(selection, zone)
@@ -174,7 +174,7 @@ def rhythm(selection: Selection, search: Search, voice: Voice, zone: tzinfo = UT
 # -- routing -------------------------------------------------------------------------------------------------------------
 
 
-def calibration(selection: Selection, search: Search, voice: Voice) -> Chart:
+def calibration(selection: Selection, search: Search, voice: ChartFormatter) -> Chart:
     """How sure the analysis was, against how often people kept its choice."""
     _ = voice.say
     tally = content_tables.calibration(selection)
@@ -230,7 +230,7 @@ def calibration(selection: Selection, search: Search, voice: Voice) -> Chart:
     return Chart("calibration", title, caption, drawing.figure(), tally.table, tally.n)
 
 
-def workflows(selection: Selection, search: Search, voice: Voice) -> Chart:
+def workflows(selection: Selection, search: Search, voice: ChartFormatter) -> Chart:
     """Which types were proposed, and how surely."""
     _ = voice.say
     tally = content_tables.workflows(selection)
@@ -283,7 +283,7 @@ def workflows(selection: Selection, search: Search, voice: Voice) -> Chart:
 STARS = ("#B35806", "#E08214", "#BDBDBD", "#8DB8DA", "#0072B2")
 
 
-def ratings(selection: Selection, search: Search, voice: Voice) -> Chart:
+def ratings(selection: Selection, search: Search, voice: ChartFormatter) -> Chart:
     """Stars by model."""
     _ = voice.say
     tally = content_tables.ratings(selection)
@@ -329,7 +329,7 @@ def ratings(selection: Selection, search: Search, voice: Voice) -> Chart:
     return Chart("ratings", title, caption, drawing.figure(), tally.table, tally.n)
 
 
-def win_rates(selection: Selection, search: Search, voice: Voice, votes: Sequence[Mapping[str, Any]] = ()) -> Chart:
+def win_rates(selection: Selection, search: Search, voice: ChartFormatter, votes: Sequence[Mapping[str, Any]] = ()) -> Chart:
     """How likely each model wins a blind vote, with its interval."""
     _ = voice.say
     tally = content_tables.wins(selection, votes)
@@ -367,7 +367,7 @@ def _stored(kind: str, search: Search, start: Any) -> str | None:
     return Mark("says", kind, "").beside(search.narrowed(**search.period(pd.Timestamp(start), "month")))
 
 
-def storage(selection: Selection, search: Search, voice: Voice) -> Chart:
+def storage(selection: Selection, search: Search, voice: ChartFormatter) -> Chart:
     """Bytes by kind and month, and what they add up to."""
     _ = voice.say
     tally = content_tables.storage(selection)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # pandas and scipy take half a second: a server is up before 
 
     from opstore.analytics.chart import Search
     from opstore.analytics.selection import Base, Bools, Numbered, Selection
-    from opstore.analytics.shared_frame import Held, Holder
+    from opstore.analytics.shared_frame import FrameVersion, Holder
 
 #: Selections that are kept until something changes.
 KEPT = 24
@@ -60,7 +60,7 @@ class Analytics:
         """Return all operations, as `load_frame` does."""
         return self.held().frame.copy(deep=False)
 
-    def held(self, *, fresh: bool = True) -> Held:
+    def held(self, *, fresh: bool = True) -> FrameVersion:
         """Return the present state; raise StorageError where the folder cannot be read."""
         return self._holder.held(fresh=fresh)
 
@@ -76,7 +76,7 @@ class Analytics:
         """Return the present state's version; where nothing has happened since the last look, in a tenth of a millisecond."""
         return self.held(fresh=self._holder.is_stale()).version
 
-    def select(self, text: str = "", held: Held | None = None) -> Selection:
+    def select(self, text: str = "", held: FrameVersion | None = None) -> Selection:
         """Return what a search finds; raise InvalidQuery that points at a mistake in it."""
         from opstore.analytics.finding import Finder
         from opstore.analytics.selection import Selection
@@ -97,7 +97,7 @@ class Analytics:
             self._selections[key] = selection
         return selection
 
-    def behind(self, text: str, mark: str, held: Held | None = None) -> Selection:
+    def behind(self, text: str, mark: str, held: FrameVersion | None = None) -> Selection:
         """Return what a search finds of what a mark of a chart counts; raise InvalidRequest for a text that is no mark."""
         from opstore.analytics.drilldown import behind, mark_of
 
@@ -128,7 +128,7 @@ class Analytics:
 
         return around(self.behind(text, mark), operation_id)
 
-    def _rows(self, held: Held, text: str) -> Bools:
+    def _rows(self, held: FrameVersion, text: str) -> Bools:
         """Return which rows the index finds; those that the frame does not know yet are nobody's."""
         import numpy as np
 
@@ -190,7 +190,7 @@ class Analytics:
             self._opened = self._opened or Holder(self._index)
             return self._opened
 
-    def _based(self, held: Held) -> Base:
+    def _based(self, held: FrameVersion) -> Base:
         from opstore.analytics.selection import Base
 
         known = self._base
@@ -202,7 +202,7 @@ class Analytics:
         return known[1]
 
 
-def _words(held: Held) -> Numbered:
+def _words(held: FrameVersion) -> Numbered:
     import numpy as np
 
     column = held.snapshot.table["words"]

@@ -31,7 +31,7 @@ _numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
-class Held:
+class FrameVersion:
     """A state of the frame that never changes; `version` is another for every other content, in this process."""
 
     version: int
@@ -49,7 +49,7 @@ class Holder:
         self.path = index.store.cache / NAME
         self._clock = clock
         self._lock = threading.Lock()
-        self._held: Held | None = None
+        self._held: FrameVersion | None = None
         self._unsaved = 0
         self._is_kept = False
         self._not_before = 0.0
@@ -57,7 +57,7 @@ class Holder:
         #: Sidecars read of those that must be, while very many are.
         self.progress: tuple[int, int] | None = None
 
-    def held(self, *, fresh: bool = True) -> Held:
+    def held(self, *, fresh: bool = True) -> FrameVersion:
         """Return the present state; with `fresh` after a look for what is new, unless one was made a moment ago."""
         held = self._held
         if held is None or (fresh and self._clock() >= self._not_before):
@@ -70,7 +70,7 @@ class Holder:
                     self._not_before = ended + (ended - started) / _SHARE
         return held
 
-    def peek(self) -> Held | None:
+    def peek(self) -> FrameVersion | None:
         """Return the state that is there, None before the first; it never waits."""
         return self._held
 
@@ -80,14 +80,14 @@ class Holder:
 
     # -- inside ----------------------------------------------------------------------------------------------------------
 
-    def _refreshed(self, held: Held | None) -> Held:
+    def _refreshed(self, held: FrameVersion | None) -> FrameVersion:
         asked = self.index.version()
         before = held.snapshot if held else self._loaded()
         latest = self._caught_up(before)
         problems = len(self.index.problems())
         if held is None or latest.table is not before.table or problems != held.problems:
             frame = frame_of(latest.table) if held is None or latest.table is not before.table else held.frame
-            held = Held(next(_numbers), frame, latest, problems)
+            held = FrameVersion(next(_numbers), frame, latest, problems)
         elif latest is not before:
             held = replace(held, snapshot=latest)
         self._held, self._asked, self.progress = held, asked, None

@@ -31,20 +31,20 @@ from opstore.analytics.chart import (
 )
 from opstore.analytics.drilldown import Mark
 from opstore.analytics.selection import OUTCOMES, UNRATED, Selection
-from opstore.language.chart_texts import TOLD_AS_COUNTS, Voice
+from opstore.language.chart_formatter import TOLD_AS_COUNTS, ChartFormatter
 from opstore.language.translations import error_kind_name
 
 #: Groups that are drawn; the data has all.
 GROUPS = 10
 
 
-def outcome_name(outcome: str, voice: Voice) -> str:
+def outcome_name(outcome: str, voice: ChartFormatter) -> str:
     """Return what an outcome is called."""
     _ = voice.say
     return {"succeeded": _("with a result"), "failed": _("failed"), "stopped": _("stopped")}[outcome]
 
 
-def named(name: str, by: str, voice: Voice) -> str:
+def named(name: str, by: str, voice: ChartFormatter) -> str:
     """Return what a type or a model is called beside its bar."""
     return short(voice.type_name(name) if by == "operation_type" else name)
 
@@ -59,7 +59,7 @@ def _searches(
     return [replace(search, text=text).named(selection, by, name, **wanted) for name in names]
 
 
-def by_type(selection: Selection, search: Search, voice: Voice) -> Chart:
+def by_type(selection: Selection, search: Search, voice: ChartFormatter) -> Chart:
     """Operations by type."""
     _ = voice.say
     tally = usage_tables.by_category(selection, "operation_type")
@@ -90,7 +90,7 @@ def by_type(selection: Selection, search: Search, voice: Voice) -> Chart:
     )
 
 
-def over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
+def over_time(selection: Selection, search: Search, voice: ChartFormatter) -> Chart:
     """Operations over time, stacked by outcome."""
     _ = voice.say
     tally = usage_tables.over_time(selection)
@@ -109,7 +109,12 @@ def over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
 
 
 def _stacked(
-    selection: Selection, tally: usage_tables.Tally, search: Search, voice: Voice, totals: list[str], currency: str | None = None
+    selection: Selection,
+    tally: usage_tables.Tally,
+    search: Search,
+    voice: ChartFormatter,
+    totals: list[str],
+    currency: str | None = None,
 ) -> Drawing:
     unit = tally.extra["unit"]
     odd = selection.odd_hours() if unit == "hour" else {}
@@ -149,12 +154,12 @@ def _behind(search: Search, period: dict[str, Any], outcome: str, currency: str 
     return text if currency is None else Mark("cost", currency.strip(), "").beside(text)
 
 
-def short_day(moment: pd.Timestamp, voice: Voice) -> str:
+def short_day(moment: pd.Timestamp, voice: ChartFormatter) -> str:
     """Return a day without its year."""
     return str(format_skeleton("MMMd", moment, locale=voice.language))
 
 
-def success(selection: Selection, search: Search, voice: Voice, by: str = "operation_type") -> Chart:
+def success(selection: Selection, search: Search, voice: ChartFormatter, by: str = "operation_type") -> Chart:
     """The share that succeeded by type or model, with its interval."""
     _ = voice.say
     tally = usage_tables.success(selection, by)
@@ -175,13 +180,13 @@ def success(selection: Selection, search: Search, voice: Voice, by: str = "opera
     return Chart(key, title, caption, drawing.figure(), tally.table, tally.n)
 
 
-def _lacking(by: str, missing: int, voice: Voice) -> str:
+def _lacking(by: str, missing: int, voice: ChartFormatter) -> str:
     if by == "model":
         return voice.ngettext("{count} without a model is not counted.", "{count} without a model are not counted.", missing)
     return voice.ngettext("{count} is not counted.", "{count} are not counted.", missing)
 
 
-def errors(selection: Selection, search: Search, voice: Voice) -> Chart:
+def errors(selection: Selection, search: Search, voice: ChartFormatter) -> Chart:
     """Failures by cause."""
     _ = voice.say
     tally = usage_tables.errors(selection)
@@ -217,7 +222,7 @@ def errors(selection: Selection, search: Search, voice: Voice) -> Chart:
     return Chart("errors", title, caption, drawing.figure(), tally.table, tally.n)
 
 
-def error_name(kind: str, voice: Voice) -> str:
+def error_name(kind: str, voice: ChartFormatter) -> str:
     """Return what a cause of failures is called; a foreign one keeps its name."""
     return error_kind_name(kind, voice.say)
 
@@ -226,7 +231,7 @@ def error_name(kind: str, voice: Voice) -> str:
 
 
 def times(
-    selection: Selection, search: Search, voice: Voice, by: str = "operation_type", column: str = "elapsed_seconds"
+    selection: Selection, search: Search, voice: ChartFormatter, by: str = "operation_type", column: str = "elapsed_seconds"
 ) -> Chart:
     """Median, 95th percentile and distribution of times by type or model."""
     _ = voice.say
@@ -297,7 +302,7 @@ def times(
     return Chart(key, title, caption, drawing.figure(), table, tally.n)
 
 
-def _bins(line: Any, places: Any, edges: Any, voice: Voice) -> list[str]:
+def _bins(line: Any, places: Any, edges: Any, voice: ChartFormatter) -> list[str]:
     """Return how many lie in each bin of times, in words."""
     ends = [voice.seconds(edge) for edge in edges[places[0] : places[-1] + 2]]
     return [
@@ -308,7 +313,7 @@ def _bins(line: Any, places: Any, edges: Any, voice: Voice) -> list[str]:
 # -- how dear ------------------------------------------------------------------------------------------------------------
 
 
-def _about(tally: usage_tables.Tally, voice: Voice) -> str:
+def _about(tally: usage_tables.Tally, voice: ChartFormatter) -> str:
     """Return which part of a cost is an estimate, and what stands in other currencies."""
     _ = voice.say
     estimated, others = tally.extra["estimated"], tally.extra["others"]
@@ -324,7 +329,7 @@ def _about(tally: usage_tables.Tally, voice: Voice) -> str:
     return " ".join(sentences)
 
 
-def cost_over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
+def cost_over_time(selection: Selection, search: Search, voice: ChartFormatter) -> Chart:
     """What was spent over time, on results and on failures."""
     _ = voice.say
     tally = usage_tables.cost_over_time(selection)
@@ -346,7 +351,7 @@ def cost_over_time(selection: Selection, search: Search, voice: Voice) -> Chart:
     return Chart("cost-over-time", title, caption, drawing.figure(), tally.table, tally.n)
 
 
-def cost_by_model(selection: Selection, search: Search, voice: Voice) -> Chart:
+def cost_by_model(selection: Selection, search: Search, voice: ChartFormatter) -> Chart:
     """What each model cost, in all and per result."""
     _ = voice.say
     tally = usage_tables.cost_by(selection, "model")

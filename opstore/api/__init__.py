@@ -13,16 +13,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from opstore.api.act import Changing
 from opstore.api.body import Bodies
+from opstore.api.change_routes import Changing
 from opstore.api.compare import Compare
 from opstore.api.connections import brake_logs, end_soon, guard_connections
 from opstore.api.events import Events
 from opstore.api.export import Exporting
+from opstore.api.generation_routes import Making
 from opstore.api.guard import READING, Guard, Identify, SecurityHeaders, error_answer, middleware, no_sign_in
-from opstore.api.look import Look
-from opstore.api.make import Making
 from opstore.api.openapi import Describing
+from opstore.api.read_routes import Look
 from opstore.api.route_table import Answer, Call
 from opstore.api.share import ShareRoutes
 from opstore.errors import NotAdmitted

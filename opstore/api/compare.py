@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from opstore.api.look import file_answer, unless_known
+from opstore.api.read_routes import file_answer, unless_known
 from opstore.api.route_table import SUBJECT, TEXT, Call, Parameter, Told, done
 from opstore.comparing.align import FITS, Fit
 from opstore.comparing.subjects import Subject

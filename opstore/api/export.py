@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
 from opstore.api.body import Bodies
-from opstore.api.look import streamed
+from opstore.api.read_routes import streamed
 from opstore.api.route_table import DAY, FLAG, TEXT, Body, Call, Parameter, Told, flag
 from opstore.api.shapes import MARK, QUERY, STATS
 from opstore.errors import InvalidRequest, RepeatedParameter, said, shown
@@ -142,11 +142,11 @@ class Exporting:
         return JSONResponse({"success": True, **document(figures)})
 
     def _report(self, request: Request) -> Response:
-        from opstore.report import Speech, html, pictures, usage  # pandas: half a second that no other answer pays
+        from opstore.report import DocumentFormatter, html, pictures, usage  # pandas: half a second that no other answer pays
 
         asked, app = request.query_params, self._app()
         language, now = _spoken(asked), datetime.now(UTC)
-        speech = Speech(language, _zone(asked.get("zone") or "UTC"))
+        speech = DocumentFormatter(language, _zone(asked.get("zone") or "UTC"))
         figures = usage(
             app.service.analytics,
             asked.get("q", ""),

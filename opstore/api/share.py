@@ -17,8 +17,8 @@ from starlette.routing import Route
 
 from opstore.api.body import pieces
 from opstore.api.guard import FAULT, SHARED, Guard
-from opstore.api.look import file_answer, thumbnail_file, unless_known
 from opstore.api.rates import caller_at
+from opstore.api.read_routes import file_answer, thumbnail_file, unless_known
 from opstore.api.route_table import Answer
 from opstore.errors import (
     InvalidInput,

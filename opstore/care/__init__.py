@@ -13,7 +13,7 @@ from pathlib import Path
 from opstore import clocks
 from opstore.access.roles import Role, part
 from opstore.care.account_history import HistoryImport, since_of
-from opstore.care.background import Desk
+from opstore.care.background import BackgroundCare
 from opstore.care.backup import Backup, Taken, check_apart
 from opstore.care.cleanup import Cleaned, Cleanup, Plan, Rule
 from opstore.care.compression import Compressed, Compression
@@ -85,7 +85,7 @@ class Care:
         self.repair = Repair(store, trash, providers, policy, clock=clock)
         self.compression = Compression(store, clock=clock)
         self.leaps = Leaps(Folder(store.root))
-        self.desk = Desk(self)
+        self.desk = BackgroundCare(self)
         self._preferences = preferences
         self._providers = providers
         self._policy = policy

@@ -18,8 +18,8 @@ from opstore.care.progress import Report, quiet
 from opstore.errors import FetchError, FetchTimeout, FetchUnavailable, InvalidInput, OpstoreError, said
 from opstore.errors.failure import recorded
 from opstore.fetch import FetchPolicy, fetch
-from opstore.jobs import JobFolder, ending
-from opstore.jobs.ending import clean, cost_of, step_record
+from opstore.jobs import JobFolder, finalization
+from opstore.jobs.finalization import clean, cost_of, step_record
 from opstore.jobs.lookup import LOOK_BACK
 from opstore.jobs.whole_results import is_whole
 from opstore.providers import MARGIN, Account, Past, Prediction, registry
@@ -70,7 +70,7 @@ class HistoryImport:
         # Known after the list's first answer: whoever had what it holds made is under way by then, or has ended.
         known, unknown = self._known(since)
         for number, found in enumerate([] if first is None else itertools.chain([first], history)):
-            past = replace(found, prediction=ending.sound(found.prediction))
+            past = replace(found, prediction=finalization.sound(found.prediction))
             unsure = min((_left(step, provider) for step in unknown), default=None)  # by the clock that the answer has told
             self._report(number, None, said("importing"))
             name = past.prediction.id
@@ -222,7 +222,7 @@ class HistoryImport:
 
 def _gone(provider: str) -> str:
     registered = registry.find(provider)
-    return registered.history.gone if registered and registered.history else ending.gone(provider)
+    return registered.history.gone if registered and registered.history else finalization.gone(provider)
 
 
 def _left(step: Step, provider: Account) -> datetime:

@@ -33,7 +33,7 @@ RULES: Mapping[str, Rule] = {
 _SHOWN = 200
 
 
-class Desk:
+class BackgroundCare:
     """The acts of one data folder's care."""
 
     def __init__(self, care: Care) -> None:

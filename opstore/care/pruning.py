@@ -31,7 +31,7 @@ class Keep:
         if not is_keep((self.daily, self.weekly, self.monthly)):
             raise InvalidInput(reason=said("how many backups stay is a whole number from 0 to {limit}", limit=MOST_KEPT))
 
-    def chosen(self, names: Iterable[str]) -> set[str]:
+    def retained(self, names: Iterable[str]) -> set[str]:
         """Return those of `names` of snapshots that stay; the newest always does."""
         ordered = sorted(names, reverse=True)
         staying = set(ordered[:1])
@@ -79,7 +79,7 @@ def prune(vault: PrunableVault, keep: Keep, report: Report = quiet, *, dry: bool
         report(number, len(names), said("reading the backup"))
         needs[name] = set(vault.load(name).files.values())
     there = vault.sizes()
-    staying = keep.chosen(names)
+    staying = keep.retained(names)
     complete = next((name for name in names if needs[name] <= there.keys()), None)
     if complete:
         staying.add(complete)

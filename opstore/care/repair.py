@@ -29,7 +29,7 @@ from opstore.fetch import FetchPolicy, fetch
 from opstore.jobs.whole_results import is_whole
 from opstore.providers import Provider
 from opstore.storage.files import Folder, digest, is_passing, leftover_of
-from opstore.storage.names import EXTENSIONS, FileName, output_name, own_name, parse_name, sidecar_name, time_of
+from opstore.storage.names import EXTENSIONS, VIDEOS, FileName, output_name, own_name, parse_name, sidecar_name, time_of
 from opstore.storage.operation import OPERATION_TYPES, Operation, timestamp
 from opstore.storage.packs import PACKING
 from opstore.storage.saving import described
@@ -276,7 +276,7 @@ class Repair:
     def _got(self, addresses: list[str], name: str | None, recorded: object, wanted: str | None = None) -> bytes:
         """Return the first whole result of the right hash, or kind where no hash is known; else raise, and say why."""
         parts = parse_name(name)
-        kind = wanted or ("video" if parts and parts.extension in ("mp4", "webm") else "image")
+        kind = wanted or ("video" if parts and parts.extension in VIDEOS else "image")
         reason = said("the provider does not have it any more")
         for address in addresses:
             try:
@@ -324,5 +324,5 @@ def _name_output(sidecar: dict[str, Any], parts: FileName, data: bytes) -> None:
     if main is None and sidecar.get("success") is True:
         sidecar["outputFile"] = str(parts)
         main = parts
-    between = main is not None and main != parts and main.extension in ("mp4", "webm") and parts.extension not in ("mp4", "webm")
+    between = main is not None and main != parts and main.extension in VIDEOS and parts.extension not in VIDEOS
     sidecar["files"] = [*files, described(str(parts), data, "intermediate" if between else "output") | {"adopted": True}]

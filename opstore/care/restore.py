@@ -30,7 +30,7 @@ from opstore.errors import (
     UnsafeFile,
     said,
 )
-from opstore.jobs import ending
+from opstore.jobs import finalization
 from opstore.providers import registry
 from opstore.storage.files import Folder, digest, is_passing
 from opstore.storage.job import Job
@@ -293,8 +293,8 @@ class Restore:
         self._conflicts[path] = said("it was under way, and ended here as unknown: nothing is sent again by itself")
         self._operations.append(operation_id)
         if not self._dry:
-            metadata = ending.sidecar(job, "unknown", _UNSENT, [], self._clock())
-            ending.save(self._store, job, metadata, [])
+            metadata = finalization.sidecar(job, "unknown", _UNSENT, [], self._clock())
+            finalization.save(self._store, job, metadata, [])
 
     # -- everything else ---------------------------------------------------------------------------------------------------
 

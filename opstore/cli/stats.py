@@ -76,9 +76,11 @@ def _usage(options: argparse.Namespace) -> Usage:
 
 def _report(options: argparse.Namespace, figures: Usage) -> int:
     from opstore.exports import put
-    from opstore.report import Speech, html
+    from opstore.report import DocumentFormatter, html
 
-    size = put([html(figures, Speech(options.language, _zone())).encode()], Path(options.report), replace=options.force)
+    size = put(
+        [html(figures, DocumentFormatter(options.language, _zone())).encode()], Path(options.report), replace=options.force
+    )
     if options.json:
         print_json({"success": True, "file": options.report, "bytes": size, "operations": len(figures.selection)})
     else:
@@ -99,10 +101,10 @@ def _zone() -> tzinfo:
 def _lines(figures: Usage) -> Iterator[str]:
     """Yield what a terminal shows: headline figures, then the statistics of the storage specification by name, then costs."""
     from opstore.analytics import content_tables, usage_tables
-    from opstore.report import Speech
+    from opstore.report import DocumentFormatter
     from opstore.report.usage import mean_seconds, mean_times, rows_of
 
-    chosen, say = figures.selection, Speech()
+    chosen, say = figures.selection, DocumentFormatter()
     head, money = usage_tables.headline(chosen), usage_tables.main_cost(chosen)
     bounds = usage_tables.span(chosen)
     yield f"Operations     {len(chosen):,}" + (f"   {bounds[0]:%Y-%m-%d} to {bounds[1]:%Y-%m-%d} (UTC)" if bounds else "")

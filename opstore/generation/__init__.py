@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from opstore.access.roles import Door, Role, act, acting, part
+from opstore.access.roles import Authorization, Role, act, acting, part
 from opstore.errors import (
     BudgetReached,
     InvalidMetadata,
@@ -27,7 +27,7 @@ from opstore.errors.failure import recorded
 from opstore.generation.remix import Remix, remix
 from opstore.generation.request import Axis, Outcome, SmartRequest
 from opstore.generation.variants import MAX_AXES, MAX_BATCH, MAX_VARIANTS, MODEL_AXIS, differing, varied
-from opstore.jobs.ending import UNSENT, clean
+from opstore.jobs.finalization import UNSENT, clean
 from opstore.media import renderings
 from opstore.providers import registry
 from opstore.providers.models import Cost
@@ -75,7 +75,7 @@ class Variant:
 
 
 @part(Role.CREATOR)
-class Generation(Door):
+class Generation(Authorization):
     """The acts of people who make things, over one service."""
 
     service: Service

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from opstore.access.roles import Role, act, part
 from opstore.errors import StorageError, said
-from opstore.index import blocks, changes, same_bytes, suggestions
+from opstore.index import changes, content_key_blocks, same_bytes, suggestions
 from opstore.index.changes import Changes
 from opstore.index.compile import Plan, compiled
 from opstore.index.entry import Row
@@ -260,7 +260,7 @@ class Index:
 
         def ask() -> list[str]:
             with self._database.reading() as connection:
-                keys = blocks.between(connection, first, last, MAX_PAGE)
+                keys = content_key_blocks.between(connection, first, last, MAX_PAGE)
                 return sorted({name for key in keys for name in ids_in(connection, *same_bytes.seconds_of(key))})
 
         return self._ask(ask)

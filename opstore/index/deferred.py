@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from opstore.index import blocks
+from opstore.index import content_key_blocks
 from opstore.index.sqlite import COLUMN_INDEXES, Connection
 
 #: Lists of the full-text engine in one level before it merges them by itself: its own choice, and while very many rows come.
@@ -30,7 +30,7 @@ def settled(connection: Connection) -> bool:
     if not _is_merged(connection):
         return False
     # The pages that merging has left free are used for what follows: 27 bytes an operation.
-    if not blocks.settled(connection):
+    if not content_key_blocks.settled(connection):
         return False
     there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
     for name, sql in COLUMN_INDEXES.items():

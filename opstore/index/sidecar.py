@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from opstore.index.prompts import prompt_key
 from opstore.providers.old_failures import error_kind
-from opstore.storage.names import EXTENSIONS, FileName, is_operation_id, own_name, parse_name, time_of
+from opstore.storage.names import EXTENSIONS, FileName, is_operation_id, is_video, own_name, parse_name, time_of
 from opstore.storage.operation import model_of, parse_time, pixels_of, seed_of
 
 Sidecar = Mapping[str, Any]
@@ -31,7 +31,6 @@ _NUMBERS = (int, float)
 #: Parameters that are another one each time, or texts of their own: they say nothing when counted.
 _UNCOUNTED = ("seed", "prompt", "originalPrompt", "optimizedPrompt", "negativePrompt", "confidence")
 MAX_PARAMETERS, MAX_TEXT = 40, 60
-VIDEO = ("mp4", "webm")
 
 
 class Source:
@@ -347,7 +346,7 @@ def media(sidecar: Sidecar, entry: Read) -> str | None:
     """Return what the main output is, by its name."""
     if entry.output is None:
         return None
-    return "video" if entry.output.rpartition(".")[2] in VIDEO else "image"
+    return "video" if is_video(entry.output) else "image"
 
 
 def predicted(sidecar: Sidecar, entry: Read) -> float | None:

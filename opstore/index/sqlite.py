@@ -136,7 +136,7 @@ class Database:
         self.path = path
         self._idle: list[tuple[Connection, tuple[int, int], int | None]] = []
         self._lock = threading.Lock()
-        #: Held by the one thread of this process that writes.
+        #: FrameVersion by the one thread of this process that writes.
         self.write_lock = threading.RLock()
 
     @contextlib.contextmanager

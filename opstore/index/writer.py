@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from opstore.index import blocks, order, same_bytes
+from opstore.index import content_key_blocks, order, same_bytes
 from opstore.index.changes import LISTED, note
 from opstore.index.entry import Entry
 from opstore.index.keywords import UNMARKED, names_of, own_marks, text_of
@@ -143,7 +143,7 @@ class Writer:
         self._note_contents(entry)
 
     def _note_contents(self, entry: Entry) -> None:
-        blocks.put(self._db, same_bytes.keys_of(entry.contents, order.second_of(entry.id)))
+        content_key_blocks.put(self._db, same_bytes.keys_of(entry.contents, order.second_of(entry.id)))
 
     def ready(self, entry: Entry, stamp: int, at: int | None = None) -> Ready:
         """Count an entry, its new names numbered, and make its row ready for the place `at`, or for the one it would like."""
@@ -204,10 +204,10 @@ class Writer:
         keys = [key for row in rows for key in row.keys]
         self._are_many |= len(rows) > LISTED
         if len(rows) > LISTED:
-            blocks.put_off(self._db, keys)
+            content_key_blocks.put_off(self._db, keys)
             return
         self._touched |= dict.fromkeys(row.id for row in rows)
-        blocks.put(self._db, keys)
+        content_key_blocks.put(self._db, keys)
 
     def _take_out(self, old: Stored) -> None:
         self._touched[old.entry.id] = None

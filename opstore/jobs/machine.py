@@ -35,8 +35,8 @@ from opstore.errors import (
     said,
 )
 from opstore.fetch import fetch
-from opstore.jobs import ending
-from opstore.jobs.context import LeaseLost, Stopping, Surroundings
+from opstore.jobs import finalization
+from opstore.jobs.dependencies import Dependencies, LeaseLost, Stopping
 from opstore.jobs.lookup import Lookup
 from opstore.jobs.pending_folder import Progress
 from opstore.jobs.retry_limits import CREATE_ATTEMPTS, DOUBTS, FETCH_ATTEMPTS, SOUGHT, is_lost, is_over, kept_for, settling
@@ -46,7 +46,7 @@ from opstore.storage.job import Job
 from opstore.storage.names import sidecar_name
 from opstore.storage.operation import OPERATION_TYPES, parse_time, timestamp
 
-__all__ = ["LeaseLost", "Machine", "Stopping", "Surroundings"]
+__all__ = ["Dependencies", "LeaseLost", "Machine", "Stopping"]
 
 log = logging.getLogger("opstore.jobs")
 
@@ -58,7 +58,7 @@ class Machine:
     """Brings one leased job to its end; `owner` must hold the job's lease all the while."""
 
     def __init__(
-        self, around: Surroundings, job: Job, owner: str, lives: Callable[[str], bool | None] = lambda owner: None
+        self, around: Dependencies, job: Job, owner: str, lives: Callable[[str], bool | None] = lambda owner: None
     ) -> None:
         """Take up `job` where its record stands; `lives` says of another owner whether it does, None if nobody can tell."""
         self._around = around
@@ -201,14 +201,14 @@ class Machine:
         if not search.complete:
             self._end_unknown()
         elif self._job.attempts >= CREATE_ATTEMPTS or self._job.step.doubts >= DOUBTS:
-            self._end_unsent(ending.IN_VAIN, ProviderUnavailable.kind)
+            self._end_unsent(finalization.IN_VAIN, ProviderUnavailable.kind)
         else:
             self._update(lambda job: replace(_unsent(job.with_step(doubts=job.step.doubts + 1)), attempts=job.attempts + 1))
 
     # -- running: accepted -----------------------------------------------------------------------------------------------
 
     def _accept(self, prediction: Prediction) -> None:
-        prediction = ending.sound(prediction)
+        prediction = finalization.sound(prediction)
         self._accepted = prediction  # until it is written: a full disk must not cost the id
         if prediction.id is not None:
             changes = {
@@ -216,8 +216,8 @@ class Machine:
                 "creating_at": self._job.step.creating_at or self._now(),
                 "prediction_id": prediction.id,
                 "status": prediction.status,
-                "started_at": ending.clean(prediction.started_at or prediction.created_at) or self._now(),
-                "web_url": ending.clean(prediction.web_url),
+                "started_at": finalization.clean(prediction.started_at or prediction.created_at) or self._now(),
+                "web_url": finalization.clean(prediction.web_url),
             }
             self._told(lambda job: replace(job.with_step(**changes), state="running"))
             self._accepted = None
@@ -233,7 +233,7 @@ class Machine:
                 provider, prediction_id = self._provider(), self._job.step.prediction_id or ""
                 if self._look().cancel and not asked:
                     asked = self._ask_to_cancel(provider, prediction_id)
-                prediction = ending.sound(provider.status(prediction_id))
+                prediction = finalization.sound(provider.status(prediction_id))
             except ProviderError as error:
                 now = clocks.steady()
                 missing_since = (missing_since or now) if error.failure == "not found" else None
@@ -261,7 +261,7 @@ class Machine:
         except (ProviderUnavailable, RateLimited):
             raise
         except ProviderError as error:
-            if error.failure in ending.MENDABLE:
+            if error.failure in finalization.MENDABLE:
                 raise
             self._note(error.sentence)
         return True
@@ -272,29 +272,29 @@ class Machine:
         step = self._job.step
         changes: dict[str, Any] = {
             "status": prediction.status,
-            "started_at": ending.clean(prediction.started_at) or step.started_at,
-            "completed_at": ending.clean(prediction.completed_at) or self._now(),
+            "started_at": finalization.clean(prediction.started_at) or step.started_at,
+            "completed_at": finalization.clean(prediction.completed_at) or self._now(),
             "predict_seconds": prediction.predict_seconds,
-            "web_url": ending.clean(prediction.web_url) or step.web_url,
-            "cost": ending.cost_of(self._around.table, step, prediction),
-            "error": ending.clean(prediction.error),
-            "fetch_by": ending.clean(prediction.fetch_by),
+            "web_url": finalization.clean(prediction.web_url) or step.web_url,
+            "cost": finalization.cost_of(self._around.table, step, prediction),
+            "error": finalization.clean(prediction.error),
+            "fetch_by": finalization.clean(prediction.fetch_by),
         }
         if prediction.status != "succeeded":
             self._update(lambda job: job.with_step(**changes))
-            told = changes["error"] or ending.ENDINGS.get(prediction.status, ending.SILENT)
+            told = changes["error"] or finalization.ENDINGS.get(prediction.status, finalization.SILENT)
             self._end(prediction.status, told, kind=prediction.error_kind)
             return
         if not prediction.outputs:
             self._update(lambda job: job.with_step(**changes))
-            reason = ending.gone(step.provider) if prediction.expired else ending.NOTHING
+            reason = finalization.gone(step.provider) if prediction.expired else finalization.NOTHING
             self._end("expired" if prediction.expired else "failed", self._linked(reason), kind="not understood")
             return
         if ready := [output for output in prediction.outputs if isinstance(output, bytes)]:
             self._job = self._job.with_step(**changes)  # computed here: in memory, and simply computed again after a crash
             self._deliver(ready)
             return
-        urls = tuple(ending.clean(output, limit=len(output)) for output in prediction.outputs if isinstance(output, str))
+        urls = tuple(finalization.clean(output, limit=len(output)) for output in prediction.outputs if isinstance(output, str))
         self._update(lambda job: replace(job.with_step(urls=urls, **changes), state="fetching"))
 
     def _fetch(self) -> None:
@@ -324,7 +324,7 @@ class Machine:
             try:
                 if is_whole(data := fetch(url, self._around.policy), wanted):
                     return data
-                problem = FetchError(reason=ending.BROKEN[wanted])
+                problem = FetchError(reason=finalization.BROKEN[wanted])
             except (FetchRefused, FetchTooLarge):
                 raise
             except FetchError as error:
@@ -358,7 +358,7 @@ class Machine:
             try:
                 path = store.save_output_file(self._job.operation_id, outputs[0], step.operation_type)
             except OperationExists:  # left by an attempt that was killed, with other bytes
-                ending.withdraw(store, self._job)
+                finalization.remove_orphaned_results(store, self._job)
                 path = store.save_output_file(self._job.operation_id, outputs[0], step.operation_type)
         done = replace(step, output_file=path.name, sender=None)
         self._accepted = None
@@ -376,7 +376,7 @@ class Machine:
 
     def _end_unknown(self) -> None:
         self._update(lambda job: job.with_step(status="unknown", prediction_id=job.step.chosen_id))
-        self._end("unknown", ending.UNKNOWN)
+        self._end("unknown", finalization.UNKNOWN)
 
     def _end_unsent(self, reason: str, kind: str) -> None:
         """End as failed if nothing was accepted, so nothing is paid."""
@@ -384,9 +384,9 @@ class Machine:
         self._end("failed", reason, kind=kind)
 
     def _end(self, status: str, error: str | None, outputs: Sequence[bytes] = (), kind: str | None = None) -> None:
-        metadata = ending.sidecar(self._job, status, error, outputs, self._around.clock(), kind)
+        metadata = finalization.sidecar(self._job, status, error, outputs, self._around.clock(), kind)
         # A worker that was stopped for longer than its lease must not write any more: it may be in the trash by now.
-        ending.save(self._around.store, self._job, metadata, outputs, self._look)
+        finalization.save(self._around.store, self._job, metadata, outputs, self._look)
         self._around.folder.remove(self._job.operation_id)
         log.info("%s: %s", self._job.operation_id, status)
 

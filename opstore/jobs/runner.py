@@ -22,7 +22,7 @@ from pathlib import Path
 from opstore import clocks
 from opstore.errors import OperationNotFound, OpstoreError, said
 from opstore.jobs.liveness import Signs
-from opstore.jobs.machine import LeaseLost, Machine, Stopping, Surroundings
+from opstore.jobs.machine import Dependencies, LeaseLost, Machine, Stopping
 from opstore.jobs.retry_limits import due
 from opstore.storage.job import Job, Lease
 
@@ -41,7 +41,7 @@ class Runner:
 
     def __init__(
         self,
-        around: Surroundings,
+        around: Dependencies,
         locks: Path,
         *,
         parallel: Callable[[], int],

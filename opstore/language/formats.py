@@ -20,7 +20,7 @@ UNKNOWN = "–"
 
 
 @dataclass(frozen=True)
-class Spoken:
+class Formatter:
     """A language that things are told in."""
 
     language: str = "en"

@@ -23,7 +23,15 @@ from opstore.errors import FileMissing, InvalidRequest, OperationNotFound, Opsto
 from opstore.jobs import JobFolder
 from opstore.lineage.families import Family, Lineage
 from opstore.storage.files import Folder, digest, is_passing
-from opstore.storage.names import check_name, check_operation_id, generate_operation_id, input_name, parse_name, sidecar_name
+from opstore.storage.names import (
+    check_name,
+    check_operation_id,
+    generate_operation_id,
+    input_name,
+    is_video,
+    parse_name,
+    sidecar_name,
+)
 from opstore.storage.operation import Operation
 from opstore.storage.saving import MAX_INPUT_BYTES, check_image
 from opstore.storage.store import Store
@@ -301,6 +309,6 @@ class Branches:
 def _still_of(operation: Operation) -> str:
     """Return the result that can be an input: a picture, of a chain with a video the one in between."""
     for name in (*operation.outputs, *operation.intermediates):
-        if not name.endswith((".mp4", ".webm")):
+        if not is_video(name):
             return name
     raise InvalidRequest(reason=said("{name} has no picture to go on with", name=operation.id))

@@ -199,7 +199,7 @@ def elsewhere() -> tuple[Registration, ...]:
     return tuple(item for item in registered() if not item.in_process)
 
 
-def chosen(environment: Mapping[str, str]) -> Registration:
+def default_registration(environment: Mapping[str, str]) -> Registration:
     """Return who makes things where nobody has chosen: the first that is set up, one that computes here only if no other is."""
     usable = [item for item in registered() if item.is_set_up(environment)]
     return min(usable or registered(), key=lambda item: item.in_process)

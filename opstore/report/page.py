@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from opstore.analytics import content_tables, usage_tables
 from opstore.analytics.usage_tables import Tally
-from opstore.language.document_texts import Speech
+from opstore.language.document_formatter import DocumentFormatter
 from opstore.report import svg
 from opstore.report.usage import Usage, computed, mean_seconds, mean_times, rows_of
 
@@ -37,7 +37,7 @@ _ROW = Markup("<tr>{}</tr>")
 _PICTURE = Markup('<img alt="" src="data:image/jpeg;base64,{}">')
 
 
-def document(found: Usage, speech: Speech) -> str:
+def document(found: Usage, speech: DocumentFormatter) -> str:
     """Return the report of a usage."""
     return str(_Report(found, speech).page())
 
@@ -63,7 +63,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str | Markup]]) -> 
 class _Report:
     """One report being written."""
 
-    def __init__(self, found: Usage, speech: Speech) -> None:
+    def __init__(self, found: Usage, speech: DocumentFormatter) -> None:
         self._found = found
         self._chosen = found.selection
         self._say = speech

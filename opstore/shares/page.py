@@ -20,7 +20,7 @@ from babel.dates import format_date
 from markupsafe import Markup
 
 from opstore import browser
-from opstore.language.formats import Spoken
+from opstore.language.formats import Formatter
 from opstore.language.translations import choice_name, parameter_name, status_name, translated, type_name
 from opstore.media.provenance import IN_WORDS
 from opstore.shares.record import Scope
@@ -47,9 +47,9 @@ class Reader:
         return translated(text, self.language)
 
     @property
-    def spoken(self) -> Spoken:
+    def spoken(self) -> Formatter:
         """Return the reader's language."""
-        return Spoken(self.language)
+        return Formatter(self.language)
 
     def count(self, one: str, many: str, count: int) -> str:
         """Return the form for `count` in the reader's language."""

@@ -32,7 +32,7 @@ from opstore.errors import (
     said,
 )
 from opstore.jobs import Job, JobFolder, Step
-from opstore.spending.spent import NAME, Gone, Money, Paid, first, money, paid_by
+from opstore.spending.spent import NAME, Money, Paid, RemovedSpend, first, money, paid_by
 from opstore.storage.files import Folder
 from opstore.storage.names import generate_operation_id, parse_name, sidecar_name
 from opstore.storage.operation import timestamp
@@ -78,7 +78,7 @@ class Budget:
         self._trash = Trash(store)
         self._gate = Folder(store.root)
         self._leaps = Leaps(self._gate)
-        self._noted = Gone(self._gate, clock)
+        self._noted = RemovedSpend(self._gate, clock)
         # An operation that has ended keeps its cost: each sidecar is read once a process.
         self._paid: dict[str, Paid] = {}
 

@@ -55,7 +55,7 @@ class Paid:
     money: Money
 
 
-class Gone:
+class RemovedSpend:
     """What was paid in one data folder and no sidecar tells: operations that are there no more, and questions."""
 
     def __init__(self, folder: Folder, clock: Callable[[], datetime] = clocks.now) -> None:

@@ -17,6 +17,8 @@ from opstore.errors import InvalidFileName, InvalidOperationId
 
 #: Extensions a stored file may have. `jpeg` is only read: the original backend took it from result addresses.
 EXTENSIONS = ("jpg", "png", "webp", "gif", "avif", "heic", "mp4", "webm", "jpeg")
+#: Those of them that move.
+VIDEOS = ("mp4", "webm")
 #: The highest number of an input or an output: four digits.
 MAX_NUMBER = 9999
 
@@ -51,6 +53,11 @@ class FileName:
     def order(self) -> tuple[int, str]:
         """Sort key among the files of one operation and role: by number, then by extension."""
         return (self.number or 0, self.extension)
+
+
+def is_video(name: str | None) -> bool:
+    """Say whether a stored file is a video; its extension was taken from its bytes (`saving`)."""
+    return (name or "").rpartition(".")[2] in VIDEOS
 
 
 def generate_operation_id(now: datetime | None = None) -> str:

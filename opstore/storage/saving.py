@@ -9,7 +9,7 @@ from typing import Any
 from opstore import media
 from opstore.errors import EmptyFile, InputTooLarge, InvalidMetadata, TooManyInputs, said
 from opstore.storage.files import digest
-from opstore.storage.names import check_name, input_name, output_name, sidecar_name
+from opstore.storage.names import check_name, input_name, is_video, output_name, sidecar_name
 from opstore.storage.operation import complete, fallback_extension
 
 #: The specification's limit for an uploaded file.
@@ -122,7 +122,7 @@ def _intermediate(metadata: Mapping[str, Any], outputs: Sequence[str]) -> str | 
     """Return the picture of `edit_then_video` beside its video; a picture alone is the intermediate of a failed chain."""
     if metadata.get("operationType") != "edit_then_video":
         return None
-    pictures = [name for name in outputs if not name.endswith((".mp4", ".webm"))]
+    pictures = [name for name in outputs if not is_video(name)]
     failed = metadata.get("success", metadata.get("error") is None) is False
     return pictures[0] if pictures and (len(outputs) > 1 or failed) else None
 

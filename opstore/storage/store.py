@@ -39,6 +39,7 @@ from opstore.storage.files import Folder, digest, is_passing, storage_errors
 from opstore.storage.names import (
     EXTENSIONS,
     MAX_NUMBER,
+    VIDEOS,
     FileName,
     check_name,
     check_operation_id,
@@ -411,9 +412,8 @@ def _folder(root: object) -> Path:
 
 def _rivals(name: FileName) -> Iterator[str]:
     """Yield the other names of the same place in an operation: one file an input number, one of a kind an output number."""
-    videos = ("mp4", "webm")
     for extension in EXTENSIONS if name.role != "sidecar" else ():
-        alike = name.role == "input" or (extension in videos) == (name.extension in videos)
+        alike = name.role == "input" or (extension in VIDEOS) == (name.extension in VIDEOS)
         if alike and extension != name.extension:
             yield str(replace(name, extension=extension))
 

@@ -20,7 +20,7 @@ from typing import Any
 from opstore import clocks
 from opstore.clocks.leaps import Leaps
 from opstore.errors import DamagedOperation, FileMissing, OperationExists, OperationNotFound, OpstoreError, UnsafeFile
-from opstore.spending.spent import Gone
+from opstore.spending.spent import RemovedSpend
 from opstore.storage.files import Folder, digest, is_passing
 from opstore.storage.names import EXTENSIONS, FileName, Role, check_operation_id, parse_name, sidecar_name
 from opstore.storage.operation import MAX_SIDECAR_BYTES, Operation, decode
@@ -50,7 +50,7 @@ class Trash:
         self._store = store
         self._library = store.operations
         self.folder = Folder(store.root / "trash")
-        self._spent = Gone(Folder(store.root))
+        self._spent = RemovedSpend(Folder(store.root))
 
     def put(self, operation_id: str, check: Callable[[dict[str, Any]], None] | None = None) -> None:
         """Move an operation to the trash, durably; raise OperationNotFound. Repeating an interrupted move completes it.

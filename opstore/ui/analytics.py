@@ -31,7 +31,7 @@ from opstore.ui.words import _
 if TYPE_CHECKING:
     from opstore.analytics.chart import Chart, Search
     from opstore.analytics.selection import Selection
-    from opstore.language.chart_texts import Voice
+    from opstore.language.chart_formatter import ChartFormatter
 
 STYLE = Path(__file__).with_name("analytics.css")
 #: Seconds between two looks for what is new: a look that finds nothing costs a tenth of a millisecond.
@@ -49,7 +49,7 @@ class Told:
     before: Selection | None
     query: str
     state: tuple[object, ...]
-    voice: Voice
+    voice: ChartFormatter
     problems: int
     search: Search
 
@@ -93,7 +93,7 @@ def _waiting(service: Service, thread: threading.Thread) -> None:
 
 def told(service: Service, current: View) -> Told:
     """Return what the page is told from."""
-    from opstore.language.chart_texts import Voice
+    from opstore.language.chart_formatter import ChartFormatter
 
     others = _others(service)  # first: what changes from here on is met by the next look
     held = service.analytics.held()
@@ -103,7 +103,7 @@ def told(service: Service, current: View) -> Told:
         before=None if before is None else service.analytics.select(before, held),
         query=current.query,
         state=(held.version, *others),
-        voice=Voice(words.language()),
+        voice=ChartFormatter(words.language()),
         problems=held.problems,
         search=service.analytics.search(current.query),
     )
@@ -186,7 +186,7 @@ def headline(shown: Told) -> None:
 
 
 def _figures(
-    now: dict[str, Any], then: dict[str, Any] | None, voice: Voice
+    now: dict[str, Any], then: dict[str, Any] | None, voice: ChartFormatter
 ) -> list[tuple[str, str, str | None, Any, str | None]]:
     rate = voice.rate(now["succeeded"], now["tried"], now["low"], now["high"]) if now["tried"] else "–"
     median = "–" if now["median_seconds"] is None else voice.seconds(now["median_seconds"])
@@ -210,7 +210,7 @@ def _figures(
     ]
 
 
-def _change(now: dict[str, Any], then: dict[str, Any] | None, name: str, voice: Voice) -> str | None:
+def _change(now: dict[str, Any], then: dict[str, Any] | None, name: str, voice: ChartFormatter) -> str | None:
     """Return by how much a figure has changed, None where one of the two is not known."""
     if then is None or now[name] is None or not then[name]:
         return None
@@ -219,9 +219,9 @@ def _change(now: dict[str, Any], then: dict[str, Any] | None, name: str, voice: 
     return _signed(now[name] / then[name] - 1, voice)
 
 
-def _points(now: dict[str, Any], then: dict[str, Any] | None, voice: Voice) -> str | None:
+def _points(now: dict[str, Any], then: dict[str, Any] | None, voice: ChartFormatter) -> str | None:
     """Return the change of success in points, None where either was counted on too few to tell."""
-    from opstore.language.chart_texts import TOLD_AS_COUNTS
+    from opstore.language.chart_formatter import TOLD_AS_COUNTS
 
     if then is None or min(now["tried"], then["tried"]) < TOLD_AS_COUNTS:
         return None
@@ -229,7 +229,7 @@ def _points(now: dict[str, Any], then: dict[str, Any] | None, voice: Voice) -> s
     return _("{points} pp").format(points=f"{'-' if round(points, 1) < 0 else '+'}{voice.number(abs(points), 1)}")
 
 
-def _signed(change: float, voice: Voice) -> str:
+def _signed(change: float, voice: ChartFormatter) -> str:
     if change > 9.99:
         return _("× {times}").format(times=voice.number(change + 1, 1))
     return f"{'-' if round(change, 2) < 0 else '+'}{voice.share(abs(change))}"

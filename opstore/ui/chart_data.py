@@ -14,7 +14,7 @@ from opstore.ui.words import _
 
 if TYPE_CHECKING:
     from opstore.analytics.chart import Chart
-    from opstore.language.chart_texts import Voice
+    from opstore.language.chart_formatter import ChartFormatter
 
 #: Causes of which an example is shown, and how much of it.
 EXAMPLES, LONGEST_EXAMPLE = 5, 240
@@ -22,7 +22,7 @@ EXAMPLES, LONGEST_EXAMPLE = 5, 240
 ROWS = 100
 
 
-def sent(chart: Chart, voice: Voice) -> dict[str, Any]:
+def sent(chart: Chart, voice: ChartFormatter) -> dict[str, Any]:
     """Return a chart as a browser gets it, told by `voice`."""
     table = chart.table
     head = [[_cell(value, voice) for value in row] for row in table.head(ROWS).itertuples(index=False)]
@@ -39,7 +39,7 @@ def sent(chart: Chart, voice: Voice) -> dict[str, Any]:
     }
 
 
-def _examples(table: Any, voice: Voice) -> list[tuple[str, str, str]]:
+def _examples(table: Any, voice: ChartFormatter) -> list[tuple[str, str, str]]:
     """Return what the commonest failures of each cause say, in full."""
     examples = table[table["example"].notna()].head(EXAMPLES)
     return [
@@ -58,7 +58,7 @@ def shortened(text: str) -> str:
     return plain if len(plain) <= LONGEST_EXAMPLE else f"{plain[: LONGEST_EXAMPLE - 1]}…"
 
 
-def _cell(value: Any, voice: Voice) -> str | None:
+def _cell(value: Any, voice: ChartFormatter) -> str | None:
     """Return a value of a table as a short text, None where there is none; a month as the reader writes it."""
     import pandas as pd
 

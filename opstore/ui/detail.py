@@ -12,7 +12,7 @@ from opstore.index.field_entry import Written
 from opstore.index.shown import shown_of
 from opstore.service import Service
 from opstore.storage.operation import Operation
-from opstore.ui import curate, parts, presses, share, words
+from opstore.ui import drawer_annotations, parts, presses, share, words
 from opstore.ui.components.zoom import zoom
 from opstore.ui.opened_app import stay
 from opstore.ui.streamlit_private import Refused
@@ -44,7 +44,7 @@ def drawer(service: Service, operation_id: str, query: str = "", order: str = "n
             _strip(service, operation, query, order, mark)
             show(service, operation)
             # At the end: they have no place to be seen in, and would take one in the strip.
-            curate.keys(service, operation, _turn(operation.id))
+            drawer_annotations.keys(service, operation, _turn(operation.id))
 
     show_it()
 
@@ -84,7 +84,7 @@ def _strip(service: Service, operation: Operation, query: str, order: str, mark:
         if operation.outputs:
             zoom(key="zoom", compare=bool(operation.inputs))
         share.button(service, [operation.id], "operation", f"drawer-{operation.id}")
-        curate.trash(service, operation)
+        drawer_annotations.trash(service, operation)
 
 
 def _draw_anew() -> None:
@@ -101,7 +101,7 @@ def show(service: Service, operation: Operation) -> None:
         parts.note(words.stored(operation.error or "") or _missing(operation), bad=operation.status not in ("canceled", "stored"))
     _pictures(service, operation)
     parts.prompt(operation.prompt)
-    curate.opinion(service, operation)
+    drawer_annotations.opinion(service, operation)
     reuse.actions(service, operation, "library")
     parts.facts(_facts(operation))
     stored_analysis.steps(operation)

@@ -47,10 +47,10 @@ def name(mark: str) -> str:
     """Return what a mark is called."""
     from opstore.analytics.content_charts import mark_name
     from opstore.analytics.drilldown import mark_of
-    from opstore.language.chart_texts import Voice
+    from opstore.language.chart_formatter import ChartFormatter
 
     found = mark_of(mark)
-    return mark_name(found, Voice(words.language())) if found else mark
+    return mark_name(found, ChartFormatter(words.language())) if found else mark
 
 
 def extent(service: Service, query: str, mark: str) -> tuple[Count, str]:

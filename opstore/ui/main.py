@@ -12,7 +12,7 @@ from opstore.care import Care
 from opstore.comparing.kept_comparisons import Comparisons
 from opstore.errors import OpstoreError
 from opstore.service import Service
-from opstore.ui import panel, parts, presses, signin
+from opstore.ui import parts, presses, signin, status_bar
 from opstore.ui.components import document
 from opstore.ui.opened_app import drawn, opened, running, stay
 from opstore.ui.streamlit_private import Page
@@ -93,7 +93,7 @@ def _within(who: Person) -> None:
         tab_draft.leave()
     parts.entitle(page.title)
     service = opened().service
-    panel.bar(page, pages)
+    status_bar.bar(page, pages)
     try:
         _run(page, service)
         reuse.overtaken(service)

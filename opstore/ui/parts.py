@@ -18,6 +18,7 @@ from opstore.providers.models import Model, ModelTable
 from opstore.service import Service
 from opstore.spending.budget import Spending, rounded_up
 from opstore.spending.spent import money
+from opstore.storage.names import is_video
 from opstore.storage.operation import Operation
 from opstore.ui import controls, presses, words
 from opstore.ui.components.gallery import Tile
@@ -201,7 +202,7 @@ def _element(name: str, alt: str, kind: MediaType) -> Markup:
 def tile(operation: Operation) -> Tile:
     """Return an operation as a tile of a gallery."""
     shown = operation.output or (operation.inputs[0] if operation.inputs else None)
-    video = (operation.output or "").endswith((".mp4", ".webm"))
+    video = is_video(operation.output)
     tones = {"stored": "", "failed": "failed", "result missing": "failed", "unknown": "unknown"}
     playing = "▶" if video else ""
     badge = playing if operation.status == "stored" else words.status_name(operation.status)

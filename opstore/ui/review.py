@@ -15,6 +15,7 @@ from opstore.errors import OpstoreError
 from opstore.index.prompts import prompt_key
 from opstore.index.terms import fold_name
 from opstore.service import Service
+from opstore.storage.names import is_video
 from opstore.storage.operation import Operation
 from opstore.ui import parts, presses, words
 from opstore.ui.components.choices import choices
@@ -168,7 +169,7 @@ def _pair(service: Service, review: Review, voter: Voter) -> None:
 
 def _side(operation: Operation) -> dict[str, Any]:
     name = operation.output or ""
-    return {"id": operation.id, "src": parts.file_address(name), "video": name.endswith((".mp4", ".webm"))}
+    return {"id": operation.id, "src": parts.file_address(name), "video": is_video(name)}
 
 
 # -- results -------------------------------------------------------------------------------------------------------------

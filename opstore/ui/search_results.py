@@ -17,12 +17,12 @@ from opstore.index.search_language import can_ask, parse, values, with_values, w
 from opstore.service import Service
 from opstore.storage.operation import Operation
 from opstore.storage.trash import KEPT
-from opstore.ui import acts, curate, drilldown, parts, words
+from opstore.ui import bulk_acts, drawer_annotations, drilldown, parts, words
 from opstore.ui.components.choices import choices
 from opstore.ui.components.grid import grid
 from opstore.ui.library import LOOKS, View, go, ways
 from opstore.ui.opened_app import again, opened, stay
-from opstore.ui.panel import IDLE
+from opstore.ui.status_bar import IDLE
 from opstore.ui.studio import batch_captions
 from opstore.ui.take_selection import leave
 from opstore.ui.words import _
@@ -41,14 +41,14 @@ def results(service: Service, current: View, facets: Mapping[str, Mapping[str, i
     if not total.n:
         nothing(service, current.query)
         st.fragment(_appears, run_every=IDLE)(service, current)
-    session = acts.acts()
+    session = bulk_acts.acts()
     _toast(session)
     if not current.operation:
-        curate.tell_refused()
+        drawer_annotations.tell_refused()
     opened, unstacked, away = grid(
         key=GRID,
-        words={**acts.spoken(service), "notes": _notes(current)},
-        on_act=lambda: acts.take(service, GRID),
+        words={**bulk_acts.spoken(service), "notes": _notes(current)},
+        on_act=lambda: bulk_acts.take(service, GRID),
         on_open=lambda operation_id: go(operation=operation_id),
         source=current.source(),
         first=first,
@@ -121,7 +121,7 @@ def of_prompt(query: str, prompt: str) -> str:
     return found if _readable(found) else query
 
 
-def _toast(session: acts.Acts) -> None:
+def _toast(session: bulk_acts.Acts) -> None:
     """Say once what was done elsewhere, and why something was not done."""
     if done := st.session_state.pop("done", None):
         st.toast(done)
@@ -190,12 +190,12 @@ def trash(service: Service) -> None:
         parts.note(_("The trash is empty. What you move here is kept for {days} days.").format(days=kept))
     else:
         st.caption(_("These operations can be restored. They are removed for good after {days} days.").format(days=kept))
-    session = acts.acts()
+    session = bulk_acts.acts()
     _toast(session)
     grid(
         key="trash",
-        words=acts.spoken(service),
-        on_act=lambda: acts.take(service, "trash"),
+        words=bulk_acts.spoken(service),
+        on_act=lambda: bulk_acts.take(service, "trash"),
         rows=[_trashed(item.operation_id, item.trashed_at, item.sidecar) for item in trashed[:TRASH_SHOWN]],
         total={"n": len(trashed), "exact": True},
         tags=[],

@@ -14,7 +14,7 @@ from typing import Any
 import streamlit as st
 
 from opstore.care import Rule
-from opstore.care.background import Desk
+from opstore.care.background import BackgroundCare
 from opstore.care.long_acts import Act
 from opstore.care.vault import Snapshot
 from opstore.errors import ClockLeapt, OpstoreError, SettingsChanged
@@ -23,7 +23,7 @@ from opstore.storage.operation import OPERATION_TYPES, parse_time
 from opstore.storage.preferences import Preferences
 from opstore.ui import controls, parts, presses, words
 from opstore.ui.opened_app import again, opened, stay
-from opstore.ui.panel import BUSY, IDLE
+from opstore.ui.status_bar import BUSY, IDLE
 from opstore.ui.words import _, ngettext, pgettext
 
 #: Acts after which the folder takes other room; and how long it may take to be measured by itself: nothing else can be done then.
@@ -46,7 +46,7 @@ def begin(act: Callable[[], None]) -> None:
     st.rerun()
 
 
-def measure(desk: Desk) -> None:
+def measure(desk: BackgroundCare) -> None:
     """Measure the folder, which nobody asked for: where something else is at work by now, that is shown; else say why not."""
     try:
         desk.look()
@@ -146,7 +146,7 @@ def measured(act: Act | None) -> Mapping[str, Any] | None:
     return act.result if act and whole else None
 
 
-def is_stale(desk: Desk, look: Act | None) -> bool:
+def is_stale(desk: BackgroundCare, look: Act | None) -> bool:
     """Say whether the folder is to be measured: it never was, or an act has changed it since and measuring takes a moment."""
     if look is None:
         return True

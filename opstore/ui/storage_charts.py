@@ -14,7 +14,7 @@ from opstore.ui.words import _
 
 if TYPE_CHECKING:
     from opstore.analytics.chart import Chart
-    from opstore.language.chart_texts import Voice
+    from opstore.language.chart_formatter import ChartFormatter
 
 HEIGHT = 340
 #: Months that are drawn, the last ones; the data has all.
@@ -25,14 +25,14 @@ def charts(look: Mapping[str, Any]) -> None:
     """Show them, where the folder that was measured holds an operation."""
     if not look["months"]:
         return
-    from opstore.language.chart_texts import Voice
+    from opstore.language.chart_formatter import ChartFormatter
 
-    voice = Voice(words.language())
+    voice = ChartFormatter(words.language())
     made = (_by_month(look["months"], voice), _by_kind(look["kinds"], voice))
     component.charts(key="charts-storage", drawn=[sent(chart, voice) for chart in made], on_pick=drilldown.pick)
 
 
-def _by_month(rows: Sequence[Sequence[Any]], voice: Voice) -> Chart:
+def _by_month(rows: Sequence[Sequence[Any]], voice: ChartFormatter) -> Chart:
     import pandas as pd
 
     from opstore.analytics.chart import GREY, TYPES, Chart, Drawing, Search, gap, legend, short
@@ -67,7 +67,7 @@ def _by_month(rows: Sequence[Sequence[Any]], voice: Voice) -> Chart:
     return Chart("by-month", _("Space by month and type"), what, drawing.figure(), table)
 
 
-def _by_kind(kinds: Mapping[str, int], voice: Voice) -> Chart:
+def _by_kind(kinds: Mapping[str, int], voice: ChartFormatter) -> Chart:
     import pandas as pd
 
     from opstore.analytics.chart import GREY, Chart, Drawing

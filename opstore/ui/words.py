@@ -18,7 +18,7 @@ from babel.numbers import get_decimal_symbol
 
 from opstore.errors import OpstoreError, Said, old_sidecars
 from opstore.language import translations
-from opstore.language.formats import Spoken
+from opstore.language.formats import Formatter
 from opstore.language.formats import local as spoken_local
 from opstore.language.translations import LANGUAGES, language_of
 from opstore.providers import registry
@@ -140,9 +140,9 @@ def _listed(text: str) -> Iterator[str]:
 # -- numbers and times ---------------------------------------------------------------------------------------------------
 
 
-def spoken() -> Spoken:
+def spoken() -> Formatter:
     """Return the viewer's language, as everything is told in it."""
-    return Spoken(language())
+    return Formatter(language())
 
 
 def labelled(name: str, value: str) -> str:

@@ -32,10 +32,10 @@ from opstore.errors import (
 )
 from opstore.providers import MARGIN, Past, Prediction, Report, Search, StepRequest
 from opstore.providers.models import Model, ModelTable
-from opstore.providers.replicate.far_clock import FarClock
-from opstore.providers.replicate.pace import Polled, RateLimiter, poll_delay
+from opstore.providers.replicate.rate_limits import Polled, RateLimiter, poll_delay
 from opstore.providers.replicate.records import past, prediction
 from opstore.providers.replicate.search import is_recent, search
+from opstore.providers.replicate.server_clock import FarClock
 
 if TYPE_CHECKING:
     import httpx

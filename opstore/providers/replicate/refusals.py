@@ -14,8 +14,8 @@ from typing import Any
 
 from opstore.errors import CreateUncertain, ProviderError, ProviderRefused, ProviderUnavailable, RateLimited, Said, said
 from opstore.providers.replicate.failures import quoting
-from opstore.providers.replicate.far_clock import date_of
-from opstore.providers.replicate.pace import MAX_RETRY_AFTER
+from opstore.providers.replicate.rate_limits import MAX_RETRY_AFTER
+from opstore.providers.replicate.server_clock import date_of
 
 #: Where a throttled answer does not say for how long.
 _USUAL_WAIT = 10.0

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import httpx
 
 from opstore.errors import ProviderRefused, said
-from opstore.providers.replicate.far_clock import FarClock
-from opstore.providers.replicate.pace import Lane, RateLimiter
+from opstore.providers.replicate.rate_limits import Lane, RateLimiter
 from opstore.providers.replicate.refusals import Answered
+from opstore.providers.replicate.server_clock import FarClock
 
 #: 100 predictions a page, each with its inputs as data URIs of up to 0.35 MB: a page may honestly have 100 MB.
 MAX_ANSWER = 160 * 1024 * 1024

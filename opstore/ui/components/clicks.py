@@ -1,7 +1,7 @@
 """Makes a press that is held on a button a click of that button, even where the page was drawn anew under the mouse meanwhile.
 
 To press a button leaves the field that was being written in, and the page runs: the button may be lower, or another element, when
-the mouse goes up. A browser makes no click of that. Held still, a press is meant for what it began on; where that
+the mouse goes up. A browser makes no click of that. FrameVersion still, a press is meant for what it began on; where that
 has gone, or can be pressed no more, the server is told which it was, and does it or says why not.
 A key that is held is one press as well.
 """

@@ -13,7 +13,7 @@ import streamlit as st
 from opstore.errors import OpstoreError
 from opstore.media import renderings
 from opstore.service import Service
-from opstore.storage.names import parse_name
+from opstore.storage.names import is_video, parse_name
 from opstore.storage.saving import MAX_INPUT_BYTES, MAX_INPUTS, check_image
 from opstore.ui import parts
 from opstore.ui.components.gallery import gallery
@@ -165,7 +165,7 @@ def _pick(service: Service) -> None:
     @st.dialog(_("Pick a picture from the library"), width="large")
     def picker() -> None:
         stay(service)
-        pictures = [item for item in service.latest(24, "stored") if item.output and not item.output.endswith((".mp4", ".webm"))]
+        pictures = [item for item in service.latest(24, "stored") if item.output and not is_video(item.output)]
         if not pictures:
             parts.note(_("The library has no pictures yet. Make one first, or upload a file."))
         chosen = gallery([parts.tile(item) for item in pictures], key="picker", tile_size=140)

@@ -9,8 +9,9 @@ import streamlit as st
 from opstore.errors import OperationNotFound, OpstoreError
 from opstore.generation import Generation, Variant
 from opstore.service import Service
+from opstore.storage.names import is_video
 from opstore.storage.operation import Operation
-from opstore.ui import panel, parts, presses, words
+from opstore.ui import parts, presses, status_bar, words
 from opstore.ui.components.gallery import Tile, gallery
 from opstore.ui.opened_app import stay
 from opstore.ui.studio.batch_captions import differs
@@ -24,7 +25,7 @@ LATEST = 9
 def follow(generation: Generation) -> None:
     """Show what is under way and what was made last, by itself up to date."""
     busy = generation.service.count_jobs() > 0
-    st.fragment(_by_itself, run_every=panel.BUSY if busy else panel.IDLE)(generation, busy, [True])
+    st.fragment(_by_itself, run_every=status_bar.BUSY if busy else status_bar.IDLE)(generation, busy, [True])
 
 
 def _by_itself(generation: Generation, was_busy: bool, within: list[bool]) -> None:
@@ -50,7 +51,7 @@ def _results(generation: Generation, was_busy: bool) -> None:
         if alone:
             st.subheader(_("In progress"), anchor=False)
         for job in alone:
-            panel.job_row(service, job, "create")
+            status_bar.job_row(service, job, "create")
     with together:
         if sheet:
             _sheet(generation, sheet)
@@ -102,7 +103,7 @@ def _variant(variant: Variant) -> Tile:
     name = differs(variant) or words.type_name(variant.type)
     tones = {"stored": "", "failed": "failed", "result missing": "failed", "unknown": "unknown"}
     done = words.spoken().share(variant.share) if variant.share else words.status_name(variant.status)
-    playing = "▶" if (variant.output or "").endswith((".mp4", ".webm")) else ""
+    playing = "▶" if is_video(variant.output) else ""
     return Tile(
         id=variant.id,
         source=parts.thumbnail_address(variant.output) if variant.output else None,

@@ -9,6 +9,7 @@ import streamlit as st
 from opstore.errors import OpstoreError
 from opstore.generation import Remix
 from opstore.service import Service
+from opstore.storage.names import is_video
 from opstore.storage.operation import OPERATION_TYPES, Operation
 from opstore.storage.store import MAX_INPUTS
 from opstore.ui import controls, parts, presses, words
@@ -16,9 +17,6 @@ from opstore.ui.components import bring
 from opstore.ui.opened_app import opened
 from opstore.ui.studio import input_pictures, settings, variations, workflow_choice
 from opstore.ui.words import _, ngettext
-
-#: Files that can be the input of a next operation: an edit or a video starts from a still.
-_MOVING = (".mp4", ".webm")
 
 
 def result(service: Service, operation: Operation, place: str) -> None:
@@ -64,7 +62,8 @@ def _download(service: Service, name: str) -> None:
 
 
 def _still(operation: Operation) -> str | None:
-    stills = (name for name in (*operation.outputs, *operation.intermediates) if not name.endswith(_MOVING))
+    """Return the file that can be the input of a next operation: an edit or a video starts from a still."""
+    stills = (name for name in (*operation.outputs, *operation.intermediates) if not is_video(name))
     return next(stills, None)
 
 

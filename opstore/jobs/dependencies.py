@@ -38,7 +38,7 @@ class Pauses:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Dependencies:
     """What a machine works with; `stop` ends all waiting.
 
     `admit` is held while the record says that a step is about to be sent, and raises where it must not be (a budget).

@@ -11,7 +11,7 @@ from opstore.curation import MAX_NOTE, Curation, Edit, annotations_of, version_o
 from opstore.errors import OperationChanged, OpstoreError
 from opstore.service import Service
 from opstore.storage.operation import Operation
-from opstore.ui import acts, controls, parts, words
+from opstore.ui import bulk_acts, controls, parts, words
 from opstore.ui.components import draft
 from opstore.ui.components.drawer_keys import keys as drawer_keys
 from opstore.ui.words import _, ngettext
@@ -53,7 +53,7 @@ def _half_written(service: Service, operation: Operation) -> None:
     """Keep what was being written when somebody else's note took the place of the box: a browser does not say it of itself."""
     under = st.session_state[f"under-{_keys(operation.id)['note']}"]
     box = f"note-{operation.id}"
-    stored = acts.acts().notes.get(operation.id)
+    stored = bulk_acts.acts().notes.get(operation.id)
     kept = draft.kept_name(service.person, box)
     written = draft.unfinished(under, of=box, key=_draft_key(operation.id), kept=kept, stored=stored)
     if written and written[1] != st.session_state.get(f"draft-told-{operation.id}"):
@@ -112,14 +112,14 @@ def _changed(service: Service, operation_id: str, name: str, key: str) -> None:
         st.session_state[f"draft-told-{operation_id}"] = draft.mark(key=_draft_key(operation_id))
     wrong: list[str] = []
     try:
-        change = acts.acts().keep(service.curation.annotate([operation_id], _edit(name, value, under)))
+        change = bulk_acts.acts().keep(service.curation.annotate([operation_id], _edit(name, value, under)))
         wrong += [_refused(error, value if name == "note" else None) for error in change.failed.values()]
     except OpstoreError as error:
         wrong.append(_refused(error, value if name == "note" else None))
     if name == "note":
         _keep_unstored(operation_id, wrong)
         if not wrong:
-            acts.acts().keep_note(operation_id, value)
+            bulk_acts.acts().keep_note(operation_id, value)
     else:
         st.session_state[f"wrong-{operation_id}"] = wrong
     if not wrong:
@@ -204,7 +204,7 @@ def _pressed(service: Service, operation_id: str, kind: str, value: Any) -> None
             edit = Edit(rating=value if isinstance(value, int) and 0 <= value <= 5 else None)
         else:
             edit = Edit(favorite=not state.get(pressed, state[f"under-{_keys(operation_id)['favorite']}"]))
-        change = acts.acts().keep(service.curation.annotate([operation_id], edit))
+        change = bulk_acts.acts().keep(service.curation.annotate([operation_id], edit))
         wrong = [words.told(error) for error in change.failed.values()]
     except OpstoreError as error:
         wrong = [words.told(error)]
@@ -237,7 +237,7 @@ def trash(service: Service, operation: Operation) -> None:
 
 
 def _put(service: Service, operation_id: str) -> None:
-    change = acts.acts().keep(service.curation.put_in_trash([operation_id]))
+    change = bulk_acts.acts().keep(service.curation.put_in_trash([operation_id]))
     for error in change.failed.values():
         parts.show_error(error)
     if change.done:

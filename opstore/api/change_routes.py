@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from opstore.api.body import Bodies
-from opstore.api.look import etag_of
+from opstore.api.read_routes import etag_of
 from opstore.api.route_table import OPERATION_ID, TEXT, Body, Call, Parameter, Schema, Told, by_id, done, listed, thing
 from opstore.api.shapes import JOB, NUMBER, SIDECAR, job_record
 from opstore.curation import MAX_NOTE, MAX_TAG, MAX_TAGS, Change, Curation, Edit

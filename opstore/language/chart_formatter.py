@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from opstore.language import translations
-from opstore.language.formats import Spoken, decimals
+from opstore.language.formats import Formatter, decimals
 
 #: Of fewer than these no share is told, only counts.
 TOLD_AS_COUNTS = 10
 
 
 @dataclass(frozen=True)
-class Voice(Spoken):
+class ChartFormatter(Formatter):
     """A language that charts are told in."""
 
     def rate(self, k: float, n: float, low: float, high: float) -> str:

@@ -24,7 +24,7 @@ from opstore.api.shapes import ERROR, SIDECAR
 from opstore.errors import Canceled, InvalidRequest, OperationNotFound, OpstoreError, ProviderError, said, shown
 from opstore.generation import Generation
 from opstore.generation.request import Outcome, SmartRequest
-from opstore.jobs import once
+from opstore.jobs import idempotency
 from opstore.service import NewOperation, Service
 from opstore.smart.analysis import NAMES
 from opstore.storage.operation import OPERATION_TYPES, Operation
@@ -170,7 +170,7 @@ class Making:
         fingerprint = hashlib.sha256(json.dumps([request.url.path, sorted(form.texts.items())]).encode())
         for file in form.files:
             fingerprint.update(hashlib.sha256(file).digest())
-        named = once.Request(key.strip('"'), fingerprint.hexdigest())
+        named = idempotency.Request(key.strip('"'), fingerprint.hexdigest())
         return self._app().service.once.make(named, make)
 
     def _known(self, operation_id: str) -> Mapping[str, Any]:

@@ -88,11 +88,11 @@ def save(
             check()
             if store.operations.has(sidecar_name(job.operation_id)):
                 return
-            withdraw(store, job)
+            remove_orphaned_results(store, job)
             store.save(job.operation_id, metadata, outputs=outputs)
 
 
-def withdraw(store: Store, job: Job) -> None:
+def remove_orphaned_results(store: Store, job: Job) -> None:
     """Remove results that an attempt left before it was killed, and that no record names: this attempt has other bytes."""
     kept = {step.output_file for step in job.steps}
     for number in range(1, MAX_NUMBER + 1):

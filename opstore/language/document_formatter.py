@@ -7,11 +7,11 @@ from datetime import UTC, datetime, tzinfo
 
 from babel.dates import format_skeleton
 
-from opstore.language.chart_texts import Voice
+from opstore.language.chart_formatter import ChartFormatter
 
 
 @dataclass(frozen=True)
-class Speech(Voice):
+class DocumentFormatter(ChartFormatter):
     """How a document speaks: its language, and the zone of its times."""
 
     zone: tzinfo = UTC

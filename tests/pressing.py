@@ -253,20 +253,29 @@ class Person:
     def press(self, button: Locator, *, keys: Sequence[str] = ("Enter", "Space")) -> None:
         """Press a button with the mouse, held as people hold it, or with a key."""
         self.pause()
-        expect(button).to_be_enabled(timeout=PATIENCE)
         held = self.chance.uniform(0, HELD) * self.pace
-        if keys and self.chance.random() < 0.4:
-            button.press(self.chance.choice(keys), delay=held)
-            return
-        for _ in range(5):  # who sees that the mouse went down beside it, since the page has just moved, aims again
-            button.hover()
-            button.evaluate(_AIM)
-            self.page.mouse.down()
-            self.page.wait_for_timeout(held)
-            self.page.mouse.up()
-            if self.page.evaluate("window.aimed !== false"):
+        key = self.chance.choice(keys) if keys and self.chance.random() < 0.4 else ""
+        for _ in range(5):
+            expect(button).to_be_enabled(timeout=PATIENCE)
+            if self._struck(button, key, held) if key else self._clicked(button, held):
                 return
             self.missed += 1
+
+    def _struck(self, button: Locator, key: str, held: float) -> bool:
+        """Press a key on a button; not where the focus did not get to it, since it was closed just then."""
+        button.focus()
+        if has_focus := button.evaluate("button => button.getRootNode().activeElement === button"):
+            self.page.keyboard.press(key, delay=held)
+        return bool(has_focus)
+
+    def _clicked(self, button: Locator, held: float) -> bool:
+        """Click a button; False where the mouse went down beside it, since the page has just moved: who sees that aims again."""
+        button.hover()
+        button.evaluate(_AIM)
+        self.page.mouse.down()
+        self.page.wait_for_timeout(held)
+        self.page.mouse.up()
+        return self.page.evaluate("window.aimed !== false") is True
 
     def pressing(self, button: Locator, key: str = "", *, mouse: bool = False) -> Callable[[], None]:
         """Return what presses a button, with nothing but the mouse if need be; or, where it has one, a key, half of the times."""

@@ -359,7 +359,7 @@ class Person:
     def stone(self, *, inputs: int = 0, parent: Stone | None = None, prompt: str = "", when: str = "") -> Stone:
         """Let another program store an operation."""
         kind = "image_edit_single" if inputs else "text_to_image"
-        made = Stone(when or generate_operation_id(), prompt or f"sepia, a stone by the lake {self.unique()}")
+        made = Stone(when or self._newest(), prompt or f"sepia, a stone by the lake {self.unique()}")
         pictures = [self.photo("coffee", size=(60 + at, 40)) for at in range(inputs + 1)]
         sidecar: dict[str, Any] = {"operationType": kind, "prompt": made.prompt, "provider": "local"}
         if when:
@@ -368,6 +368,14 @@ class Person:
             sidecar["parents"] = [parent.id]
         self.prepared(lambda: self.app.store.save(made.id, sidecar, inputs=pictures[1:], outputs=pictures[:1]))
         return made
+
+    def _newest(self) -> str:
+        """Return an id that is newer than all: of two of one second, chance says which stands first among the latest results."""
+        self.service.index.update()
+        latest = next(iter(self.service.latest(1)), None)
+        while latest and generate_operation_id() <= latest.id[:15] + "g":
+            self.page.wait_for_timeout(100)
+        return generate_operation_id()
 
     def made(self) -> None:
         """Wait until everything that was asked for has been made."""

@@ -11,6 +11,7 @@ from opstore.analytics.queries import Analytics
 from opstore.care import Care
 from opstore.comparing.cache import Comparisons
 from opstore.errors import OpstoreError
+from opstore.giving_way import traffic
 from opstore.service import Service
 from opstore.ui import panel, parts, presses, signin
 from opstore.ui.components import document
@@ -95,7 +96,8 @@ def _within(who: Person) -> None:
     service = opened().service
     panel.bar(page, pages)
     try:
-        _run(page, service)
+        with traffic.answering():
+            _run(page, service)
         acting.overtaken(service)
         if presses.over():
             parts.too_late()

@@ -11,9 +11,11 @@ import contextlib
 import os
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 _T = TypeVar("_T")
@@ -140,9 +142,12 @@ def in_bites(items: Iterable[_T], size: int) -> Iterator[_T]:
 
 def in_order(names: Iterable[str], *, backwards: bool = False) -> Iterator[str]:
     """Yield names in order with pauses, those of operations a day at a time: nobody else computes while a million are sorted."""
-    days: dict[str, list[str]] = {}
-    for name in in_bites(names, NAMES):
-        days.setdefault(name[:_DAY], []).append(name)
+    days: dict[str, list[str]] = defaultdict(list)
+    rest = iter(names)
+    while bite := list(islice(rest, NAMES)):
+        pause()
+        for name in bite:
+            days[name[:_DAY]].append(name)
     for day in sorted(days, reverse=backwards):
         pause()
         yield from sorted(days.pop(day), reverse=backwards)

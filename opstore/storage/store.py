@@ -246,9 +246,10 @@ class Store:
 
         Names are put in order a day at a time: a page costs one look at the folder, and a few of them.
         """
-        names = (name for name in self.operations.names() if _is_sidecar(name))
         bound = None if before is None else sidecar_name(before)
-        yield from self._readable(in_order((name for name in names if bound is None or name < bound), backwards=True))
+        names = in_order((name for name in self.operations.names() if name.endswith(".json")), backwards=True)
+        # What is no sidecar, or too new, is left out late: most names a page never comes to.
+        yield from self._readable(name for name in names if _is_sidecar(name) and (bound is None or name < bound))
 
     @act(*Role)
     def get_operation_metadata(self, operation_id: str) -> dict[str, Any]:

@@ -39,7 +39,7 @@ check: ## format, lint, types, import rules
 	@echo "check: front end" && .ci/front.sh
 	@echo "check: import rules" && $(PY) -m pytest -q tests/test_imports.py
 
-bench: ## measure, and print the table
+bench: ## measure, and print the tables: make bench, or make bench ARGS="speed 100000"
 	@.ci/setup.sh requirements.txt tests/requirements.txt
 	@$(PY) -m bench $(ARGS)
 

@@ -17,7 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 
 from opstore import ui
-from opstore.api import Api, brake_logs, end_soon, guard_connections, middleware
+from opstore.api import Answering, Api, brake_logs, end_soon, guard_connections, middleware
 from opstore.app import Settings
 from opstore.launcher import serving
 from opstore.ui import scripts, signin
@@ -61,6 +61,7 @@ app = st.App(
     lifespan=lifespan,
     routes=[*Api(running, identify).routes(), *scripts.routes()],
     middleware=[
+        Middleware(Answering),
         *middleware(SETTINGS.share_url, signin.host(), identify, ADDRESSES),
         Middleware(Early),
         Middleware(First),

@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,46 @@ class Table:
 
         body = [laid_out(lines[0]), "  ".join("-" * width for width in widths), *map(laid_out, lines[1:])]
         return "\n".join([self.title, *body, *self.notes])
+
+
+@dataclass(frozen=True)
+class Line:
+    """A figure beside what it is to be, and beside the yardstick that was measured in turns with it; `holds`: None if unknown."""
+
+    name: str
+    target: str
+    figure: str
+    yardstick: str = ""
+    holds: bool | None = None
+
+
+def table_of(title: str, lines: Iterable[Line], notes: Sequence[str] = ()) -> Table:
+    """Lay out lines, each with whether it holds."""
+    told = {True: "yes", False: "NO", None: "?"}
+    rows = [(line.name, line.target, line.figure, line.yardstick, told[line.holds]) for line in lines]
+    return Table(title, ("", "target", "measured", "yardstick", "holds"), rows, notes)
+
+
+def count_wanted(default: int = 100_000) -> int:
+    """Return how many operations the corpus is to have: a number on the command line, OPSTORE_BENCH_N, else the `default`."""
+    return int(os.environ.get("OPSTORE_BENCH_N") or default)
+
+
+def timed(act: Callable[[], object]) -> float:
+    """Return the seconds that `act` takes."""
+    start = time.perf_counter()
+    act()
+    return time.perf_counter() - start
+
+
+def in_turns(rounds: int, *acts: Callable[[], object]) -> list[list[float]]:
+    """Return the seconds of each act, in turns: whatever else the machine does meets all. Each round begins with another one."""
+    seconds: list[list[float]] = [[] for _ in acts]
+    for number in range(rounds):
+        for place in range(len(acts)):
+            at = (place + number) % len(acts)
+            seconds[at].append(timed(acts[at]))
+    return seconds
 
 
 def percentile(values: Sequence[float], share: float) -> float:

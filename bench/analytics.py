@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +23,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 
-from bench import Table, file_system, milliseconds, percentile
+from bench import Table, count_wanted, file_system, milliseconds, percentile, timed
 from bench.corpus import write
 from opstore import Store
 from opstore.analytics import content_charts, content_tables, load_frame, usage_charts, usage_tables
@@ -116,7 +117,7 @@ print(time.perf_counter() - start, time.process_time(), len(selection))
 
 def run() -> Iterable[Table]:
     """Measure over one corpus: the first building, the openings, the filters."""
-    count = int(os.environ.get("OPSTORE_BENCH_N", "100000"))
+    count = count_wanted()
     with corpus(count) as folder:
         store = Store(folder)
         where = f"{count:,} operations, {file_system(folder)}"
@@ -141,13 +142,6 @@ def corpus(count: int) -> Iterator[Path]:
             write(folder, count, media=False, detailed=True)
             (folder / "made").touch()
         yield folder
-
-
-def timed(act: Callable[[], object]) -> float:
-    """Return the seconds that `act` takes."""
-    start = time.perf_counter()
-    act()
-    return time.perf_counter() - start
 
 
 def told(selection: Selection) -> None:
@@ -204,37 +198,14 @@ def making(store: Store, naive: float, where: str, count: int) -> Table:
 
 def filtering(index: Index, naive: float, where: str) -> Table:
     """All numbers of the page for a filter that was not there before, warm, and all charts with them."""
-    desk = Analytics(index)
-    held = desk.held()
-    base = desk.select("").base
-    told(Selection(base))
     rows = []
-    with parquet(held.frame) as connection:
-        for text in FILTERS:
-            finding, telling, drawing, count = [], [], [], 0
-            for _ in range(ROUNDS):
-                desk._selections.clear()
-                start = time.perf_counter()
-                found = desk.select(text, held)
-                finding.append(time.perf_counter() - start)
-                count = len(found)
-                telling.append(timed(lambda found=found: told(found)))  # type: ignore[misc] # a loop's value
-                fresh = Selection(base, found.rows)
-                drawing.append(timed(lambda fresh=fresh: drawn(fresh)))  # type: ignore[misc] # a loop's value
-            ours = percentile(finding, 0.5) + percentile(telling, 0.5)
-            theirs = percentile([duck(connection, WHERE[text]) for _ in range(3)], 0.5) if text in WHERE else None
-            rows.append(
-                (
-                    text or "everything",
-                    f"{count:,}",
-                    milliseconds(percentile(finding, 0.5)),
-                    milliseconds(percentile(telling, 0.5)),
-                    milliseconds(percentile(drawing, 0.5)),
-                    f"{naive / ours:.0f}",
-                    "" if theirs is None else milliseconds(theirs),
-                    "" if theirs is None else f"{theirs / ours:.2f}",
-                )
-            )
+    for one in filtered(index):
+        ours = one.found + one.numbers
+        duck = ("", "") if one.duck is None else (milliseconds(one.duck), f"{one.duck / ours:.2f}")
+        times = map(milliseconds, (one.found, one.numbers, one.charts))
+        rows.append((one.text or "everything", f"{one.count:,}", *times, f"{naive / ours:.0f}", *duck))
+    base = Analytics(index).select("").base
+    told(Selection(base))
     parts = [(timed(lambda tell=tell: tell(Selection(base))), name) for name, tell in NUMBERS.items()]  # type: ignore[misc]
     parts.sort(reverse=True)
     slow = "; ".join(f"{name} {milliseconds(seconds)}" for seconds, name in parts[:6])
@@ -246,6 +217,42 @@ def filtering(index: Index, naive: float, where: str) -> Table:
     )
     columns = ("filter", "operations", "found", "numbers", "charts", "times faster", "DuckDB", "DuckDB / ours")
     return Table(f"every number of the page for a changed filter, warm, {where}", columns, rows, notes)
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """The median seconds of one filter: to find its rows, all numbers, all charts, and the same group-bys in DuckDB."""
+
+    text: str
+    count: int
+    found: float
+    numbers: float
+    charts: float
+    duck: float | None
+
+
+def filtered(index: Index) -> Iterator[Filtered]:
+    """Yield what each filter takes that was not there before, warm, DuckDB in turns with ours."""
+    desk = Analytics(index)
+    held = desk.held()
+    base = desk.select("").base
+    told(Selection(base))
+    with parquet(held.frame) as connection:
+        for text in FILTERS:
+            finding, telling, drawing, theirs, count = [], [], [], [], 0
+            for _ in range(ROUNDS):
+                desk._selections.clear()
+                start = time.perf_counter()
+                found = desk.select(text, held)
+                finding.append(time.perf_counter() - start)
+                count = len(found)
+                telling.append(timed(lambda found=found: told(found)))  # type: ignore[misc] # a loop's value
+                fresh = Selection(base, found.rows)
+                drawing.append(timed(lambda fresh=fresh: drawn(fresh)))  # type: ignore[misc] # a loop's value
+                if text in WHERE:
+                    theirs.append(duck(connection, WHERE[text]))
+            found_in, told_in, drawn_in = (percentile(times, 0.5) for times in (finding, telling, drawing))
+            yield Filtered(text, count, found_in, told_in, drawn_in, percentile(theirs, 0.5) if theirs else None)
 
 
 @contextlib.contextmanager

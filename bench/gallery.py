@@ -9,7 +9,6 @@ answers keys and clicks. OPSTORE_BENCH_DIR keeps the corpus between two runs.
 from __future__ import annotations
 
 import io
-import os
 import random
 import shutil
 import time
@@ -19,8 +18,8 @@ from urllib.parse import quote
 
 from playwright.sync_api import Page
 
-from bench import Table, file_system, milliseconds, percentile
-from bench.index import corpus, timed
+from bench import Table, count_wanted, file_system, milliseconds, percentile, timed
+from bench.index import corpus
 from opstore import Store
 from opstore.index import Index
 from tests.browser import Server, Windows, chromium
@@ -45,7 +44,7 @@ SHOWN = "() => Boolean(document.querySelector('#opstore-first[data-shown]')) || 
 
 def run() -> Iterable[Table]:
     """Start the server on the corpus, and do in Chromium what a person does."""
-    count = int(os.environ.get("OPSTORE_BENCH_N", "100000"))
+    count = count_wanted()
     with corpus(count) as folder:
         store = Store(folder)
         index = Index(store)
@@ -72,8 +71,8 @@ def give_pictures(store: Store, index: Index) -> None:
             number += 1
             path = store.operations.path / str(row.output)
             data = contents[number % len(contents)] + number.to_bytes(8, "little")  # decoders stop where the picture ends
-            if path.stat().st_size != len(data):
-                path.unlink()  # a link into another corpus, perhaps
+            if not path.exists() or path.stat().st_size != len(data):
+                path.unlink(missing_ok=True)  # a link into another corpus, perhaps
                 path.write_bytes(data)
         after = page.next
         if after is None:
@@ -168,16 +167,33 @@ def filtered(page: Page, server: Server) -> Iterator[float]:
         painted(page, tiles)
         yield time.perf_counter() - start
     for stars in ("★★★★★", "★★★★", "★★★"):
-        opened(page, server)
-        tiles = painted(page)
-        page.locator(".st-key-filter-rating [role=combobox], .st-key-filter-rating input").first.click()
-        option = page.get_by_role("option", name=stars, exact=False).first
-        option.wait_for()
-        page.wait_for_timeout(1_000)
-        start = time.perf_counter()
-        option.click()
-        painted(page, tiles)
-        yield time.perf_counter() - start
+        yield chosen(page, server, "filter-rating", stars)
+
+
+def chosen(page: Page, server: Server, box: str, name: str) -> float:
+    """Return the seconds from the choice in a box of the page to the pictures of what is found then."""
+    opened(page, server)
+    tiles = painted(page)
+    page.locator(f".st-key-{box} [role=combobox], .st-key-{box} input").first.click()
+    option = page.get_by_role("option", name=name, exact=False).first
+    option.wait_for()
+    page.wait_for_timeout(1_000)
+    start = time.perf_counter()
+    option.click()
+    painted(page, tiles)
+    return time.perf_counter() - start
+
+
+def favorites(page: Page, server: Server) -> float:
+    """Return the seconds from the switch to the pictures of the favourites alone."""
+    opened(page, server)
+    tiles = painted(page)
+    page.wait_for_timeout(1_000)
+    switch = page.locator(".st-key-filter-favorite label").first
+    start = time.perf_counter()
+    switch.click()
+    painted(page, tiles)
+    return time.perf_counter() - start
 
 
 def typed(page: Page, server: Server) -> Iterator[float]:

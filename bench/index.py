@@ -14,11 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bench import Table, file_system, milliseconds, percentile
+from bench import Table, count_wanted, file_system, milliseconds, percentile, timed
 from bench.corpus import operations, write
 from opstore import Store
 from opstore.index import Index
@@ -64,7 +64,7 @@ assert len(found.rows) == 50
 
 def run() -> Iterable[Table]:
     """Measure every line, one after the other, over the same corpus."""
-    count = int(os.environ.get("OPSTORE_BENCH_N", "100000"))
+    count = count_wanted()
     with corpus(count) as folder:
         store = Store(folder)
         where = f"{count:,} operations, {file_system(folder)}"
@@ -94,13 +94,6 @@ def corpus(count: int) -> Iterator[Path]:
         yield Path(place)
 
 
-def timed(act: Callable[[], object]) -> float:
-    """Return the seconds that `act` takes."""
-    start = time.perf_counter()
-    act()
-    return time.perf_counter() - start
-
-
 def drop_caches() -> bool:
     """Make the disk cold; say whether that was possible."""
     os.sync()
@@ -116,17 +109,9 @@ def drop_caches() -> bool:
 
 def building(store: Store, count: int, where: str) -> Table:
     """A first build against opening, reading and decoding each sidecar once, in turns."""
-    rounds = 1 if count > 200_000 else 3
     rows = []
     for name in ("cold", "warm"):
-        bare, built = [], []
-        for _ in range(rounds):
-            if name == "cold" and not drop_caches():
-                break
-            bare.append(timed(lambda: decode_all(store)))
-            if name == "cold":
-                drop_caches()
-            built.append(timed(lambda: build(store)))
+        bare, built = built_in_turns(store, count, cold=name == "cold")
         if bare:
             one, other = percentile(bare, 0.5), percentile(built, 0.5)
             rows.append((name, f"{one:.1f} s", f"{other:.1f} s", f"{other / count * 1e6:.0f} µs", f"{other / one:.2f}"))
@@ -141,6 +126,20 @@ def building(store: Store, count: int, where: str) -> Table:
             f"a start that finds nothing changed, every file's stamp compared: {unchanged:.1f} s",
         ),
     )
+
+
+def built_in_turns(store: Store, count: int, *, cold: bool) -> tuple[list[float], list[float]]:
+    """Return the seconds of reading and decoding alone, and of first builds, in turns; nothing where the disk stays warm."""
+    bare: list[float] = []
+    built: list[float] = []
+    for _ in range(1 if count > 200_000 else 3):
+        if cold and not drop_caches():
+            break
+        bare.append(timed(lambda: decode_all(store)))
+        if cold:
+            drop_caches()
+        built.append(timed(lambda: build(store)))
+    return bare, built
 
 
 def build(store: Store) -> None:

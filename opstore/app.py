@@ -19,6 +19,7 @@ from opstore import clocks
 from opstore.clocks.leaps import EVERY
 from opstore.errors import InvalidSetting, OpstoreError, said
 from opstore.fetch import FetchPolicy
+from opstore.giving_way import UPKEEP, at, traffic
 from opstore.storage.files import Folder
 from opstore.storage.store import Store
 
@@ -37,6 +38,8 @@ log = logging.getLogger("opstore.app")
 DAY_SECONDS = 24 * 3600.0
 #: How long the end of the app waits for its parts; the server is ended two seconds later (`api/connections.py`).
 STOP_SECONDS = 4.0
+#: Seconds without a question after which the daily housekeeping begins, and after which it does so all the same.
+STILL, STILL_AT_LATEST = 10.0, 600.0
 #: Operations that the first two screens of the library show.
 FIRST = 50
 #: A hundred a second for a minute: a person who scrolls through a library as fast as it goes asks for fewer.
@@ -268,7 +271,8 @@ class App:
         return next((asker for item in known if (asker := item.asker(self._providers[item.name], model))), None)
 
     def start(self) -> None:
-        """Begin to work in the background."""
+        """Begin to work in the background; who has started the app is probably on the way to it."""
+        traffic.asked()
         with contextlib.suppress(OpstoreError):
             self.service.care.leaps.look()  # before anything is written: the folder's own stamps may have to tell the time
         for problem in (self.service.settings_damage(), *self.service.setup_problems()):
@@ -283,24 +287,36 @@ class App:
     def _keep_house(self) -> None:
         """Empty the trash of what has been there for its 30 days, then move there what the retention policy says: every day.
 
-        First of all, what the library shows first gets its small pictures: somebody is probably on the way.
+        First of all, what the library shows first gets its small pictures: somebody is probably on the way. All else waits until
+        nobody asks for anything, and goes on in small bites.
         """
+        with contextlib.suppress(OpstoreError):
+            self.service.expect(self.index.search(size=FIRST).rows)
+        acts: tuple[Callable[[], object], ...] = (self._sweep, self.service.curation.purge, self.service.care.retain)
+        while not self._ended.is_set():
+            self._await_stillness()
+            for act in acts:
+                try:
+                    with at(UPKEEP):
+                        act()
+                except OpstoreError as error:
+                    log.warning("the daily housekeeping could not be done: %s", error)
+            acts = acts[-2:]
+            due = clocks.steady() + DAY_SECONDS
+            while clocks.steady() < due and not self._ended.wait(EVERY):
+                self.service.care.leaps.look()
+
+    def _sweep(self) -> None:
         from opstore.care.leftovers import sweep
 
         if left := sweep(self.store):
             log.info("%d leftovers of killed processes were removed", left)
-        with contextlib.suppress(OpstoreError):
-            self.service.expect(self.index.search(size=FIRST).rows)
-        acts: tuple[Callable[[], object], ...] = (self.service.curation.purge, self.service.care.retain)
-        while not self._ended.is_set():
-            for act in acts:
-                try:
-                    act()
-                except OpstoreError as error:
-                    log.warning("the daily housekeeping could not be done: %s", error)
-            due = clocks.steady() + DAY_SECONDS
-            while clocks.steady() < due and not self._ended.wait(EVERY):
-                self.service.care.leaps.look()
+
+    def _await_stillness(self) -> None:
+        """Wait until nobody has asked for anything for a while, but not for ever: some windows never cease to ask."""
+        latest = clocks.steady() + STILL_AT_LATEST
+        while not traffic.is_still(STILL) and clocks.steady() < latest and not self._ended.wait(0.5):
+            pass
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Stop working in the background, waiting at most `seconds`; what is under way is taken up at the next start.

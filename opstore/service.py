@@ -265,7 +265,7 @@ class Service(Authorization):
     def _matching(self, before: str | None, size: int, types: set[str], statuses: set[str]) -> Iterator[Operation]:
         if before is not None:
             check_operation_id(before)
-        for sidecar in self.store.iterate(before=before, hint=size + 1):
+        for sidecar in self.store.iterate(before=before):
             operation = Operation.of(sidecar)
             if (not types or operation.type in types) and (not statuses or operation.status in statuses):
                 yield operation

@@ -229,8 +229,8 @@ LIGHT = {
     "opstore.storage.packs", "opstore.storage.packs.copies", "opstore.storage.packs.library",
     "opstore.errors.root", "opstore.errors.sentence", "opstore.errors.failure",
     # Short ones of the standard library alone, which media, the trash and what is removed for good ask.
-    "opstore.media.heif", "opstore.clocks", "opstore.clocks.leaps", "opstore.launcher", "opstore.launcher.serving",
-    "opstore.spending", "opstore.spending.spent", "opstore.access", "opstore.access.roles",
+    "opstore.media.heif", "opstore.clocks", "opstore.clocks.leaps", "opstore.giving_way", "opstore.launcher",
+    "opstore.launcher.serving", "opstore.spending", "opstore.spending.spent", "opstore.access", "opstore.access.roles",
 }  # fmt: skip
 
 

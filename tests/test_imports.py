@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS: tuple[tuple[str, ...], ...] = tuple(
     tuple(floor.split())
     for floor in """\
-errors media.heif clocks launcher browser
+errors media.heif clocks launcher browser giving_way
 storage.operation storage.job storage.names storage.disk storage.files storage.followed media language.translations access.roles
 storage.saving storage.packs storage.verify media.likeness media.xmp fetch access.people access.signouts clocks.leaps \
 launcher.serving language.formats spending.spent

@@ -373,5 +373,5 @@ def test_the_newest_of_a_hundred_thousand_are_found(tmp_path: Path) -> None:
     assert len(store.operations.names()) == 3 * len(newest)
     wanted = [name.removesuffix(".json") for name in newest[:70]]
     assert [sidecar["operationId"] for sidecar in store.list_operations(50)] == wanted[:50]
-    page = store.iterate(before=wanted[9], hint=50)
+    page = store.iterate(before=wanted[9])
     assert [next(page)["operationId"] for _ in range(50)] == wanted[10:60]

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from opstore.api.answering import Answering
 from opstore.api.body import Bodies
 from opstore.api.change_routes import Changing
 from opstore.api.compare import Compare
@@ -90,4 +91,4 @@ def _nothing(request: Request) -> Response:
     return error_answer("There is nothing at this address.", 404)
 
 
-__all__ = ["Api", "NotAdmitted", "SecurityHeaders", "brake_logs", "end_soon", "guard_connections", "middleware"]
+__all__ = ["Answering", "Api", "NotAdmitted", "SecurityHeaders", "brake_logs", "end_soon", "guard_connections", "middleware"]

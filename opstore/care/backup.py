@@ -18,6 +18,7 @@ from opstore.care.hashes import Hashes
 from opstore.care.progress import Report, quiet
 from opstore.care.vault import Snapshot, Vault, is_safe
 from opstore.errors import DamagedOperation, DamagedPack, FileMissing, InvalidInput, OpstoreError, UnsafeFile, said
+from opstore.giving_way import NAMES, in_bites, in_order, pause
 from opstore.storage.files import Folder, digest, is_passing, leftover_of
 from opstore.storage.names import parse_name, sidecar_name
 from opstore.storage.operation import Operation, decode
@@ -131,7 +132,8 @@ class Backup:
             moved = [key for key, place in places.items() if self._places.get(key, ("", []))[0] != place]
             if not moved:
                 break
-            for operation_id in sorted(moved):
+            for operation_id in in_order(moved):
+                pause()
                 if attempt == 0 and done % 100 == 0:
                     self._report(done, total, said("copying the operations"))
                 done += 1
@@ -196,7 +198,7 @@ class Backup:
         """Yield the operations in a folder, and note which media are there."""
         media: dict[str, set[str]] = defaultdict(set)
         ids = []
-        for name in self._folders[place].names():
+        for name in in_bites(self._folders[place].names(), NAMES):
             parts = parse_name(name)
             if parts and parts.role == "sidecar":
                 ids.append(parts.operation_id)

@@ -18,6 +18,7 @@ from opstore.care.progress import Report, quiet
 from opstore.care.survey import Fact, Survey, ancestors, cared_for, named_in, survey
 from opstore.clocks.leaps import Leaps
 from opstore.errors import InvalidInput, OperationNotFound, OpstoreError, StorageError, said
+from opstore.giving_way import pause
 from opstore.index import Index
 from opstore.index.search_language import parse
 from opstore.storage.files import Folder
@@ -123,6 +124,7 @@ class Cleanup:
         freed = 0
         for number, fact in enumerate(plan.leaving):
             report(number, len(plan.leaving), said("moving to the trash"))
+            pause()
             try:
                 reason = self._leave(fact.id, going)
             except OperationNotFound:

@@ -10,6 +10,7 @@ import contextlib
 
 from opstore.errors import OpstoreError
 from opstore.exports.work import sweep as sweep_exports
+from opstore.giving_way import NAMES, in_bites
 from opstore.storage.files import Folder, leftover_of
 from opstore.storage.store import Store
 
@@ -29,9 +30,9 @@ def sweep(store: Store) -> int:
 
 
 def _sweep_folder(folder: Folder, *, keyed: bool) -> int:
-    left = [name for name in folder.names() if leftover_of(name)]
+    left = [name for name in in_bites(folder.names(), NAMES) if leftover_of(name)]
     # Looked at after the names: who had made one of them by then still holds its lock, or has done with it.
-    held = {name for name in folder.names() if name.endswith(".lock") and folder.in_progress(name[1:-5])}
+    held = {name for name in in_bites(folder.names(), NAMES) if name.endswith(".lock") and folder.in_progress(name[1:-5])}
     count = 0
     for name in left:
         key = name[1:-5] if name.endswith(".lock") else leftover_of(name)

@@ -22,6 +22,7 @@ from typing import Any
 
 from opstore.care.progress import Report
 from opstore.errors import InvalidInput, OpstoreError, said
+from opstore.giving_way import ASKED_FOR, at, pause
 from opstore.storage.files import storage_errors
 from opstore.storage.operation import parse_time, timestamp
 
@@ -137,13 +138,15 @@ class Acts:
 
         def report(done: int, total: int | None, what: str) -> None:
             nonlocal due
+            pause()
             if time.monotonic() >= due:
                 due = time.monotonic() + _EVERY
                 with contextlib.suppress(OpstoreError):  # no room to say how far it is: what frees room must go on
                     self._write(replace(act, done=done, total=total, note=what))
 
         try:
-            ended = replace(act, state="done", result=dict(work(report)))
+            with at(ASKED_FOR):
+                ended = replace(act, state="done", result=dict(work(report)))
         except OpstoreError as error:
             ended = replace(act, state="failed", error=str(error))
         except Exception:  # a fault of the program itself: an act that has died must not look as if it went on

@@ -6,11 +6,12 @@ over there, too, a snapshot exists only when all its contents do. opstore knows 
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from opstore.storage.files import Folder, storage_errors
 _REMOTE = re.compile(r"\A:?[A-Za-z0-9][A-Za-z0-9_.+@ -]+(?:,[^:]*)?:")
 #: What waits in the cache before it is sent.
 _STAGED_BYTES = 256 * 1024 * 1024
+#: How much it gives way to what people wait for on this machine.
+_NICE = 10
 #: rclone's exit code for a folder that is not there.
 _NO_FOLDER = 3
 
@@ -99,7 +102,7 @@ class RemoteVault:
         names = sorted(set(wanted))
         if names:
             listed = "\n".join(names).encode()
-            self._run("copy", "--files-from-raw=-", self._at("objects"), str(self._stage.objects.path), given=listed)
+            self._run("copy", "--files-from-raw=-", self._at("objects"), str(self._stage.objects.path), content=listed)
 
     def read(self, sha256: str) -> bytes:
         """Return a content whose hash is right; raise StorageError for one that is damaged or not there."""
@@ -132,7 +135,7 @@ class RemoteVault:
 
     def _remove(self, folder: str, names: Sequence[str]) -> None:
         if names:
-            self._run("delete", "--files-from-raw=-", self._at(folder), given="\n".join(sorted(names)).encode())
+            self._run("delete", "--files-from-raw=-", self._at(folder), content="\n".join(sorted(names)).encode())
 
     def _clear(self, *, lists: bool = True) -> None:
         for folder in (self._stage.objects, *((self._stage.lists,) if lists else ())):
@@ -149,15 +152,17 @@ class RemoteVault:
     def _at(self, *below: str) -> str:
         return "/".join((self._target, *below)) if not self._target.endswith(":") else self._target + "/".join(below)
 
-    def _run(self, *arguments: str, given: bytes | None = None) -> str:
+    def _run(self, *arguments: str, content: bytes | None = None) -> str:
         command = [self._program, "--ask-password=false", "--use-json-log=false", "--log-level=ERROR", *arguments]
         with storage_errors():
-            done = subprocess.run(
-                command, input=given, stdin=None if given else subprocess.DEVNULL, capture_output=True, check=False
-            )
-        if done.returncode == _NO_FOLDER and arguments[0] == "lsf":
+            pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+            with subprocess.Popen(command, stdin=pipe if content else nothing, stdout=pipe, stderr=pipe) as process:
+                with suppress(OSError):  # it has ended already
+                    os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)
+                output, errors = process.communicate(content)
+        if process.returncode == _NO_FOLDER and arguments[0] == "lsf":
             return ""
-        if done.returncode:
-            words = (done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        if process.returncode:
+            words = (errors.decode(errors="replace").strip().splitlines() or [f"exit code {process.returncode}"])[-1]
             raise StorageError(reason=said("rclone: {words}", words="".join(filter(str.isprintable, words))[:300]))
-        return done.stdout.decode(errors="replace")
+        return output.decode(errors="replace")

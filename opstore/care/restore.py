@@ -30,6 +30,7 @@ from opstore.errors import (
     UnsafeFile,
     said,
 )
+from opstore.giving_way import pause
 from opstore.jobs import finalization
 from opstore.providers import registry
 from opstore.storage.files import Folder, digest, is_passing
@@ -107,6 +108,7 @@ class Restore:
                     if done % 50 == 0:
                         self._report(done, total, said("restoring operations"))
                     done += 1
+                    pause()
                     self._operation(place, operation_id, paths_of[operation_id])
             self._flush(self._store.operations if place == "operations" else self._trash)
         self._prepare([*groups.pending.values(), *groups.other])

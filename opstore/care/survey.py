@@ -18,6 +18,7 @@ from typing import Any
 from opstore.care.progress import Report, quiet
 from opstore.curation import annotations_of
 from opstore.errors import OpstoreError, said
+from opstore.giving_way import FILES, NAMES, in_bites
 from opstore.storage.files import Folder, is_passing
 from opstore.storage.names import is_operation_id, parse_name, time_of
 from opstore.storage.operation import Operation
@@ -66,7 +67,7 @@ def survey(store: Store, report: Report = quiet) -> Survey:
     kinds: Counter[str] = Counter()
     sizes: dict[str, int] = defaultdict(int)
     sidecars = 0
-    for name, size in store.operations.sizes():
+    for name, size in in_bites(store.operations.sizes(), NAMES):
         parts = parse_name(name)
         kinds[parts.role if parts else "other"] += size
         if parts:
@@ -74,7 +75,7 @@ def survey(store: Store, report: Report = quiet) -> Survey:
             sidecars += parts.role == "sidecar"
     months: Counter[tuple[str, str]] = Counter()
     facts = []
-    for number, sidecar in enumerate(store.iterate(hint=1)):
+    for number, sidecar in enumerate(in_bites(store.iterate(), FILES)):
         if number % _STEP == 0:
             report(number, max(sidecars, number), said("reading the operations"))
         fact = fact_of(sidecar, sizes.pop(sidecar["operationId"], 0))
@@ -82,8 +83,10 @@ def survey(store: Store, report: Report = quiet) -> Survey:
         months[_month(fact.id), fact.type] += fact.bytes
     for operation_id, size in sizes.items():
         months[_month(operation_id), "unknown"] += size
-    kinds["trash"] = sum(size for _, size in Folder(store.root / "trash").sizes())
-    kinds["cache"] = sum({found.st_ino: found.st_size for found in _below(store)}.values())  # many names are links to one file
+    kinds["trash"] = sum(size for _, size in in_bites(Folder(store.root / "trash").sizes(), NAMES))
+    kinds["cache"] = sum(
+        {found.st_ino: found.st_size for found in in_bites(_below(store), NAMES)}.values()
+    )  # many names are links to one file
     return Survey(tuple(facts), dict(kinds), dict(months))
 
 

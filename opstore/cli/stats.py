@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+import opstore
 from opstore.cli.common import caught_up, print_json, printable, store_of, verb
+from opstore.cli.kept_answers import KeptAnswers
+from opstore.storage.files import Folder
 
 if TYPE_CHECKING:
+    from opstore.index import Index
     from opstore.report import Usage
+
+#: Raise this where the same operations come to be counted or worded in another way: answers that are kept are then found anew.
+_COUNTED = 1
 
 
 def add(verbs: Any) -> None:
@@ -35,38 +42,63 @@ def _day(text: str) -> date:
 
 
 def _stats(options: argparse.Namespace) -> int:
-    figures = _usage(options)
-    if options.report:
-        return _report(options, figures)
-    if options.json:
-        from opstore.report import document
-
-        print_json({"success": True} | document(figures))
-        return 0
-    for line in _lines(figures):
-        print(line)
-    return 0
-
-
-def _usage(options: argparse.Namespace) -> Usage:
-    from opstore.analytics.queries import Analytics
-    from opstore.comparing.reviews import Reviews
     from opstore.index import Index
     from opstore.index.search_language import parse
-    from opstore.media.thumbnails import Thumbnails
-    from opstore.report import pictures, usage
 
     query = " ".join(options.query)
     parse(query)  # a mistake is told at once, not after a first look at a million files
     index = Index(store_of(options))
     caught_up(index)
+    now = datetime.now(UTC)
+    if options.report:
+        return _report(options, _usage(options, index, query, now))
+    kept = KeptAnswers(index.store.cache)
+    question = ["stats", options.json, query, str(options.since), str(options.until)]
+    state = _state(index, now)
+    answer = kept.get(question, state)
+    if answer is None:
+        figures = _usage(options, index, query, now)
+        answer = _document(figures) if options.json else list(_lines(figures))
+        if _state(index, now) == state:  # else nobody can tell of which of the two it is
+            kept.keep(question, state, answer)
+    if options.json:
+        print_json({"success": True} | answer | {"asOf": now.isoformat()})
+    else:
+        for line in answer:
+            print(line)
+    return 0
+
+
+def _state(index: Index, now: datetime) -> list[Any]:
+    """Return all that an answer follows from beside its question: another one wherever any of it is another.
+
+    Of the index the version that a rebuild changes too, of blind reviews their files, the day from which periods are counted, and
+    who counts.
+    """
+    files = Folder(index.store.root / "reviews").states()
+    votes = sorted([name, state.st_ino, state.st_size, state.st_mtime_ns] for name, state in files)
+    return [index.version(), len(index.problems()), votes, now.date().isoformat(), opstore.__version__, _COUNTED]
+
+
+def _document(figures: Usage) -> dict[str, Any]:
+    from opstore.report import document
+
+    return document(figures)
+
+
+def _usage(options: argparse.Namespace, index: Index, query: str, now: datetime) -> Usage:
+    from opstore.analytics.queries import Analytics
+    from opstore.comparing.reviews import Reviews
+    from opstore.media.thumbnails import Thumbnails
+    from opstore.report import pictures, usage
+
     analytics = Analytics(index)
     figures = usage(
         analytics,
         query,
         since=options.since,
         until=options.until,
-        now=datetime.now(UTC),
+        now=now,
         votes=Reviews(index.store, index).rows(),
         picture=pictures(index.store, Thumbnails(index.store)) if options.report and not options.no_pictures else None,
     )

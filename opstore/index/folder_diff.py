@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from opstore.errors import OpstoreError, StorageError
+from opstore.giving_way import be_idle
 from opstore.index import order
 from opstore.index.known_ids import Known
 from opstore.index.observed import UNSETTLED
@@ -24,8 +25,8 @@ from opstore.index.reader import Reader
 from opstore.index.sqlite import Damaged, Database
 from opstore.storage.names import is_operation_id
 
-#: How much a process gives way: names that have changed are waited for, a file that was rewritten in place by hand is not.
-_NICE = {False: 5, True: 19}
+#: How much a process gives way that looks for names that have changed, which are waited for.
+_NICE = 5
 #: Names between two pauses of a thousandth of a second: 15 ms.
 _BREATH = 5_000
 #: Seconds between two looks whether the app stops meanwhile.
@@ -115,7 +116,10 @@ def _ids(path: Path) -> Iterator[str]:
 def main(folder: str, index: str, ways: str) -> None:
     """Write the difference to the standard output."""
     stamps = ways == "stamps"
-    os.nice(_NICE[stamps])
+    if stamps:  # nobody waits to see what was rewritten in place by hand
+        be_idle()
+    else:
+        os.nice(_NICE)
     database = Database(Path(index))
     try:
         sys.stdout.buffer.write(msgspec.msgpack.encode(difference(database, Path(folder), stamps=stamps)))

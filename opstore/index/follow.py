@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opstore.errors import OpstoreError, StorageError, said
+from opstore.giving_way import FOLLOWING, at, pause, traffic
 from opstore.index import parallel
 from opstore.index.deferred import begun, settled
 from opstore.index.folder_diff import Difference, difference, difference_beside
@@ -41,6 +42,8 @@ _SHARE_NAMES, _SHARE_STAMPS = 0.1, 0.01
 STAMPS_EVERY = 60.0
 #: Seconds between two passes over the names, at least, where the system has told what the changes were.
 NAMES_EVERY = 600.0
+#: A pass over the stamps waits until nobody has asked for anything for so long, but not longer than this.
+_STILL, _LONGEST = 2.0, 300.0
 #: Operations written in one transaction: the first few at once, so that the first page is there; more cost less each.
 _BATCHES = (100, 1_000, 5_000, 20_000)
 #: Batches that are read while one is written: with one, the readers would wait for a writer that takes longer than they do.
@@ -74,6 +77,7 @@ class Follower:
         self._leader: int | None = None
         self._watch: Watch | None = None
         self._stamps_at = 0.0
+        self._stamps_due: float | None = None
         self._has_missed = False
         self._names_at = 0.0
         self._names_cost = 0.0
@@ -160,7 +164,8 @@ class Follower:
         failures = 0
         while not self._stop.is_set():
             try:
-                self._turn()
+                with at(FOLLOWING):
+                    self._turn()
                 failures = 0
             except (OpstoreError, OSError, Damaged):
                 failures += 1  # a disk that is full, a file that was replaced: the next turn finds out
@@ -187,7 +192,7 @@ class Follower:
         is_newer = state.get("seen") != current or time.time() - current / 1e9 < SETTLED
         if is_newer and state.get("complete") and not self._names_at:
             self.reconcile()  # what came while nobody followed is there soon, however long the stamps take
-        elif not state.get("complete") or not self._stamps_at or now - self._stamps_at > self._stamps_pause():
+        elif not state.get("complete") or self._is_time_for_stamps(now):
             self.reconcile(stamps=True)
         elif is_newer:
             self._follow_names(current, is_explained=bool(changed))
@@ -221,6 +226,14 @@ class Follower:
             self._note({"seen": current})
         elif now - self._names_at > self._names_cost / _SHARE_NAMES:
             self.reconcile()
+
+    def _is_time_for_stamps(self, now: float) -> bool:
+        """Say whether to look at all stamps now: when it is due, and nobody asks for anything or has not stopped to for long."""
+        if self._stamps_at and now - self._stamps_at <= self._stamps_pause():
+            self._stamps_due = None
+            return False
+        self._stamps_due = self._stamps_due or now
+        return traffic.is_still(_STILL) or now - self._stamps_due > _LONGEST
 
     def _stamps_pause(self) -> float:
         """Return the seconds between two passes over the stamps: fewer if nobody tells of changes in place."""
@@ -271,9 +284,10 @@ class Follower:
         self._refresh_or_keep(told or set())
 
     def _breathe(self) -> None:
-        """Let the threads that answer people go first; raise where the app stops."""
+        """Let those who are answered go first; raise where the app stops."""
         if self._stop.is_set() and threading.current_thread() is self._thread:
             raise StorageError(reason=said("the index is stopped"))
+        pause()
         time.sleep(0.001)
 
     def _take_in(self, ids: Sequence[str], done: int, total: int | None) -> int:

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from opstore.access.roles import Role, act, part
 from opstore.errors import FileMissing, OpstoreError, StorageError
+from opstore.giving_way import EARLY, at, pause
 from opstore.media import renderings
 from opstore.storage.files import digest, is_passing, storage_errors
 from opstore.storage.names import check_name, is_operation_id
@@ -272,12 +273,14 @@ class Thumbnails(Copies):
         self.expect((operation_id,))
 
     def _work(self) -> None:
-        while (name := self._next()) is not None:
-            try:
-                for file in self._files(name):
-                    super().path(file)
-            except OpstoreError as error:
-                log.info("no thumbnails of %s: %s", name, error)
+        with at(EARLY):
+            while (name := self._next()) is not None:
+                try:
+                    for file in self._files(name):
+                        pause()
+                        super().path(file)
+                except OpstoreError as error:
+                    log.info("no thumbnails of %s: %s", name, error)
 
     def _next(self) -> str | None:
         """Wait for what is to be made next while nobody waits for another; None at the end."""

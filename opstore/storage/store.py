@@ -7,7 +7,6 @@ again succeeds, other content raises OperationExists. Listeners are told of what
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import os
 import sys
@@ -34,6 +33,7 @@ from opstore.errors import (
 )
 from opstore.errors.failure import KEYS, recorded
 from opstore.fetch import FetchPolicy, fetch
+from opstore.giving_way import in_order
 from opstore.storage import verify
 from opstore.storage.files import Folder, digest, is_passing, storage_errors
 from opstore.storage.names import (
@@ -239,23 +239,18 @@ class Store:
         """Return the newest `limit` sidecars, newest first; those that cannot be read are left out (`verify` lists them)."""
         if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
             raise InvalidMetadata(reason=said("limit must be a whole number from 0"))
-        return list(itertools.islice(self.iterate(hint=limit), min(limit, sys.maxsize)))
+        return list(itertools.islice(self.iterate(), min(limit, sys.maxsize)))
 
     @act(*Role)
-    def iterate(self, *, before: str | None = None, hint: int = 50) -> Iterator[dict[str, Any]]:
+    def iterate(self, *, before: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield readable sidecars newest first, only those older than the id `before` where given.
 
-        `hint` is how many will probably be read: names are sorted lazily, so that a page costs one look at the folder.
+        Names are put in order a day at a time: a page costs one look at the folder, and a few of them.
         """
-        names = [name for name in self.operations.names() if _is_sidecar(name)]
-        if before is not None:
-            bound = sidecar_name(before)
-            names = [name for name in names if name < bound]
-        # Below the first hint names by a heap (n log k), the rest only for who really goes on: 1.8 s against 2.7 s at a million.
-        first = heapq.nlargest(max(hint, 1), names)
-        yield from self._readable(first)
-        if len(first) < len(names):
-            yield from self._readable(sorted((name for name in names if name < first[-1]), reverse=True))
+        bound = None if before is None else sidecar_name(before)
+        names = in_order((name for name in self.operations.names() if name.endswith(".json")), backwards=True)
+        # What is no sidecar, or too new, is left out late: most names a page never comes to.
+        yield from self._readable(name for name in names if _is_sidecar(name) and (bound is None or name < bound))
 
     @act(*Role)
     def get_operation_metadata(self, operation_id: str) -> dict[str, Any]:
@@ -375,7 +370,7 @@ class Store:
         except (FileMissing, UnsafeFile):
             return False
 
-    def _readable(self, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    def _readable(self, names: Iterable[str]) -> Iterator[dict[str, Any]]:
         for name in names:
             try:
                 yield self.get_operation_metadata(name.removesuffix(".json"))

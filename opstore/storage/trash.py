@@ -20,6 +20,7 @@ from typing import Any
 from opstore import clocks
 from opstore.clocks.leaps import Leaps
 from opstore.errors import DamagedOperation, FileMissing, OperationExists, OperationNotFound, OpstoreError, UnsafeFile
+from opstore.giving_way import NAMES, in_bites, pause
 from opstore.spending.spent import RemovedSpend
 from opstore.storage.files import Folder, digest, is_passing
 from opstore.storage.names import EXTENSIONS, FileName, Role, check_operation_id, parse_name, sidecar_name
@@ -121,6 +122,7 @@ class Trash:
         limit = (now or clocks.now()) - older_than
         gone = []
         for operation_id in self._ids():
+            pause()
             moment = self._moment(operation_id)
             if moment is not None and moment <= limit:
                 with contextlib.suppress(OpstoreError):
@@ -154,7 +156,7 @@ class Trash:
             if left:  # by a move that was cut short behind its sidecar, unless others lie under these names by now
                 with contextlib.suppress(OperationExists):
                     self.folder.bring(self._library, operation_id, [left], unless=sidecar)
-            for path in copies:
+            for path in (*copies, *self._store.cache.glob("answers/*")):  # commands tell prompts in theirs
                 with contextlib.suppress(OSError):
                     path.unlink()
             found = self._trashed(operation_id)
@@ -172,12 +174,12 @@ class Trash:
     def _sweep(self, limit: datetime) -> None:
         """Remove media that a removal or a move was cut short over before `limit`: their sidecar has gone from here."""
         media: dict[str, list[str]] = {}
-        for name in self.folder.names():
+        for name in in_bites(self.folder.names(), NAMES):
             parts = parse_name(name)
             since = self.folder.since(name) if parts and parts.role != "sidecar" else None
             if parts and since is not None and since < limit.timestamp():
                 media.setdefault(parts.operation_id, []).append(name)
-        for operation_id, names in media.items():
+        for operation_id, names in in_bites(media.items(), NAMES):
             if not self.folder.has(sidecar_name(operation_id)):
                 with contextlib.suppress(OpstoreError), self._library.held([operation_id]):
                     if not self.folder.has(sidecar_name(operation_id)):  # else somebody has brought it here

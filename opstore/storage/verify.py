@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from opstore.errors import DamagedOperation, DamagedPack, FileMissing, OpstoreError, UnsafeFile, said, shown
+from opstore.giving_way import FILES, NAMES, in_bites
 from opstore.storage import operation
 from opstore.storage.files import Folder, digest, is_passing, leftover_of
 from opstore.storage.job import Job
@@ -46,7 +47,7 @@ def verify(operations: Folder, pending: Folder, *, deep: bool = False) -> list[P
     problems = [*_leftovers(operations, names), *_of_pending(pending)]
     media: dict[str, set[str]] = defaultdict(set)
     sidecars: list[str] = []
-    for name in names:
+    for name in in_bites(names, NAMES):
         parts = parse_name(name)
         if parts is None:
             continue
@@ -54,9 +55,9 @@ def verify(operations: Folder, pending: Folder, *, deep: bool = False) -> list[P
             sidecars.append(parts.operation_id)
         else:
             media[parts.operation_id].add(name)
-    for operation_id in sidecars:
+    for operation_id in in_bites(sidecars, FILES):
         problems += _operation_problems(operations, operation_id, media.pop(operation_id, set()), deep)
-    for operation_id, orphans in media.items():
+    for operation_id, orphans in in_bites(media.items(), NAMES):
         if operation_id not in underway and _settled(operations, operation_id):
             problems += [_orphan(name, operation_id) for name in orphans]
     if isinstance(operations, Library):
@@ -85,7 +86,7 @@ def _orphan(name: str, operation_id: str) -> Problem:
 
 
 def _leftovers(folder: Folder, names: list[str]) -> Iterator[Problem]:
-    for name in names:
+    for name in in_bites(names, NAMES):
         key = leftover_of(name)
         if key is None or folder.in_progress(key):
             continue

@@ -11,6 +11,7 @@ from opstore.analytics.queries import Analytics
 from opstore.care import Care
 from opstore.comparing.kept_comparisons import Comparisons
 from opstore.errors import OpstoreError
+from opstore.giving_way import traffic
 from opstore.service import Service
 from opstore.ui import parts, presses, signin, status_bar
 from opstore.ui.components import document
@@ -95,7 +96,8 @@ def _within(who: Person) -> None:
     service = opened().service
     status_bar.bar(page, pages)
     try:
-        _run(page, service)
+        with traffic.answering():
+            _run(page, service)
         reuse.overtaken(service)
         if presses.over():
             parts.too_late()

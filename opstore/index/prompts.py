@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable
 from hashlib import blake2b
 
 #: What is kept of a prompt, for the tile and for words; the sidecar has all of it.
@@ -29,18 +30,31 @@ def fold_word(text: str) -> str:
     return unicodedata.normalize("NFC", plain).replace("ς", "σ")
 
 
-def words_of(prompt: str) -> Iterator[tuple[str, str]]:
-    """Yield each word of a prompt once, as it is compared and as it is written (small letters)."""
-    seen = set()
-    # İ in small letters would be an i and a dot above it, which parts words.
-    for word in _TOKEN.findall(unicodedata.normalize("NFC", prompt).replace("İ", "i").lower()):
-        folded = fold_word(word)
-        if folded not in seen:
-            seen.add(folded)
-            yield folded, word
+def words_of(prompt: str) -> Iterable[tuple[str, str]]:
+    """Return each word of a prompt once, as it is compared and as it is written (small letters)."""
+    words: dict[str, str] = {}
+    for word in _tokens(prompt):
+        words.setdefault(_folded(word), word)
+    return words.items()
 
 
 def prompt_key(prompt: str) -> int:
     """Return a number that prompts share which are the same but for case, accents, width, spaces and punctuation."""
-    folded = " ".join(_TOKEN.findall(fold_word(unicodedata.normalize("NFKC", prompt)))) or prompt.strip()
-    return int.from_bytes(blake2b(folded.encode("utf-8", "replace"), digest_size=8).digest(), signed=True)
+    if _PLAIN.fullmatch(prompt):
+        folded = " ".join(map(_folded, _tokens(prompt)))
+    else:
+        folded = " ".join(_TOKEN.findall(fold_word(unicodedata.normalize("NFKC", prompt))))
+    data = (folded or prompt.strip()).encode("utf-8", "replace")
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), signed=True)
+
+
+#: Texts whose every letter is one word character however it is normalized: they can be parted first and folded word by word.
+_PLAIN = re.compile("[\x00-\x7fÀ-ÖØ-öø-ÿŒœ‘’“”«»…—–]*")
+#: Of a million prompts nearly all words are among the commonest few thousand.
+_folded = functools.lru_cache(maxsize=30_000)(fold_word)
+
+
+@functools.lru_cache(maxsize=64)  # key and words are asked for one after the other
+def _tokens(prompt: str) -> list[str]:
+    # İ in small letters would be an i and a dot above it, which parts words.
+    return _TOKEN.findall(unicodedata.normalize("NFC", prompt).replace("İ", "i").lower())

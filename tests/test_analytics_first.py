@@ -222,6 +222,7 @@ def test_a_disk_without_room_is_left_to_the_index(store: Store, monkeypatch: pyt
 
 def test_parts_of_an_older_index_go(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_reading, "ROWS", 30)
+    monkeypatch.setattr(first_reading, "FEW", 30)
     one, other = Parts(store.cache), Parts(store.cache)
     some(store, one, USUAL[:40])
     left = files(store)

@@ -29,8 +29,8 @@ from opstore.index.entry import Entry
 from opstore.storage.files import Folder
 
 FOLDER = "frame-parts"
-#: Rows of a part: some 30 MB in memory until they are written, 1.5 MB then.
-ROWS = 10_000
+#: Rows of a part, and those that are made a table at a time: while they are few, memory is used again and again.
+ROWS, FEW = 20_000, 500
 #: Where the disk has less room than this it is the index's; the frame reads by itself.
 ROOM = 1_000_000_000
 
@@ -42,6 +42,7 @@ class Parts:
         """Write beside the snapshot in `cache`, unless there is one: then it has most of what is read."""
         self._folder = cache / FOLDER
         self._rows: list[tuple[Row, int]] = []
+        self._tables: list[pa.Table] = []
         self._born = 0
         self._names = (f"{secrets.token_hex(4)}-{number}.arrow" for number in itertools.count())
         self._is_wanted = not snapshot.is_there(cache / snapshot.NAME)
@@ -57,21 +58,30 @@ class Parts:
             self._born = born
             with contextlib.suppress(OSError):
                 _clear(self._folder, born)
-        if len(self._rows) >= ROWS:
-            self.finish()
+        self._write(FEW, ROWS)
 
     def finish(self) -> None:
         """Write the rows that are left."""
-        rows, self._rows = self._rows, []
+        self._write(1, 1)
+
+    def _write(self, few: int, many: int) -> None:
+        """Make the rows a table if they are not fewer than `few`, and a part of the tables if these have `many`."""
         try:
-            if rows:
-                Folder(self._folder, private=True).make()
-                if shutil.disk_usage(self._folder).free < ROOM:
-                    raise OSError("too little room")
-                path = self._folder / f"{self._born}-{next(self._names)}"
-                snapshot.save(path, Snapshot.empty().changed(table_of(rows), (), {}, ""), compression="lz4")
+            if len(self._rows) >= few:
+                rows, self._rows = self._rows, []
+                self._tables.append(table_of(rows))
+            if sum(table.num_rows for table in self._tables) >= many:
+                tables, self._tables = self._tables, []
+                self._keep(Snapshot.empty().changed(pa.concat_tables(tables), (), {}, ""))
         except (OSError, StorageError, pa.ArrowException):
             self._is_wanted = False
+            self._rows, self._tables = [], []
+
+    def _keep(self, part: Snapshot) -> None:
+        Folder(self._folder, private=True).make()
+        if shutil.disk_usage(self._folder).free < ROOM:
+            raise OSError("too little room")
+        snapshot.save(self._folder / f"{self._born}-{next(self._names)}", part, compression="lz4")
 
 
 def _clear(folder: Path, born: int) -> None:

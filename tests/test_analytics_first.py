@@ -134,13 +134,6 @@ def test_a_file_that_changed_after_the_first_look_is_read_again(index: Index, st
     assert set(asked) == {changed, added}
 
 
-def test_young_files_are_read_again(index: Index, store: Store, asked: list[str]) -> None:
-    young = plant(store, usual(random.Random(4), "20260101000000_00000001"))
-    index.rebuild()
-    assert plain(Holder(index).held().frame) == expected(store.operations.path)
-    assert asked == [young]
-
-
 @pytest.mark.parametrize("damage", ["absent", "empty", "cut", "flipped", "older"])
 def test_a_part_that_cannot_be_trusted_is_read_instead(damage: str, index: Index, store: Store, asked: list[str]) -> None:
     for path in files(store):
@@ -184,6 +177,17 @@ def some(store: Store, parts: Parts, names: list[str], born: int = 1) -> None:
             sidecar = sidecar_of(data, operation_id)
             parts.take(sidecar, entry_of(sidecar, operation_id), stamp)
     parts.turn(born)
+
+
+def test_a_file_that_was_young_is_read_again(index: Index, store: Store, asked: list[str]) -> None:
+    shutil.rmtree(store.cache / first_reading.FOLDER)
+    parts = Parts(store.cache)
+    some(store, parts, USUAL[1:])
+    sidecar = usual(random.Random(8), USUAL[0])
+    parts.take(sidecar, entry_of(sidecar, USUAL[0]), 0)
+    parts.finish()
+    assert plain(Holder(index).held().frame) == expected(store.operations.path)
+    assert USUAL[0] in asked and not set(asked) & set(USUAL[1:])
 
 
 def test_parts_that_come_while_the_frame_is_there_are_taken_in(

@@ -178,6 +178,21 @@ def test_a_snapshot_that_cannot_be_trusted_is_made_anew(damage: str, tmp_path: P
     assert load(path) is not None
 
 
+def test_the_file_keeps_every_row_and_type_whatever_is_in_a_column(tmp_path: Path) -> None:
+    chance = random.Random(4)
+    same = [usual(chance, operation_id) for operation_id in ids(chance, 30)]
+    large = {**same[0], "files": [{"name": "x", "role": "input", "bytes": 2**53 - 1}]}
+    empty = [{"operationId": sidecar["operationId"], "prompt": None} for sidecar in same]
+    for sidecars in (same, [large, *same[1:]], empty, []):
+        rows = [(row_of(sidecar, sidecar["operationId"]), 5) for sidecar in sidecars]
+        known = Snapshot.empty().changed(table_of(rows), (), {}, "1-2")
+        snapshot.save(tmp_path / "kept", known)
+        found = load(tmp_path / "kept")
+        assert found is not None and found.table.equals(known.table) and found.cursor == "1-2"
+        assert found.table.schema == snapshot.SCHEMA and found.vocabulary.equals(known.vocabulary)
+        plain(frame_of(found.table))
+
+
 def test_a_cache_of_another_folder_is_not_believed(tmp_path: Path) -> None:
     one, other = folder(tmp_path / "one", seed=1), folder(tmp_path / "other", seed=2)
     load_frame(one)

@@ -1,8 +1,8 @@
 """The rows of all operations as Arrow columns, newest first, and the file that keeps them: a cache that is never trusted.
 
-The file is the checksum, then two Arrow streams: the rows, and the vocabulary that the words of prompts are numbers of. One that
-is missing, damaged or of another version counts as none. It is written beside its place and moved there, so that processes that
-share it see one or the other, and one that reads keeps what it has open.
+The file is the checksum, then two Arrow streams: the rows, and the vocabulary that the words of prompts are numbers of. Columns
+stand there as narrow as what is in them. A file that is missing, damaged or of another version counts as none. It is written
+beside its place and moved there, so that processes that share it see one or the other, and one that reads keeps what it has open.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from opstore.index.prompts import fold_word
 
 NAME = "frame.arrow"
 #: Raise this when the same columns come to hold something else.
-_CONTENT = 4
+_CONTENT = 5
 _CATEGORY = pa.dictionary(pa.int32(), pa.string())
 _CATEGORIES = {column.name for column in COLUMNS if column.kind == "category"}
 #: The rows: read columns, categories as such, words as numbers in the vocabulary, and the number of the index's row.
@@ -188,7 +188,7 @@ def save(path: Path, snapshot: Snapshot, compression: str | None = None) -> None
             sink = _Summed(file)
             metadata = {"cursor": snapshot.cursor or ""}
             options = pa.ipc.IpcWriteOptions(compression=compression)
-            for table in (snapshot.table.replace_schema_metadata(metadata), snapshot.vocabulary):
+            for table in (_narrow(snapshot.table).replace_schema_metadata(metadata), snapshot.vocabulary):
                 with pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), table.schema, options=options) as stream:
                     stream.write_table(table)
             file.seek(len(_MAGIC))
@@ -196,6 +196,32 @@ def save(path: Path, snapshot: Snapshot, compression: str | None = None) -> None
         temp.replace(path)
     finally:
         temp.unlink(missing_ok=True)
+
+
+def _narrow(table: pa.Table) -> pa.Table:
+    """Return a table whose columns take no more room than what is in them: a third less in the layout of today."""
+    columns = [_narrowed(column) for column in table.columns]
+    return pa.table(columns, names=table.column_names)
+
+
+def _narrowed(column: Any) -> Any:
+    if column.null_count == len(column):
+        return pa.nulls(len(column))
+    narrow = {pa.int64(): (pa.int8(), pa.int16(), pa.int32()), pa.large_string(): (pa.string(),)}
+    for kind in narrow.get(column.type, ()):
+        with contextlib.suppress(pa.ArrowInvalid):  # something does not fit
+            return column.cast(kind)
+    return column
+
+
+def _wide(table: pa.Table) -> pa.Table:
+    """Return what `_narrow` had."""
+    pairs = zip(table.columns, SCHEMA, strict=True)
+    return pa.table([column if column.type == field.type else _widened(column, field.type) for column, field in pairs], SCHEMA)
+
+
+def _widened(column: Any, kind: pa.DataType) -> Any:
+    return pa.nulls(len(column), kind) if pa.types.is_null(column.type) else column.cast(kind)
 
 
 class _Summed:
@@ -236,6 +262,6 @@ def load(path: Path) -> Snapshot | None:
         source = pa.BufferReader(data.slice(start))
         table, vocabulary = (pa.ipc.open_stream(source).read_all().combine_chunks() for _ in range(2))
         cursor = (table.schema.metadata or {}).get(b"cursor", b"").decode()
-        if table.schema.equals(SCHEMA) and vocabulary.schema.equals(VOCABULARY):
-            return Snapshot(cursor or None, table.replace_schema_metadata(None), vocabulary)
+        if table.column_names == SCHEMA.names and vocabulary.schema.equals(VOCABULARY):
+            return Snapshot(cursor or None, _wide(table), vocabulary)
     return None

@@ -166,10 +166,33 @@ def detail(sidecar: dict[str, Any], chance: random.Random) -> None:
         sidecar["workflowAnalysis"] = analysis
 
 
-def write(folder: Path, count: int, seed: int = 4, media: bool = True, detailed: bool = False) -> None:
+#: What the original backend wrote of an operation, in its order.
+ORIGINAL = (
+    *("operationId", "timestamp", "operationType", "prompt", "parameters", "inputCount", "inputFiles", "outputFile"),
+    *("resultUrl", "workflowAnalysis", "error", "success", "duration"),
+)
+_REASON = "L'utilisateur demande ce que montre l'image, sans en donner d'autre ; une image est faite du texte seul."
+
+
+def original(sidecar: dict[str, Any], chance: random.Random) -> dict[str, Any]:
+    """Return a sidecar as the original backend wrote it: no hash, no cost, no model, but an analysis of each, and an address."""
+    kind = sidecar["operationType"]
+    kept = {name: sidecar[name] for name in ORIGINAL}
+    kept["parameters"] = {"aspectRatio": "16:9", "outputFormat": "webp", "outputQuality": 95, "goFast": True}
+    kept["workflowAnalysis"] = {
+        "workflow": {"id": kind, "name": kind.replace("_", " ").capitalize()},
+        "confidence": round(chance.betavariate(5, 2), 2),
+        "reasoning": _REASON,
+    }
+    if sidecar["outputFile"]:
+        kept["resultUrl"] = f"https://replicate.delivery/xezq/{chance.getrandbits(200):050x}/output.webp"
+    return kept
+
+
+def write(folder: Path, count: int, seed: int = 4, media: bool = True, detailed: bool = False, is_original: bool = False) -> None:
     """Write a data folder: sidecars, and with `media` an empty file for every input and output, as names count in a listing.
 
-    With `detailed` the sidecars also have what only charts ask for.
+    With `detailed` the sidecars also have what only charts ask for; with `is_original` they are those of the original backend.
     """
     operations_folder = folder / "operations"
     operations_folder.mkdir(parents=True, exist_ok=True)
@@ -179,6 +202,8 @@ def write(folder: Path, count: int, seed: int = 4, media: bool = True, detailed:
         for sidecar in operations(count, seed):
             if detailed:
                 detail(sidecar, chance)
+            if is_original:
+                sidecar = original(sidecar, chance)
             names: Sequence[str] = [*sidecar["inputFiles"], *([sidecar["outputFile"]] if sidecar["outputFile"] else [])]
             for name in names if media else ():
                 os.close(os.open(name, os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=place))

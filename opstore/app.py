@@ -174,6 +174,7 @@ class App:
 
     def __init__(self, settings: Settings) -> None:
         """Open the data folder; nothing works in the background before `start`."""
+        from opstore.analytics import READING
         from opstore.analytics.queries import Analytics
         from opstore.care import Care
         from opstore.comparing.kept_comparisons import Comparisons
@@ -203,7 +204,7 @@ class App:
         table = models_of(settings.data)
         self.thumbnails = Thumbnails(self.store)
         jobs = JobFolder(self.store.pending, self.store.cache / "progress")
-        self.index = Index(self.store)
+        self.index = Index(self.store, program=READING)
         lineage = Lineage(self.store, self.index)
         self._budget = Budget(self.store, jobs, self._preferences.trusted)
         self._providers = registry.opened(settings.environment, table)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import sys
+import unicodedata
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import opstore
-from opstore.analytics import COLUMNS, load_frame, reading, shared_frame
+from opstore.analytics import COLUMNS, load_frame, reading, shared_frame, snapshot
 from opstore.analytics.columns import NAMES
 from opstore.analytics.frame import frame_of
 from opstore.analytics.frame_row import row_of
@@ -21,9 +23,9 @@ from opstore.analytics.reading import table_of
 from opstore.analytics.shared_frame import Holder
 from opstore.analytics.snapshot import Snapshot, load
 from opstore.errors import StorageError
-from opstore.index import Index
+from opstore.index import Index, prompts
 from opstore.index.entry import sidecar_of
-from opstore.index.prompts import prompt_key, words_of
+from opstore.index.prompts import fold_word, prompt_key, words_of
 from opstore.storage.operation import encode
 from opstore.storage.store import Store
 from tests.examples import some
@@ -137,7 +139,7 @@ def test_nothing_new_is_the_same_version(tmp_path: Path) -> None:
 def test_a_second_process_reads_only_what_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = folder(tmp_path)
     load_frame(store)
-    assert load(store.cache / shared_frame.NAME) is not None
+    assert load(store.cache / snapshot.NAME) is not None
     chance = random.Random(9)
     fresh = [plant(store, usual(chance, operation_id)) for operation_id in ids(chance, 3)]
     asked: list[str] = []
@@ -157,7 +159,7 @@ def test_a_second_process_reads_only_what_is_new(tmp_path: Path, monkeypatch: py
 def test_a_snapshot_that_cannot_be_trusted_is_made_anew(damage: str, tmp_path: Path) -> None:
     store = folder(tmp_path)
     load_frame(store)
-    path = store.cache / shared_frame.NAME
+    path = store.cache / snapshot.NAME
     data = bytearray(path.read_bytes())
     if damage == "absent":
         path.unlink()
@@ -176,11 +178,26 @@ def test_a_snapshot_that_cannot_be_trusted_is_made_anew(damage: str, tmp_path: P
     assert load(path) is not None
 
 
+def test_the_file_keeps_every_row_and_type_whatever_is_in_a_column(tmp_path: Path) -> None:
+    chance = random.Random(4)
+    same = [usual(chance, operation_id) for operation_id in ids(chance, 30)]
+    large = {**same[0], "files": [{"name": "x", "role": "input", "bytes": 2**53 - 1}]}
+    empty = [{"operationId": sidecar["operationId"], "prompt": None} for sidecar in same]
+    for sidecars in (same, [large, *same[1:]], empty, []):
+        rows = [(row_of(sidecar, sidecar["operationId"]), 5) for sidecar in sidecars]
+        known = Snapshot.empty().changed(table_of(rows), (), {}, "1-2")
+        snapshot.save(tmp_path / "kept", known)
+        found = load(tmp_path / "kept")
+        assert found is not None and found.table.equals(known.table) and found.cursor == "1-2"
+        assert found.table.schema == snapshot.SCHEMA and found.vocabulary.equals(known.vocabulary)
+        plain(frame_of(found.table))
+
+
 def test_a_cache_of_another_folder_is_not_believed(tmp_path: Path) -> None:
     one, other = folder(tmp_path / "one", seed=1), folder(tmp_path / "other", seed=2)
     load_frame(one)
     load_frame(other)
-    (other.cache / shared_frame.NAME).write_bytes((one.cache / shared_frame.NAME).read_bytes())
+    (other.cache / snapshot.NAME).write_bytes((one.cache / snapshot.NAME).read_bytes())
     assert plain(load_frame(other)) == expected(other.operations.path)
 
 
@@ -220,3 +237,17 @@ def test_prompts_that_differ_in_writing_only_have_one_key() -> None:
         ("la", "la"),
         ("plage", "plage"),
     ]
+
+
+#: What normalizing, small letters and accents do strange things to, and what is plain.
+LETTERS = st.text("ab1 _-'AÉéçŒœßÿ×÷ª²µ´¨\xa0…’«—ΣςſẞﬁＡİı日்ே\u0301\u200bй", max_size=12)
+
+
+@settings(deadline=None, max_examples=some(500))
+@given(LETTERS)
+def test_a_prompt_is_parted_first_only_where_that_is_the_same(prompt: str) -> None:
+    folded = " ".join(prompts._TOKEN.findall(fold_word(unicodedata.normalize("NFKC", prompt)))) or prompt.strip()
+    key = int.from_bytes(blake2b(folded.encode("utf-8", "replace"), digest_size=8).digest(), signed=True)
+    assert prompt_key(prompt) == key
+    written = prompts._TOKEN.findall(unicodedata.normalize("NFC", prompt).replace("İ", "i").lower())
+    assert [folded for folded, _ in words_of(prompt)] == list(dict.fromkeys(map(fold_word, written)))

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from opstore.errors import CreateUncertain, DamagedOperation, InvalidQuery, InvalidRequest
 from opstore.errors.failure import KINDS
 from opstore.index import ORDERS, Count, Index, Row
-from opstore.index.entry import Entry, entry_of, read_entry, sidecar_of
+from opstore.index.entry import Entry, entry_of, sidecar_of
 from opstore.index.known_ids import Known
 from opstore.index.order import WIDTH, id_of, moment_of, second_of, short_key, spread, wanted
 from opstore.providers.old_failures import error_kind
@@ -80,8 +80,9 @@ def test_the_fast_decoder_judges_as_the_careful_one(values: dict[str, Any], is_a
             sidecar_of(data, ID)
         assert caught.value.details == error.details
         return
-    assert sidecar_of(data, ID) == careful
-    assert isinstance(read_entry(data, ID), Entry)
+    sidecar = sidecar_of(data, ID)
+    assert sidecar == careful
+    assert isinstance(entry_of(sidecar, ID), Entry)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,10 @@ from opstore.analytics.columns import COLUMNS, Column
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["COLUMNS", "Column", "load_frame"]
+__all__ = ["COLUMNS", "READING", "Column", "load_frame"]
+
+#: The program that reads very many sidecars for an index and for the frame at once (`first_reading`).
+READING = "opstore.analytics.first_reading"
 
 
 def load_frame(source: Any = "data") -> pd.DataFrame:
@@ -29,7 +32,7 @@ def load_frame(source: Any = "data") -> pd.DataFrame:
     from opstore.errors import StorageError, said
     from opstore.index import Index
 
-    index = Index.over(source)
+    index = Index.over(source, READING)
     if isinstance(source, str | os.PathLike) and not os.path.isdir(source):
         raise StorageError(reason=said("there is no folder {folder}", folder=os.fspath(source)))
     try:

@@ -5,12 +5,13 @@ Types, statuses, models, tags and error kinds are the index's own (`entry_of`), 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any
 
 from opstore.analytics.columns import COLUMNS, KEPT
 from opstore.index import order
+from opstore.index.charted import Charted, ChartReader
 from opstore.index.entry import Entry, entry_of
 from opstore.index.field_entry import Column
 from opstore.index.prompts import MAX_PROMPT, words_of
@@ -19,19 +20,19 @@ from opstore.index.prompts import MAX_PROMPT, words_of
 Row = tuple[Any, ...]
 
 
-def row_of(sidecar: Mapping[str, Any], operation_id: str) -> Row:
-    """Return the row of a decoded sidecar."""
-    entry = entry_of(sidecar, operation_id)
+def row_of(sidecar: Mapping[str, Any], operation_id: str, entry: Entry | None = None) -> Row:
+    """Return the row of a decoded sidecar; `entry` is what the index keeps of it, where that is known."""
+    source = Charted(sidecar, entry or entry_of(sidecar, operation_id))
     prompt = sidecar.get("prompt")
-    words = dict(words_of(prompt[:MAX_PROMPT] if isinstance(prompt, str) else ""))  # what the search knows of it
-    return (*[read(sidecar, entry) for read in _READERS], tuple(words.values()), order.second_of(operation_id))
+    words = words_of(prompt[:MAX_PROMPT]) if isinstance(prompt, str) else ()  # what the search knows of it
+    return (*[read(source) for read in _READERS], tuple([word for _, word in words]), order.second_of(operation_id))
 
 
-def _reader(column: Column) -> Callable[[Mapping[str, Any], Entry], Any]:
+def _reader(column: Column) -> ChartReader:
     if column.read:
         return column.read
-    kept = attrgetter(KEPT[column.name])
-    return lambda sidecar, entry: kept(entry)
+    kept = attrgetter(f"entry.{KEPT[column.name]}")
+    return kept
 
 
 _READERS = [_reader(column) for column in COLUMNS]

@@ -12,17 +12,17 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 
-from opstore.analytics import snapshot
+from opstore.analytics import first_reading, snapshot
 from opstore.analytics.frame import frame_of
 from opstore.analytics.reading import read
-from opstore.analytics.snapshot import Snapshot
+from opstore.analytics.snapshot import Listing, Snapshot
 from opstore.index import Index
 
-NAME = "frame.arrow"
 #: The snapshot is written again when it lacks this share of the rows, or this many.
 STALE_SHARE, STALE = 0.01, 500
 #: A look for what is new may take this share of the time of a process.
@@ -46,12 +46,14 @@ class Holder:
     def __init__(self, index: Index, clock: Callable[[], float] = time.monotonic) -> None:
         """Follow `index`; nothing is read before the first question."""
         self.index = index
-        self.path = index.store.cache / NAME
+        self.path = index.store.cache / snapshot.NAME
         self._clock = clock
         self._lock = threading.Lock()
         self._held: FrameVersion | None = None
         self._unsaved = 0
         self._is_kept = False
+        #: Files of parts whose rows are held, and not yet in the snapshot.
+        self._parts: list[Path] = []
         self._not_before = 0.0
         self._asked: str | None = None
         #: Sidecars read of those that must be, while very many are.
@@ -113,18 +115,18 @@ class Holder:
 
     def _compared(self, old: Snapshot, cursor: str) -> Snapshot:
         """Compare all that the index has with all that is held, by the stamps of the files."""
-        listing = self.index.listing()
-        known = dict(zip(old.table["operation_id"].to_pylist(), old.table["stamp"].to_pylist(), strict=True))
-        wanted = [operation_id for operation_id, _, stamp in listing if not stamp or known.get(operation_id) != stamp]
-        places = {operation_id: at for operation_id, at, _ in listing}
-        gone = known.keys() - places.keys()
+        parts, self._parts = first_reading.load(self.index.store.cache)
+        if parts:
+            old = Snapshot.joined([*parts, old])
+        listing = Listing.of(self.index.listing())
+        wanted, gone = old.unlike(listing)
         if not wanted and not gone:
             # To be kept: otherwise every process after this one would compare everything again.
             self._unsaved, self._is_kept = self._unsaved + 1, False
-            return old.moved(places, cursor)
+            return old.moved(listing, cursor)
         self._unsaved += len(wanted) + len(gone)
-        found = old.changed(self._read(wanted), {*wanted, *gone}, places, cursor)
-        return found.moved(places, cursor)
+        self._is_kept = self._is_kept and not parts
+        return old.changed(self._read(wanted), {*wanted, *gone}, {}, cursor).moved(listing, cursor)
 
     def _read(self, ids: list[str]) -> pa.Table:
         def told(done: int) -> None:
@@ -144,4 +146,5 @@ class Holder:
             with contextlib.suppress(OSError):
                 snapshot.save(self.path, self._held.snapshot)
                 self._is_kept = True
+                first_reading.remove(self._parts)
             self._unsaved = 0

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from opstore.access.roles import Role, act, part
 from opstore.errors import StorageError, said
-from opstore.index import changes, content_key_blocks, same_bytes, suggestions
+from opstore.index import changes, content_key_blocks, parallel, same_bytes, suggestions
 from opstore.index.changes import Changes
 from opstore.index.compile import Plan, compiled
 from opstore.index.entry import Row
@@ -76,9 +76,15 @@ class Index:
 
     path: Path
 
-    def __init__(self, store: Store, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        """Index the operations of `store` in its cache folder; nothing happens before `start` or the first question."""
+    def __init__(
+        self, store: Store, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC), program: str = parallel.PROGRAM
+    ) -> None:
+        """Index the operations of `store` in its cache folder; nothing happens before `start` or the first question.
+
+        `program` is what reads very many sidecars, in processes of its own.
+        """
         self.store = store
+        self._program = program
         #: Where the index is while the cache folder cannot be written; it goes with this object.
         self.makeshift = None if _is_writable(store.cache) else tempfile.TemporaryDirectory(prefix="opstore-index-")
         if self.makeshift:
@@ -86,13 +92,13 @@ class Index:
         self.path = Path(self.makeshift.name if self.makeshift else store.cache) / "index.db"
         self._clock = clock
         self._database = Database(self.path)
-        self._follower = Follower(self._database, store.operations)
+        self._follower = Follower(self._database, store.operations, program)
         self._counts: dict[tuple[str, object], tuple[tuple[int, ...], Count]] = {}
 
     @classmethod
-    def over(cls, source: Store | str | Path) -> Index:
+    def over(cls, source: Store | str | Path, program: str = parallel.PROGRAM) -> Index:
         """Return the index of a store, or of a data folder; nothing follows it."""
-        return cls(source if isinstance(source, Store) else Store(source))
+        return cls(source if isinstance(source, Store) else Store(source), program=program)
 
     # -- following -------------------------------------------------------------------------------------------------------
 
@@ -133,7 +139,7 @@ class Index:
                 with storage_errors():
                     make(fresh)
                     with contextlib.closing(Database(fresh)) as database:
-                        following = Follower(database, self.store.operations)
+                        following = Follower(database, self.store.operations, self._program)
                         self._ask(lambda: following.reconcile(stamps=True))
                     self._database.install(fresh)
             except BaseException:

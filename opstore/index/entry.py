@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from opstore.errors import DamagedOperation
 from opstore.index.fields import BY_NAME, TABLE
 from opstore.index.order import moment_of
 from opstore.index.prompts import MAX_PROMPT
@@ -145,14 +144,6 @@ def sidecar_of(data: bytes, operation_id: str) -> dict[str, Any]:
         except ValueError:
             pass
     return decode(data, operation_id)
-
-
-def read_entry(data: bytes, operation_id: str) -> Entry | DamagedOperation:
-    """Return what the index keeps of a sidecar, or why it cannot be read."""
-    try:
-        return entry_of(sidecar_of(data, operation_id), operation_id)
-    except DamagedOperation as error:
-        return error
 
 
 # -- a sidecar to an entry -----------------------------------------------------------------------------------------------

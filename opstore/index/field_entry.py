@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from opstore.index.sidecar import ChartReader, Reader
+from opstore.index.charted import ChartReader
+from opstore.index.sidecar import Reader
 from opstore.storage.operation import Operation
 
 #: What the values of a search are.

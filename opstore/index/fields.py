@@ -11,9 +11,11 @@ from __future__ import annotations
 from operator import attrgetter
 
 from opstore.errors import said
+from opstore.index import charted
 from opstore.index import sidecar as read
+from opstore.index.charted import ChartReader
 from opstore.index.field_entry import Column, Field, Kept, Kind, Search, Shown
-from opstore.index.sidecar import MILLION, THOUSAND, ChartReader
+from opstore.index.sidecar import MILLION, THOUSAND
 from opstore.storage.operation import STATUSES, Operation
 
 
@@ -149,7 +151,7 @@ TABLE: tuple[Field, ...] = (
             called=("fav", "favori", "favoris"),
             is_facet=True,
         ),
-        Column("favorite", "flag", "", "whether it is a favorite; missing if nobody said", read.favorite),
+        Column("favorite", "flag", "", "whether it is a favorite; missing if nobody said", charted.favorite),
         shown=Shown("favorite", "flag"),
     ),
     Field(
@@ -166,7 +168,11 @@ TABLE: tuple[Field, ...] = (
             called=("day", "jour"),
         ),
         column=Column(
-            "timestamp", "moment", "UTC", "when it was asked for: the sidecar's `timestamp`, else the time in the id", read.moment
+            "timestamp",
+            "moment",
+            "UTC",
+            "when it was asked for: the sidecar's `timestamp`, else the time in the id",
+            charted.moment,
         ),
         shown=Shown("time", "moment", said("Created")),
     ),
@@ -179,13 +185,13 @@ TABLE: tuple[Field, ...] = (
             (("cost:>0.1", "dearer than ten cents; without a known cost it is not found"),),
             called=("price", "cout", "prix"),
         ),
-        Column("cost", "number", "`currency`", "what it cost", read.amount),
+        Column("cost", "number", "`currency`", "what it cost", charted.amount),
         shown=Shown("cost", "cost", said("Cost"), attrgetter("cost")),
     ),
     Field(
         "currency",
         Kept(str | None, read.currency_of, "INTEGER", "name"),
-        column=Column("currency", "category", "", "of `cost`", read.currency),
+        column=Column("currency", "category", "", "of `cost`", charted.currency),
     ),
     Field(
         "elapsed",
@@ -201,7 +207,7 @@ TABLE: tuple[Field, ...] = (
             "number",
             "s",
             "wall time from the request to the stored result; never `duration`",
-            read.number_at("elapsedSeconds"),
+            charted.number_at("elapsedSeconds"),
         ),
         shown=Shown("elapsed", "seconds", said("Elapsed")),
     ),
@@ -209,7 +215,7 @@ TABLE: tuple[Field, ...] = (
         "inputs",
         Kept(int, read.count_of_inputs, "INTEGER NOT NULL", mark="count"),
         Search("inputs", "number", (("inputs:2", "two input images"),), called=("entrees",), is_facet=True),
-        Column("input_count", "whole", "files", "input images", read.input_count),
+        Column("input_count", "whole", "files", "input images", charted.input_count),
         shown=Shown("inputs", "texts", read=attrgetter("inputs")),
     ),
     Field(
@@ -236,7 +242,7 @@ TABLE: tuple[Field, ...] = (
     Field(
         "id",
         search=Search("id", "id", (("id:20251103143022_abc123de", "one operation; `id:202511` those whose id begins so"),)),
-        column=Column("operation_id", "text", "", "the operation's id, never missing", lambda sidecar, entry: entry.id),
+        column=Column("operation_id", "text", "", "the operation's id, never missing", lambda source: source.entry.id),
         shown=Shown("id", label=said("Id")),
     ),
     Field(
@@ -272,7 +278,7 @@ TABLE: tuple[Field, ...] = (
         "confidence",
         Kept(int | None, read.confidence_of, "INTEGER", mark="coarse", unit=MILLION),
         Search("confidence", "number", (("confidence:<0.7", "where the workflow analysis was not sure"),), called=("confiance",)),
-        Column("confidence", "number", "0 to 1", "how sure the analysis was of it", read.confidence),
+        Column("confidence", "number", "0 to 1", "how sure the analysis was of it", charted.confidence),
         shown=Shown("confidence", "number"),
     ),
     Field(
@@ -293,7 +299,7 @@ TABLE: tuple[Field, ...] = (
             "flag",
             "",
             "whether a person chose another type; missing if nothing was proposed",
-            read.overridden,
+            charted.overridden,
         ),
         shown=Shown("overridden", "flag"),
     ),
@@ -313,7 +319,7 @@ TABLE: tuple[Field, ...] = (
             called=("comment", "commentaire"),
             may_be_any=True,
         ),
-        Column("note", "text", "", "the note", read.note),
+        Column("note", "text", "", "the note", charted.note),
         shown=Shown("note"),
     ),
     Field(
@@ -326,7 +332,7 @@ TABLE: tuple[Field, ...] = (
             called=("graine",),
             may_be_any=True,
         ),
-        Column("seed", "text", "", "the seed that was used, in digits: large ones fit into no column of numbers", read.seed),
+        Column("seed", "text", "", "the seed that was used, in digits: large ones fit into no column of numbers", charted.seed),
     ),
     Field(
         "size",
@@ -374,33 +380,37 @@ TABLE: tuple[Field, ...] = (
         shown=Shown("outputs", "texts", read=attrgetter("outputs")),
     ),
     _column(
-        "success", "flag", "", "the sidecar's own `success`; whether there is a result, `status` says", read.flag_at("success")
+        "success", "flag", "", "the sidecar's own `success`; whether there is a result, `status` says", charted.flag_at("success")
     ),
-    Field("prompt", column=Column("prompt", "text", "", "the whole prompt", read.text_at("prompt")), shown=Shown("prompt")),
+    Field("prompt", column=Column("prompt", "text", "", "the whole prompt", charted.text_at("prompt")), shown=Shown("prompt")),
     _column(
         *("prompt_key", "whole", "", "the same number for prompts that differ in case, accents, spaces or punctuation only"),
-        read.key_of_prompt,
+        charted.key_of_prompt,
     ),
-    Field("error_text", column=Column("error", "text", "", "the error's text", read.text_at("error")), shown=Shown("error")),
-    _column("workflow_id", "category", "", "the type that the analysis proposed", read.workflow),
-    _column("outputs", "whole", "files", "results that the sidecar names, 0 where it names none", read.output_count),
-    _column("media", "category", "", "`image` or `video`: what the main output is, by its name", read.media),
-    _column("predict_seconds", "number", "s", "computing time that the provider reported, all steps together", read.predicted),
+    Field("error_text", column=Column("error", "text", "", "the error's text", charted.text_at("error")), shown=Shown("error")),
+    _column("workflow_id", "category", "", "the type that the analysis proposed", charted.workflow),
+    _column("outputs", "whole", "files", "results that the sidecar names, 0 where it names none", charted.output_count),
+    _column("media", "category", "", "`image` or `video`: what the main output is, by its name", charted.media),
+    _column("predict_seconds", "number", "s", "computing time that the provider reported, all steps together", charted.predicted),
     _column(
-        "clip_seconds", "number", "s", "length of clip that was asked for: the sidecar's `duration`", read.number_at("duration")
+        "clip_seconds",
+        "number",
+        "s",
+        "length of clip that was asked for: the sidecar's `duration`",
+        charted.number_at("duration"),
     ),
     _column(
         "cost_estimated",
         "flag",
         "",
         "whether `cost` is an estimate; missing if there is no cost or it does not say",
-        read.is_estimated,
+        charted.is_estimated,
     ),
-    _column("bytes_in", "whole", "bytes", "stored inputs together", read.bytes_of("input")),
-    _column("bytes_between", "whole", "bytes", "stored intermediate results together", read.bytes_of("intermediate")),
-    _column("bytes_out", "whole", "bytes", "stored outputs together", read.bytes_of("output")),
-    _column("width", "whole", "pixels", "of the main output", read.width),
-    _column("height", "whole", "pixels", "of the main output", read.height),
+    _column("bytes_in", "whole", "bytes", "stored inputs together", charted.bytes_of("input")),
+    _column("bytes_between", "whole", "bytes", "stored intermediate results together", charted.bytes_of("intermediate")),
+    _column("bytes_out", "whole", "bytes", "stored outputs together", charted.bytes_of("output")),
+    _column("width", "whole", "pixels", "of the main output", charted.width),
+    _column("height", "whole", "pixels", "of the main output", charted.height),
     Field(
         "parameters",
         column=Column(
@@ -408,7 +418,7 @@ TABLE: tuple[Field, ...] = (
             "category",
             "",
             "what was asked for, as JSON in the order of names: without seeds, texts and nested values",
-            read.parameters,
+            charted.parameters,
         ),
         shown=Shown("parameters", "parameters", read=Operation.parameters),
     ),

@@ -62,12 +62,12 @@ class Progress:
 class Follower:
     """Brings the index up to date, on demand (`refresh`) and in the background (`start`)."""
 
-    def __init__(self, database: Database, operations: Folder, *, changed: Callable[[], None] = lambda: None) -> None:
-        """Follow the folder `operations`; `changed` is called after rows have changed."""
+    def __init__(self, database: Database, operations: Folder, program: str = parallel.PROGRAM) -> None:
+        """Follow the folder `operations`, of which `program` reads very many sidecars (`parallel`)."""
         self._database = database
+        self._program = program
         self._path = operations.path
         self._packs = self._path.parent / FOLDER
-        self._changed = changed
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -312,7 +312,7 @@ class Follower:
             return
         with Reader(self._path) as reader, contextlib.ExitStack() as stack:
             if len(ids) > parallel.WORTHWHILE:
-                processes = stack.enter_context(parallel.Processes(reader, self._path))
+                processes = stack.enter_context(parallel.Processes(reader, self._path, self._program))
 
                 def read(batch: Sequence[str]) -> Iterable[Part]:
                     with self._database.reading() as connection:
@@ -352,8 +352,6 @@ class Follower:
         else:
             raise StorageError(reason=said("the index was replaced again and again"))
         self._look_again_at(written.unsettled)
-        if written.changed:
-            self._changed()
         return written.changed + (self.refresh(written.doubtful) if written.doubtful else 0)
 
     def _settle(self, begin: bool = False) -> None:

@@ -2,7 +2,8 @@
 interpreter's lock for other things.
 
 `python -m opstore.index.parallel FOLDER` answers each question on its standard input with what was read. A process that cannot be
-started, or dies, is done without: then its ids are read in this one.
+started, or dies, is done without: then its ids are read in this one. An app may name another program that calls `main` and also
+makes something else of what is decoded (`Also`), so that no sidecar is read twice.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import os
 import queue
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Protocol, Self
 
 import msgspec
 
@@ -34,6 +35,10 @@ from opstore.index.sqlite import Connection
 WORTHWHILE = 20_000
 PROCESSES = 2
 CHUNK = 500
+#: The program that reads for the index alone.
+PROGRAM = "opstore.index.parallel"
+#: Seconds that a process has to end by itself, once nothing is asked any more, before it is killed.
+_END_SECONDS = 30.0
 
 
 @dataclass(slots=True)
@@ -71,12 +76,24 @@ class _Process:
         news = vocabulary.rows[self.told :]
         self.told += len(news)
         _send(self.popen.stdin, _Question(self.born, news, list(ids)))
-        part = _ANSWER.decode(_received(self.popen.stdout))
+        answer = _received(self.popen.stdout)
+        if not answer:
+            raise EOFError
+        part = _ANSWER.decode(answer)
         part.names, part.born = vocabulary.names, vocabulary.born
         return part
 
-    def end(self) -> None:
-        """Kill it."""
+    def dismiss(self) -> None:
+        """Let it end by itself: nothing more is asked."""
+        pipe, self.popen.stdin = self.popen.stdin, None
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+    def end(self, seconds: float = 0.0) -> None:
+        """Kill it, if it has not ended within some seconds."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.popen.wait(seconds)
         self.popen.kill()
         with contextlib.suppress(OSError):
             self.popen.communicate()
@@ -85,10 +102,11 @@ class _Process:
 class Processes:
     """Some processes that read from one folder."""
 
-    def __init__(self, reader: Reader, path: Path) -> None:
+    def __init__(self, reader: Reader, path: Path, program: str = PROGRAM) -> None:
         """Read from the folder at `path`, inside a `with`; `reader` is the one to fall back on."""
         self._reader = reader
         self._path = path
+        self._program = program
         self._vocabulary = Vocabulary()
         self._idle: queue.SimpleQueue[_Process | None] = queue.SimpleQueue()
         self._threads = ThreadPoolExecutor(PROCESSES, thread_name_prefix="opstore-read")
@@ -100,12 +118,14 @@ class Processes:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """End them."""
+        """End them; where all was read they may bring to an end what else they make."""
         self._threads.shutdown(cancel_futures=True)
-        for _ in range(PROCESSES):
-            process = self._idle.get()
-            if process is not None:
-                process.end()
+        processes = [process for process in (self._idle.get() for _ in range(PROCESSES)) if process is not None]
+        if kind is None:
+            for process in processes:
+                process.dismiss()
+        for process in processes:
+            process.end(_END_SECONDS if kind is None else 0.0)
 
     def learn(self, connection: Connection) -> None:
         """Make the rows that are read from now on of the names that a connection knows."""
@@ -116,7 +136,7 @@ class Processes:
         return self._threads.map(self._read, [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)])
 
     def _started(self) -> _Process | None:
-        command = [sys.executable, "-m", "opstore.index.parallel", str(self._path.resolve())]
+        command = [sys.executable, "-m", self._program, str(self._path.resolve())]
         root = Path(__file__).resolve().parents[2]
         try:
             popen = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=root)
@@ -162,31 +182,45 @@ def _send(pipe: IO[bytes], message: _Question | Part) -> None:
 
 
 def _received(pipe: IO[bytes]) -> bytes:
-    """Return a message; raise EOFError if none comes any more."""
+    """Return a message, nothing if none comes any more."""
     length = pipe.read(_LENGTH)
-    data = pipe.read(int.from_bytes(length)) if length else b""
-    if not data:
-        raise EOFError
-    return data
+    return pipe.read(int.from_bytes(length)) if length else b""
 
 
 # -- the process ---------------------------------------------------------------------------------------------------------
 
 
-def main(folder: str) -> None:
+class Also(Protocol):
+    """What is made beside the rows; it never raises, and what it leaves out is read again by who needs it."""
+
+    def take(self, sidecar: Mapping[str, Any], entry: Entry, stamp: int) -> None:
+        """Take what was read of a sidecar; several threads may come at a time."""
+
+    def turn(self, born: int) -> None:
+        """Work on what was taken, after an answer for the index's file that was born then."""
+
+    def finish(self) -> None:
+        """Bring it to an end: nothing more comes."""
+
+
+def main(folder: str, also: Also | None = None) -> None:
     """Answer the questions on the standard input until it ends."""
     os.nice(1)  # of three processes on two processors the writer should never be the one that waits
     gc.disable()  # what is read is thrown away whole, and the process with it: a look for cycles is a tenth of its time
     numbers: dict[tuple[str, str], int] = {}
     kinds, known = Kinds(numbers), 0
-    with Reader(Path(folder)) as reader, ThreadPoolExecutor(THREADS) as threads:
-        while True:
-            question = _QUESTION.decode(_received(sys.stdin.buffer))
+    with Reader(Path(folder), also.take if also else None) as reader, ThreadPoolExecutor(THREADS) as threads:
+        while data := _received(sys.stdin.buffer):
+            question = _QUESTION.decode(data)
             if question.born != known:
                 numbers = {}
                 kinds, known = Kinds(numbers), question.born
             numbers |= {(name, text): number for number, name, text in question.names}
             _send(sys.stdout.buffer, _part(reader.read_many(question.ids, threads), kinds))
+            if also:
+                also.turn(question.born)
+    if also:
+        also.finish()
 
 
 def _part(read: Iterable[tuple[str, Observed | None]], kinds: Kinds) -> Part:
@@ -210,5 +244,5 @@ def _part(read: Iterable[tuple[str, Observed | None]], kinds: Kinds) -> Part:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(StorageError, EOFError, BrokenPipeError, KeyboardInterrupt):
+    with contextlib.suppress(StorageError, BrokenPipeError, KeyboardInterrupt):
         main(sys.argv[1])

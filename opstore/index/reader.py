@@ -8,14 +8,14 @@ import os
 import stat
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from opstore.errors import DamagedOperation, DamagedPack, StorageError, UnsafeFile, said
-from opstore.index.entry import read_entry
+from opstore.index.entry import Entry, entry_of, sidecar_of
 from opstore.index.observed import UNSETTLED, Broken, Observed, broken
 from opstore.storage.files import is_passing, storage_errors
 from opstore.storage.operation import MAX_SIDECAR_BYTES
@@ -32,13 +32,17 @@ _SAMPLE, _WARM = 20, 0.000_15
 
 _UNSAFE = UnsafeFile(name="", reason=said("not a plain file"))
 
+#: What gets a decoded sidecar, what the index keeps of it, and its file's stamp; several threads may call it at a time.
+Beside = Callable[[Mapping[str, Any], Entry, int], None]
+
 
 class Reader:
     """The folder of operations, opened once for many files."""
 
-    def __init__(self, path: Path) -> None:
-        """Read from the folder at `path` and what is packed beside it, inside a `with`."""
+    def __init__(self, path: Path, beside: Beside | None = None) -> None:
+        """Read from the folder at `path` and what is packed beside it, inside a `with`; `beside` gets what is decoded, too."""
         self._path = path
+        self._beside = beside
         self._folder = -1
         self._packs = Packs(path.parent / FOLDER)
 
@@ -64,8 +68,14 @@ class Reader:
         data, stamp = observed
         if isinstance(data, Broken):
             return data, stamp
-        found = read_entry(data, operation_id)
-        return (unreadable(found) if isinstance(found, DamagedOperation) else found), stamp
+        try:
+            sidecar = sidecar_of(data, operation_id)
+            entry = entry_of(sidecar, operation_id)
+        except DamagedOperation as error:
+            return unreadable(error), stamp
+        if self._beside:
+            self._beside(sidecar, entry, stamp)
+        return entry, stamp
 
     def data(self, operation_id: str) -> tuple[bytes | Broken, int] | None:
         """Return a sidecar's bytes and its file's stamp, None if there is no file.

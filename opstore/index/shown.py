@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from opstore.index.charted import Charted
 from opstore.index.entry import entry_of
 from opstore.index.field_entry import Field, Shown
 from opstore.index.fields import BY_NAME, TABLE
@@ -29,5 +30,5 @@ def _value(field: Field, how: Shown, operation: Operation, source: Source) -> An
     if how.read:
         return how.read(operation)
     if field.column and field.column.read:
-        return field.column.read(operation.sidecar, entry_of(operation.sidecar, operation.id))
+        return field.column.read(Charted(operation.sidecar, entry_of(operation.sidecar, operation.id)))
     return field.kept.read(source) if field.kept else None

@@ -24,7 +24,7 @@ from opstore import Store
 from opstore.index import Index
 from tests.browser import Server, Windows, chromium
 
-CHROMIUM = shutil.which("chromium") or "chromium"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-headless-shell") or "chromium"
 #: Operations with real pictures, and times that each act is done.
 PICTURES, ROUNDS = 3_000, 8
 FILTERS = ("type:text_to_image", "status:failed", "rating:>=4", "model:qwen-image", "favorite:yes", "inputs:2")

@@ -66,7 +66,7 @@ def run() -> Iterable[Table]:
             before = company("before")
             lines = []
             for line in PARTS[name](folder, count):
-                print(f"{line.name}: {line.figure}", file=sys.stderr, flush=True)  # a part takes minutes
+                print(f"{line.name}: {line.figure}; {line.yardstick}", file=sys.stderr, flush=True)  # a part takes minutes
                 lines.append(line)
             around = f"{name}: {before}; {company('after')}"
             yield table_of(f"{name}, {where}", lines, (around,))
@@ -321,7 +321,12 @@ def two_lines() -> Iterator[str]:
         (Path(place) / "page.py").write_text(TWO_LINES)
         server = Server(Path(place) / "data", forked=False)
         server.command = [sys.executable, "-m", "streamlit", "run", f"{place}/page.py", f"--server.port={server.port}"]
-        server.command += ["--server.headless=true", "--browser.gatherUsageStats=false", "--server.fileWatcherType=none"]
+        server.command += [
+            "--server.address=127.0.0.1",
+            "--server.headless=true",
+            "--browser.gatherUsageStats=false",
+            "--server.fileWatcherType=none",
+        ]
         server.cwd = Path(place)
         server._answers = lambda: ready(server)  # type: ignore[method-assign] # it has no /api
         server.start_seconds = 300.0

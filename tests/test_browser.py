@@ -18,6 +18,7 @@ import pytest
 from playwright.sync_api import FilePayload, Locator, Page, Route, expect
 
 from opstore import Store
+from opstore.app import App, Settings
 from opstore.media.provenance import declared
 from opstore.service import NewOperation
 from tests.browser import PATIENCE, Server, Visitor, Windows, box
@@ -211,26 +212,52 @@ def test_a_wrong_file_is_told_in_words_and_makes_nothing(server: Server, windows
 
 
 @pytest.mark.long
-def test_generate_waits_for_a_picture_that_is_on_its_way(server: Server, windows: Windows, photo: Photo) -> None:
+@pytest.mark.parametrize("way", ["mouse", "key", "both", "Enter"])
+def test_generate_waits_for_a_picture_that_is_on_its_way(server: Server, windows: Windows, photo: Photo, way: str) -> None:
+    text = f"waited for, {way}"
     with windows.visit(server) as visitor:
         page = visitor.open()
-        visitor.prompt.fill("waited for")
+        visitor.prompt.fill(text)
         held: list[Route] = []
         page.route("**/_stcore/upload_file/**", lambda route: held.append(route))
         cat: FilePayload = {"name": "cat.jpg", "mimeType": "image/jpeg", "buffer": photo("chelsea", size=(200, 150))}
         page.locator('input[type="file"]').set_input_files(cat)
         expect(page.get_by_test_id("stFileChipIconSpinner")).to_be_visible()
-        place = visitor.generate.bounding_box()
-        assert place
-        page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
-        visitor.prompt.press("Control+Enter")
         eventually(page, lambda: bool(held))
+        if way in ("mouse", "both"):
+            visitor.generate.click()
+        if way in ("key", "both"):
+            visitor.prompt.press("Control+Enter")
+        if way == "Enter":
+            visitor.generate.press("Enter")
+        expect(page.get_by_role("status").filter(has_text="Waiting for the image")).to_be_visible()
+        assert not server.by_prompt(text)
+        for route in held:
+            route.continue_()
+        stored = server.stored(text)
+        assert stored["inputCount"] == 1 and stored["operationType"] == "image_edit_single"
+        assert len(server.by_prompt(text)) == 1
+
+
+def test_who_writes_on_while_a_picture_is_on_its_way_is_told_that_nothing_was_started(
+    server: Server, windows: Windows, photo: Photo
+) -> None:
+    with windows.visit(server) as visitor:
+        page = visitor.open()
+        visitor.prompt.fill("not yet")
+        held: list[Route] = []
+        page.route("**/_stcore/upload_file/**", lambda route: held.append(route))
+        cat: FilePayload = {"name": "cat.jpg", "mimeType": "image/jpeg", "buffer": photo("chelsea", size=(200, 150))}
+        page.locator('input[type="file"]').set_input_files(cat)
+        eventually(page, lambda: bool(held))
+        visitor.generate.click()
+        visitor.prompt.press_sequentially(", sepia")
+        expect(page.get_by_role("status").filter(has_text="Not started")).to_be_visible()
         for route in held:
             route.continue_()
         expect(page.get_by_role("img", name="Image 1")).to_be_visible(timeout=PATIENCE)
-        visitor.generate.click()
-        assert server.stored("waited for")["inputCount"] == 1
-        assert len(server.by_prompt("waited for")) == 1
+        visitor.settle()
+        assert not server.by_prompt("not yet") and not server.by_prompt("not yet, sepia")
 
 
 # -- work under way ------------------------------------------------------------------------------------------------------
@@ -253,6 +280,29 @@ def begin_video(visitor: Visitor, prompt: str) -> Locator:
     bar = visitor.page.locator(".st-key-now").get_by_role("progressbar")
     expect(bar).to_have_attribute("aria-valuenow", re.compile("^([1-9]|[1-9][0-9])$"))
     return bar
+
+
+@pytest.mark.long
+def test_the_picker_stays_open_while_something_is_made(filled: Server, windows: Windows) -> None:
+    with windows.visit(filled) as visitor:
+        page = visitor.open()
+        page.locator(".st-key-pick button").click()
+        picker = page.get_by_role("dialog")
+        expect(picker.locator("button.tile").first).to_be_visible()
+        App(Settings(data=filled.data, provider="local")).service.create(
+            NewOperation("text_to_video", "drops on a window", parameters={"duration": 4})
+        )
+        expect(page.locator(".st-key-now").get_by_role("progressbar")).to_be_attached(timeout=PATIENCE)  # the page has run anew
+        filled.stored("drops on a window")
+        visitor.settle()
+        expect(picker.locator("button.tile").first).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(picker).to_have_count(0)
+        visitor.settle()
+        page.locator(".st-key-pick button").click()
+        picker.locator("button.tile").first.click()
+        expect(page.get_by_role("img", name="Image 1")).to_be_visible(timeout=PATIENCE)
+        expect(picker).to_have_count(0)
 
 
 @pytest.mark.long

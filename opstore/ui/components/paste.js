@@ -1,7 +1,8 @@
-/* Hears pictures that are pasted, holds Generate back while one is on its way or refused, and tells which files are refused. */
+/* Hears pictures that are pasted, holds Generate back while one is on its way or refused, and tells which files are refused. Who presses
+   Generate while a picture is on its way has pressed it: that is done once the picture is here, and said meanwhile. */
 
-import { refusedFiles, REFUSED_ATTRIBUTE, UPLOADER, WAITING_FILE } from "../streamlit_private/page.js";
-import { around, origin } from "./dom.js";
+import { refusedFiles, REFUSED_ATTRIBUTE, scriptState, UPLOADER, WAITING_FILE } from "../streamlit_private/page.js";
+import { around, el, origin } from "./dom.js";
 
 /** @type {WeakMap<HTMLElement | ShadowRoot, AbortController>} */
 const listeners = new WeakMap();
@@ -9,9 +10,53 @@ const listeners = new WeakMap();
 const told = new WeakMap();
 
 const GENERATE = ".st-key-generate";
+/** How often it is looked whether a picture is here, and in how many looks in succession it must be: the page has to hear of it. */
+const LOOK = 100,
+  LOOKS = 3;
+/** For how long it is said that a press was given up. */
+const SAID = 8000;
 /** Pastes that are being read, and whether Generate was pressed meanwhile. */
 let reading = 0,
   pressed = false;
+/** @typedef {{ waits: string, dropped: string }} Words what is said while a press waits, and where it was given up */
+/** @type {Words | null} in the viewer's language */
+let words = null;
+/** @type {AbortController | null} what presses Generate once the picture is here */
+let waiting = null;
+
+/** @returns {HTMLButtonElement | null} */
+const generate = () => document.querySelector(`${GENERATE} button`);
+
+/** Press Generate once no picture is on its way any more; not after something was written, a file was refused, or the page left. */
+function later() {
+  if (waiting) return;
+  const ended = new AbortController(),
+    from = location.pathname,
+    note = el("div", { className: "ops-waits", role: "status", textContent: words?.waits ?? "" });
+  let here = 0;
+  waiting = ended;
+  document.body.append(note);
+  const over = (/** @type {boolean} */ dropped) => {
+    if (ended.signal.aborted) return;
+    ended.abort();
+    waiting = null;
+    clearInterval(timer);
+    if (dropped) note.textContent = words?.dropped ?? "";
+    setTimeout(() => note.remove(), dropped ? SAID : 0);
+  };
+  const timer = setInterval(() => {
+    if (location.pathname !== from || refusedFiles().length) return over(true);
+    here = !reading && !document.querySelector(WAITING_FILE) && scriptState().rests ? here + 1 : 0;
+    if (here < LOOKS) return;
+    over(false);
+    const box = document.activeElement;
+    if (!(box instanceof HTMLTextAreaElement)) return generate()?.click();
+    box.blur(); // it tells the page what stands in it, which the key that was held back did not
+    generate()?.click();
+    box.focus({ preventScroll: true });
+  }, LOOK);
+  addEventListener("input", () => over(true), { capture: true, signal: ended.signal });
+}
 
 /**
  * What a picture is, in Base64; nothing of one that cannot be read.
@@ -41,9 +86,7 @@ export async function bring(files, tell) {
   reading -= 1;
   if (reading || !pressed) return;
   pressed = false;
-  /** @type {HTMLButtonElement | null} */
-  const button = document.querySelector(`${GENERATE} button`);
-  button?.click();
+  generate()?.click();
 }
 
 /**
@@ -67,12 +110,15 @@ export function hold(event) {
   const sends = clicked || (event instanceof KeyboardEvent && event.key === "Enter" && (event.ctrlKey || event.metaKey));
   const waits = document.querySelector(WAITING_FILE);
   if (clicked && reading && !waits) pressed = true;
-  if (sends && (waits || (clicked && reading))) event.stopImmediatePropagation();
+  if (!sends || !(waits || (clicked && reading))) return;
+  event.stopImmediatePropagation();
+  if (waits && !refusedFiles().length) later();
 }
 
-/** @param {Component<{ most: number }>} component */
+/** @param {Component<{ most: number } & Words>} component */
 export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
   listeners.get(parentElement)?.abort();
+  words = data;
   const ended = new AbortController();
   const listen = async (/** @type {ClipboardEvent} */ event) => {
     const files = picturesOf(event, data.most);

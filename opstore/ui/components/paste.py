@@ -1,8 +1,8 @@
 """Takes pictures from the clipboard wherever on the page they are pasted, and tells which files the upload widget has refused.
 
-While a picture is on its way to the server, or a refused file stands in the widget, neither the key of Generate nor its button
-does anything, by mouse (style.css) or by Enter: the operation would be made, and paid, without it. Only the browser knows of a
-refused file.
+While a refused file stands in the widget, neither the key of Generate nor its button does anything, by mouse (style.css) or by
+Enter: the operation would be made, and paid, without it. Only the browser knows of one. A press while a picture is on its way to
+the server waits for it there.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import streamlit as st
 from opstore.storage.operation import MOST_IMAGES
 from opstore.ui import presses
 from opstore.ui.components import script
+from opstore.ui.words import _
 
 _HTML = "<span hidden></span>"
 _CSS = """
@@ -39,7 +40,12 @@ class Brought:
 
 def brought(*, key: str) -> Brought:
     """Return what was just pasted anywhere on the page, and which files stand refused in its upload widget."""
-    result = _mount(key=key, data={"most": _MOST}, **presses.hear(key, "pasted"), on_refused_change=lambda: None)
+    data = {
+        "most": _MOST,
+        "waits": _("Waiting for the image; then it starts."),
+        "dropped": _("Not started: something changed while the image was on its way. Press Generate again."),
+    }
+    result = _mount(key=key, data=data, **presses.hear(key, "pasted"), on_refused_change=lambda: None)
     refused = result.refused if isinstance(result.refused, list) else []
     return Brought(_pasted(presses.take(presses.heard(key, "pasted"))), [str(name)[:200] for name in refused[:20]])
 

@@ -21,6 +21,8 @@ from opstore.ui.components.paste import brought
 from opstore.ui.opened_app import stay
 from opstore.ui.words import _
 
+#: In the session while the picker is open: the page is run anew meanwhile, where a job has ended, say.
+_PICKING = "picking"
 PICTURE_TYPES = ["jpg", "jpeg", "png", "webp", "gif", "heic", "heif", "avif"]
 
 
@@ -57,6 +59,7 @@ def gathered() -> Gathered:
 
 def leave() -> None:
     """Keep what the upload widget holds: another page is shown, and the widget goes with this one."""
+    _stop_picking()
     found = gathered()
     if found.held:
         found.kept[:0], found.held, found.round = found.held, [], found.round + 1
@@ -147,6 +150,8 @@ def _preview(service: Service, pictures: Sequence[bytes], removable: bool) -> li
                 sound.append(True)
                 st.image(small, width=80, alt=_("Image {number}").format(number=number))
         if parts.button(_("From the library"), key="pick"):
+            st.session_state[_PICKING] = True
+        if st.session_state.get(_PICKING):
             _pick(service)
         if removable and parts.button(_("Remove all images"), type="tertiary", key="remove-images"):
             use_only(())
@@ -161,8 +166,12 @@ def _small(data: bytes, number: int) -> bytes:
     return renderings.thumbnail(data, 160)
 
 
+def _stop_picking() -> None:
+    st.session_state.pop(_PICKING, None)
+
+
 def _pick(service: Service) -> None:
-    @st.dialog(_("Pick a picture from the library"), width="large")
+    @st.dialog(_("Pick a picture from the library"), width="large", on_dismiss=_stop_picking)
     def picker() -> None:
         stay(service)
         pictures = [item for item in service.latest(24, "stored") if item.output and not is_video(item.output)]
@@ -183,6 +192,7 @@ def _use_result(service: Service, operation_id: str) -> None:
         return
     if output:
         use(output)
+        _stop_picking()
         st.rerun()
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from opstore.analytics import content, figures, topics
 from opstore.analytics.chart import Chart, Search
 from opstore.analytics.drilldown import Mark, asked_by, mark_of
-from opstore.analytics.selection import Selection
+from opstore.analytics.selection import Base, Selection
 from opstore.app import App, Settings
 from opstore.index.prompts import prompt_key
 from opstore.language.chart_texts import Voice
@@ -265,3 +266,21 @@ def test_models_that_a_search_takes_for_one_meet_in_no_vote() -> None:
     votes = [{"left": "a", "right": "b", "winner": "a"}, {"left": "b", "right": "c", "winner": "b"}]
     tally = content.wins(Selection.of(frame), votes)
     assert (tally.n, tally.missing, sorted(tally.table["model"].str.lower())) == (1, 1, ["qwen/qwen-image", "y"])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 0.99, 1.0])
+def test_of_few_rows_and_of_most_the_same_is_counted_and_summed(share: float) -> None:
+    chance = np.random.default_rng(5)
+    size = 400
+    frame = pd.DataFrame(
+        {
+            "operation_type": pd.Categorical(chance.choice(["a", "b", "c"], size)),
+            "model": pd.Categorical([None if value == "z" else value for value in chance.choice(["x", "y", "z"], size)]),
+            "cost": np.where(chance.random(size) < 0.2, np.nan, chance.random(size)),
+        }
+    )
+    rows = chance.random(size) < share
+    chosen, alone = Selection(Base(frame), rows), Selection.of(frame[rows])
+    for axes in (("operation_type",), ("operation_type", "model")):
+        assert chosen.count(*axes).tolist() == alone.count(*axes).tolist()
+        assert chosen.total("cost", *axes).tolist() == alone.total("cost", *axes).tolist()  # to the last bit

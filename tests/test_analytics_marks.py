@@ -284,3 +284,19 @@ def test_of_few_rows_and_of_most_the_same_is_counted_and_summed(share: float) ->
     for axes in (("operation_type",), ("operation_type", "model")):
         assert chosen.count(*axes).tolist() == alone.count(*axes).tolist()
         assert chosen.total("cost", *axes).tolist() == alone.total("cost", *axes).tolist()  # to the last bit
+
+
+def test_a_selection_that_is_looked_at_no_more_keeps_its_numbers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("opstore.analytics.selection._LARGE", 1_000)
+    frame = pd.DataFrame({"operation_type": pd.Categorical(["a", "b"] * 500), "cost": np.arange(1_000.0)})
+    for rows in (np.arange(1_000) % 3 == 0, np.arange(1_000) % 3 > 0):
+        chosen = Selection(Base(frame), rows)
+        before = chosen.count("operation_type").tolist(), chosen.total("cost", "operation_type").tolist(), chosen.index().tolist()
+        chosen.slim()
+        kept = [value for value in chosen._taken.values() if isinstance(value, np.ndarray | Selection)]
+        assert kept and all(isinstance(value, np.ndarray) and value.nbytes <= 1_000 for value in kept)
+        assert (
+            chosen.count("operation_type").tolist(),
+            chosen.total("cost", "operation_type").tolist(),
+            chosen.index().tolist(),
+        ) == before

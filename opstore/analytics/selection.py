@@ -32,6 +32,8 @@ _T = TypeVar("_T")
 QUARTER = 900
 _NEVER = np.iinfo(np.int64).min
 _EPOCH = int(order.EPOCH.timestamp())
+#: Bytes of an array that is kept no longer than its selection is looked at.
+_LARGE = 100_000
 #: Confidences are counted in tenths.
 TENTHS = 10
 
@@ -303,10 +305,17 @@ class Selection:
 
     def once(self, key: Any, make: Callable[[], _T]) -> _T:
         """Return what `make` made the first time: tables and figures of these rows are kept with them."""
-        if key not in self._taken:
-            self._taken[key] = make()
-        found: _T = self._taken[key]
-        return found
+        try:
+            known: _T = self._taken[key]
+        except KeyError:
+            known = self._taken[key] = make()
+        return known
+
+    def slim(self) -> None:
+        """Let go of what is large and soon made again; the numbers stay. Of a million rows it is 70 MB."""
+        for key, value in list(self._taken.items()):
+            if isinstance(value, Selection) or (isinstance(value, np.ndarray) and value.nbytes > _LARGE):
+                self._taken.pop(key, None)
 
 
 def ascending(values: Numbers) -> npt.NDArray[np.int64]:

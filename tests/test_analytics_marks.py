@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from opstore.analytics import content_charts, content_tables, usage_charts
 from opstore.analytics.chart import Chart, Search
 from opstore.analytics.drilldown import Mark, asked_by, mark_of
-from opstore.analytics.selection import Selection
+from opstore.analytics.selection import Base, Selection
 from opstore.app import App, Settings
 from opstore.index.prompts import prompt_key
 from opstore.language.chart_formatter import ChartFormatter
@@ -265,3 +266,37 @@ def test_models_that_a_search_takes_for_one_meet_in_no_vote() -> None:
     votes = [{"left": "a", "right": "b", "winner": "a"}, {"left": "b", "right": "c", "winner": "b"}]
     tally = content_tables.wins(Selection.of(frame), votes)
     assert (tally.n, tally.missing, sorted(tally.table["model"].str.lower())) == (1, 1, ["qwen/qwen-image", "y"])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 0.99, 1.0])
+def test_of_few_rows_and_of_most_the_same_is_counted_and_summed(share: float) -> None:
+    chance = np.random.default_rng(5)
+    size = 400
+    frame = pd.DataFrame(
+        {
+            "operation_type": pd.Categorical(chance.choice(["a", "b", "c"], size)),
+            "model": pd.Categorical([None if value == "z" else value for value in chance.choice(["x", "y", "z"], size)]),
+            "cost": np.where(chance.random(size) < 0.2, np.nan, chance.random(size)),
+        }
+    )
+    rows = chance.random(size) < share
+    chosen, alone = Selection(Base(frame), rows), Selection.of(frame[rows])
+    for axes in (("operation_type",), ("operation_type", "model")):
+        assert chosen.count(*axes).tolist() == alone.count(*axes).tolist()
+        assert chosen.total("cost", *axes).tolist() == alone.total("cost", *axes).tolist()  # to the last bit
+
+
+def test_a_selection_that_is_looked_at_no_more_keeps_its_numbers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("opstore.analytics.selection._LARGE", 1_000)
+    frame = pd.DataFrame({"operation_type": pd.Categorical(["a", "b"] * 500), "cost": np.arange(1_000.0)})
+    for rows in (np.arange(1_000) % 3 == 0, np.arange(1_000) % 3 > 0):
+        chosen = Selection(Base(frame), rows)
+        before = chosen.count("operation_type").tolist(), chosen.total("cost", "operation_type").tolist(), chosen.index().tolist()
+        chosen.slim()
+        kept = [value for value in chosen._taken.values() if isinstance(value, np.ndarray | Selection)]
+        assert kept and all(isinstance(value, np.ndarray) and value.nbytes <= 1_000 for value in kept)
+        assert (
+            chosen.count("operation_type").tolist(),
+            chosen.total("cost", "operation_type").tolist(),
+            chosen.index().tolist(),
+        ) == before

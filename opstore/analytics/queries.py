@@ -92,6 +92,8 @@ class Analytics:
             else:
                 finder = Finder(base, base.id_seconds(), self.today(), lambda asked: self._rows(state, asked))
                 selection = Selection(base, finder.rows(query))
+            for other in list(self._selections.values()):
+                other.slim()
             if len(self._selections) >= KEPT:
                 self._selections.clear()
             self._selections[key] = selection

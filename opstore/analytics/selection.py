@@ -32,6 +32,8 @@ _T = TypeVar("_T")
 QUARTER = 900
 _NEVER = np.iinfo(np.int64).min
 _EPOCH = int(order.EPOCH.timestamp())
+#: Bytes of an array that is kept no longer than its selection is looked at.
+_LARGE = 100_000
 #: Confidences are counted in tenths.
 TENTHS = 10
 
@@ -203,16 +205,38 @@ class Selection:
 
     def count(self, *axes: str) -> Whole:
         """Return how many rows lie at each combination of axes, an array with as many dimensions; what one misses is in none."""
-        return self.once(("count", *axes), lambda: self._shaped(np.bincount(self._cells(axes), minlength=self._size(axes)), axes))
+
+        def make() -> Whole:
+            if self._are_most:  # the others are fewer: counted, and taken from all, which are counted once
+                every = self.base.once(("count", *axes), lambda: Selection(self.base).count(*axes))
+                return every - self.once("others", self._others).count(*axes)
+            return self._shaped(np.bincount(self._cells(axes), minlength=self._size(axes)), axes)
+
+        return self.once(("count", *axes), make)
 
     def total(self, column: str, *axes: str) -> Numbers:
         """Return what a column adds up to at each combination of axes, as `count` does."""
 
         def make() -> Numbers:
+            rows = self.rows
+            if (
+                rows is not None and self._are_most
+            ):  # with nothing to add for the others, which takes less than to leave them out, and sums the same
+                weights = self.base.amount(column) * rows
+                flat = np.bincount(self.base.cells(axes), weights, minlength=self._size(axes))
+                return self._shaped(flat.astype(float), axes)
             weights = self.of_rows(self.base.amount(column))
             return self._shaped(np.bincount(self._cells(axes), weights, minlength=self._size(axes)).astype(float), axes)
 
         return self.once(("total", column, *axes), make)
+
+    def _others(self) -> Selection:
+        everything = np.ones(len(self.base.frame), bool)
+        return Selection(self.base, ~(everything if self.rows is None else self.rows))
+
+    @property
+    def _are_most(self) -> bool:
+        return self.rows is not None and 2 * len(self) > len(self.rows)
 
     def _cells(self, axes: Sequence[str]) -> npt.NDArray[np.int32]:
         return self.once(("cells", *axes), lambda: self.of_rows(self.base.cells(axes)))
@@ -281,10 +305,17 @@ class Selection:
 
     def once(self, key: Any, make: Callable[[], _T]) -> _T:
         """Return what `make` made the first time: tables and figures of these rows are kept with them."""
-        if key not in self._taken:
-            self._taken[key] = make()
-        found: _T = self._taken[key]
-        return found
+        try:
+            known: _T = self._taken[key]
+        except KeyError:
+            known = self._taken[key] = make()
+        return known
+
+    def slim(self) -> None:
+        """Let go of what is large and soon made again; the numbers stay. Of a million rows it is 70 MB."""
+        for key, value in list(self._taken.items()):
+            if isinstance(value, Selection) or (isinstance(value, np.ndarray) and value.nbytes > _LARGE):
+                self._taken.pop(key, None)
 
 
 def ascending(values: Numbers) -> npt.NDArray[np.int64]:

@@ -132,7 +132,7 @@ export class Grid {
     document.addEventListener("keydown", event => pressAnywhere(this, event), on);
     for (const type of ["keydown", "click"]) addEventListener(type, early, { ...on, capture: true }); // before the drawer
     const shown = new URLSearchParams(location.search).get("operation");
-    if (shown) opening(shown);
+    if (shown && window.opstoreEarly?.id !== shown) opening(shown); // a grid that is made anew leaves what waits
     document.addEventListener("visibilitychange", () => this.follower.poll(), on);
     addEventListener(
       "popstate",

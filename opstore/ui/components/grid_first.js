@@ -24,9 +24,8 @@ const WAIT = 20000,
 /** How near the grid's two places are where they are the same; and for how long one elsewhere has to be still. */
 const NEAR = 2,
   STILL = 600;
-/** For how long the page's script rests before it is clear that no grid comes: on a page with a search, and elsewhere. */
-const GRID_COMES = 3000,
-  NO_GRID = 200;
+/** For how many looks in succession the page rests, without a search, before it is clear that no grid comes. */
+const NO_GRID = 30;
 
 /** @param {Brought} brought */
 export function firstScreen({ answer, source, words, colours, grounds }) {
@@ -181,17 +180,14 @@ function held(host, grid) {
   return () => pointers.size > 0 || fingers > 0 || grid.root.querySelector("dialog[open]") !== null;
 }
 
-/** Give how to look whether something else has come, or no grid will. */
+/** Give how to look whether something else has come: where the page has a search its grid comes too, however long its code takes. */
 function over() {
-  let looks = 0,
-    ran = false,
+  let ran = false,
     idle = 0;
   return () => {
-    const { runs, rests } = scriptState(),
-      page = document.querySelector(".st-key-search-row");
+    const { runs, rests } = scriptState();
     ran ||= runs;
-    idle = ran && rests ? idle + 1 : 0; // the page's script has run, and there is no grid
-    looks += 1;
-    return location.pathname !== "/library" || idle > (page ? GRID_COMES : NO_GRID) / LOOK || looks > WAIT / LOOK;
+    idle = ran && rests && !document.querySelector(".st-key-search-row") ? idle + 1 : 0;
+    return location.pathname !== "/library" || idle > NO_GRID;
   };
 }

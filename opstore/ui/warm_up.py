@@ -27,8 +27,13 @@ def _load() -> None:
             importlib.import_module(name)
     from PIL import Image
 
-    from opstore.ui.first_screen import screen
+    from opstore.access.roles import LOCAL
+    from opstore.language.translations import LANGUAGES
+    from opstore.ui import bulk_acts, scripts, words
 
     Image.preinit()  # the page's icon
-    screen([])  # catalogues are read, 0.1 s
+    for language in LANGUAGES:
+        with words.spoken_in(language):
+            bulk_acts.spoken(LOCAL)  # catalogues are read, 0.1 s
+    scripts.grid_address()
     inspect.stack()  # Streamlit asks once who called it; the first answer looks at every module, 0.3 s

@@ -8,8 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from opstore.ui import presses
-from opstore.ui.components import script, style
+from opstore.ui import presses, scripts
+from opstore.ui.components import script
 
 #: What can be done with chosen operations; anything else that arrives is nobody's act.
 KINDS = ("rate", "favorite", "tag", "trash", "restore", "remove", "undo")
@@ -17,8 +17,7 @@ KINDS = ("rate", "favorite", "tag", "trash", "restore", "remove", "undo")
 WAYS = ("compare", "share", "review", "use", "remix")
 
 _HTML = '<div class="root"></div>\n<span hidden></span>'
-_CSS = style("tiles.css", "grid.css")
-_JS = script("grid.js")
+_JS = script("grid_address.js")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Act:
         return cls(name[:64], str(kind), chosen, sent.get("value"), window[:64] if isinstance(window, str) else "")
 
 
-_mount = st.components.v2.component("opstore_grid", html=_HTML, css=_CSS, js=_JS)
+_mount = st.components.v2.component("opstore_grid", html=_HTML, js=_JS)
 
 
 def grid(
@@ -69,7 +68,7 @@ def grid(
     `outcome` (of the last act), `trash` (whether it shows the trash), `first` (the answer of `source`, or None), `ways` (sources
     by the key of a box and the words of a choice in it, for which the grid looks as soon as it is made).
     """
-    contents = {"source": source, "rows": rows, "words": words, **data}
+    contents = {"source": source, "rows": rows, "words": words, "code": scripts.grid_address(), **data}
 
     def opening() -> None:
         state = st.session_state.get(key)

@@ -78,10 +78,29 @@ answer, `exit_code` the command line's, `kind` what an operation that ends for i
 
 from __future__ import annotations
 
+from opstore.errors.of_providers import (
+    Canceled,
+    CreateUncertain,
+    ProviderError,
+    ProviderRefused,
+    ProviderUnavailable,
+    RateLimited,
+)
 from opstore.errors.root import OpstoreError
 from opstore.errors.sentence import Said, said, shown
 
-__all__ = ["OpstoreError", "Said", "said", "shown"]
+__all__ = [
+    "Canceled",
+    "CreateUncertain",
+    "OpstoreError",
+    "ProviderError",
+    "ProviderRefused",
+    "ProviderUnavailable",
+    "RateLimited",
+    "Said",
+    "said",
+    "shown",
+]
 
 
 class InvalidInput(OpstoreError):
@@ -458,43 +477,3 @@ class TooManyTries(ShareError):
     """Too many wrong passwords. Wait {seconds} s, then try again."""
 
     status = 429
-
-
-class ProviderError(OpstoreError):
-    """The provider could not make it: {reason}"""
-
-    status = 502
-    kind = "crash"
-
-
-class ProviderRefused(ProviderError):
-    """{reason}"""
-
-    status = 422
-
-
-class ProviderUnavailable(ProviderError):
-    """The provider cannot be reached: {reason}"""
-
-    status = 503
-    kind = "network"
-
-
-class RateLimited(ProviderError):
-    """The provider asks to wait {seconds} s before the next request."""
-
-    status = 429
-    kind = "rate limit"
-
-
-class CreateUncertain(ProviderError):
-    """Whether the provider accepted the request is not known: {reason}. It may have been billed."""
-
-    kind = "uncertain"
-
-
-class Canceled(ProviderError):
-    """The operation was canceled."""
-
-    status = 409
-    kind = "canceled"

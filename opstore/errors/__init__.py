@@ -31,6 +31,7 @@ OpstoreError
 │       └── SpentInOtherCurrency
 ├── SpendingUnknown              what counts against a budget cannot be read: nothing is paid
 ├── SettingsDamaged              what people chose cannot be read: nothing is paid, and nothing deleted by a rule
+│   └── LimitsUnsaid             a file written by hand leaves out a budget: nothing is paid
 ├── SettingsChanged              a form of settings is older than the settings: nothing is saved unseen
 ├── ClockLeapt                   nobody can tell how old anything is: nothing is destroyed for its age
 ├── OperationNotFound
@@ -269,6 +270,12 @@ class SettingsDamaged(OpstoreError):
 
     status = 503
     kind = "payment"
+
+
+class LimitsUnsaid(SettingsDamaged):
+    """The settings file {name} does not say {key}, so nobody knows whether there is a limit; until it does, nothing is sent that
+    costs money. Choose the budgets in Settings and save them, or write {key} into the file (null means no limit).
+    """
 
 
 class SpendingUnknown(OpstoreError):

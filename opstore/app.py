@@ -206,7 +206,7 @@ class App:
         jobs = JobFolder(self.store.pending, self.store.cache / "progress")
         self.index = Index(self.store, program=READING)
         lineage = Lineage(self.store, self.index)
-        self._budget = Budget(self.store, jobs, self._preferences.trusted)
+        self._budget = Budget(self.store, jobs, self._preferences.limits)
         self._providers = registry.opened(settings.environment, table)
         around = Dependencies(
             store=self.store,

@@ -365,7 +365,7 @@ class Service(Authorization):
     def settings_damage(self) -> SettingsDamaged | None:
         """Return why nothing that costs money is done now, None where the settings can be trusted."""
         try:
-            self._preferences.trusted()
+            self._preferences.limits()
         except SettingsDamaged as damage:
             return damage
         return None

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from opstore.app import App
-from opstore.errors import BudgetReached, SettingsDamaged, SpendingUnknown, StorageError
+from opstore.errors import BudgetReached, LimitsUnsaid, SettingsDamaged, SpendingUnknown, StorageError
 from opstore.generation import SmartRequest
 from opstore.jobs import runner
 from opstore.jobs.finalization import total_cost
@@ -150,6 +150,17 @@ def test_damaged_settings_pay_nothing_until_they_are_mended_and_what_is_free_goe
     assert app.runner._resting.pop(queued), "it rested meanwhile"
     with pytest.raises(BudgetReached):
         ask(app, **FIVE)
+
+
+def test_settings_by_hand_without_a_budget_pay_nothing_and_stop_nothing_else(standin: StandIn, app: App) -> None:
+    (app.store.root / "settings.json").write_text('{"parallel": 2}')
+    for models in (FIVE, UNPRICED):
+        with pytest.raises(LimitsUnsaid, match=r"settings\.json does not say daily_budget"):
+            ask(app, **models)
+    assert isinstance(app.service.settings_damage(), LimitsUnsaid)
+    app.runner.start()
+    assert ended(app, app.service.create(NewOperation("text_to_image", "stars", provider="local"))).status == "stored"
+    assert standin.accepted == 0 and app.service.care.retain() is None and app.service.preferences().parallel == 2
 
 
 def test_what_has_a_price_is_never_counted_as_free_nor_below_nothing() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from opstore.errors import InvalidSetting, SettingsChanged, SettingsDamaged, StorageError
+from opstore.errors import InvalidSetting, LimitsUnsaid, SettingsChanged, SettingsDamaged, StorageError
 from opstore.storage.files import Folder
 from opstore.storage.preferences import NAME, PreferenceFile, Preferences
 
@@ -87,7 +87,7 @@ def test_a_provider_that_is_not_registered_here_stays_chosen_and_nothing_else_su
         with pytest.raises(InvalidSetting, match="it must be local, replicate or empty"):
             settings.save(provider=name)
     path = tmp_path / "data" / NAME
-    path.write_text(json.dumps({"provider": "of tomorrow", "daily_budget": 7}))
+    path.write_text(json.dumps({"provider": "of tomorrow", "daily_budget": 7, "monthly_budget": None}))
     assert settings.damage() is None and settings.trusted() == Preferences(provider="of tomorrow", daily_budget=7)
     problem = settings.problems()[0]
     assert (
@@ -124,11 +124,54 @@ def test_a_limit_that_is_misspelt_is_damage_and_not_no_limit(settings: Preferenc
     refused_until_mended(settings, path, f"no setting '{name}'")
 
 
+WRITTEN = json.dumps(asdict(Preferences(daily_budget=0.0)), indent=2)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (WRITTEN.replace('"monthly_budget"', '"daily_budget": null,\n  "monthly_budget"'), "says 'daily_budget' more than once"),
+        (WRITTEN.replace("{}", '{"text_to_image": "a", "text_to_image": "b"}'), "says 'text_to_image' more than once"),
+        (WRITTEN.replace('  "daily_budget": 0.0,\n', ""), "does not say daily_budget"),
+        (WRITTEN.replace('  "monthly_budget": null,\n', ""), "does not say monthly_budget"),
+        (WRITTEN.replace("daily_budget", "dayly_limit"), "no setting 'dayly_limit'"),
+        (json.dumps({"settings": json.loads(WRITTEN)}), "no setting 'settings'"),
+        ('{"version": 2, "limits": {"day": 0}}', "no setting 'limits'"),
+        ('{"parallel": 1, "parallel": 2}', "says 'parallel' more than once"),
+    ],
+)
+def test_damage_that_drops_a_limit_is_damage(settings: PreferenceFile, tmp_path: Path, content: str, says: str) -> None:
+    settings.save(daily_budget=0.0)
+    path = tmp_path / "data" / NAME
+    path.write_text(content)
+    refused_until_mended(settings, path, says)
+
+
+@pytest.mark.parametrize("content", ["{}", '{"provider": "local", "retention_days": 9}', '{"daily_budget": 0}'])
+def test_a_file_by_hand_that_leaves_out_a_budget_pays_nothing_and_stops_nothing_else(
+    settings: PreferenceFile, tmp_path: Path, content: str
+) -> None:
+    assert settings.limits() == Preferences(), "where there is no file, nobody has chosen a limit"
+    settings.save(parallel=7)
+    path = tmp_path / "data" / NAME
+    path.write_text(content)
+    with pytest.raises(LimitsUnsaid, match=r"does not say \w+_budget, .* \(null means no limit\)"):
+        settings.limits()
+    with pytest.raises(LimitsUnsaid):
+        settings.save(parallel=2)
+    assert settings.damage() is None and settings.trusted() == settings.load() == Preferences(**json.loads(content))
+    assert [(problem.kind, "_budget" in problem.detail) for problem in settings.problems()] == [("unusable", True)]
+    assert path.read_text() == content
+    settings.save(mend=True, daily_budget=1.0)
+    assert settings.limits().daily_budget == 1 and settings.problems() == []
+    assert (path.parent / "settings.damaged.json").read_text() == content
+
+
 def refused_until_mended(settings: PreferenceFile, path: Path, says: str = "") -> None:
     """Nothing trusts the file, nothing but a mending is written over it, and what was there is kept."""
     before = path.read_bytes()
     assert says in str(settings.damage())
-    for act in (settings.trusted, lambda: settings.save(parallel=2)):
+    for act in (settings.trusted, settings.limits, lambda: settings.save(parallel=2)):
         with pytest.raises(SettingsDamaged, match=f"settings.json is damaged: .*{says}"):
             act()
     assert path.read_bytes() == before

@@ -219,7 +219,7 @@ def test_a_table_of_models_that_is_broken_leaves_out_its_models_and_says_so(monk
 
 def test_a_provider_that_was_chosen_and_is_registered_no_more_is_said_and_pays_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "settings.json").write_text('{"provider": "kiln", "daily_budget": 5.0}')
+    (tmp_path / "data" / "settings.json").write_text('{"provider": "kiln", "daily_budget": 5.0, "monthly_budget": null}')
     app = opened(tmp_path)
     assert app.service.settings_damage() is None and app.service.preferences().daily_budget == 5
     assert [problem.kind for problem in app.service.problems()] == ["unusable"]

@@ -31,6 +31,7 @@ OpstoreError
 │       └── SpentInOtherCurrency
 ├── SpendingUnknown              what counts against a budget cannot be read: nothing is paid
 ├── SettingsDamaged              what people chose cannot be read: nothing is paid, and nothing deleted by a rule
+│   └── LimitsUnsaid             a file written by hand leaves out a budget: nothing is paid
 ├── SettingsChanged              a form of settings is older than the settings: nothing is saved unseen
 ├── ClockLeapt                   nobody can tell how old anything is: nothing is destroyed for its age
 ├── OperationNotFound
@@ -78,10 +79,29 @@ answer, `exit_code` the command line's, `kind` what an operation that ends for i
 
 from __future__ import annotations
 
+from opstore.errors.of_providers import (
+    Canceled,
+    CreateUncertain,
+    ProviderError,
+    ProviderRefused,
+    ProviderUnavailable,
+    RateLimited,
+)
 from opstore.errors.root import OpstoreError
 from opstore.errors.sentence import Said, said, shown
 
-__all__ = ["OpstoreError", "Said", "said", "shown"]
+__all__ = [
+    "Canceled",
+    "CreateUncertain",
+    "OpstoreError",
+    "ProviderError",
+    "ProviderRefused",
+    "ProviderUnavailable",
+    "RateLimited",
+    "Said",
+    "said",
+    "shown",
+]
 
 
 class InvalidInput(OpstoreError):
@@ -250,6 +270,12 @@ class SettingsDamaged(OpstoreError):
 
     status = 503
     kind = "payment"
+
+
+class LimitsUnsaid(SettingsDamaged):
+    """The settings file {name} does not say {key}, so nobody knows whether there is a limit; until it does, nothing is sent that
+    costs money. Choose the budgets in Settings and save them, or write {key} into the file (null means no limit).
+    """
 
 
 class SpendingUnknown(OpstoreError):
@@ -458,43 +484,3 @@ class TooManyTries(ShareError):
     """Too many wrong passwords. Wait {seconds} s, then try again."""
 
     status = 429
-
-
-class ProviderError(OpstoreError):
-    """The provider could not make it: {reason}"""
-
-    status = 502
-    kind = "crash"
-
-
-class ProviderRefused(ProviderError):
-    """{reason}"""
-
-    status = 422
-
-
-class ProviderUnavailable(ProviderError):
-    """The provider cannot be reached: {reason}"""
-
-    status = 503
-    kind = "network"
-
-
-class RateLimited(ProviderError):
-    """The provider asks to wait {seconds} s before the next request."""
-
-    status = 429
-    kind = "rate limit"
-
-
-class CreateUncertain(ProviderError):
-    """Whether the provider accepted the request is not known: {reason}. It may have been billed."""
-
-    kind = "uncertain"
-
-
-class Canceled(ProviderError):
-    """The operation was canceled."""
-
-    status = 409
-    kind = "canceled"

@@ -1,12 +1,15 @@
 """What people chose in the settings page: one small file in the data folder, never a secret.
 
 A file that is damaged stops what the settings guard: nothing is paid, nothing leaves by a rule, and nothing is written over it,
-until somebody mends it on purpose; the damaged one is kept.
+until somebody mends it on purpose; the damaged one is kept. One that does not say both budgets limits nothing and allows nothing:
+no limit is `null`, and written down.
 """
 
 from __future__ import annotations
 
+import functools
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
@@ -15,6 +18,7 @@ from typing import Any
 from opstore.errors import (
     FileMissing,
     InvalidSetting,
+    LimitsUnsaid,
     OperationBusy,
     OperationExists,
     OpstoreError,
@@ -32,6 +36,9 @@ NAME, KEPT_AS = "settings.json", "settings.damaged.json"
 MAX_BYTES = 1_000_000
 #: Of how many days, weeks and months the newest backup stays if nothing else was chosen, and what can be chosen at most.
 KEEP, MOST_KEPT = (7, 4, 12), 10_000
+_BUDGETS = ("daily_budget", "monthly_budget")
+#: What every release has written beside the budgets: a file with all of these is no one's handwriting.
+_ALWAYS_WRITTEN = ("parallel", "models", "provider")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +66,7 @@ class Preferences:
         """Refuse values that make no sense."""
         if not isinstance(self.parallel, int) or isinstance(self.parallel, bool) or not 1 <= self.parallel <= 64:
             raise InvalidSetting(name="parallel", reason=said("it must be a whole number from 1 to 64"))
-        for name in ("daily_budget", "monthly_budget"):
+        for name in _BUDGETS:
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6):
                 raise InvalidSetting(name=name, reason=said("it must be an amount from 0, or empty for no limit"))
@@ -103,10 +110,16 @@ class PreferenceFile:
         return self._found().chosen
 
     def trusted(self) -> Preferences:
-        """Return the settings for what costs money or deletes; raise SettingsDamaged where they are not what somebody chose."""
+        """Return the settings for what deletes; raise SettingsDamaged where they are not what somebody chose."""
         found = self._found()
         if found.damage is not None:
             raise SettingsDamaged(name=NAME, reason=found.damage)
+        return found.chosen
+
+    def limits(self) -> Preferences:
+        """Return the settings for what costs money; raise SettingsDamaged, also where a budget is left out."""
+        found = self._found()
+        found.check()
         return found.chosen
 
     def damage(self) -> str | None:
@@ -115,8 +128,14 @@ class PreferenceFile:
 
     def problems(self) -> list[Problem]:
         """Return what is wrong with the file, and what is chosen in it and cannot be had here."""
-        wrong = [Problem("unparsable", NAME, None, damage, "root")] if (damage := self.damage()) else []
-        return [*wrong, *(Problem("unusable", NAME, None, sentence, "root") for sentence in self.absent())]
+        found, absent = self._found(), [Problem("unusable", NAME, None, sentence, "root") for sentence in self.absent()]
+        if found.damage is not None:
+            return [Problem("unparsable", NAME, None, found.damage, "root"), *absent]
+        try:
+            found.check()
+        except LimitsUnsaid as unsaid:
+            return [Problem("unusable", NAME, None, unsaid.sentence, "root"), *absent]
+        return absent
 
     def absent(self) -> list[Said]:
         """Return in sentences what is chosen and cannot be had here; it stays chosen, and nothing else suffers."""
@@ -129,8 +148,9 @@ class PreferenceFile:
     def save(self, *, mend: bool = False, seen: Preferences | None = None, **changes: Any) -> Preferences:
         """Change some settings durably and return them all; raise InvalidSetting for a value that makes no sense.
 
-        A damaged file raises SettingsDamaged, unless this is to `mend` it: then what can still be read of it stays, and the file
-        itself is kept as `settings.damaged.json`. Where one of them is no longer as it was `seen`, raise SettingsChanged.
+        A damaged file, or one that leaves out a budget, raises SettingsDamaged, unless this is to `mend` it: then what can still
+        be read of it stays, and the file itself is kept as `settings.damaged.json`. Where one of them is no longer as it was
+        `seen`, raise SettingsChanged.
         """
         unknown = set(changes) - {item.name for item in fields(Preferences)}
         if unknown:
@@ -139,8 +159,8 @@ class PreferenceFile:
         with self._folder.locked("settings"):  # what is found damaged is still what is replaced
             while True:
                 stored = self._found()
-                if stored.damage is not None and not mend:
-                    raise SettingsDamaged(name=NAME, reason=stored.damage)
+                if not mend:
+                    stored.check()
                 if seen is not None and any(getattr(seen, name) != getattr(stored.chosen, name) for name in changes):
                     raise SettingsChanged
                 _check_provider(changes.get("provider", ""), stored.chosen.provider)
@@ -153,7 +173,7 @@ class PreferenceFile:
 
     def _write(self, stored: _Found, data: bytes) -> None:
         """Put `data` in the place of what was found; what is damaged is kept."""
-        if stored.damage is not None:
+        if stored.damage is not None or stored.unsaid is not None:
             self._folder.keep(NAME, KEPT_AS)
             self._folder.replace("settings", NAME, data, None, private=True)
         elif stored.data is None:
@@ -175,11 +195,19 @@ class PreferenceFile:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the file holds: its bytes, the settings as far as they can be used, and what is wrong with it."""
+    """What the file holds: its bytes, the settings as far as they can be used, what is wrong with it, a budget it leaves out."""
 
     data: bytes | None
     chosen: Preferences
     damage: str | None = None
+    unsaid: str | None = None
+
+    def check(self) -> None:
+        """Raise SettingsDamaged where this does not say what somebody chose, with both budgets."""
+        if self.damage is not None:
+            raise SettingsDamaged(name=NAME, reason=self.damage)
+        if self.unsaid is not None:
+            raise LimitsUnsaid(name=NAME, key=self.unsaid)
 
 
 def _check_provider(name: object, stored: str) -> None:
@@ -197,25 +225,38 @@ def _providers() -> tuple[str, ...]:
 def _decoded(data: bytes) -> _Found:
     if len(data) > MAX_BYTES:
         return _Found(data, Preferences(), said("it is too large"))
+    repeated: list[str] = []
     try:
-        stored = json.loads(data)
+        stored = json.loads(data, object_pairs_hook=functools.partial(_table, repeated))
     except (ValueError, RecursionError):
         return _Found(data, Preferences(), said("it is no JSON"))
     if not isinstance(stored, dict):
         return _Found(data, Preferences(), said("it is no table of settings"))
     known, damage, names = Preferences(), None, [item.name for item in fields(Preferences)]
-    for item in fields(Preferences):
-        if item.name in stored:
-            value: Any = stored[item.name]
-            changed: dict[str, Any] = {item.name: tuple(value) if isinstance(value, list) else value}
+    for name in names:
+        if name in stored:
+            value: Any = stored[name]
+            changed: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value}
             try:
                 known = replace(known, **changed)
             except (InvalidSetting, TypeError):
-                damage = damage or said("the value of {name} cannot be used", name=item.name)
-    strange = sorted(name for name in stored if name not in names and _is_meant(name, names))
+                damage = damage or said("the value of {name} cannot be used", name=name)
+    unsaid = next((name for name in _BUDGETS if name not in stored), None)
+    # Where a budget is missing, whatever nobody knows may be it: misspelt, of another program, of a table within the table.
+    strange = sorted(name for name in stored if name not in names and (unsaid or _is_meant(name, names)))
+    if repeated:
+        damage = damage or said("it says {name} more than once", name=shown(repeated[0]))
     if strange:
         damage = damage or said("there is no setting {name}; look how it is spelt", name=shown(strange[0]))
-    return _Found(data, known, damage)
+    if unsaid and all(name in stored for name in _ALWAYS_WRITTEN):
+        damage = damage or said("it does not say {name}, which stands in every file of settings", name=unsaid)
+    return _Found(data, known, damage, unsaid)
+
+
+def _table(repeated: list[str], pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a table of JSON; a name that stands in it more than once, of which nobody can say which counts, is `repeated`."""
+    repeated += [name for name, count in Counter(name for name, _ in pairs).items() if count > 1]
+    return dict(pairs)
 
 
 def _is_meant(name: str, names: Iterable[str]) -> bool:

@@ -163,11 +163,19 @@ WRITE_AND_PRESS = """box => {
 }"""
 
 
+#: Nobody who writes ever rests.
+RESTLESS = """(() => {
+  const { setTimeout } = window;
+  window.setTimeout = (act, delay, ...more) => (delay === 3500 ? 0 : setTimeout(act, delay, ...more));
+})()"""
+
+
 @pytest.mark.parametrize("pause", [False, True])
 def test_a_note_that_is_being_written_is_not_lost_when_another_s_was_stored(few: Server, windows: Windows, pause: bool) -> None:
     number, store, lines = 51 - pause, Store(few.data), list[WebSocket]()
-    with windows.visit(few) as visitor:
+    with windows.visit(few, afresh=True) as visitor:
         visitor.page.on("websocket", lambda line: lines.append(line))  # what is built in cannot be marked
+        visitor.page.add_init_script(RESTLESS)
         page = visitor.open(f"/library?operation={name_of(number)}")
         drawer = visitor.dialog
         note = drawer.get_by_role("textbox", name="Note")
@@ -195,7 +203,8 @@ def test_a_note_that_is_being_written_is_not_lost_when_another_s_was_stored(few:
 
 
 def test_a_note_that_is_being_written_outlives_a_reload_at_any_key(few: Server, windows: Windows) -> None:
-    with windows.visit(few) as visitor:
+    with windows.visit(few, afresh=True) as visitor:
+        visitor.page.add_init_script(RESTLESS)
         page = visitor.open(f"/library?operation={name_of(47)}")
         note = visitor.dialog.get_by_role("textbox", name="Note")
         note.click()
@@ -231,6 +240,46 @@ def test_a_note_that_came_back_with_a_reload_is_stored_by_whoever_leaves_it(few:
         expect(note).to_be_focused()
         page.keyboard.press("Escape")
         eventually(page, lambda: judged(few, 49).get("note"), "written before")
+
+
+def test_a_note_is_stored_while_its_writer_rests_and_is_written_on(few: Server, windows: Windows) -> None:
+    with windows.visit(few, afresh=True) as visitor:  # not in a tab that is restless
+        page = visitor.open(f"/library?operation={name_of(25)}")
+        note = visitor.dialog.get_by_role("textbox", name="Note")
+        note.click()
+        page.keyboard.type("a hill rain")
+        for _ in "rain":
+            page.keyboard.press("ArrowLeft")
+        eventually(page, lambda: judged(few, 25).get("note"), "a hill rain")
+        visitor.settle()
+        expect(note).to_be_focused()
+        page.keyboard.type("in ")
+        expect(note).to_have_value("a hill in rain")
+        eventually(page, lambda: judged(few, 25).get("note"), "a hill in rain")
+        visitor.settle()
+        for _ in "in ":
+            page.keyboard.press("Control+z")
+        expect(note).to_have_value("a hill rain")
+        eventually(page, lambda: judged(few, 25).get("note"), "a hill rain")
+        visitor.settle()
+        expect(visitor.dialog.get_by_role("alert").filter(has_text="Somebody else")).to_have_count(0)
+
+
+def test_back_stores_the_note_that_is_being_written_in_the_drawer_that_it_closes(few: Server, windows: Windows) -> None:
+    with windows.visit(few, afresh=True) as visitor:
+        visitor.page.add_init_script(RESTLESS)
+        page = library(visitor)
+        for text in ("written before Back", "written before Back, and once more"):
+            tile(page, 24).click()
+            note = visitor.dialog.get_by_role("textbox", name="Note")
+            note.click()
+            page.keyboard.press("End")
+            page.keyboard.type(text.removeprefix(note.input_value()))
+            page.go_back()
+            eventually(page, lambda: judged(few, 24).get("note"), text)
+            visitor.settle()
+            expect(visitor.dialog).to_have_count(0)
+            assert "operation=" not in page.url
 
 
 def test_what_is_typed_on_after_a_note_was_handed_in_is_not_lost(few: Server, windows: Windows) -> None:

@@ -55,7 +55,9 @@ def _half_written(service: Service, operation: Operation) -> None:
     box = f"note-{operation.id}"
     stored = bulk_acts.acts().notes.get(operation.id)
     kept = draft.kept_name(service.person, box)
-    written = draft.unfinished(under, of=box, key=_draft_key(operation.id), kept=kept, stored=stored)
+    # Over another's note nobody's rest takes the pen away: who finishes his own is told.
+    rests = annotations_of(operation.sidecar)["note"] == under
+    written = draft.unfinished(under, of=box, key=_draft_key(operation.id), kept=kept, stored=stored, rests=rests)
     if written and written[1] != st.session_state.get(f"draft-told-{operation.id}"):
         st.session_state[f"draft-told-{operation.id}"] = written[1]
         _keep_unstored(operation.id, [_not_stored(written[0])])

@@ -127,6 +127,63 @@ test("with the component goes what was not told yet", () => {
   assert.deepEqual(heard, []);
 });
 
+globalThis.KeyboardEvent = class extends Event {
+  constructor(type, { key, ctrlKey, ...more }) {
+    super(type, more);
+    Object.assign(this, { key, ctrlKey });
+  }
+};
+
+/** A note whose box hears what hands it in. */
+function note(more = {}) {
+  const made = area("", { kept: "prompt", rests: true, ...more });
+  const handed = [];
+  made.box.addEventListener("keydown", event => {
+    made.draft.finish(event);
+    mock.timers.tick(1);
+    handed.push(made.box.value);
+  });
+  return { ...made, handed };
+}
+
+test("who rests hands a note in, once for all keys before it, and writes on over that", () => {
+  const { write, handed, texts } = note();
+  for (const text of ["mi", "mine"]) {
+    write(text);
+    mock.timers.tick(3499);
+  }
+  assert.deepEqual(handed, []);
+  mock.timers.tick(1);
+  assert.deepEqual(handed, ["mine"]);
+  mock.timers.tick(10_000);
+  assert.deepEqual(handed, ["mine"]);
+  write("mine, too"); // before the page has what was handed in
+  mock.timers.tick(400);
+  assert.equal(texts().at(-1), "mine → mine, too");
+  assert.deepEqual(JSON.parse(tab.get("prompt")), { over: "mine", text: "mine, too" });
+});
+
+test("nobody's rest hands in a prompt, a note over another's, one that is as it was, or one whose box has gone", () => {
+  for (const rests of [null, false]) {
+    const { write, handed } = note({ rests });
+    write("mine");
+    mock.timers.tick(10_000);
+    assert.deepEqual(handed, [], String(rests));
+  }
+  const { write, handed, box, draft } = note();
+  write("mine");
+  write("");
+  mock.timers.tick(10_000);
+  write("mine");
+  box.isConnected = false;
+  mock.timers.tick(10_000);
+  box.isConnected = true;
+  write("mine");
+  draft.end();
+  mock.timers.tick(10_000);
+  assert.deepEqual(handed, []);
+});
+
 const KEPT = { kept: "prompt", taken: true };
 const looks = (draft, finished, more = {}) => {
   draft.data = { ...draft.data, finished, ...more };

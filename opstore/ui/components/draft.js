@@ -1,18 +1,21 @@
 /* Tells what stands in a text area while it is being written. A pause of 0.4 s is a thought; shorter ones are between two keys.
-   Where it is `kept`, it is kept for this tab at every key, until the page has it: a page that is opened anew has it again. */
+   Where it is `kept`, it is kept for this tab at every key, until the page has it: a page that is opened anew has it again.
+   Where who `rests` has it stored, it is handed in after a longer pause, and as Back leads away, just as by Ctrl+Enter. */
 
 import { KEPT } from "../streamlit_private/page.js";
 import { stored } from "./grid_memory.js";
 
 const PAUSE = 400,
+  REST = 3500,
   LATER = 100;
 const ENDS = ["focusout", "pointerdown", "keydown"];
 /** Told by who begins to listen, with the name under which it keeps what it hears. */
 const LISTENS = "opstore-draft-listens";
 
-/** @typedef {{ where: string, finished: string, kept?: string, taken?: boolean | null, stored?: string | null }} Watched which text
- * area, what the page has been told of it, the name under which it is kept; of what is told with the tab (tab.js), whether the page has
- * `taken` or refused it; what this window has `stored` last, whatever became of that */
+/** @typedef {{ where: string, finished: string, kept?: string, taken?: boolean | null, stored?: string | null,
+ * rests?: boolean | null }} Watched which text area, what the page has been told of it, the name under which it is kept; of what is
+ * told with the tab (tab.js), whether the page has `taken` or refused it; what this window has `stored` last, whatever became of
+ * that; whether who `rests` hands it in, null where nobody but a person ever does */
 /** @typedef {{ over: string, text: string }} Written what was written, over which text */
 
 export class Draft {
@@ -26,6 +29,11 @@ export class Draft {
   box = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   timer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  rest;
+  /** What was handed in of a box, until the page has it: what is written on is over that.
+   * @type {Written & { box: HTMLTextAreaElement } | null} */
+  handed = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   later;
   ended = new AbortController();
@@ -41,6 +49,7 @@ export class Draft {
     document.dispatchEvent(new CustomEvent(LISTENS, { detail: data.kept }));
     document.addEventListener("input", event => this.listen(event), on);
     for (const type of ENDS) document.addEventListener(type, event => this.finish(event), { ...on, capture: true });
+    addEventListener("popstate", () => this.handIn(), { ...on, capture: true }); // before Streamlit takes the box away
     // Whoever is quick, or has a slow machine, has begun before this was here.
     const box = document.activeElement;
     if (box instanceof HTMLTextAreaElement && stands(box) && box.value !== data.finished) this.listen({ target: box });
@@ -56,10 +65,24 @@ export class Draft {
     if (waiting && before !== box) this.tell(waiting.over, waiting.text);
     this.box = box;
     const text = box.value,
-      over = this.data.finished;
+      { over } = this;
     this.waiting = { over, text };
     this.timer = setTimeout(() => this.tell(over, text), PAUSE);
     this.keep(over, text);
+    clearTimeout(this.rest);
+    this.rest = setTimeout(() => this.data.rests && this.handIn(), REST);
+  }
+
+  get over() {
+    const { handed, data, box } = this;
+    return handed?.over === data.finished && handed.box === box ? handed.text : data.finished;
+  }
+
+  /** Hand in what is written as the key does that hands it in: pen, caret and the box's own undo stay as they are. */
+  handIn() {
+    const { box, data } = this;
+    if (typeof data.rests !== "boolean" || !stands(box) || box.value === this.over) return;
+    box.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", ctrlKey: true, bubbles: true, cancelable: true }));
   }
 
   /**
@@ -79,13 +102,14 @@ export class Draft {
   /** Look what becomes of what was kept, now that another text may be stored. */
   look() {
     clearTimeout(this.later);
+    if (this.handed?.over !== this.data.finished) this.handed = null;
     const { kept, finished, taken, stored: last } = this.data,
       written = kept ? /** @type {Written | null} */ (stored.get(sessionStorage, kept)) : null;
     if (!written || (taken === false && !this.box)) return;
     const { over, text } = written;
     if (text === finished) this.forget();
     else if (stands(this.box) && this.box.value === text) {
-      this.keep(finished, text);
+      this.keep(this.over, text);
       // The page has set another text meanwhile, and goes by that.
       if (typeof taken === "boolean" && over !== finished) this.listen({ target: this.box });
     } else if (typeof taken === "boolean") {
@@ -139,6 +163,8 @@ export class Draft {
         : event.type === "focusout" && event.target !== box
     )
       return;
+    if (event.type === "keydown" && typeof this.data.rests === "boolean" && stands(box))
+      this.handed = { box, over: this.data.finished, text: box.value };
     setTimeout(() => {
       if (!stands(box)) return;
       clearTimeout(timer);
@@ -152,6 +178,7 @@ export class Draft {
   end() {
     if (this.vain) this.forget();
     clearTimeout(this.timer);
+    clearTimeout(this.rest);
     clearTimeout(this.later);
     this.ended.abort();
     const { kept, taken } = this.data;

@@ -37,15 +37,17 @@ def draft(finished: str, *, of: str, key: str, kept: str = "", taken: bool | Non
     return finished
 
 
-def unfinished(finished: str, *, of: str, key: str, kept: str, stored: str | None) -> tuple[str, object] | None:
+def unfinished(
+    finished: str, *, of: str, key: str, kept: str, stored: str | None, rests: bool = True
+) -> tuple[str, object] | None:
     """Return what was written last over another text than `finished` in a text area whose key begins with `of`, and its mark.
 
     What is written there is kept under the name `kept`, and outlives a reload of the tab: it stands in the text area again, or
     is what is returned here. It may have stood in an area that another one has replaced since, because somebody else finished a
     text. None where what was written last stands over this text, is it, or changes nothing. What this window has `stored` last is
-    no half of anything, whatever it was changed to since.
+    no half of anything, whatever it was changed to since. Who `rests` for some seconds hands it in, and does not leave it.
     """
-    found = _told(finished, f'[class*="st-key-{of}"]', key, kept, stored=stored)
+    found = _told(finished, f'[class*="st-key-{of}"]', key, kept, stored=stored, rests=rests)
     over, text = found.get("over"), found.get("text")
     return (text, found.get("turn")) if isinstance(text, str) and finished not in (over, text) and text != over else None
 
@@ -73,9 +75,15 @@ def _last(key: str) -> Mapping[str, object]:
 
 
 def _told(
-    finished: str, where: str, key: str, kept: str = "", taken: bool | None = None, stored: str | None = None
+    finished: str,
+    where: str,
+    key: str,
+    kept: str = "",
+    taken: bool | None = None,
+    stored: str | None = None,
+    rests: bool | None = None,
 ) -> Mapping[str, object]:
-    data = {"where": where, "finished": finished, "kept": kept, "taken": taken, "stored": stored}
+    data = {"where": where, "finished": finished, "kept": kept, "taken": taken, "stored": stored, "rests": rests}
     result = _mount(key=key, data=data, on_draft_change=lambda: None)
     return result.draft if isinstance(result.draft, Mapping) else {}
 

@@ -279,6 +279,14 @@ class Curation:
         raise InvalidInput(reason=said("the saved searches are being changed by others without end; try again"))
 
 
+def is_readable(data: bytes) -> bool:
+    """Say whether the bytes of the file are saved searches."""
+    try:
+        return isinstance(json.loads(data), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 def version_of(sidecar: Mapping[str, Any]) -> str:
     """Return a text that names this state of a sidecar: any other state of it has another (128 bits of SHA-256)."""
     return digest(json.dumps(sidecar, sort_keys=True).encode())[:32]

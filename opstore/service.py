@@ -18,7 +18,7 @@ from typing import Any
 from opstore import media
 from opstore.access.roles import Authorization, Role, act, acting, part
 from opstore.analytics.queries import Analytics
-from opstore.care import Care
+from opstore.care import Care, side_files
 from opstore.clocks.leaps import Leap
 from opstore.comparing.kept_comparisons import Comparisons
 from opstore.comparing.reviews import Reviews
@@ -50,6 +50,7 @@ from opstore.providers.registry import Opened, is_free
 from opstore.shares import Shares
 from opstore.spending.budget import Budget, Spending
 from opstore.storage.drafts import Drafts
+from opstore.storage.files import Folder
 from opstore.storage.names import check_operation_id, parse_name
 from opstore.storage.operation import Operation
 from opstore.storage.preferences import PreferenceFile, Preferences
@@ -352,7 +353,7 @@ class Service(Authorization):
     @act(Role.ADMIN)
     def problems(self, *, deep: bool = False) -> list[Problem]:
         """Return everything that is wrong in the data folder."""
-        return [*self.store.verify(deep=deep), *self._preferences.problems(), *self.table.listed()]
+        return [*self.store.verify(deep=deep), *side_files.problems(Folder(self.store.root)), *self.table.listed()]
 
     # -- settings --------------------------------------------------------------------------------------------------------
 

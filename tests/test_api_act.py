@@ -51,7 +51,7 @@ def test_nothing_is_changed_that_was_changed_unseen(app: App, client: TestClient
     first = client.patch(ITEM, json={"rating": 1}, headers={"If-Match": seen})
     assert first.status_code == 200 and first.headers["etag"] != seen
     assert first.headers["etag"] == client.get(ITEM).headers["etag"]
-    for stale in (seen, '"x"', f"W/{first.headers['etag']}", f'"x", {seen}', ","):
+    for stale in (seen, '"x"', f"W/{first.headers['etag']}", f'"x", {seen}', ",", "", " "):
         refused(client.patch(ITEM, json={"rating": 2}, headers={"If-Match": stale}), 412)
     assert annotated(app)["rating"] == 1
     for good in (f'"x", {first.headers["etag"]}', "*"):
@@ -63,7 +63,7 @@ def test_nothing_is_moved_to_the_trash_that_was_changed_unseen(app: App, client:
     save(app)
     seen = client.get(ITEM).headers["etag"]
     now = client.patch(ITEM, json={"rating": 5}, headers={"If-Match": seen}).headers["etag"]
-    for stale in (seen, '"x"', f"W/{now}", ","):
+    for stale in (seen, '"x"', f"W/{now}", ",", ""):
         refused(client.delete(ITEM, headers={"If-Match": stale}), 412)
     assert annotated(app)["rating"] == 5 and not app.service.curation.trashed()
     assert client.delete(ITEM, headers={"If-Match": f'"x", {now}'}).status_code == 200

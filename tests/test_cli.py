@@ -227,7 +227,7 @@ LIGHT = {
     "opstore.storage", "opstore.storage.files", "opstore.storage.names", "opstore.storage.operation", "opstore.storage.store",
     "opstore.storage.trash", "opstore.storage.verify", "opstore.storage.job", "opstore.storage.saving", "opstore.storage.disk",
     "opstore.storage.packs", "opstore.storage.packs.copies", "opstore.storage.packs.library",
-    "opstore.errors.root", "opstore.errors.sentence", "opstore.errors.failure",
+    "opstore.errors.root", "opstore.errors.sentence", "opstore.errors.failure", "opstore.errors.of_providers",
     # Short ones of the standard library alone, which media, the trash and what is removed for good ask.
     "opstore.media.heif", "opstore.clocks", "opstore.clocks.leaps", "opstore.giving_way", "opstore.launcher",
     "opstore.launcher.serving", "opstore.spending", "opstore.spending.spent", "opstore.access", "opstore.access.roles",

@@ -11,13 +11,17 @@ from typing import Any
 import pytest
 
 from opstore import Store
-from opstore.care import Care
+from opstore.care import Care, side_files
+from opstore.curation import Curation
 from opstore.fetch import FetchPolicy
 from opstore.index import Index
 from opstore.providers.registry import Opened
 from opstore.providers.replicate import Replicate
-from opstore.storage.files import digest
-from opstore.storage.preferences import Preferences
+from opstore.shares.signing_keys import Keys
+from opstore.spending.spent import RemovedSpend
+from opstore.storage.files import Folder, digest
+from opstore.storage.operation import timestamp
+from opstore.storage.preferences import PreferenceFile, Preferences
 from opstore.storage.trash import Trash
 from tests.care_samples import NOW, care_of, made, old, save
 from tests.replicate_standin import StandIn
@@ -249,3 +253,42 @@ def test_the_command_plans_first(store: Store) -> None:
     told = json.loads(done.stdout)
     assert done.returncode == 0 and told["remedies"][0]["detail"] == f"moved to quarantine/{old(2)}.json"
     assert run("repair", "--deep").returncode == 0 and NOW.year == 2026
+
+
+@pytest.mark.parametrize("name", ["spent.json", "searches.json", "share-keys.json"])
+@pytest.mark.parametrize("unsafe", [False, True])
+def test_a_small_file_that_cannot_be_read_is_listed_and_set_aside_and_what_goes_with_it_is_said(
+    store: Store, name: str, unsafe: bool
+) -> None:
+    path = store.root / name
+    path.symlink_to("nowhere") if unsafe else path.write_text('{"schema": "opstore-')
+    kind = "unsafe" if unsafe else "unparsable"
+    assert [(problem.kind, problem.name, problem.folder) for problem in side_files.problems(Folder(store.root))] == [
+        (kind, name, "root")
+    ]
+    told = run("verify", "--json", "--data", str(store.root))
+    assert told.returncode == 1 and [problem["name"] for problem in json.loads(told.stdout)["problems"]] == [name]
+    planned = care_of(store).repair.plan()
+    assert [(item.step, item.detail) for item in planned] == [("quarantine", str(side_files.SIDE_FILES[name].forgotten))]
+    assert mended(store) == {name: (kind, "quarantine", True)}
+    assert not path.is_symlink() and not path.exists() and os.path.lexists(store.root / "quarantine" / name)
+    assert side_files.problems(Folder(store.root)) == []
+
+
+def test_settings_that_are_damaged_are_listed_and_left_for_without_them_there_is_no_limit(store: Store) -> None:
+    path = store.root / "settings.json"
+    path.write_text('{"daily_budget": 0')
+    done = care_of(store).repair.apply()
+    assert [(item.problem.name, item.step, item.done) for item in done] == [("settings.json", "leave", False)]
+    assert "save them" in done[0].detail and path.read_text() == '{"daily_budget": 0'
+
+
+def test_small_files_that_are_as_they_were_written_are_no_problem(store: Store) -> None:
+    RemovedSpend(Folder(store.root), lambda: NOW).note(
+        old(1, 0), {"completedAt": timestamp(NOW), "cost": {"amount": 2.0, "currency": "USD"}}
+    )
+    Keys(Folder(store.root)).rotate()
+    Curation(store, Index(store), Trash(store)).save_search("mine", "a fox")
+    PreferenceFile(Folder(store.root)).save(daily_budget=1.0)
+    assert all((store.root / name).exists() for name in side_files.SIDE_FILES)
+    assert side_files.problems(Folder(store.root)) == [] and care_of(store).repair.plan() == []

@@ -152,8 +152,12 @@ def _edit(document: Mapping[str, Any]) -> Edit:
 
 
 def _versions(request: Request) -> list[str] | None:
-    """Return the states that `If-Match` names, None where any will do; a weak one names none (RFC 9110, 13.1.1)."""
-    given = ",".join(request.headers.getlist("if-match")).strip()
-    if given in ("", "*"):
+    """Return the states that `If-Match` names, None where any will do; a weak one names none (RFC 9110, 13.1.1).
+
+    An empty header names none either: who lost the tag has not seen what is there.
+    """
+    headers = request.headers.getlist("if-match")
+    given = ",".join(headers).strip()
+    if not headers or given == "*":
         return None
     return [tag.strip().strip('"') for tag in given.split(",")]

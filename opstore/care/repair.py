@@ -8,6 +8,8 @@
 | truncated, changed | what is there goes to `quarantine/` |
 | unparsable, mismatch, unsafe | the file goes to `quarantine/`; media that are alone by that are adopted |
 | a pack that is unparsable | what can be read of it comes back as loose files, then it goes to `quarantine/` |
+| a small file of the data folder that is unparsable, unsafe | it goes to `quarantine/`, and what is forgotten by it is said |
+| settings that are damaged | left as they are: without them there is no limit; they are saved anew in Settings |
 | foreign name | left as it is: readers pass over such names |
 
 Every step is one durable act, and decided anew from what is there: a repair that was killed is repeated. Of what goes to
@@ -23,11 +25,13 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from opstore import media
+from opstore.care import side_files
 from opstore.care.progress import Report, quiet
 from opstore.errors import FetchError, OpstoreError, ProviderError, said
 from opstore.fetch import FetchPolicy, fetch
 from opstore.jobs.whole_results import is_whole
 from opstore.providers import Provider
+from opstore.storage import preferences
 from opstore.storage.files import Folder, digest, is_passing, leftover_of
 from opstore.storage.names import EXTENSIONS, VIDEOS, FileName, output_name, own_name, parse_name, sidecar_name, time_of
 from opstore.storage.operation import OPERATION_TYPES, Operation, timestamp
@@ -72,12 +76,14 @@ class Repair:
         self._providers = providers
         self._policy = policy
         self._clock = clock
+        self._root = Folder(store.root)
         self.quarantine = Folder(store.root / "quarantine")
 
     def plan(self, *, deep: bool = False, report: Report = quiet) -> list[Remedy]:
         """Say what would be done; changes nothing, and asks no provider."""
         report(0, None, said("looking for problems"))
-        return [Remedy(problem, self._step(problem)) for problem in self._store.verify(deep=deep)]
+        found = [*self._store.verify(deep=deep), *side_files.problems(self._root)]
+        return [Remedy(problem, self._step(problem), detail=side_files.forgotten(problem)) for problem in found]
 
     def apply(self, *, deep: bool = False, report: Report = quiet) -> list[Remedy]:
         """Mend what can be mended; what a first round lays bare (media whose sidecar was no good) a second one takes up."""
@@ -96,6 +102,8 @@ class Repair:
     # -- which step ------------------------------------------------------------------------------------------------------
 
     def _step(self, problem: Problem) -> Step:
+        if problem.folder == "root":
+            return "quarantine" if side_files.forgotten(problem) else "leave"
         if problem.kind == "leftover":
             return "remove"
         if problem.kind == "orphan":
@@ -112,7 +120,7 @@ class Repair:
             "finish": self._finish,
             "fetch": self._fetch,
             "quarantine": self._set_aside,
-            "leave": lambda problem: _refuse(said("nothing can be done about it here")),
+            "leave": _leave,
         }
         try:
             return replace(remedy, done=True, detail=steps[remedy.step](remedy.problem))
@@ -136,6 +144,11 @@ class Repair:
         return said("the move to the trash is complete now")
 
     def _set_aside(self, problem: Problem) -> str:
+        if problem.folder == "root":
+            told = side_files.set_aside(self._root, problem.name, self.quarantine)
+            if told is None:
+                return said("it is gone already")
+            return said("moved to quarantine/{name}; {outcome}", name=told, outcome=side_files.forgotten(problem))
         folder, library = self._folder_of(problem), self._store.operations
         with contextlib.ExitStack() as held:
             if problem.folder == "packed":
@@ -300,6 +313,12 @@ class _Cannot(Exception):
 
 def _refuse(reason: str) -> str:
     raise _Cannot(reason)
+
+
+def _leave(problem: Problem) -> str:
+    if problem.name == preferences.NAME:
+        return _refuse(said("look through Settings and save them, or mend the file by hand"))
+    return _refuse(said("nothing can be done about it here"))
 
 
 def _steps(sidecar: Mapping[str, Any]) -> list[Mapping[str, Any]]:

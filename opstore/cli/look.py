@@ -25,7 +25,6 @@ from opstore.errors import (
 from opstore.spending.spent import money
 from opstore.storage.files import Folder
 from opstore.storage.operation import Operation, timestamp
-from opstore.storage.preferences import PreferenceFile
 from opstore.storage.store import Store
 
 if TYPE_CHECKING:
@@ -190,9 +189,11 @@ _WRITTEN: Mapping[Written, Callable[[Any], str | None]] = {
 
 
 def _verify(options: argparse.Namespace) -> int:
+    from opstore.care import side_files  # no other command that looks needs the rooms above
+
     problems = store_of(options).verify(deep=options.deep)
     data = settings_of(options).data
-    problems += [*PreferenceFile(Folder(data)).problems(), *models_of(data).listed()]
+    problems += [*side_files.problems(Folder(data)), *models_of(data).listed()]
     if options.json:
         print_json({"success": not problems, "count": len(problems), "problems": [asdict(problem) for problem in problems]})
     else:

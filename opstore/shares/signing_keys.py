@@ -18,7 +18,7 @@ from opstore.storage.files import Folder, digest
 
 NAME = "share-keys.json"
 MAX_KEYS = 10
-_MAX_BYTES = 10_000
+MAX_BYTES = 10_000
 #: An id and 256 bits in base64: the last of its 43 letters carries 4 bits, so that only one spelling is a link.
 _TOKEN = re.compile(r"\A[0-9a-f]{16}\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]\Z")
 #: A password given once lets its browser in for this long.
@@ -97,9 +97,18 @@ class Keys:
 
     def _stored(self) -> bytes | None:
         try:
-            return self._folder.read(NAME, _MAX_BYTES)
+            return self._folder.read(NAME, MAX_BYTES)
         except FileMissing:
             return None
+
+
+def is_readable(data: bytes) -> bool:
+    """Say whether the bytes of the file are keys."""
+    try:
+        _decoded(data)
+    except InvalidSetting:
+        return False
+    return True
 
 
 def _new() -> str:

@@ -24,7 +24,7 @@ from opstore.storage.operation import parse_time
 
 NAME = "spent.json"
 _SCHEMA = "opstore-spent/1"
-_MAX_BYTES = 16_000_000
+MAX_BYTES = 16_000_000
 #: In US dollars, of one operation: what says more is no cost.
 MAX_AMOUNT = 1e9
 #: Longer than any month: an amount of a day further back than this is nobody's any more.
@@ -66,7 +66,7 @@ class RemovedSpend:
     def all(self) -> dict[str, Paid]:
         """Return what is counted, by operation; raise ValueError where the file does not tell, or a StorageError."""
         try:
-            return _decoded(self._folder.read(NAME, _MAX_BYTES))
+            return _decoded(self._folder.read(NAME, MAX_BYTES))
         except FileMissing:
             return {}
 
@@ -81,7 +81,7 @@ class RemovedSpend:
         oldest = f"{(min(now, leap.earliest) if leap else now) - _KEPT:%Y%m%d}"
         while (paid.money.dollars > 0 or paid.money.others) and paid.day >= oldest:
             try:
-                before: bytes | None = self._folder.read(NAME, _MAX_BYTES)
+                before: bytes | None = self._folder.read(NAME, MAX_BYTES)
             except FileMissing:
                 before = None
             try:
@@ -99,6 +99,15 @@ class RemovedSpend:
                 return
             except (OperationExists, OperationBusy, FileMissing):
                 continue  # another process notes what another one cost
+
+
+def is_readable(data: bytes) -> bool:
+    """Say whether the bytes of the file tell what was paid."""
+    try:
+        _decoded(data)
+    except ValueError:
+        return False
+    return True
 
 
 def paid_by(operation_id: str, sidecar: Mapping[str, Any]) -> Paid:

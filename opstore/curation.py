@@ -369,6 +369,8 @@ def _checked(edit: Edit) -> Edit:
         raise InvalidInput(reason=said("a rating is a whole number from 1 to 5, or 0 for none"))
     if edit.favorite is not None and not isinstance(edit.favorite, bool):
         raise InvalidInput(reason=said("{key} must be {wanted}", key="favorite", wanted=said("true or false")))
+    if isinstance(edit.note, str) and not _is_text(edit.note):
+        raise InvalidInput(reason=said("the text at {place} holds half a character (a lone surrogate)", place="note"))
     if edit.note is not None and (not _is_text(edit.note) or len(edit.note) > MAX_NOTE):
         raise InvalidInput(reason=said("a note has at most {limit} characters", limit=MAX_NOTE))
     reason = said("a tag has 1 to {limit} characters", limit=MAX_TAG)

@@ -375,6 +375,11 @@ def test_saved_searches_come_back(store: Store, curation: Curation) -> None:
     assert store.verify(deep=True) == []
 
 
+def test_a_note_with_half_a_character_is_refused_for_that(curation: Curation) -> None:
+    with pytest.raises(InvalidInput, match="the text at note holds half a character"):
+        curation.annotate([ID], Edit(note="a\ud800"))
+
+
 def test_a_search_that_is_wrong_is_not_saved(store: Store, curation: Curation) -> None:
     with pytest.raises(InvalidQuery) as caught:
         curation.save_search("good", "chat (mer")

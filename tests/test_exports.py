@@ -489,3 +489,8 @@ def test_parquet_and_csv_are_the_frame(odd: Exports) -> None:
         pd.testing.assert_series_equal(left, right, check_dtype=BY_KIND[name] != "texts")
     text = list(csv.reader(io.StringIO(exported(odd, "csv")[0].decode(), newline="")))
     assert [line[0] for line in text[1:]] == list(wanted["operation_id"])
+
+
+@pytest.mark.parametrize("front", ["\0", "\x0b", "\x0c", "\x1f", "\x7f", "\x85", "\u200b", "\u2028", "\u2003 \0"])
+def test_what_stands_unseen_in_front_of_a_formula_hides_it_from_nobody(front: str) -> None:
+    assert guarded(f"{front}=1+1") == f"'{front}=1+1" and guarded(f"{front}fox") == f"{front}fox"

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from opstore import DamagedOperation, Operation, OperationExists, OperationNotFound, Problem, Store, media
 from opstore.errors import UnsafeFile
+from opstore.index import Index
 from opstore.storage.operation import SPECIFIED, encode
 from tests.samples import ID, JPG, LATER, MP4, PNG, SHORT, WEBP, fixed_store, nested, plant, sidecar_file, tree
 
@@ -109,6 +110,20 @@ def test_a_failed_download_is_a_missing_result(store: Store) -> None:
     assert (view.status, view.output, view.succeeded) == ("result missing", None, False)
     detail = "it says success and has no result: the download had failed"
     assert store.verify() == [Problem("missing", f"{SHORT}.json", SHORT, detail)]
+
+
+@pytest.mark.parametrize("key", ["outputFile", "output", "intermediate"])
+def test_what_is_called_an_input_is_no_result_whatever_a_sidecar_says(key: str, store: Store) -> None:
+    name = f"{SHORT}_in_1.jpg"
+    naming = {"outputFile": name} if key == "outputFile" else {"outputFile": None, "files": [{"name": name, "role": key}]}
+    sidecar = legacy(store, SHORT, {"_in_1.jpg": JPG}, inputFiles=[])
+    plant(store, f"{SHORT}.json", encode(sidecar | naming))
+    view = Operation.of(store.get_operation_metadata(SHORT))
+    assert (view.outputs, view.intermediates, view.status) == ((), (), "result missing")
+    index = Index(store)
+    index.update()
+    assert [(row.output, row.status) for row in index.search().rows] == [(None, "result missing")]
+    assert [problem.kind for problem in store.verify()] == ["missing"], "the file belongs to it, and stays where it is"
 
 
 def test_annotating_old_data_adds_a_key_and_touches_nothing_else(store: Store) -> None:

@@ -24,8 +24,9 @@ from opstore.app import App, Settings
 from opstore.errors import InvalidInput, InvalidSetting, OpstoreError, ShareNotFound, ShareRevoked
 from opstore.media.provenance import TRAINED, declared
 from opstore.media.thumbnails import Thumbnails
-from opstore.shares import Scope, Shares, Shown, bundle, record
+from opstore.shares import Scope, Shares, Shown, bundle, record, redaction
 from opstore.shares.signing_keys import NAME, Keys
+from opstore.storage.operation import Operation
 from tests.media_samples import encoded
 from tests.samples import ID, LATER, PNG
 from tests.share_samples import CHEAP, NEGATIVE, ORIGIN, SECRET, THIRD, TOLD, filled
@@ -237,6 +238,27 @@ def test_what_is_withheld_is_in_no_byte_of_a_bundle(shares: Shares, tmp_path: Pa
     if path.is_file():
         assert not [word for word in TOLD if word in path.read_bytes()]
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == [], "nothing half made stays"
+
+
+@pytest.mark.parametrize("prompt", [False, True])
+def test_a_name_that_nobody_here_knows_says_nothing_where_the_prompt_is_withheld(app: App, prompt: bool) -> None:
+    changes = {"operationType": SECRET, "parameters": {f"{SECRET} at night": 5, "seed": 7}}
+    app.store.rewrite(ID, lambda sidecar: sidecar.update(changes))
+    (item,) = redaction.items(Scope("operation", (ID,), Shown(prompt=prompt)), app.store)
+    assert item.parameters == (changes["parameters"] if prompt else {"seed": 7})
+    assert item.type == (SECRET if prompt else "unknown")
+
+
+@pytest.mark.parametrize("case", ["an input's name as output", "an output that is an input as well"])
+def test_what_is_an_input_anywhere_is_withheld_as_one(app: App, case: str) -> None:
+    (name,) = Operation.of(app.store.get_operation_metadata(ID)).inputs
+    result = Operation.of(app.store.get_operation_metadata(ID)).outputs[0]
+    changes: dict[str, Any] = {"outputFile": name, "inputFiles": [], "files": [{"name": name, "role": "output"}]}
+    if "as well" in case:
+        changes = {"files": [{"name": result, "role": "input"}]}
+    app.store.rewrite(ID, lambda sidecar: sidecar.update(changes))
+    (item,) = redaction.items(Scope("operation", (ID,), Shown(inputs=False)), app.store)
+    assert item.pictures == () and item.unread == 0
 
 
 @pytest.mark.long

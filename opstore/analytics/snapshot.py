@@ -25,7 +25,7 @@ from opstore.index.prompts import fold_word
 
 NAME = "frame.arrow"
 #: Raise this when the same columns come to hold something else.
-_CONTENT = 5
+_CONTENT = 6
 _CATEGORY = pa.dictionary(pa.int32(), pa.string())
 _CATEGORIES = {column.name for column in COLUMNS if column.kind == "category"}
 #: The rows: read columns, categories as such, words as numbers in the vocabulary, and the number of the index's row.

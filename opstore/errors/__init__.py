@@ -155,7 +155,7 @@ class EmptyFile(InvalidInput):
 
 
 class UnsupportedMedia(InvalidInput):
-    """Image {index} is not a picture that can be read here. Use JPEG, PNG, WebP or GIF."""
+    """Image {index} is not a picture that can be read here. Use JPEG, PNG, WebP, GIF, HEIC or AVIF."""
 
     status = 415
 

@@ -11,6 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 #: Sentences that were said otherwise once, by what is said now: what was stored is still told in every language.
 FORMER = {
+    "Image {index} is not a picture that can be read here. Use JPEG, PNG, WebP or GIF.": (
+        "Image {index} is not a picture that can be read here. Use JPEG, PNG, WebP, GIF, HEIC or AVIF."
+    ),
     "no {provider} token is set; start with the variable {variable}": (
         "no {provider} API token is set; start with the variable {variable}"
     ),

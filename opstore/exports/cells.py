@@ -17,6 +17,12 @@ from opstore.analytics.frame_row import Row
 #: Full-width forms count as well: some spreadsheets read them as the narrow ones.
 DANGEROUS = "=+-@\t\r\n＝＋－＠"
 _GUARDED = DANGEROUS + "'"
+#: Blanks and control characters in front, which some spreadsheets pass over or drop.
+_PASSED_OVER = "".join(
+    letter
+    for letter in map(chr, (*range(0x3001), 0xFEFF))
+    if letter not in DANGEROUS and (letter.isspace() or not letter.isprintable())
+)
 
 
 def cells(row: Row) -> Iterator[tuple[Column, Any]]:
@@ -25,8 +31,8 @@ def cells(row: Row) -> Iterator[tuple[Column, Any]]:
 
 
 def is_dangerous(text: str) -> bool:
-    """Say whether a spreadsheet might run a text; blanks in front are passed over by some."""
-    return text.lstrip(" \u00a0\u3000\ufeff")[:1] in tuple(DANGEROUS)
+    """Say whether a spreadsheet might run a text; blanks and control characters in front are passed over by some."""
+    return text.lstrip(_PASSED_OVER)[:1] in tuple(DANGEROUS)
 
 
 def csv_line(row: Row) -> list[str]:

@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from opstore.index.prompts import prompt_key
-from opstore.storage.names import is_video, own_name, time_of
+from opstore.index.sidecar import is_made
+from opstore.storage.names import is_video, time_of
 from opstore.storage.operation import parse_time, pixels_of, seed_of
 
 Sidecar = Mapping[str, Any]
@@ -154,7 +155,7 @@ def output_count(source: Charted) -> int:
     """Return how many results are named."""
     main, operation_id = source.entry.output, source.entry.id
     named = [source.sidecar.get("outputFile"), *[item.get("name") for item in source.files if item.get("role") == "output"]]
-    return len({name for name in named if isinstance(name, str) and (name == main or own_name(name, operation_id))})
+    return len({name for name in named if isinstance(name, str) and (name == main or is_made(name, operation_id))})
 
 
 def media(source: Charted) -> str | None:

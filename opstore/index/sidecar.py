@@ -171,14 +171,20 @@ def size_of(source: Source) -> str | None:
 
 def _output(sidecar: Sidecar, operation_id: str) -> str | None:
     value = sidecar.get("outputFile")
-    if isinstance(value, str) and output_code(value, operation_id) is not None:
+    if isinstance(value, str) and is_made(value, operation_id):
         return value
     files = sidecar.get("files")
     for entry in files if isinstance(files, list) else ():
         name = entry.get("name") if isinstance(entry, dict) and entry.get("role") == "output" else None
-        if isinstance(name, str) and output_code(name, operation_id) is not None:
+        if isinstance(name, str) and is_made(name, operation_id):
             return name
     return None
+
+
+def is_made(name: str, operation_id: str) -> bool:
+    """Say whether a file of the operation is called an output: what is called an input is none, whoever says so."""
+    code = output_code(name, operation_id)
+    return code is not None and not code % 2
 
 
 def _status(sidecar: Mapping[str, Any], has_output: bool) -> str:

@@ -62,7 +62,7 @@ _PAGES, _MANY_PAGES = 1_000, 16_000
 COLUMN_INDEXES = {f"op_{column}": f"CREATE INDEX op_{column} ON op ({column})" for column in ("cost", "prompt", "elapsed")}
 
 #: Raise this when the same tables come to hold something else.
-_CONTENT = 8
+_CONTENT = 9
 #: A file of another number is replaced; it changes with the tables by itself.
 SCHEMA = zlib.crc32(f"{_CONTENT}{TABLES}{COLUMN_INDEXES}".encode()) & 0x7FFFFFFF
 

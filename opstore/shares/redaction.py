@@ -18,7 +18,7 @@ from opstore.media import MediaType, sniff
 from opstore.media.likeness import shown_as
 from opstore.media.provenance import Provenance, declared, stronger
 from opstore.shares.record import Scope, Shown
-from opstore.storage.operation import Operation
+from opstore.storage.operation import OPERATION_TYPES, Operation
 from opstore.storage.store import Store
 
 Role = Literal["input", "between", "result"]
@@ -103,34 +103,43 @@ def _item(scope: Scope, store: Store, number: int) -> Item | None:
     pictures = tuple(_pictures(operation, store, number, show))
     made = next((picture.source for picture in pictures if picture.role != "input"), "")
     unread = sum(len(names) for _, names in _named(operation, show)) - len(pictures)
-    return Item(
-        number=number, type=operation.type, status=operation.status, pictures=pictures, source=made, unread=unread, **known
-    )
+    # A type from elsewhere is any text, which may say what was asked for.
+    kind = operation.type if show.prompt or operation.type in OPERATION_TYPES else "unknown"
+    return Item(number=number, type=kind, status=operation.status, pictures=pictures, source=made, unread=unread, **known)
 
 
 def parameters(operation: Operation, show: Shown) -> dict[str, Any]:
     """Return the parameters that may be seen: numbers and yes or no of any name, texts only where opstore knows the name.
 
     Other texts may hold anything: a path, an address, what was asked for in other words. Where the prompt is withheld, so are
-    other prompts, and any text that is a sentence.
+    other prompts, any text that is a sentence, and names that opstore does not know.
     """
     return {name: value for name, value in operation.parameters().items() if _passes(name, value, show)}
 
 
 def _passes(name: str, value: object, show: Shown) -> bool:
-    if isinstance(value, bool | int | float):
-        return True
     known = parameter_name(name, str) != name  # each name in the table differs from what it is called
+    if isinstance(value, bool | int | float):
+        return known or show.prompt
     telling = "prompt" in name.casefold() or (isinstance(value, str) and any(map(str.isspace, value)))
     return known and isinstance(value, str) and bool(value) and (show.prompt or not telling)
 
 
 def _named(operation: Operation, show: Shown) -> Sequence[tuple[Role, Sequence[str]]]:
+    given = {*operation.inputs, *_described_as_inputs(operation)}
     return (
-        ("result", operation.outputs),
-        ("between", operation.intermediates),
+        ("result", [name for name in operation.outputs if name not in given]),
+        ("between", [name for name in operation.intermediates if name not in given]),
         ("input", operation.inputs if show.inputs else ()),
     )
+
+
+def _described_as_inputs(operation: Operation) -> Iterator[object]:
+    """Yield what is said to be an input in one place, whatever another says: it is withheld as one."""
+    files = operation.sidecar.get("files")
+    for entry in files if isinstance(files, list) else ():
+        if isinstance(entry, Mapping) and entry.get("role") == "input" and isinstance(entry.get("name"), str):
+            yield entry["name"]
 
 
 def _pictures(operation: Operation, store: Store, number: int, show: Shown) -> Iterator[Picture]:

@@ -323,7 +323,8 @@ STATUSES = ("stored", "failed", "canceled", "aborted", "expired", "unknown", "re
 class Operation:
     """One stored operation as the program looks at it; built from any sidecar, whoever wrote it, without ever failing.
 
-    Files are only those that the name grammar grants to this operation. `moment` falls back from the timestamp to the id.
+    Files are only those that the name grammar grants to this operation; what is called an input is never an output.
+    `moment` falls back from the timestamp to the id.
     `status` is one of STATUSES; `result missing` is an operation that says success and has no output (a failed download of the
     original backend).
     """
@@ -349,7 +350,7 @@ class Operation:
         """Build the view of a decoded sidecar."""
         operation_id = check_operation_id(sidecar.get("operationId"))
         described = _described(sidecar, operation_id)
-        outputs = _own([sidecar.get("outputFile"), *described["output"]], operation_id)
+        outputs = _made([sidecar.get("outputFile"), *described["output"]], operation_id)
         cost = sidecar.get("cost")
         return cls(
             id=operation_id,
@@ -362,7 +363,7 @@ class Operation:
             model=model_of(sidecar),
             inputs=_own(_list(sidecar.get("inputFiles")), operation_id),
             outputs=outputs,
-            intermediates=_own(described["intermediate"], operation_id),
+            intermediates=_made(described["intermediate"], operation_id),
             elapsed_seconds=_number(sidecar.get("elapsedSeconds")),
             cost=cost if isinstance(cost, Mapping) else None,
             parents=tuple(item for item in _list(sidecar.get("parents")) if isinstance(item, str)),
@@ -429,6 +430,12 @@ def _described(sidecar: Mapping[str, Any], operation_id: str) -> dict[str, list[
 
 def _own(values: list[object], operation_id: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value for value in values if isinstance(value, str) and own_name(value, operation_id)))
+
+
+def _made(values: list[object], operation_id: str) -> tuple[str, ...]:
+    """Return the names of what was made: what is called an input is none, whatever a sidecar from elsewhere says."""
+    named = ((name, own_name(name, operation_id)) for name in _own(values, operation_id))
+    return tuple(name for name, parts in named if parts and parts.role == "output")
 
 
 def _status(sidecar: Mapping[str, Any], has_output: bool) -> str:

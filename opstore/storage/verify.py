@@ -153,7 +153,11 @@ def _operation_problems(operations: Folder, operation_id: str, present: set[str]
         yield Problem(error.details["problem"], name, operation_id, error.details["reason"])
         return
     view = operation.Operation.of(sidecar)
-    named = {*view.inputs, *view.outputs, *view.intermediates}
+    # What is called an input is no output, and belongs to the operation all the same where the sidecar says it is one.
+    made = (name for name, entry in _entries(sidecar).items() if entry.get("role") in ("output", "intermediate"))
+    called = (sidecar.get("outputFile"), *made)
+    inputs = {str(parts) for name in called if (parts := own_name(name, operation_id)) and parts.role == "input"}
+    named = {*view.inputs, *view.outputs, *view.intermediates, *inputs}
     yield from _foreign_names(sidecar, operation_id)
     if view.status == "result missing":
         yield Problem("missing", name, operation_id, said("it says success and has no result: the download had failed"))

@@ -19,7 +19,7 @@ from opstore import clocks
 from opstore.clocks.leaps import EVERY
 from opstore.errors import InvalidSetting, OpstoreError, said
 from opstore.fetch import FetchPolicy
-from opstore.storage.files import Folder
+from opstore.storage.data_folder import DataFolder
 from opstore.storage.store import Store
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def care_of(settings: Settings, store: Store) -> Care:
         store,
         Index(store),
         Trash(store),
-        PreferenceFile(Folder(settings.data)).trusted,
+        PreferenceFile(DataFolder(settings.data).top).trusted,
         providers=functools.cache(lambda: registry.opened(settings.environment, models_of(settings.data))),
         policy=settings.policy,
     )
@@ -196,7 +196,7 @@ class App:
         self.settings = settings
         self._ended = threading.Event()
         self.store = open_store(settings)
-        self._preferences = PreferenceFile(Folder(settings.data))
+        self._preferences = PreferenceFile(DataFolder(settings.data).top)
         table = models_of(settings.data)
         self.thumbnails = Thumbnails(self.store)
         jobs = JobFolder(self.store.pending, self.store.cache / "progress")
@@ -337,7 +337,7 @@ def models_of(data: Path) -> ModelTable:
     from opstore.providers.models import ModelTable
 
     try:
-        return ModelTable.load(Folder(data).read("models.toml", 1_000_000).decode("utf-8", "replace"))
+        return ModelTable.load(DataFolder(data).top.read("models.toml", 1_000_000).decode("utf-8", "replace"))
     except FileMissing:
         return ModelTable.load()
     except OpstoreError as error:

@@ -28,7 +28,7 @@ from opstore.errors import (
 )
 from opstore.index import Index
 from opstore.index.search_language import parse
-from opstore.storage.files import Folder, digest
+from opstore.storage.files import digest
 from opstore.storage.names import check_operation_id
 from opstore.storage.store import Store
 from opstore.storage.trash import KEPT, Trash, Trashed
@@ -97,7 +97,7 @@ class Curation:
         self._store = store
         self._index = index
         self._trash = trash
-        self._folder = Folder(store.root)
+        self._folder = store.data.top
 
     # -- annotations -----------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = tuple(
     for floor in """\
 errors media.heif clocks launcher browser
 storage.operation storage.job storage.names storage.disk storage.files storage.followed media language.translations access.roles
-storage.saving storage.packs storage.verify media.likeness media.xmp fetch access.people access.signouts clocks.leaps \
+storage.data_folder storage.saving storage.packs storage.verify media.likeness media.xmp fetch access.people access.signouts clocks.leaps \
 launcher.serving language.formats spending.spent
 providers language.chart_texts media.renderings
 storage.store storage.preferences language.document_texts

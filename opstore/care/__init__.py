@@ -33,7 +33,7 @@ from opstore.fetch import FetchPolicy
 from opstore.index import Index
 from opstore.providers import Account, registry
 from opstore.providers.registry import Opened
-from opstore.storage.files import Folder, digest
+from opstore.storage.files import digest
 from opstore.storage.preferences import Preferences
 from opstore.storage.store import Store
 from opstore.storage.trash import Trash
@@ -84,7 +84,7 @@ class Care:
         self.cleanup = Cleanup(store, index, trash, clock=clock)
         self.repair = Repair(store, trash, providers, policy, clock=clock)
         self.compression = Compression(store, clock=clock)
-        self.leaps = Leaps(Folder(store.root))
+        self.leaps = Leaps(store.data.top)
         self.desk = Desk(self)
         self._preferences = preferences
         self._providers = providers

@@ -64,14 +64,14 @@ class Backup:
         #: The paths of the media that were taken with a record of work under way.
         self._begun: dict[str, list[str]] = {}
         self._listed: dict[str, dict[str, set[str]]] = {}
-        self._folders = {"operations": store.operations, "trash": Folder(store.root / "trash"), "pending": store.pending}
+        self._folders = {"operations": store.operations, "trash": store.data.folder("trash"), "pending": store.pending}
 
     def take(self) -> Taken:
         """Take it; raise StorageError where either disk does not do it: what was there before is as good as it was."""
         moment = self._clock()
         self._hashes = Hashes(self._store.cache / "hashes.db")
         try:
-            self._take_rest(Folder(self._store.root), ())
+            self._take_rest(self._store.data.top, ())
             self._take_pending()
             self._take_operations()
             self._note_packs()

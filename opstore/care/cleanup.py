@@ -20,7 +20,6 @@ from opstore.clocks.leaps import Leaps
 from opstore.errors import InvalidInput, OperationNotFound, OpstoreError, StorageError, said
 from opstore.index import Index
 from opstore.index.search_language import parse
-from opstore.storage.files import Folder
 from opstore.storage.names import sidecar_name
 from opstore.storage.store import Store
 from opstore.storage.trash import Trash
@@ -96,7 +95,7 @@ class Cleanup:
         self._index = index
         self._trash = trash
         self._clock = clock
-        self._root = Folder(store.root)
+        self._root = store.data.top
         #: What the records of a folder name, and the folder's time when they were read.
         self._named: dict[str, tuple[int, set[str]]] = {}
 
@@ -162,7 +161,7 @@ class Cleanup:
 
     def _names_of(self, name: str) -> set[str]:
         """Return what the records in a folder name; they are read again wherever one may have come or changed."""
-        folder = Folder(self._store.root / name)
+        folder = self._store.data.folder(name)
         changed = folder.path.stat().st_mtime_ns if folder.path.is_dir() else 0
         known = self._named.get(name)
         if known is None or known[0] != changed or abs(time.time() - changed / 1e9) < _SETTLED:

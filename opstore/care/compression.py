@@ -25,7 +25,7 @@ from opstore.care.estimate import Loose, Operations, samples, size_packed
 from opstore.care.progress import Report, quiet
 from opstore.errors import DamagedPack, InvalidInput, OpstoreError, StorageError, said, shown
 from opstore.storage import disk
-from opstore.storage.files import Folder, is_passing, storage_errors
+from opstore.storage.files import is_passing, storage_errors
 from opstore.storage.names import parse_name, sidecar_name, time_of
 from opstore.storage.operation import MAX_SIDECAR_BYTES, decode
 from opstore.storage.packs import DAYS, PACKING
@@ -142,7 +142,7 @@ class Compression:
         """Pack the months that ended more than `days` ago, or one (`2025-11`) however old; raise InvalidInput for no month."""
         left: dict[str, str] = {}
         months = []
-        with Folder(self._store.root).locked(PACKING):
+        with self._store.data.top.locked(PACKING):
             found = self._packable(days, month)
             total, done = sum(map(len, found.values())), 0
             for key, operations in sorted(found.items()):
@@ -227,7 +227,7 @@ class Compression:
         left: dict[str, str] = {}
         months = []
         packs, only = self._library.packs, None if month is None else _key(month)
-        with Folder(self._store.root).locked(PACKING):
+        with self._store.data.top.locked(PACKING):
             wanted = [key for key in packs.months() if only in (None, key)]
             opened = {}
             for key in wanted:

@@ -20,7 +20,7 @@ from opstore.care import embedded
 from opstore.care.progress import Report, quiet
 from opstore.care.sources import FIRST, MAX_FILE, MAX_TOGETHER, Entry, Source, check_size, content
 from opstore.errors import DamagedOperation, FileMissing, InvalidInput, OperationExists, OpstoreError, UnsafeFile, said
-from opstore.storage.files import Folder, digest, is_passing
+from opstore.storage.files import digest, is_passing
 from opstore.storage.names import EXTENSIONS, parse_name, sidecar_name
 from opstore.storage.operation import MAX_SIDECAR_BYTES, decode, timestamp
 from opstore.storage.store import Store
@@ -48,7 +48,7 @@ class Import:
         self._source = source
         self._report = report
         self._dry = dry
-        self._trash = Folder(store.root / "trash")
+        self._trash = store.data.folder("trash")
         self._new: list[str] = []
         self._same = 0
         self._left: dict[str, str] = {}
@@ -140,7 +140,7 @@ class Import:
     def _alone(self) -> AbstractContextManager[None]:
         """Let nobody else import loose pictures meanwhile: under another time the same one would have another id."""
         self._store.initialize_storage()
-        return Folder(self._store.root).locked("import")
+        return self._store.data.top.locked("import")
 
     def _suffixes(self) -> dict[str, list[str]]:
         """Return the operations, trashed ones too, by the last eight digits of their ids: one look at the names."""

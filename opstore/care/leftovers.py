@@ -24,7 +24,7 @@ def sweep(store: Store) -> int:
     count = 0
     for name in (*_KEYED, *_OTHERS):
         with contextlib.suppress(OpstoreError):
-            count += _sweep_folder(Folder(store.root / name), keyed=name in _KEYED)
+            count += _sweep_folder(store.data.folder(name), keyed=name in _KEYED)
     return count + sweep_exports(store.cache / "exports")
 
 

@@ -72,7 +72,7 @@ class Repair:
         self._providers = providers
         self._policy = policy
         self._clock = clock
-        self.quarantine = Folder(store.root / "quarantine")
+        self.quarantine = store.data.folder("quarantine")
 
     def plan(self, *, deep: bool = False, report: Report = quiet) -> list[Remedy]:
         """Say what would be done; changes nothing, and asks no provider."""
@@ -139,7 +139,7 @@ class Repair:
         folder, library = self._folder_of(problem), self._store.operations
         with contextlib.ExitStack() as held:
             if problem.folder == "packed":
-                held.enter_context(Folder(self._store.root).locked(PACKING))  # or what is packed at this moment went with it
+                held.enter_context(self._store.data.top.locked(PACKING))  # or what is packed at this moment went with it
                 library.rescue(problem.name)
             elif problem.operation_id:
                 held.enter_context(

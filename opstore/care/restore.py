@@ -36,7 +36,7 @@ from opstore.storage.files import Folder, digest, is_passing
 from opstore.storage.job import Job
 from opstore.storage.names import parse_name, sidecar_name
 from opstore.storage.operation import Operation, decode, no_annotations
-from opstore.storage.store import PRIVATE_FOLDERS, Store
+from opstore.storage.store import Store
 
 _CHUNK = 200
 #: Files beside the folders that only this program's user may read.
@@ -85,7 +85,7 @@ class Restore:
         self._waiting: list[_Waiting] = []
         self._conflicts: dict[str, str] = {}
         self._damaged: dict[str, str] = {}
-        self._trash = Folder(store.root / "trash")
+        self._trash = store.data.folder("trash")
         self._snapshot = Snapshot("", {})
 
     def run(self, name: str | None = None) -> Restored:
@@ -300,7 +300,7 @@ class Restore:
 
     def _file(self, path: str) -> None:
         above, _, name = path.rpartition("/")
-        folder = Folder(self._store.root / above, private=above in PRIVATE_FOLDERS)
+        folder = self._store.data.folder(above)
         if self._is_there(folder, name, path):
             return
         contents = self._contents({name: path})

@@ -82,7 +82,7 @@ def survey(store: Store, report: Report = quiet) -> Survey:
         months[_month(fact.id), fact.type] += fact.bytes
     for operation_id, size in sizes.items():
         months[_month(operation_id), "unknown"] += size
-    kinds["trash"] = sum(size for _, size in Folder(store.root / "trash").sizes())
+    kinds["trash"] = sum(size for _, size in store.data.folder("trash").sizes())
     kinds["cache"] = sum({found.st_ino: found.st_size for found in _below(store)}.values())  # many names are links to one file
     return Survey(tuple(facts), dict(kinds), dict(months))
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from opstore.cli.common import confirm, days, megabytes, meter, print_json, printable, settings_of, size_text, store_of, verb
 from opstore.clocks.leaps import Leaps
 from opstore.errors import ClockLeapt, OpstoreError
-from opstore.storage.files import Folder
 from opstore.storage.names import is_operation_id
 from opstore.storage.operation import Operation
 from opstore.storage.store import Store
@@ -68,7 +67,7 @@ def trusts(parser: argparse.ArgumentParser) -> None:
 
 def heed_clock(options: argparse.Namespace, store: Store) -> None:
     """Raise ClockLeapt where the clock leapt lately, unless the options say that it is right; a dry run is only told."""
-    leaps = Leaps(Folder(store.root))
+    leaps = Leaps(store.data.top)
     if options.trust_clock:
         leaps.trust()
     try:

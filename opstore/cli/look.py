@@ -23,7 +23,7 @@ from opstore.errors import (
     said,
 )
 from opstore.spending.spent import money
-from opstore.storage.files import Folder
+from opstore.storage.data_folder import DataFolder
 from opstore.storage.operation import Operation, timestamp
 from opstore.storage.preferences import PreferenceFile
 from opstore.storage.store import Store
@@ -192,7 +192,7 @@ _WRITTEN: Mapping[Written, Callable[[Any], str | None]] = {
 def _verify(options: argparse.Namespace) -> int:
     problems = store_of(options).verify(deep=options.deep)
     data = settings_of(options).data
-    problems += [*PreferenceFile(Folder(data)).problems(), *models_of(data).listed()]
+    problems += [*PreferenceFile(DataFolder(data).top).problems(), *models_of(data).listed()]
     if options.json:
         print_json({"success": not problems, "count": len(problems), "problems": [asdict(problem) for problem in problems]})
     else:

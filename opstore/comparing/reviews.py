@@ -21,7 +21,7 @@ from typing import Any, Literal
 from opstore.access.roles import Role, act, part
 from opstore.errors import FileMissing, InvalidInput, OperationBusy, OperationExists, OperationNotFound, OpstoreError, said
 from opstore.index import MAX_PAGE, Index
-from opstore.storage.files import Folder, digest
+from opstore.storage.files import digest
 from opstore.storage.names import check_operation_id, generate_operation_id, is_operation_id, sidecar_name
 from opstore.storage.operation import Operation, timestamp
 from opstore.storage.store import Store
@@ -110,7 +110,7 @@ class Reviews:
         self._store = store
         self._index = index
         self._clock = clock
-        self._folder = Folder(store.root / "reviews", private=True)
+        self._folder = store.data.folder("reviews")
 
     # -- reviews ---------------------------------------------------------------------------------------------------------
 

@@ -20,9 +20,9 @@ from typing import Any
 
 from opstore.demo.plan import SESSIONS, planned
 from opstore.errors import FileMissing, NotADemo, OperationExists, said, shown
-from opstore.storage.files import Folder
+from opstore.storage.data_folder import FOLDERS
 from opstore.storage.operation import parse_time, timestamp
-from opstore.storage.store import FOLDERS, Store
+from opstore.storage.store import Store
 
 MARK = "demo.json"
 SCHEMA = "opstore-demo/1"
@@ -91,7 +91,7 @@ def _begin(store: Store, seed: int, sessions: int, end: datetime) -> dict[str, A
     store.initialize_storage()
     mark = {"schema": SCHEMA, "seed": seed, "sessions": sessions, "end": timestamp(end)}
     try:
-        Folder(store.root).create("demo", [{MARK: json.dumps(mark, indent=2).encode() + b"\n"}])
+        store.data.top.create("demo", [{MARK: json.dumps(mark, indent=2).encode() + b"\n"}])
     except OperationExists:  # another run was faster: go on with its plan
         return _mark(store) or mark | {"end": end}
     return mark | {"end": end}
@@ -102,7 +102,7 @@ def _foreign(store: Store) -> str | None:
     if not store.root.exists():
         return None
     others = sorted(name for name in os.listdir(store.root) if name not in (*FOLDERS, "drafts"))
-    within = (f"{folder}/{name}" for folder in _KEPT for name in sorted(Folder(store.root / folder).names()))
+    within = (f"{folder}/{name}" for folder in _KEPT for name in sorted(store.data.folder(folder).names()))
     found = next((name for name in (*others, *within)), None)
     return None if found is None else shown(found)
 
@@ -110,7 +110,7 @@ def _foreign(store: Store) -> str | None:
 def _mark(store: Store) -> dict[str, Any] | None:
     """Return what the demo in this folder was begun with, None if there is none."""
     try:
-        data = Folder(store.root).read(MARK, MAX_MARK_BYTES)
+        data = store.data.top.read(MARK, MAX_MARK_BYTES)
     except FileMissing:
         return None
     try:

@@ -17,7 +17,7 @@ from opstore import clocks
 from opstore.access.roles import Role, part
 from opstore.clocks.leaps import Leaps
 from opstore.errors import FileMissing, InvalidInput, KeyReused, OpstoreError, said
-from opstore.storage.files import Folder, digest
+from opstore.storage.files import digest
 from opstore.storage.names import generate_operation_id, is_operation_id, sidecar_name
 from opstore.storage.store import Store
 
@@ -47,8 +47,8 @@ class Once:
     def __init__(self, store: Store, clock: Callable[[], datetime] = clocks.now) -> None:
         """Keep records in the data folder's `requests/`."""
         self._store = store
-        self._folder = Folder(store.root / "requests", private=True)
-        self._trash = Folder(store.root / "trash")
+        self._folder = store.data.folder("requests")
+        self._trash = store.data.folder("trash")
         self._clock = clock
         self._swept = 0.0
 
@@ -99,7 +99,7 @@ class Once:
         if self._swept and time.monotonic() - self._swept < 24 * 3600:
             return
         self._swept = time.monotonic()
-        if Leaps(Folder(self._store.root)).standing():
+        if Leaps(self._store.data.top).standing():
             return  # what is forgotten too early is made, and paid for, twice
         oldest = (self._clock() - KEPT).timestamp()
         for name in self._folder.names():

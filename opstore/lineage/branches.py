@@ -22,7 +22,7 @@ from opstore.access.roles import Role, act, acting, on_behalf, part
 from opstore.errors import FileMissing, InvalidRequest, OperationNotFound, OpstoreError, said
 from opstore.jobs import JobFolder
 from opstore.lineage.families import Family, Lineage
-from opstore.storage.files import Folder, digest, is_passing
+from opstore.storage.files import digest, is_passing
 from opstore.storage.names import check_name, check_operation_id, generate_operation_id, input_name, parse_name, sidecar_name
 from opstore.storage.operation import Operation
 from opstore.storage.saving import MAX_INPUT_BYTES, check_image
@@ -149,8 +149,8 @@ class Branches:
         self._lineage = lineage
         self._jobs = jobs
         self._again = again
-        self._folder = Folder(store.root / "branches", private=True)
-        self._trash = Folder(store.root / "trash")
+        self._folder = store.data.folder("branches")
+        self._trash = store.data.folder("trash")
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None

@@ -40,7 +40,7 @@ from opstore.shares.clean import cleaned, source_stamp
 from opstore.shares.log import Log, Tries, Visits, log_name
 from opstore.shares.record import MAX_OPERATIONS, Kind, Password, Scope, Share, Shown, is_share_id
 from opstore.shares.signing_keys import KNOWN_SECONDS, Keys
-from opstore.storage.files import Folder, digest
+from opstore.storage.files import digest
 from opstore.storage.names import check_operation_id
 from opstore.storage.store import Store
 
@@ -78,15 +78,15 @@ class Shares:
         A link that has ended stays so where the clock is set back: it ends by the latest time that was ever believed.
         """
         self._store = store
-        self._folder = Folder(store.root / "shares", private=True)
-        self._keys = Keys(Folder(store.root))
+        self._folder = store.data.folder("shares")
+        self._keys = Keys(store.data.top)
         self._log = Log(self._folder)
         #: Copies by their digital source type: the same bytes may be a photograph here and another operation's result there.
         self._clean = {source: self._copies(source) for source in ("", *SOURCES)}
         self._small = {source: self._small_copies(source) for source in ("", *SOURCES)}
         self._places = threading.BoundedSemaphore(AT_A_TIME)
         self._cost = cost
-        self._clock = clock or Leaps(Folder(store.root)).now
+        self._clock = clock or Leaps(store.data.top).now
 
     # -- whose they are --------------------------------------------------------------------------------------------------
 

@@ -33,7 +33,6 @@ from opstore.errors import (
 )
 from opstore.jobs import Job, JobFolder, Step
 from opstore.spending.spent import NAME, Gone, Money, Paid, first, money, paid_by
-from opstore.storage.files import Folder
 from opstore.storage.names import generate_operation_id, parse_name, sidecar_name
 from opstore.storage.operation import timestamp
 from opstore.storage.preferences import Preferences
@@ -76,7 +75,7 @@ class Budget:
         self._preferences = preferences
         self._clock = clock
         self._trash = Trash(store)
-        self._gate = Folder(store.root)
+        self._gate = store.data.top
         self._leaps = Leaps(self._gate)
         self._noted = Gone(self._gate, clock)
         # An operation that has ended keeps its cost: each sidecar is read once a process.

@@ -20,7 +20,7 @@ from typing import Any
 from opstore import clocks
 from opstore.access.roles import Role, part
 from opstore.errors import FileMissing, InvalidInput, OpstoreError, said
-from opstore.storage.files import Folder, digest
+from opstore.storage.files import digest
 from opstore.storage.saving import MAX_INPUT_BYTES, MAX_INPUTS
 from opstore.storage.store import Store
 
@@ -50,7 +50,7 @@ class Drafts:
 
     def __init__(self, store: Store, clock: Callable[[], datetime] = clocks.now) -> None:
         """Keep drafts in the data folder's `drafts/`, which only this program's user may look into."""
-        self._folder = Folder(store.root / "drafts", private=True)
+        self._folder = store.data.folder("drafts")
         self._clock = clock
         self._counted: float | None = None
         self._swept = -1

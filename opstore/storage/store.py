@@ -35,7 +35,8 @@ from opstore.errors import (
 from opstore.errors.failure import KEYS, recorded
 from opstore.fetch import FetchPolicy, fetch
 from opstore.storage import verify
-from opstore.storage.files import Folder, digest, is_passing, storage_errors
+from opstore.storage.data_folder import DataFolder
+from opstore.storage.files import digest, is_passing, storage_errors
 from opstore.storage.names import (
     EXTENSIONS,
     MAX_NUMBER,
@@ -64,12 +65,8 @@ from opstore.storage.saving import (
     would_mix,
 )
 
-__all__ = ["FOLDERS", "MAX_INPUTS", "MAX_INPUT_BYTES", "Store"]
+__all__ = ["MAX_INPUTS", "MAX_INPUT_BYTES", "Store"]
 
-#: The folders of a data folder.
-FOLDERS = ("operations", "pending", "branches", "trash", "shares", "reviews", "cache")
-#: Those that are for this program's user alone: they hold passwords' hashes, votes under names, and copies of everything.
-PRIVATE_FOLDERS = ("pending", "branches", "requests", "shares", "reviews", "cache")
 # What follows the id in the name of every possible input: the grammar builds them once, not at every save.
 _INPUT_ENDINGS = tuple(
     input_name("00000000000000_00000000", number, extension)[23:]
@@ -97,8 +94,9 @@ class Store:
         Without one they may come from the hosts of every provider that is known.
         """
         self.root = _folder(root)
+        self.data = DataFolder(self.root)
         self.operations = Library(self.root)
-        self.pending = Folder(self.root / "pending", private=True)
+        self.pending = self.data.folder("pending")
         self.cache = self.root / "cache"
         #: Called with the id of each operation written, after it is durable. A listener must not raise.
         self.listeners: list[Callable[[str], None]] = []
@@ -109,10 +107,7 @@ class Store:
 
     def initialize_storage(self) -> Path:
         """Create the data folder and the folders in it, durably; return the folder of the operations."""
-        # What is new is for this program's user alone: prompts and pictures are private until somebody says otherwise (chmod).
-        Folder(self.root, private=True).make()
-        for name in FOLDERS:
-            Folder(self.root / name, private=name in PRIVATE_FOLDERS).make()
+        self.data.make()
         return self.operations.path
 
     def save_input_image(self, operation_id: str, data: bytes, index: int = 1) -> Path:
@@ -270,7 +265,7 @@ class Store:
         """Say whether a media file is in the library or in the trash, and not removed for good; raise InvalidFileName."""
         name = str(check_name(name))
         # Looked at twice: it may come back from the trash in between.
-        return any(folder.has(name) for folder in (self.operations, Folder(self.root / "trash"), self.operations))
+        return any(folder.has(name) for folder in (self.operations, self.data.folder("trash"), self.operations))
 
     def file_path(self, name: str) -> Path:
         """Return a path where a stored file can be read now, for who needs one; raise as `open_file` does."""

@@ -49,8 +49,8 @@ class Trash:
         """Keep trashed operations in the data folder's `trash/`."""
         self._store = store
         self._library = store.operations
-        self.folder = Folder(store.root / "trash")
-        self._spent = Gone(Folder(store.root))
+        self.folder = store.data.folder("trash")
+        self._spent = Gone(store.data.top)
 
     def put(self, operation_id: str, check: Callable[[dict[str, Any]], None] | None = None) -> None:
         """Move an operation to the trash, durably; raise OperationNotFound. Repeating an interrupted move completes it.
@@ -117,7 +117,7 @@ class Trash:
         Raise ClockLeapt where the clock, unless it is given, cannot tell what is older.
         """
         if now is None and older_than:
-            Leaps(Folder(self._store.root)).check()
+            Leaps(self._store.data.top).check()
         limit = (now or clocks.now()) - older_than
         gone = []
         for operation_id in self._ids():

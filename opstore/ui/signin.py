@@ -22,7 +22,7 @@ from opstore.access.roles import LOCAL, Person
 from opstore.access.signouts import SignOuts
 from opstore.app import Settings
 from opstore.errors import ForeignOrigin, InvalidSetting, NoRole, OpstoreError, SignInBroken, SignInWanted, said
-from opstore.storage.files import Folder
+from opstore.storage.data_folder import DataFolder
 from opstore.ui import parts
 from opstore.ui.markup import Markup, show
 from opstore.ui.streamlit_private import signed_in
@@ -42,7 +42,7 @@ def _file(path: Path) -> RoleFile:
 @functools.cache
 def _ended(data: Path) -> SignOuts:
     """Return the sign-ins that have ended: a window that stands open, and a cookie that was copied, know nothing of it."""
-    return SignOuts(Folder(data))
+    return SignOuts(DataFolder(data).top)
 
 
 def _place(settings: Settings) -> Path:

@@ -1,0 +1,37 @@
+"""A data folder by its parts: the folders in it and the documents at its top; what lies where is known here and nowhere above.
+
+Whoever keeps something names the folder in which it lies. None of them knows a path, nor which folders are for this program's
+user alone.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from opstore.storage.files import Folder
+
+#: The folders that are made with a data folder.
+FOLDERS = ("operations", "pending", "branches", "trash", "shares", "reviews", "cache")
+#: Those that are for this program's user alone: they hold passwords' hashes, votes under names, and copies of everything.
+_PRIVATE = ("pending", "branches", "requests", "shares", "reviews", "drafts", "cache")
+
+
+class DataFolder:
+    """What one data folder holds, by name."""
+
+    def __init__(self, root: Path) -> None:
+        """Speak of the data folder at `root`, which need not exist yet."""
+        self.root = root
+        #: The documents at its top: settings, saved searches, the keys of share links, `clock.json`.
+        self.top = Folder(root)
+
+    def folder(self, name: str) -> Folder:
+        """Return one of the folders in it, which need not exist yet; `` is its top."""
+        return Folder(self.root / name, private=name in _PRIVATE) if name else self.top
+
+    def make(self) -> None:
+        """Create it with its folders, durably; do nothing where it exists."""
+        # What is new is for this program's user alone: prompts and pictures are private until somebody says otherwise (chmod).
+        Folder(self.root, private=True).make()
+        for name in FOLDERS:
+            self.folder(name).make()

@@ -12,7 +12,6 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from opstore import media
@@ -55,6 +54,7 @@ from opstore.storage.operation import Operation
 from opstore.storage.preferences import PreferenceFile, Preferences
 from opstore.storage.saving import check_image
 from opstore.storage.store import Store
+from opstore.storage.stored_file import Reader, opened
 from opstore.storage.verify import Problem
 from opstore.workflows import StepPlan, plan, step_types
 
@@ -298,38 +298,43 @@ class Service(Door):
         return found
 
     @act(*Role)
-    def shown(self, name: str) -> tuple[Path, media.MediaType | None]:
-        """Return, as `media` does, what every browser shows of a stored file: itself, or its likeness where it is a HEIC.
+    def open_media(self, name: str, *, shown: bool = False) -> tuple[Reader, media.MediaType | None]:
+        """Open a stored media file and return what its bytes are; raise InvalidFileName, FileMissing or UnsafeFile.
 
-        Raise UnsupportedMedia for a HEIC that cannot be decoded.
+        With `shown` it is what every browser shows of it: itself, or its likeness where it is a HEIC; raise UnsupportedMedia for
+        one that cannot be decoded. Whoever asks closes it.
         """
-        path, kind = self.media(name)
-        if kind is None or shown_as(kind) is kind:
-            return path, kind
-        copy = self._shown.path(name)
-        if copy is None:
-            raise UnsupportedMedia(index=1)
-        return copy, shown_as(kind)
-
-    @act(*Role)
-    def media(self, name: str) -> tuple[Path, media.MediaType | None]:
-        """Return a path of a stored media file and what its bytes are; raise InvalidFileName, FileMissing or UnsafeFile."""
-        path = self.store.file_path(name)
-        parts = parse_name(name)
-        if parts is None or parts.role == "sidecar":
-            raise FileMissing(name=name)
+        file = self.store.open_file(name, again=True)
         try:
-            with path.open("rb") as file:
-                return path, media.sniff(file.read(4096))
-        except FileNotFoundError:  # removed at this very moment
+            parts = parse_name(name)
+            if parts is None or parts.role == "sidecar":
+                raise FileMissing(name=name)
+            kind = media.sniff(file.read(4096))
+            file.seek(0)
+            if not shown or kind is None or shown_as(kind) is kind:
+                return file, kind
+            copy = self._shown.path(name)
+            if copy is None:
+                raise UnsupportedMedia(index=1)
+            file.close()
+            return opened(copy), shown_as(kind)
+        except FileNotFoundError:  # the cache was deleted at this very moment
+            file.close()
             raise FileMissing(name=name) from None
+        except BaseException:
+            file.close()
+            raise
 
     @act(*Role)
-    def copy_to_save(self, name: str, likeness: Path | None = None) -> Copy | None:
-        """Return a stored media file, or its `likeness`, with the mark of what made it; None where it can leave as it is.
+    def media(self, name: str) -> media.MediaType | None:
+        """Return what a stored media file is by its bytes, None where that is nothing known; raise as `open_media` does."""
+        file, kind = self.open_media(name)
+        file.close()
+        return kind
 
-        Raise as `media` does.
-        """
+    @act(*Role)
+    def copy_to_save(self, name: str, *, shown: bool = False) -> Copy | None:
+        """Return what `open_media` opens with the mark of what made it; None where it can leave as it is. Raise as that does."""
         parts = parse_name(name)
         if parts is None or parts.role == "sidecar":
             raise FileMissing(name=name)
@@ -337,7 +342,7 @@ class Service(Door):
             operation = Operation.of(self.store.get_operation_metadata(parts.operation_id))
         except (OperationNotFound, DamagedOperation):
             return None
-        return Provenance(self.store).copy(operation, name, likeness)
+        return Provenance(self.store).copy(operation, name, lambda: self.open_media(name, shown=shown)[0])
 
     @act(*Role)
     def expect(self, rows: Iterable[Row]) -> None:

@@ -35,8 +35,8 @@ def other(tmp_path: Path) -> Store:
     save(other, 4)
     Trash(other).put(old(4))
     add_job(other, job(old(5), "local"))
-    copied = other.operations.place(f"{old(1)}_out.png")
-    assert "cache" in copied.parts
+    other.operations.open(f"{old(1)}_out.png", again=True).close()
+    assert list((other.cache / "unpacked").glob("*/*.png"))
     other.operations.packs.close()
     return other
 

@@ -23,10 +23,10 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS: tuple[tuple[str, ...], ...] = tuple(
     tuple(floor.split())
     for floor in """\
-errors media.heif clocks launcher browser
+errors media.heif clocks launcher browser storage.stored_file
 storage.operation storage.job storage.names storage.disk storage.files storage.followed media language.translations access.roles
-storage.data_folder storage.saving storage.packs storage.verify media.likeness media.xmp fetch access.people access.signouts clocks.leaps \
-launcher.serving language.formats spending.spent
+storage.data_folder storage.saving storage.packs storage.verify media.likeness media.xmp fetch access.people access.signouts \
+clocks.leaps launcher.serving language.formats spending.spent
 providers language.chart_texts media.renderings
 storage.store storage.preferences language.document_texts
 index workflows media.thumbnails media.provenance storage.trash comparing

@@ -329,7 +329,7 @@ def test_a_copy_of_what_is_removed_for_good_while_it_is_made_does_not_stay(store
 
     monkeypatch.setattr(os, "replace", placing)
     with pytest.raises(FileMissing):
-        store.file_path(name)
+        store.open_file(name, again=True)
     assert [path for path in (store.cache / "unpacked").rglob("*") if path.is_file()] == []
 
 

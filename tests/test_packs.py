@@ -56,9 +56,19 @@ def month(number: int = 1) -> str:
     return old(number)[:6]
 
 
+def part(store: Store, name: str) -> bytes:
+    with store.open_file(name, again=True) as file:
+        return file.range(4, 4)
+
+
 def held(store: Store) -> list[str]:
     """Return the ids in the pack."""
     return [operation_id for operation_id, _, _ in opened(store).sidecars()]
+
+
+def pack_path(store: Store) -> Path:
+    packs = store.operations.packs
+    return packs.folder.path / packs.name(month())
 
 
 def opened(store: Store) -> Pack:
@@ -76,7 +86,7 @@ def plain(store: Store) -> dict[str, bytes]:
 def edited(store: Store) -> Iterator[sqlite3.Connection]:
     """Let a test change the pack's file as somebody with bad intentions would."""
     store.operations.packs.close()
-    with contextlib.closing(sqlite3.connect(store.operations.packs.path(month()))) as database:
+    with contextlib.closing(sqlite3.connect(pack_path(store))) as database:
         yield database
         database.commit()
 
@@ -159,16 +169,21 @@ def test_contents_that_are_the_same_are_kept_once(packed: Store) -> None:
     assert sizes[f"{old(1)}_out.png"] == pytest.approx(len(PNG) / 2, abs=1), "what is shared counts in parts"
 
 
-def test_a_packed_file_has_a_path_for_who_needs_one_and_few_of_them_stay(packed: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_packed_file_asked_for_part_by_part_is_unpacked_once_and_few_copies_stay(
+    packed: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name, loose = f"{old(1)}_out_2.jpg", f"{old(3, 5)}_out.png"
-    path = packed.file_path(name)
-    assert path.read_bytes() == JPG and path.name == name and packed.file_path(loose).parent == packed.operations.path
+    copies = packed.cache / "unpacked"
+    assert part(packed, loose) == PNG[4:8] and not copies.exists() and part(packed, name) == JPG[4:8]
+    (path,) = copies.glob(f"*/{name}")
+    changed = path.stat().st_mtime_ns, path.stat().st_ino
+    assert part(packed, name) == JPG[4:8] and (path.stat().st_mtime_ns, path.stat().st_ino) == changed
     path.write_bytes(b"cut")  # the cache is nobody's truth
-    assert packed.file_path(name).read_bytes() == JPG
+    assert part(packed, name) == JPG[4:8] and path.read_bytes() == JPG
     monkeypatch.setattr("opstore.storage.packs.copies.MAX_BYTES", 1)
     monkeypatch.setattr("opstore.storage.packs.copies._IN_USE", -1.0)
-    other = packed.file_path(f"{old(1)}_out.png")
-    assert not path.exists() and not other.exists(), "more than may be kept"
+    assert part(packed, f"{old(1)}_out.png") == PNG[4:8]
+    assert not [*copies.rglob("*.*")], "more than may be kept"
 
 
 # -- changing ------------------------------------------------------------------------------------------------------------
@@ -226,7 +241,7 @@ def test_what_is_removed_for_good_leaves_no_trace_in_the_pack(tmp_path: Path) ->
     save(store, 1, outputs=[b"RIFF" + secret])
     save(store, 2)
     compression(store).apply(60)
-    path = store.operations.packs.path(month())
+    path = pack_path(store)
     assert secret in path.read_bytes()
     purge(store)
     store.operations.packs.close()
@@ -251,7 +266,7 @@ def test_what_was_written_into_operations_is_in_no_dictionary(tmp_path: Path) ->
         Trash(store).put(old(number))
         Trash(store).remove(old(number))
     store.operations.packs.close()
-    assert not [word for word in wanted.split() if word.encode() in store.operations.packs.path(month()).read_bytes()]
+    assert not [word for word in wanted.split() if word.encode() in pack_path(store).read_bytes()]
 
 
 def test_another_content_under_a_packed_id_is_refused(packed: Store) -> None:
@@ -315,15 +330,15 @@ def test_readers_never_miss_an_operation_that_is_packed_or_unpacked_meanwhile(tm
 
 
 def not_a_database(store: Store) -> None:
-    store.operations.packs.path(month()).write_bytes(b"no pack " * 1_000)
+    pack_path(store).write_bytes(b"no pack " * 1_000)
 
 
 def an_empty_file(store: Store) -> None:
-    store.operations.packs.path(month()).write_bytes(b"")
+    pack_path(store).write_bytes(b"")
 
 
 def cut_in_half(store: Store) -> None:
-    path = store.operations.packs.path(month())
+    path = pack_path(store)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
@@ -339,13 +354,13 @@ def a_view_for_a_table(store: Store) -> None:
 
 
 def a_link(store: Store) -> None:
-    path = store.operations.packs.path(month())
+    path = pack_path(store)
     path.unlink()
     path.symlink_to("/etc/passwd")
 
 
 def a_folder(store: Store) -> None:
-    path = store.operations.packs.path(month())
+    path = pack_path(store)
     path.unlink()
     path.mkdir()
 
@@ -372,7 +387,7 @@ def test_a_content_that_was_changed_is_never_handed_out(packed: Store) -> None:
     with edited(packed) as database:
         database.execute("UPDATE contents SET data = zeroblob(length(data)) WHERE codec != 'zstd'")
     name = f"{old(1)}_out.png"
-    for attempt in (lambda: packed.read_file(name), lambda: packed.file_path(name), lambda: put(packed)):
+    for attempt in (lambda: packed.read_file(name), lambda: part(packed, name), lambda: put(packed)):
         with pytest.raises(DamagedPack):
             attempt()
     assert len(packed.list_operations()) == 3, "its sidecar can be read"

@@ -448,8 +448,9 @@ def test_a_page_before_junk_is_refused(service: Service, before: str) -> None:
 def test_media_are_what_their_bytes_are(app: App, service: Service) -> None:
     for kind, data in (("jpg", PNG), ("png", HTML), ("mp4", MP4)):
         plant(app.store, f"{ID}_out.{kind}", data)
-        path, found = service.media(f"{ID}_out.{kind}")
-        assert path == app.store.operations.path / f"{ID}_out.{kind}"
+        file, found = service.open_media(f"{ID}_out.{kind}")
+        with file:
+            assert file.read() == data and found is service.media(f"{ID}_out.{kind}")
         assert (found.name if found else None) == {PNG: "image/png", HTML: None, MP4: "video/mp4"}[data]
     plant(app.store, f"{ID}.json", b"{}")
     for name in (f"{ID}.json", f"{LATER}_out.png", f"{LATER}.json"):

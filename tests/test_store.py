@@ -226,7 +226,6 @@ PUBLIC: Mapping[str, Callable[[Store, Any], object] | None] = {
     "list_operations": None,
     "verify": None,
     "open_file": None,
-    "file_path": None,
     "read_file": None,
     "is_kept": None,
     "save_input_image": lambda store, value: store.save_input_image(value, PNG),
@@ -267,7 +266,7 @@ def test_hostile_ids_are_refused_and_nothing_appears_anywhere(function: str, tmp
 
 @pytest.mark.parametrize("value", samples.HOSTILE_NAMES, ids=lambda value: type(value).__name__)
 def test_hostile_names_are_not_opened(value: Any, store: Store) -> None:
-    for function in (store.open_file, store.read_file, store.file_path, store.is_kept):
+    for function in (store.open_file, store.read_file, store.is_kept):
         with pytest.raises(InvalidFileName):
             function(value)
 

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from opstore.api.look import file_answer, unless_known
+from opstore.api.file_answers import kept_file, unless_known
 from opstore.api.route_table import SUBJECT, TEXT, Call, Parameter, Told, done
 from opstore.comparing.align import FITS, Fit
 from opstore.comparing.subjects import Subject
@@ -61,7 +61,7 @@ class Compare:
 
     def _frame(self, request: Request) -> Response:
         path = self._app().service.comparisons.frame(Subject.read(request.path_params["subject"]))
-        return unless_known(file_answer(path, "image/png"), request)
+        return unless_known(kept_file(path, "image/png"), request)
 
     def _figures(self, request: Request) -> Response:
         first, second, fit = _asked(request)
@@ -72,7 +72,7 @@ class Compare:
 
     def _heat(self, request: Request) -> Response:
         _, _, path = self._app().service.comparisons.difference(*_asked(request))
-        return unless_known(file_answer(path, "image/png"), request)
+        return unless_known(kept_file(path, "image/png"), request)
 
 
 def _subject(name: str) -> Parameter:

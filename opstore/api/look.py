@@ -6,17 +6,15 @@ Media types come from the bytes, never from a name or a sidecar.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
-from email.utils import formatdate, parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from opstore.api.guard import error_answer
+from opstore.api.file_answers import StoredFile, thumbnail_file, unless_known
 from opstore.api.route_table import FILE_NAME, FLAG, OPERATION_ID, SHOWN, Call, Parameter, Told, by_id, done, flag, listed
 from opstore.api.shapes import ERROR, FILES, HEALTH, JOB, LIMIT, NUMBER, PAGE, SEARCH, SIDECAR, job_record
 from opstore.cards import TILES, cards
@@ -28,12 +26,8 @@ from opstore.storage.names import is_operation_id, parse_name
 from opstore.storage.operation import Operation
 
 if TYPE_CHECKING:
-    from starlette.types import Message, Receive, Scope, Send
-
     from opstore.app import Acting
 
-#: A stored file never changes under its name.
-FOREVER = "private, max-age=31536000, immutable"
 _MAX_LIMIT = 10_000
 
 
@@ -141,13 +135,15 @@ class Look:
 
     def _file(self, request: Request) -> Response:
         service, asked = self._app().service, request.path_params["name"]
-        path, kind = service.shown(asked) if flag(request, "shown") else service.media(asked)
+        shown = flag(request, "shown")
+        file, kind = service.open_media(asked, shown=shown)
         name = kind.name if kind else "application/octet-stream"
         # What cannot be recognised is handed over as a file to save, never shown.
         inline = kind is not None and not flag(request, "download")
-        likeness = path if flag(request, "shown") else None
-        copy = None if inline or kind is None else service.copy_to_save(asked, likeness)
-        answer: Response = file_answer(path, name) if copy is None else _to_save(copy, name)
+        copy = None if inline or kind is None else service.copy_to_save(asked, shown=shown)
+        if copy is not None:
+            file.close()
+        answer: Response = StoredFile(file, name) if copy is None else _to_save(copy, name)
         parts = parse_name(asked)
         stem = asked.rsplit(".", 1)[0]
         label = f"{stem}.{kind.extension}" if kind else (str(parts) if parts else "file")
@@ -188,75 +184,9 @@ async def streamed(parts: Generator[bytes]) -> AsyncIterator[bytes]:
         parts.close()
 
 
-def thumbnail_file(path: Path, keep: str = FOREVER) -> Response:
-    """Return a small picture as an answer, read at once: a file in pieces goes through other threads three times."""
-    try:
-        with path.open("rb") as file:
-            found, data = os.fstat(file.fileno()), file.read()
-    except FileNotFoundError:  # the cache was deleted at this very moment
-        raise FileMissing(name=path.name) from None
-    kind = "image/webp" if data[:4] == b"RIFF" else "image/png" if data[:4] == b"\x89PNG" else "image/jpeg"
-    told = {"ETag": f'"{found.st_mtime_ns:x}-{len(data):x}"', "Last-Modified": formatdate(found.st_mtime, usegmt=True)}
-    return Response(data, media_type=kind, headers={"Cache-Control": keep, **told})
-
-
-class StoredFile(FileResponse):
-    """A file, or parts of it, as RFC 9110 wants them: parts are for GET only (14.2), and a refusal is told as every error is."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        unit = next((value for name, value in scope["headers"] if name == b"range"), b"").partition(b"=")[0].strip().lower()
-        if scope["method"] != "GET" or unit != b"bytes":  # another unit is passed over
-            scope = {**scope, "headers": [header for header in scope["headers"] if header[0] != b"range"]}
-        refusal: JSONResponse | None = None
-
-        async def told(message: Message) -> None:
-            nonlocal refusal
-            if message["type"] == "http.response.start" and message["status"] in (400, 416):
-                size = {"Content-Range": f"bytes */{self.headers['content-length']}"} if message["status"] == 416 else {}
-                refusal = error_answer("There is no such part of this file.", message["status"])
-                refusal.headers.update(size)
-            elif refusal is None:
-                await send(message)
-
-        await super().__call__(scope, receive, told)
-        if refusal is not None:
-            await refusal(scope, receive, send)
-
-
 def etag_of(operation: Mapping[str, Any]) -> str:
     """Return what names this state of a sidecar."""
     return f'"{version_of(operation)}"'
-
-
-def file_answer(path: Path, media_type: str, keep: str = FOREVER) -> FileResponse:
-    """Return a file, which a browser may `keep` as Cache-Control says; raise FileMissing where it has gone meanwhile."""
-    try:
-        found = path.lstat()
-    except FileNotFoundError:  # deleted since it was looked at
-        raise FileMissing(name=path.name) from None
-    return StoredFile(path, media_type=media_type, headers={"Cache-Control": keep}, stat_result=found)
-
-
-def unless_known(answer: Response, request: Request) -> Response:
-    """Return 304 where the caller says that it has this very file, else the file."""
-    tags, since = request.headers.get("if-none-match"), request.headers.get("if-modified-since")
-    if tags is not None:
-        known = tags.strip() == "*" or answer.headers["etag"] in [tag.strip().removeprefix("W/") for tag in tags.split(",")]
-    else:
-        known = since is not None and _is_not_after(answer.headers["last-modified"], since)
-    if not known:
-        return answer
-    kept = {name: answer.headers[name] for name in ("cache-control", "etag", "last-modified")}
-    return Response(status_code=304, headers=kept)
-
-
-def _is_not_after(modified: str, since: str) -> bool:
-    """Compare two HTTP dates; one that is none says nothing (RFC 9110, 13.1.3)."""
-    try:
-        return parsedate_to_datetime(modified) <= parsedate_to_datetime(since)
-    except (ValueError, TypeError, OverflowError):  # TypeError: without a zone
-        return False
 
 
 def _limit(text: str | None, default: int = 50) -> int:

@@ -16,8 +16,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from opstore.api.body import pieces
+from opstore.api.file_answers import kept_file, thumbnail_file, unless_known
 from opstore.api.guard import FAULT, SHARED, Guard
-from opstore.api.look import file_answer, thumbnail_file, unless_known
 from opstore.api.rates import caller_at
 from opstore.api.route_table import Answer
 from opstore.errors import (
@@ -106,7 +106,7 @@ class ShareRoutes:
 
     def _file(self, request: Request) -> Response:
         picture, path = self._shares.file(self._opened(request).scope, request.path_params["key"])
-        answer = file_answer(path, picture.media.name, _ASK)
+        answer = kept_file(path, picture.media.name, _ASK)
         how = "attachment" if "download" in request.query_params else "inline"
         answer.headers["Content-Disposition"] = f'{how}; filename="{picture.key}.{picture.media.extension}"'
         return _closed(unless_known(answer, request))

@@ -106,7 +106,7 @@ class Backup:
             try:
                 packs.pack(month)
             except DamagedPack as error:
-                self._left_out[f"{FOLDER}/{packs.path(month).name}"] = str(error)
+                self._left_out[f"{FOLDER}/{packs.name(month)}"] = str(error)
 
     def _take_pending(self, only: Iterable[str] | None = None) -> None:
         """Take the records of what is under way, and the files that belong to them."""

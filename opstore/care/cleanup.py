@@ -162,7 +162,7 @@ class Cleanup:
     def _names_of(self, name: str) -> set[str]:
         """Return what the records in a folder name; they are read again wherever one may have come or changed."""
         folder = self._store.data.folder(name)
-        changed = folder.path.stat().st_mtime_ns if folder.path.is_dir() else 0
+        changed = folder.changed()
         known = self._named.get(name)
         if known is None or known[0] != changed or abs(time.time() - changed / 1e9) < _SETTLED:
             known = self._named[name] = (changed, named_in(folder, *([self._has_ended] if name == "shares" else [])))

@@ -11,20 +11,16 @@ it goes on.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from opstore.care.estimate import Loose, Operations, samples, size_packed
 from opstore.care.progress import Report, quiet
 from opstore.errors import DamagedPack, InvalidInput, OpstoreError, StorageError, said, shown
-from opstore.storage import disk
 from opstore.storage.files import is_passing, storage_errors
 from opstore.storage.names import parse_name, sidecar_name, time_of
 from opstore.storage.operation import MAX_SIDECAR_BYTES, decode
@@ -94,8 +90,8 @@ class Compression:
         """Return the packed months (`2025-11`), the oldest first, and what their packs take of the disk."""
         found = {}
         for month in self._library.packs.months():
-            with contextlib.suppress(OSError):
-                found[_told(month)] = _taken(self._library.packs.path(month))
+            if taken := self._library.packs.taken(month):
+                found[_told(month)] = taken
         return found
 
     def packed(self, month: str | None = None) -> Compressed:
@@ -108,15 +104,14 @@ class Compression:
         for key in self._library.packs.months():
             if only not in (None, key):
                 continue
-            path = self._library.packs.path(key)
             try:
                 pack = self._library.packs.pack(key)
                 entries = pack.entries() if pack else []
-                taken = _taken(path)
+                taken = self._library.packs.taken(key)
             except DamagedPack as error:
-                left[path.name] = str(error)
+                left[self._library.packs.name(key)] = str(error)
                 continue
-            except OSError:  # unpacked meanwhile
+            if not taken:  # unpacked meanwhile
                 continue
             count = len({parts.operation_id for entry in entries if (parts := parse_name(entry.name))})
             size = sum(entry.size for entry in entries)
@@ -149,16 +144,16 @@ class Compression:
                 try:
                     months.append(self._pack(key, operations, left, _shifted(report, done, total, said("packing"))))
                 except DamagedPack as error:
-                    left[self._library.packs.path(key).name] = str(error)
+                    left[self._library.packs.name(key)] = str(error)
                 done += len(operations)
         return Compressed(tuple(months), left)
 
     def _pack(self, key: str, operations: Operations, left: dict[str, str], report: Callable[[int], None]) -> Month:
         pack = self._library.packs.begin(key, samples(self._library.loose, operations, MAX_SAMPLES))
-        path = self._library.packs.path(key)
-        before = 0 if pack.is_empty() else _taken(path)
+        before = 0 if pack.is_empty() else self._library.packs.taken(key)
         gone: list[str] = []
-        with contextlib.closing(Pack(path, key)) as again, ThreadPoolExecutor(2, thread_name_prefix="opstore-pack") as pool:
+        twice = contextlib.closing(self._library.packs.again(key))
+        with twice as again, ThreadPoolExecutor(2, thread_name_prefix="opstore-pack") as pool:
             done = 0
             for batch in _batches(operations):
                 report(done)
@@ -167,7 +162,7 @@ class Compression:
         pack.shrink()
         self._library.packs.discard(key)  # where all that was to be packed has changed meanwhile
         files = [file for operation_id in gone for file in operations[operation_id]]
-        after = _taken(path) if path.exists() else 0
+        after = self._library.packs.taken(key)
         sizes = sum(file.bytes for file in files), sum(file.taken for file in files)
         return Month(_told(key), len(gone), len(files), *sizes, after - before)
 
@@ -203,8 +198,7 @@ class Compression:
                 gone.append(operation_id)
             else:
                 left[operation_id] = said("it was changed meanwhile")
-        with storage_errors(), disk.opened(self._library.path) as folder:
-            os.fsync(folder)
+        self._library.sync()
         return gone
 
     def _read(self, operation_id: str, files: Sequence[Loose]) -> dict[str, tuple[str, bytes]]:
@@ -234,7 +228,7 @@ class Compression:
                 try:
                     opened[key] = packs.pack(key)
                 except DamagedPack as error:
-                    left[packs.path(key).name] = str(error)
+                    left[packs.name(key)] = str(error)
             whole = {key: pack for key, pack in opened.items() if pack is not None}
             self._check_room(sum(entry.size for pack in whole.values() for entry in pack.entries()))
             total, done = sum(len(pack.sidecars()) for pack in whole.values()), 0
@@ -245,7 +239,7 @@ class Compression:
 
     def _unpack(self, key: str, pack: Pack, left: dict[str, str], report: Callable[[int], None]) -> Month:
         packs = self._library.packs
-        before = _taken(packs.path(key))
+        before = packs.taken(key)
         operations: Operations = defaultdict(list)
         for entry in pack.entries():
             parts = parse_name(entry.name)
@@ -262,7 +256,7 @@ class Compression:
         if not packs.discard(key):
             pack.shrink()
         files = [file for operation_id in back for file in operations[operation_id]]
-        rest = _taken(packs.path(key)) if packs.path(key).exists() else 0
+        rest = packs.taken(key)
         sizes = sum(file.bytes for file in files), before - rest, sum(file.taken for file in files)
         return Month(_told(key), len(back), len(files), *sizes)
 
@@ -274,8 +268,7 @@ class Compression:
         return operation_id not in left
 
     def _check_room(self, wanted: int) -> None:
-        with storage_errors():
-            free = shutil.disk_usage(self._store.root).free
+        free = self._store.data.free()
         if wanted > free:
             told = said(
                 "unpacked, the files take {wanted} MB, and {free} MB are free", wanted=wanted // 10**6, free=free // 10**6
@@ -294,13 +287,13 @@ class Compression:
         by_month: dict[str, Operations] = defaultdict(lambda: defaultdict(list))
         odd = set()
         with storage_errors():
-            for name, state in self._library.loose.states():
+            for name, known in self._library.loose.entries():
                 parts = parse_name(name)
                 key = name[:6]
                 if parts is None or (key != only if only else key >= limit) or time_of(parts.operation_id) is None:
                     continue
-                by_month[key][parts.operation_id].append(Loose(name, state.st_size, state.st_blocks * 512))
-                if state.st_size > (MAX_SIDECAR_BYTES if parts.role == "sidecar" else MAX_BYTES):
+                by_month[key][parts.operation_id].append(Loose(name, known.size, known.taken))
+                if known.size > (MAX_SIDECAR_BYTES if parts.role == "sidecar" else MAX_BYTES):
                     odd.add(parts.operation_id)
         for operations in by_month.values():
             for operation_id, files in list(operations.items()):
@@ -334,11 +327,6 @@ def _shifted(report: Report, done: int, total: int, what: str) -> Callable[[int]
 def _modified(stamp: str) -> int:
     """Return the time in a file's stamp (inode:size:mtime:ctime)."""
     return int(stamp.split(":")[2])
-
-
-def _taken(path: Path) -> int:
-    """Return what a file takes of the disk."""
-    return path.stat().st_blocks * 512
 
 
 def _whole_blocks(size: int) -> int:

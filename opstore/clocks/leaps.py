@@ -7,7 +7,6 @@ that is days ahead of all that is known may have. The day counts while the machi
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import time
@@ -127,11 +126,8 @@ class Leaps:
 
     def _newest(self) -> float | None:
         """Return when the data folder was last changed as its folders have it, None if there is nothing in it yet."""
-        found = []
-        for name in ("operations", "pending", "trash"):
-            with contextlib.suppress(OSError):
-                found.append(os.stat(self._folder.path / name).st_mtime)
-        return max(found, default=None)
+        changed = (self._folder.below(name).changed() for name in ("operations", "pending", "trash"))
+        return max((moment / 1e9 for moment in changed if moment), default=None)
 
 
 def shown(wall: float) -> str:

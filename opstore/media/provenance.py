@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any, BinaryIO
 
 from opstore.errors import OpstoreError, said
@@ -87,14 +87,12 @@ class Provenance:
         """Return the source type of any file of an operation."""
         return self.of_input(operation, name) if name in operation.inputs else self.of(operation)
 
-    def copy(self, operation: Operation, name: str, likeness: Path | None = None) -> Copy | None:
-        """Return a file of an operation, or its `likeness`, as it says its source type; None where it can leave as it is.
+    def copy(self, operation: Operation, name: str, opening: Callable[[], BinaryIO] | None = None) -> Copy | None:
+        """Return a file of an operation, or what `opening` opens in its place, as it says its source type.
 
-        May raise as `open_file`.
+        None where it can leave as it is. May raise as `open_file`.
         """
-
-        def opened() -> BinaryIO:
-            return likeness.open("rb") if likeness else self._store.open_file(name)
+        opened = opening or partial(self._store.open_file, name)
 
         def parts() -> Generator[bytes]:
             with opened() as file:

@@ -35,6 +35,7 @@ from opstore.jobs import Job, JobFolder, Step
 from opstore.spending.spent import NAME, Gone, Money, Paid, first, money, paid_by
 from opstore.storage.names import generate_operation_id, parse_name, sidecar_name
 from opstore.storage.operation import timestamp
+from opstore.storage.packs import FOLDER
 from opstore.storage.preferences import Preferences
 from opstore.storage.store import Store
 from opstore.storage.trash import Trash
@@ -185,7 +186,7 @@ class Budget:
                 if month >= oldest[:6]:
                     packs.pack(month)
             except OpstoreError:
-                damaged.append(f"{packs.folder.path.name}/{packs.path(month).name}")
+                damaged.append(f"{FOLDER}/{packs.name(month)}")
         return damaged
 
     def _gone(self, unread: list[str]) -> dict[str, Paid]:

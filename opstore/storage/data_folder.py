@@ -6,9 +6,10 @@ user alone.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
-from opstore.storage.files import Folder
+from opstore.storage.files import Folder, storage_errors
 
 #: The folders that are made with a data folder.
 FOLDERS = ("operations", "pending", "branches", "trash", "shares", "reviews", "cache")
@@ -27,7 +28,12 @@ class DataFolder:
 
     def folder(self, name: str) -> Folder:
         """Return one of the folders in it, which need not exist yet; `` is its top."""
-        return Folder(self.root / name, private=name in _PRIVATE) if name else self.top
+        return self.top.below(name, private=name in _PRIVATE) if name else self.top
+
+    def free(self) -> int:
+        """Return the bytes that are free where it lies."""
+        with storage_errors():
+            return shutil.disk_usage(self.root).free
 
     def make(self) -> None:
         """Create it with its folders, durably; do nothing where it exists."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import io
 import os
 import secrets
 import stat
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from opstore.errors import FileMissing, OperationExists, UnsafeFile
+from opstore.storage.stored_file import Reader, stat_of
 
 WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -105,7 +106,7 @@ def is_named(folder: int, name: str, file: os.stat_result) -> bool:
         return False
 
 
-def open_regular(folder: int, name: str) -> BinaryIO:
+def open_regular(folder: int, name: str) -> Reader:
     """Open a plain file for reading; raise FileNotFoundError, or UnsafeFile for anything else."""
     try:
         file = os.open(name, READ, dir_fd=folder)
@@ -113,10 +114,11 @@ def open_regular(folder: int, name: str) -> BinaryIO:
         if error.errno in (errno.ELOOP, errno.ENXIO):  # a link, a socket
             raise UnsafeFile(name=name) from None
         raise
-    if not stat.S_ISREG(os.fstat(file).st_mode):
+    state = os.fstat(file)
+    if not stat.S_ISREG(state.st_mode):
         os.close(file)
         raise UnsafeFile(name=name)
-    return os.fdopen(file, "rb")
+    return Reader(io.FileIO(file), stat_of(state))
 
 
 def write(folder: int, name: str, data: bytes, private: bool) -> None:

@@ -116,7 +116,7 @@ class Drafts:
                 yield name, found["content"]
 
     def _forget(self, key: str) -> None:
-        if not self._folder.path.is_dir():
+        if not self._folder.exists():
             return
         with self._folder.locked(f"draft-{key}"):
             self._folder.remove(key, [f"{key}.json"])
@@ -140,11 +140,11 @@ class Drafts:
         """Let drafts go that are too old, then the longest untouched if there are too many or they are too large."""
         sizes: dict[str, int] = defaultdict(int)
         touched: dict[str, float] = {}
-        for name, state in self._folder.states():
+        for name, known in self._folder.entries():
             if found := _FILE.match(name):
-                sizes[found["key"]] += state.st_size
+                sizes[found["key"]] += known.size
                 if not found["content"]:
-                    touched[found["key"]] = state.st_mtime
+                    touched[found["key"]] = known.modified / 1e9
         self._swept = today
         stamps = {key: self._folder.stamp(f"{key}.json") for key in sizes}
         days = {key: self._day_of(key) if key in touched else None for key in sizes}

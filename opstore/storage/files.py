@@ -16,14 +16,13 @@ import fcntl
 import hashlib
 import itertools
 import os
-import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 from opstore.errors import FileMissing, OperationBusy, OperationExists, StorageError, said
 from opstore.storage import disk
+from opstore.storage.stored_file import Reader, Stat, stat_of
 
 _REASONS = {
     errno.ENOSPC: said("the disk is full; free some space and try again"),
@@ -77,6 +76,20 @@ class Folder:
         """
         self.path = path
         self.private = private
+
+    def below(self, name: str, *, private: bool = False) -> Folder:
+        """Return a folder in this one, which need not exist."""
+        return Folder(self.path / name, private=private)
+
+    def exists(self) -> bool:
+        """Say whether the folder is there."""
+        return self.path.is_dir()
+
+    def changed(self) -> int:
+        """Return when a name last came or went here (nanoseconds since 1970), 0 if there is no folder."""
+        with contextlib.suppress(OSError):
+            return os.stat(self.path).st_mtime_ns
+        return 0
 
     def make(self) -> None:
         """Create the folder and its parents durably; do nothing where it exists."""
@@ -281,8 +294,14 @@ class Folder:
 
     # -- reading ---------------------------------------------------------------------------------------------------------
 
-    def open(self, name: str) -> BinaryIO:
-        """Open a regular file for reading; raise FileMissing, or UnsafeFile for a link, a pipe or a folder."""
+    def open(self, name: str, *, again: bool = False) -> Reader:
+        """Open a regular file for reading; raise FileMissing, or UnsafeFile for a link, a pipe or a folder.
+
+        `again`: it will be opened more often, each time for a part of it, as players do.
+        """
+        return self._open(name)
+
+    def _open(self, name: str) -> Reader:
         with storage_errors():
             try:
                 with disk.opened(self.path) as folder:
@@ -292,13 +311,16 @@ class Folder:
 
     def read(self, name: str, limit: int | None = None) -> bytes:
         """Return a file's bytes, at most `limit` + 1 of them (the one more says that there is more)."""
-        with self.open(name) as file, storage_errors():
+        return self._bytes(name, limit)
+
+    def _bytes(self, name: str, limit: int | None) -> bytes:
+        with self._open(name) as file, storage_errors():
             return file.read(-1 if limit is None else limit + 1)
 
     def size(self, name: str) -> int:
         """Return a regular file's size in bytes; raise as `open` does."""
-        with self.open(name) as file, storage_errors():
-            return os.fstat(file.fileno()).st_size
+        with self.open(name) as file:
+            return file.stat.size
 
     def has(self, name: str) -> bool:
         """Say whether something of that name is in the folder, of whatever kind."""
@@ -324,10 +346,13 @@ class Folder:
 
     def sizes(self) -> Iterator[tuple[str, int]]:
         """Yield the name and the bytes of every regular file in the folder, unordered (3.5 µs a file)."""
-        return ((name, state.st_size) for name, state in self.states())
+        return ((name, state.st_size) for name, state in self._states())
 
-    def states(self) -> Iterator[tuple[str, os.stat_result]]:
-        """Yield the name of every regular file in the folder, unordered, and what the system says of it."""
+    def entries(self) -> Iterator[tuple[str, Stat]]:
+        """Yield the name of every regular file in the folder, unordered, and what is known of it."""
+        return ((name, stat_of(state)) for name, state in self._states())
+
+    def _states(self) -> Iterator[tuple[str, os.stat_result]]:
         with storage_errors():
             try:
                 found = os.scandir(self.path)
@@ -339,32 +364,28 @@ class Folder:
                     if entry.is_file(follow_symlinks=False):
                         yield entry.name, entry.stat(follow_symlinks=False)
 
-    def age(self, name: str) -> float | None:
-        """Return how many seconds ago a file was last written, None if there is none."""
+    def stat(self, name: str) -> Stat | None:
+        """Return what is known of whatever has that name, without opening it; None if there is nothing."""
         with storage_errors():
             try:
-                return time.time() - os.lstat(self.path / name).st_mtime
+                return stat_of(os.lstat(os.path.join(self.path, name)))
             except (FileNotFoundError, NotADirectoryError):
                 return None
+
+    def age(self, name: str) -> float | None:
+        """Return how many seconds ago a file was last written, None if there is none."""
+        known = self.stat(name)
+        return known and time.time() - known.modified / 1e9
 
     def stamp(self, name: str) -> str | None:
         """Return a text that is another after every change of a regular file, None if there is none of that name."""
-        with storage_errors():
-            try:
-                state = os.lstat(self.path / name)
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-        if not stat.S_ISREG(state.st_mode):
-            return None
-        return f"{state.st_ino}:{state.st_size}:{state.st_mtime_ns}:{state.st_ctime_ns}"
+        known = self.stat(name)
+        return (known and known.etag) or None
 
     def since(self, name: str) -> float | None:
-        """Return when a file came to be as and where it is (ctime, seconds since 1970), None if there is none."""
-        with storage_errors():
-            try:
-                return os.lstat(self.path / name).st_ctime
-            except (FileNotFoundError, NotADirectoryError):
-                return None
+        """Return when a file came to be as and where it is (seconds since 1970), None if there is none."""
+        known = self.stat(name)
+        return known and known.since / 1e9
 
     def in_progress(self, key: str) -> bool:
         """Say whether somebody writes under `key` at this moment."""

@@ -64,6 +64,7 @@ from opstore.storage.saving import (
     receipt,
     would_mix,
 )
+from opstore.storage.stored_file import Reader
 
 __all__ = ["MAX_INPUTS", "MAX_INPUT_BYTES", "Store"]
 
@@ -257,19 +258,18 @@ class Store:
         return decode(self._sidecar_bytes(operation_id), operation_id)
 
     @act(*Role)
-    def open_file(self, name: str) -> Any:
-        """Open a stored media file for reading, a binary file; raise InvalidFileName, FileMissing or UnsafeFile."""
-        return self.operations.open(str(check_name(name)))
+    def open_file(self, name: str, *, again: bool = False) -> Reader:
+        """Open a stored media file for reading, a binary file; raise InvalidFileName, FileMissing or UnsafeFile.
+
+        `again`: it will be opened more often, each time for a part of it.
+        """
+        return self.operations.open(str(check_name(name)), again=again)
 
     def is_kept(self, name: str) -> bool:
         """Say whether a media file is in the library or in the trash, and not removed for good; raise InvalidFileName."""
         name = str(check_name(name))
         # Looked at twice: it may come back from the trash in between.
         return any(folder.has(name) for folder in (self.operations, self.data.folder("trash"), self.operations))
-
-    def file_path(self, name: str) -> Path:
-        """Return a path where a stored file can be read now, for who needs one; raise as `open_file` does."""
-        return self.operations.place(str(check_name(name)))
 
     @act(*Role)
     def read_file(self, name: str) -> bytes:
@@ -296,7 +296,7 @@ class Store:
         self, operation_id: str, stages: Sequence[Mapping[str, bytes]], check: Callable[[], object] = lambda: None
     ) -> Path:
         with storage_errors():
-            ready = self.operations.path.is_dir()
+            ready = self.operations.exists()
         if not ready:
             self.initialize_storage()
         rivals = [rival for stage in stages for name in stage for rival in _rivals(check_name(name))]

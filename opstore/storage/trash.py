@@ -198,7 +198,7 @@ class Trash:
     ) -> None:
         check_operation_id(operation_id)
         sidecar = sidecar_name(operation_id)
-        if not source.path.is_dir() and not target.path.is_dir():
+        if not source.exists() and not target.exists():
             raise OperationNotFound(operation_id=operation_id)
         target.make()
         source.make()

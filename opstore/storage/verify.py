@@ -123,7 +123,7 @@ def _of_packs(packs: Packs, deep: bool) -> Iterator[Problem]:
     """Yield what is wrong with the files of packed months themselves; what they hold is looked at with the operations."""
     yield from _leftovers(packs.folder, packs.folder.names())
     for month in packs.months():
-        name = packs.path(month).name
+        name = packs.name(month)
         try:
             pack = packs.pack(month)
             if pack is None:

@@ -164,7 +164,7 @@ def thumbnail_address(name: str) -> str:
 def media(service: Service, name: str, alt: str, caption: str = "", *, of: Operation) -> None:
     """Show a picture or video of an operation by its true pixels; what is missing or no picture is said in words."""
     try:
-        _path, kind = service.media(name)
+        kind = service.media(name)
     except OpstoreError as error:
         show_error(error)
         return

@@ -1,4 +1,4 @@
-"""Copies of packed files under a path, for those who need one: players that seek, answers in ranges; in the cache, and few.
+"""Copies of packed files for those who ask for a part of one again and again, as players do; in the cache, and few.
 
 `cache/unpacked/{hash}/{name}`: a copy is of one content and never another's. The least lately used go first.
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opstore.storage.files import storage_errors
+from opstore.storage.stored_file import Reader, opened
 
 if TYPE_CHECKING:
     from opstore.storage.packs.pack import Entry
@@ -31,14 +32,14 @@ class Copies:
         """Keep them in `folder`, which need not exist."""
         self._folder = folder
 
-    def path(self, entry: Entry, read: Callable[[], bytes]) -> Path:
-        """Return where a copy of a file lies, made now from `read` if need be."""
+    def opened(self, entry: Entry, read: Callable[[], bytes]) -> Reader:
+        """Open the copy of a file, made now from `read` if need be."""
         path = self._folder / entry.sha256.hex()[:32] / entry.name
         with contextlib.suppress(OSError):
             known = path.lstat()
             if stat.S_ISREG(known.st_mode) and (known.st_size, known.st_mtime_ns) == (entry.size, entry.modified):
                 os.utime(path.parent)
-                return path
+                return opened(path)
         data = read()
         with storage_errors():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,14 +47,16 @@ class Copies:
             try:
                 with temp.open("xb") as file:
                     file.write(data)
+                    file.flush()  # before its time is set, or what was still to be written gives it another
                     os.utime(file.fileno(), ns=(entry.modified, entry.modified))
                     os.fsync(file.fileno())  # or a power cut leaves a file of the right size without its bytes
+                copy = opened(temp)
                 os.replace(temp, path)
             except BaseException:
                 temp.unlink(missing_ok=True)
                 raise
         self._trim()
-        return path
+        return copy
 
     def forget(self, operation_id: str) -> None:
         """Remove the copies of an operation's files."""

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from opstore.access.roles import Role, act, part
 from opstore.errors import DamagedPack, FileMissing, OperationExists, StorageError, said
@@ -25,6 +25,7 @@ from opstore.storage import disk
 from opstore.storage.files import Folder, storage_errors
 from opstore.storage.names import parse_name, sidecar_name
 from opstore.storage.packs.copies import Copies
+from opstore.storage.stored_file import Reader, Stat
 
 if TYPE_CHECKING:
     from opstore.storage.packs.pack import Entry, Pack
@@ -45,9 +46,17 @@ class Packs:
         self._guard = threading.Lock()
         self._open: dict[str, tuple[tuple[int, int], Pack]] = {}
 
-    def path(self, month: str) -> Path:
-        """Return where the pack of a month (`202511`) lies, or would."""
-        return self.folder.path / f"{month}{SUFFIX}"
+    def name(self, month: str) -> str:
+        """Return what the pack of a month (`202511`) is called."""
+        return f"{month}{SUFFIX}"
+
+    def taken(self, month: str) -> int:
+        """Return what the pack of a month takes of the disk, 0 if there is none."""
+        known = self.folder.stat(self.name(month))
+        return known.taken if known else 0
+
+    def _path(self, month: str) -> Path:
+        return self.folder.path / self.name(month)
 
     def months(self) -> list[str]:
         """Return the months that have a pack, the oldest first."""
@@ -64,7 +73,7 @@ class Packs:
                 from opstore.storage.packs.pack import Pack  # and with it a database: only if there is a pack
 
                 try:
-                    known = self._open[month] = (identity, Pack(self.path(month), month))
+                    known = self._open[month] = (identity, Pack(self._path(month), month))
                 except StorageError:  # it was unpacked, or packed anew, since it was looked for: so is it looked for again
                     if self._identity(month) == identity:
                         raise
@@ -75,7 +84,7 @@ class Packs:
 
     def _identity(self, month: str) -> tuple[int, int] | None:
         """Return what tells the file of a month's pack from any other one, None if there is none."""
-        path = self.path(month)
+        path = self._path(month)
         with storage_errors():
             try:
                 state = os.lstat(path)
@@ -84,6 +93,12 @@ class Packs:
         if not stat.S_ISREG(state.st_mode) or not os.access(path, os.R_OK):
             raise DamagedPack(name=path.name, reason=said("it is no plain file, or may not be read"))
         return state.st_dev, state.st_ino
+
+    def again(self, month: str) -> Pack:
+        """Open the pack of a month once more, to see what is in its file; whoever asks closes it."""
+        from opstore.storage.packs.pack import Pack
+
+        return Pack(self._path(month), month)
 
     def of(self, name: str) -> Pack | None:
         """Return the pack that a file or an operation of that name would be in; None if there is none that can be read."""
@@ -119,9 +134,7 @@ class Packs:
 
     def changed(self) -> int:
         """Return when packs last came, went or changed (nanoseconds since 1970), 0 if there never was one."""
-        with contextlib.suppress(OSError):
-            return os.stat(self.folder.path).st_mtime_ns  # a change makes and removes a journal in the folder
-        return 0
+        return self.folder.changed()  # a change makes and removes a journal in the folder
 
     def begin(self, month: str, sidecars: Sequence[bytes]) -> Pack:
         """Return the pack of a month, made now if need be, with a dictionary of what `sidecars` share."""
@@ -132,17 +145,17 @@ class Packs:
 
             self.folder.make()
             # Under the name that its temp file begins with: a repair at this moment sees that somebody is writing it.
-            self.folder.create(month, [{self.path(month).name: empty(month, dictionary_of(sidecars))}])
+            self.folder.create(month, [{self.name(month): empty(month, dictionary_of(sidecars))}])
             pack = self.pack(month)
         if pack is None:
-            raise FileMissing(name=self.path(month).name)
+            raise FileMissing(name=self.name(month))
         return pack
 
     def discard(self, month: str) -> bool:
         """Remove the pack of a month if nothing is left in it; nobody may be adding to it. Say whether it is gone."""
         found = self.pack(month)
         if found is not None and found.is_empty():
-            self.folder.remove(month, [self.path(month).name])
+            self.folder.remove(month, [self.name(month)])
         return self.pack(month) is None
 
     def close(self) -> None:
@@ -167,30 +180,43 @@ class Library(Folder):
 
     # -- reading ---------------------------------------------------------------------------------------------------------
 
-    def open(self, name: str) -> BinaryIO:
-        """Open a file for reading, as `Folder.open` does; a packed one is a file in memory. Raise DamagedPack as well."""
+    def open(self, name: str, *, again: bool = False) -> Reader:
+        """Open a file for reading, as `Folder.open` does; raise DamagedPack as well.
+
+        A packed one is a file in memory, or, where it will be opened `again`, a copy in the cache.
+        """
         try:
             return super().open(name)
         except FileMissing:
-            data = self.packs.read(name)
+            packed = self._copy(name) if again else self._in_memory(name)
             # Not there either: it may have come back between the two looks.
-            return super().open(name) if data is None else io.BytesIO(data)
+            return super().open(name) if packed is None else packed
 
-    def place(self, name: str) -> Path:
-        """Return a path where a file can be read now: of a packed one, that of a copy in the cache; raise as `open` does."""
+    def _bytes(self, name: str, limit: int | None) -> bytes:
         try:
-            super().open(name).close()
+            return super()._bytes(name, limit)
         except FileMissing:
-            entry = self.packs.entry(name)
-            if entry is not None:
-                path = self.copies.path(entry, lambda: self.read(name))
-                if self.packs.entry(name) is not None:
-                    return path
-                # It has come back, and perhaps been removed for good by somebody who found no copy yet.
-                if parts := parse_name(name):
-                    self.copies.forget(parts.operation_id)
-            super().open(name).close()
-        return self.path / name
+            data = self.packs.read(name)
+            return super()._bytes(name, limit) if data is None else data if limit is None else data[: limit + 1]
+
+    def _in_memory(self, name: str) -> Reader | None:
+        data, entry = self.packs.read(name), self.packs.entry(name)
+        if data is None or entry is None:
+            return None
+        return Reader(io.BytesIO(data), _stat(entry))  # type: ignore[arg-type] # read as a raw one is
+
+    def _copy(self, name: str) -> Reader | None:
+        entry = self.packs.entry(name)
+        if entry is None:
+            return None
+        copy = self.copies.opened(entry, lambda: self.read(name))
+        if self.packs.entry(name) is not None:
+            return copy
+        # It has come back, and perhaps been removed for good by somebody who found no copy yet.
+        copy.close()
+        if parts := parse_name(name):
+            self.copies.forget(parts.operation_id)
+        return None
 
     def size(self, name: str) -> int:
         """Return a file's size in bytes; raise as `open` does."""
@@ -245,33 +271,15 @@ class Library(Folder):
                     if entry.name not in loose:
                         yield entry.name, round(entry.stored / sharing[entry.sha256])
 
-    def age(self, name: str) -> float | None:
-        """Return how many seconds ago a file was last written, None if there is none."""
-        seconds = super().age(name)
-        if seconds is None and (entry := self.packs.entry(name)):
-            import time
-
-            return time.time() - entry.modified / 1e9
-        return seconds
-
-    def stamp(self, name: str) -> str | None:
-        """Return a text that is another after every change of a file, None if there is none of that name."""
-        found = super().stamp(name)
-        if found is None and (entry := self.packs.entry(name)):
-            return f"packed {entry.sha256.hex()}:{entry.modified}"
-        return found
+    def stat(self, name: str) -> Stat | None:
+        """Return what is known of whatever has that name, without opening it; None if there is nothing."""
+        known = super().stat(name)
+        return _stat(entry) if known is None and (entry := self.packs.entry(name)) else known
 
     def packed(self, name: str) -> tuple[str, int] | None:
         """Return the SHA-256 and the bytes of a file that is packed and not loose, as its pack says; None for any other."""
         entry = None if super().has(name) else self.packs.entry(name)
         return (entry.sha256.hex(), entry.size) if entry else None
-
-    def since(self, name: str) -> float | None:
-        """Return when a file came to be as it is (seconds since 1970), None if there is none."""
-        found = super().since(name)
-        if found is None and (entry := self.packs.entry(name)):
-            return entry.modified / 1e9
-        return found
 
     # -- writing ---------------------------------------------------------------------------------------------------------
 
@@ -285,6 +293,11 @@ class Library(Folder):
                 for operation_id in sorted(set(ids)):  # in order: two that want the same do not wait for each other in a ring
                     held.enter_context(disk.locked(folder, operation_id))
             yield folder
+
+    def sync(self) -> None:
+        """Make sure that what has gone here stays gone through a power cut."""
+        with storage_errors(), disk.opened(self.path) as folder:
+            os.fsync(folder)
 
     def settle(self, name: str) -> None:
         """Make sure that a file survives a power cut, as `Folder.settle` does; a packed one comes back first."""
@@ -424,6 +437,10 @@ class Library(Folder):
             pack = self.packs.of(month)
             if pack is not None:
                 pack.drop(packed)
+
+
+def _stat(entry: Entry) -> Stat:
+    return Stat(entry.size, entry.modified, entry.modified, f"packed {entry.sha256.hex()}:{entry.modified}", entry.stored)
 
 
 def _sync(folder: int, name: str) -> None:

@@ -140,7 +140,7 @@ def settle(store: Store) -> None:
 
 def rows_of(store: Store) -> list[Row]:
     """Return the rows that the folder's sidecars make, read one by one."""
-    with Reader(store.operations.path) as reader:
+    with Reader(store.operations) as reader:
         names = sorted(path.name[:-5] for path in store.operations.path.glob("*.json"))
         read = (reader.read(name) for name in names)
         return [Row.of(found[0]) for found in read if found and isinstance(found[0], Entry)]

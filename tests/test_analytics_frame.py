@@ -25,6 +25,7 @@ from opstore.index import Index
 from opstore.index.entry import sidecar_of
 from opstore.index.prompts import prompt_key, words_of
 from opstore.storage.operation import encode
+from opstore.storage.packs import Library
 from opstore.storage.store import Store
 from tests.examples import some
 from tests.frame_samples import ID, SIDECARS, ids, usual
@@ -143,9 +144,9 @@ def test_a_second_process_reads_only_what_is_new(tmp_path: Path, monkeypatch: py
     asked: list[str] = []
     true = reading.read
 
-    def counted(path: Path, wanted: Any, *rest: Any) -> Any:
+    def counted(operations: Library, wanted: Any, *rest: Any) -> Any:
         asked.extend(wanted)
-        return true(path, wanted, *rest)
+        return true(operations, wanted, *rest)
 
     monkeypatch.setattr(shared_frame, "read", counted)
     assert plain(load_frame(store)) == expected(store.operations.path)

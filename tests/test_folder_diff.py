@@ -17,6 +17,7 @@ from opstore.index import Index, folder_diff, follow, parallel
 from opstore.index.folder_diff import Difference, difference, difference_beside
 from opstore.index.follow import Follower
 from opstore.index.sqlite import Database
+from opstore.storage.packs import Library
 from opstore.storage.store import Store
 from tests.index_samples import all_rows, folder_of, plant, settle
 
@@ -43,13 +44,13 @@ def database(tmp_path: Path) -> Database:
 @pytest.mark.parametrize("look", [difference, difference_beside])
 @pytest.mark.parametrize("stamps", [False, True])
 def test_what_is_new_changed_and_gone_is_found(database: Database, look: Look, stamps: bool) -> None:
-    folder = database.path.parent.parent / "operations"
+    folder = Library(database.path.parent.parent)
     found = look(database, folder, stamps=stamps, breathe=lambda: None)
     assert found == Difference([NEW], [CHANGED] if stamps else [], [GONE])
 
 
 def test_a_process_that_cannot_be_started_or_dies_is_done_without(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = database.path.parent.parent / "operations"
+    folder = Library(database.path.parent.parent)
     for program in ("/bin/false", "/bin/echo", "/no/such/program"):
         monkeypatch.setattr(sys, "executable", program)
         assert folder_diff._asked(database.path, folder, True, lambda: None) is None
@@ -74,7 +75,7 @@ def test_an_app_that_stops_waits_for_nobody(database: Database, tmp_path: Path, 
         raise StorageError(reason="the app stops")
 
     with pytest.raises(StorageError):
-        difference_beside(database, database.path.parent.parent / "operations", stamps=True, breathe=stops)
+        difference_beside(database, Library(database.path.parent.parent), stamps=True, breathe=stops)
     assert [process.returncode for process in started] == [-9]
 
 
@@ -84,7 +85,7 @@ def looks_beside(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     looks: list[bool] = []
     asked = folder_diff._asked
 
-    def counted(index: Path, folder: Path, stamps: bool, breathe: Callable[[], None]) -> Difference | None:
+    def counted(index: Path, folder: Library, stamps: bool, breathe: Callable[[], None]) -> Difference | None:
         looks.append(stamps)
         return asked(index, folder, stamps, breathe)
 
@@ -149,9 +150,6 @@ class Told:
     works = True
     answers: ClassVar[list[set[str] | None]] = []
 
-    def __init__(self, path: Path) -> None:
-        """Tell nothing of what came before."""
-
     def changes(self) -> set[str] | None:
         return self.answers.pop(0) if self.answers else set()
 
@@ -160,11 +158,11 @@ class Told:
 def follower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Follower:
     """One that has looked at all of a folder, and whose thread is this one; each look of its process lasts a while."""
 
-    def look(database: Database, path: Path, *, stamps: bool, breathe: Callable[[], None]) -> Difference:
+    def look(database: Database, operations: Library, *, stamps: bool, breathe: Callable[[], None]) -> Difference:
         breathe()
-        return difference(database, path, stamps=stamps)
+        return difference(database, operations, stamps=stamps)
 
-    monkeypatch.setattr(follow, "Watch", Told)
+    monkeypatch.setattr(Library, "watch", lambda operations: Told())
     monkeypatch.setattr(follow, "difference_beside", look)
     monkeypatch.setattr(follow, "_SHARE_NAMES", 1e9)
     monkeypatch.setattr(parallel, "WORTHWHILE", 0)

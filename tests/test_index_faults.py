@@ -19,6 +19,7 @@ from opstore.index import Index, follow
 from opstore.index.follow import Follower
 from opstore.index.pages import Pages
 from opstore.index.sqlite import Damaged, Database, make, remove
+from opstore.storage.packs import Library
 from opstore.storage.store import Store
 from tests.care_samples import care_of
 from tests.index_samples import plant, settle
@@ -193,7 +194,7 @@ def test_a_pack_that_goes_or_comes_is_seen_also_where_something_else_is_told_at_
 def test_who_begins_to_be_told_looks_at_what_came_before(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     follower = Index(store)._follower
     with monkeypatch.context() as now:
-        now.setattr(follow, "Watch", lambda path: SimpleNamespace(works=False))
+        now.setattr(Library, "watch", lambda operations: SimpleNamespace(works=False))
         for _ in range(2):
             follower._turn()
     plant(store, {"operationId": FIRST, "prompt": "rewritten"})

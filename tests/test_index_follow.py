@@ -28,8 +28,8 @@ from opstore.index.entry import entry_of
 from opstore.index.observed import UNSETTLED
 from opstore.index.prepared import Part
 from opstore.index.reader import Reader
-from opstore.index.watch import Watch
 from opstore.storage.store import Store
+from opstore.storage.watch import Watch
 from tests.index_samples import all_rows, folder_of, plant, random_sidecar, rows_of, settle
 from tests.search_oracle import ordered
 
@@ -311,7 +311,7 @@ def test_a_sidecar_that_grows_while_it_is_read_is_read_to_its_end(store: Store, 
     monkeypatch.setattr(
         os, "fstat", lambda file: SimpleNamespace(st_mode=told(file).st_mode, st_size=9, st_mtime_ns=told(file).st_mtime_ns)
     )
-    with Reader(store.operations.path) as reader:
+    with Reader(store.operations) as reader:
         data, _ = reader.data(ID) or (b"", 0)
     assert data == (store.operations.path / f"{ID}.json").read_bytes()
 

@@ -1,6 +1,6 @@
 """Reads sidecars into Arrow tables: a few in this process, very many in processes of their own, which hold no lock of ours.
 
-`python -m opstore.analytics.reading FOLDER` answers each line of ids with a table: its size, then an Arrow stream. A
+`python -m opstore.analytics.reading DATA` answers each line of ids with a table: its size, then an Arrow stream. A
 process that cannot be started, or dies, is done without: then its ids are read in this one.
 """
 
@@ -22,6 +22,7 @@ from opstore.errors import DamagedOperation, StorageError
 from opstore.index.entry import sidecar_of
 from opstore.index.observed import Broken
 from opstore.index.reader import THREADS, Reader
+from opstore.storage.packs import Library
 
 #: Processes are started for more operations than these: to start one takes as long as to read some thousands.
 WORTHWHILE = 10_000
@@ -47,7 +48,7 @@ SCHEMA = pa.schema(
 )
 
 
-def read(path: Path, ids: Sequence[str], progress: Callable[[int], None] = lambda done: None) -> pa.Table:
+def read(operations: Library, ids: Sequence[str], progress: Callable[[int], None] = lambda done: None) -> pa.Table:
     """Return the rows of these operations, in their order; those without a readable sidecar are left out.
 
     Raise StorageError if there is no folder, or for what passes (too many open files).
@@ -56,9 +57,9 @@ def read(path: Path, ids: Sequence[str], progress: Callable[[int], None] = lambd
     tables = [SCHEMA.empty_table()]
     with contextlib.ExitStack() as stack:
         if len(ids) > WORTHWHILE:
-            answers = stack.enter_context(_processes(path))(chunks)
+            answers = stack.enter_context(_processes(operations))(chunks)
         else:
-            reader = stack.enter_context(Reader(path))
+            reader = stack.enter_context(Reader(operations))
             answers = (_here(reader, chunk) for chunk in chunks)
         for number, table in enumerate(answers, 1):
             tables.append(table)
@@ -91,11 +92,11 @@ def _row(reader: Reader, operation_id: str) -> tuple[Row, int] | None:
 
 
 @contextlib.contextmanager
-def _processes(path: Path) -> Iterator[Callable[[Sequence[Sequence[str]]], Iterator[pa.Table]]]:
+def _processes(operations: Library) -> Iterator[Callable[[Sequence[Sequence[str]]], Iterator[pa.Table]]]:
     """Lend what reads chunks in processes of their own, in order, two at a time."""
     idle: SimpleQueue[subprocess.Popen[bytes] | None] = SimpleQueue()
     for _ in range(PROCESSES):
-        idle.put(_started(path))
+        idle.put(_started(operations))
 
     def one(ids: Sequence[str]) -> pa.Table:
         process = idle.get()
@@ -106,7 +107,7 @@ def _processes(path: Path) -> Iterator[Callable[[Sequence[Sequence[str]]], Itera
                 except (OSError, ValueError, pa.ArrowInvalid):
                     _end(process)
                     process = None
-            with Reader(path) as reader:
+            with Reader(operations) as reader:
                 return _here(reader, ids)
         finally:
             idle.put(process)
@@ -122,8 +123,8 @@ def _processes(path: Path) -> Iterator[Callable[[Sequence[Sequence[str]]], Itera
                 _end(process)
 
 
-def _started(path: Path) -> subprocess.Popen[bytes] | None:
-    command = [sys.executable, "-m", "opstore.analytics.reading", str(path.resolve())]
+def _started(operations: Library) -> subprocess.Popen[bytes] | None:
+    command = [sys.executable, "-m", "opstore.analytics.reading", operations.address]
     root = Path(__file__).resolve().parents[2]
     try:
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=root)
@@ -149,9 +150,9 @@ def _asked(process: subprocess.Popen[bytes], ids: Sequence[str]) -> pa.Table:
     return pa.ipc.open_stream(data).read_all()
 
 
-def main(folder: str) -> None:
+def main(address: str) -> None:
     """Answer the lines of the standard input until it ends."""
-    with Reader(Path(folder)) as reader, ThreadPoolExecutor(THREADS) as threads:
+    with Reader(Library(Path(address))) as reader, ThreadPoolExecutor(THREADS) as threads:
         for line in sys.stdin.buffer:
             ids = line.decode().split()
             pairs = threads.map(lambda operation_id: _row(reader, operation_id), ids)

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from opstore.analytics import snapshot
 from opstore.analytics.frame import frame_of
+from opstore.analytics.reading import SCHEMA as READ
 from opstore.analytics.reading import read
 from opstore.analytics.snapshot import Snapshot
 from opstore.index import Index
@@ -131,8 +132,8 @@ class Holder:
             self.progress = done, len(ids)
 
         if not ids:
-            return read(self.path.parent, ())
-        return read(self.index.store.operations.path, ids, told)
+            return READ.empty_table()
+        return read(self.index.store.operations, ids, told)
 
     def _save(self, found: Snapshot) -> None:
         if self._unsaved > (max(STALE, found.count * STALE_SHARE) if self._is_kept else 0):

@@ -208,8 +208,8 @@ class Exports:
                 return
 
     def _sidecars(self, names: Iterator[str], work: Work, report: Callable[[int], None]) -> Iterator[Stored]:
-        folder = self._store.operations.path
-        with Reader(folder) if folder.is_dir() else contextlib.nullcontext() as reader:
+        operations = self._store.operations
+        with Reader(operations) if operations.exists() else contextlib.nullcontext() as reader:
             for done, operation_id in enumerate(names, 1):
                 try:
                     stored = self._stored(reader, operation_id)

@@ -1,6 +1,6 @@
 """In what a folder and its index differ, by the names of files alone or by their stamps too; looking changes neither.
 
-`python -m opstore.index.folder_diff FOLDER INDEX names|stamps` looks in a process of its own, which gives way to all others: a
+`python -m opstore.index.folder_diff DATA INDEX names|stamps` looks in a process of its own, which gives way to all others: a
 pass over a million stamps computes for 17 s, and within the app it would hold the interpreter's lock against everybody who asks.
 """
 
@@ -11,7 +11,7 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -22,7 +22,7 @@ from opstore.index.known_ids import Known
 from opstore.index.observed import UNSETTLED
 from opstore.index.reader import Reader
 from opstore.index.sqlite import Damaged, Database
-from opstore.storage.names import is_operation_id
+from opstore.storage.packs import Library
 
 #: How much a process gives way: names that have changed are waited for, a file that was rewritten in place by hand is not.
 _NICE = {False: 5, True: 19}
@@ -40,8 +40,10 @@ class Difference(msgspec.Struct, array_like=True):
     gone: list[str]
 
 
-def difference(database: Database, path: Path, *, stamps: bool, breathe: Callable[[], None] = lambda: None) -> Difference:
-    """Look at the folder at `path` now, without `stamps` at names and at what was not settled when it was read.
+def difference(
+    database: Database, operations: Library, *, stamps: bool, breathe: Callable[[], None] = lambda: None
+) -> Difference:
+    """Look at the folder of operations now, without `stamps` at names and at what was not settled when it was read.
 
     `breathe` is called all 15 ms, and may end the look by what it raises. Raise StorageError for what passes, Damaged for the
     index's file.
@@ -50,8 +52,8 @@ def difference(database: Database, path: Path, *, stamps: bool, breathe: Callabl
     fresh: list[str] = []
     changed: list[str] = []
     try:
-        with Reader(path) as reader:
-            loose = ((operation_id, None) for operation_id in _ids(path))
+        with Reader(operations) as reader:
+            loose = ((operation_id, None) for operation_id in reader.ids())
             for count, (operation_id, packed) in enumerate(itertools.chain(loose, reader.packed())):
                 stamp = known.take(operation_id)
                 if stamp is None:
@@ -61,22 +63,22 @@ def difference(database: Database, path: Path, *, stamps: bool, breathe: Callabl
                 if count % _BREATH == _BREATH - 1:
                     breathe()
     except StorageError:
-        if path.exists():
+        if operations.exists():
             raise
     # What is left was not seen in the folder: it is gone.
     return Difference(fresh, changed, list(known.left()))
 
 
-def difference_beside(database: Database, path: Path, *, stamps: bool, breathe: Callable[[], None]) -> Difference:
+def difference_beside(database: Database, operations: Library, *, stamps: bool, breathe: Callable[[], None]) -> Difference:
     """Look as `difference` does, in a process of its own; in this one if none can be started or it dies."""
-    found = _asked(database.path, path, stamps, breathe)
-    return found or difference(database, path, stamps=stamps, breathe=breathe)
+    found = _asked(database.path, operations, stamps, breathe)
+    return found or difference(database, operations, stamps=stamps, breathe=breathe)
 
 
-def _asked(index: Path, folder: Path, stamps: bool, breathe: Callable[[], None]) -> Difference | None:
+def _asked(index: Path, operations: Library, stamps: bool, breathe: Callable[[], None]) -> Difference | None:
     """Return what a process has found, None if it has failed."""
     ways = "stamps" if stamps else "names"
-    command = [sys.executable, "-m", "opstore.index.folder_diff", str(folder.resolve()), str(index.resolve()), ways]
+    command = [sys.executable, "-m", "opstore.index.folder_diff", operations.address, str(index.resolve()), ways]
     root = Path(__file__).resolve().parents[2]
     try:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=root)
@@ -103,22 +105,13 @@ def _known(database: Database) -> Known:
         return Known(itertools.chain(((order.id_of(at, key), stamp) for at, key, stamp in rows), problems))
 
 
-def _ids(path: Path) -> Iterator[str]:
-    """Yield the ids that have a sidecar. One name at a time: a list of 2.6 million names takes 230 MB."""
-    with os.scandir(path) as entries:
-        for entry in entries:
-            name = entry.name
-            if name.endswith(".json") and is_operation_id(name := name[:-5]):
-                yield name
-
-
-def main(folder: str, index: str, ways: str) -> None:
+def main(address: str, index: str, ways: str) -> None:
     """Write the difference to the standard output."""
     stamps = ways == "stamps"
     os.nice(_NICE[stamps])
     database = Database(Path(index))
     try:
-        sys.stdout.buffer.write(msgspec.msgpack.encode(difference(database, Path(folder), stamps=stamps)))
+        sys.stdout.buffer.write(msgspec.msgpack.encode(difference(database, Library(Path(address)), stamps=stamps)))
     finally:
         database.close()
 

@@ -18,7 +18,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from opstore.errors import OpstoreError, StorageError, said
 from opstore.index import parallel
@@ -28,10 +27,9 @@ from opstore.index.observed import Observed
 from opstore.index.prepared import Part
 from opstore.index.reader import SETTLED, THREADS, Reader
 from opstore.index.sqlite import Connection, Damaged, Database
-from opstore.index.watch import Watch
 from opstore.index.writer import Written, put_all, put_parts
-from opstore.storage.files import Folder
-from opstore.storage.packs import FOLDER
+from opstore.storage.packs import Library
+from opstore.storage.watch import Watch
 
 #: Seconds between two looks at the folder's time.
 TICK = 1.0
@@ -59,11 +57,10 @@ class Progress:
 class Follower:
     """Brings the index up to date, on demand (`refresh`) and in the background (`start`)."""
 
-    def __init__(self, database: Database, operations: Folder, *, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, database: Database, operations: Library, *, changed: Callable[[], None] = lambda: None) -> None:
         """Follow the folder `operations`; `changed` is called after rows have changed."""
         self._database = database
-        self._path = operations.path
-        self._packs = self._path.parent / FOLDER
+        self._operations = operations
         self._changed = changed
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -115,18 +112,18 @@ class Follower:
 
     def _read(self, ids: Sequence[str]) -> dict[str, Observed | None]:
         try:
-            with Reader(self._path) as reader:
+            with Reader(self._operations) as reader:
                 return {operation_id: reader.read(operation_id) for operation_id in ids}
         except StorageError:
-            if self._path.exists():
+            if self._operations.exists():
                 raise
             return dict.fromkeys(ids)
 
     def reconcile(self, *, stamps: bool = False) -> int:
         """Make the index equal to the folder now; with `stamps` also for files rewritten in place. Return how many changed."""
-        before, born = _time_of(self._path), self._state().get("born")
+        before, born = self._operations.changed(), self._state().get("born")
         started = time.monotonic()
-        self._has_missed, self._packs_seen = False, _changed_at(self._packs)
+        self._has_missed, self._packs_seen = False, self._operations.packs.changed()
         found = self._difference(stamps)
         changed = sum(self.refresh(part) for part in _parts(found.gone, 500))
         fresh = sorted(found.fresh, reverse=True)
@@ -144,7 +141,7 @@ class Follower:
         """Make the index equal to the folder's names unless the folder's own stamp says that it is; return how many changed."""
         with self._database.reading() as connection:
             state = dict(connection.execute("SELECT key, value FROM state").fetchall())
-        if state.get("complete") and state.get("seen") == _time_of(self._path):
+        if state.get("complete") and state.get("seen") == self._operations.changed():
             return 0
         return self.reconcile()
 
@@ -179,7 +176,7 @@ class Follower:
             with self._lock:
                 self._young.clear()  # the follower's business
             return
-        current = _time_of(self._path)  # before the look at what was told: a change between the two is met again
+        current = self._operations.changed()  # before the look at what was told: a change between the two is met again
         changed = self._told()
         self._refresh_or_keep(changed)
         state, now = self._state(), time.monotonic()
@@ -209,7 +206,7 @@ class Follower:
         touched = before.changes() if before else None
         if touched is None:
             # Names that came before it the folder's time tells; what was rewritten in place, a look at all stamps from now on.
-            self._watch = Watch(self._path)
+            self._watch = self._operations.watch()
             if before or self._watch.works:
                 self._stamps_at = 0.0
         return touched or set()
@@ -217,7 +214,7 @@ class Follower:
     def _follow_names(self, current: int, is_explained: bool) -> None:
         now = time.monotonic()
         # Of what leaves a pack, or comes into one, nobody tells.
-        if is_explained and self._packs_seen == _changed_at(self._packs) and now - self._names_at < NAMES_EVERY:
+        if is_explained and self._packs_seen == self._operations.packs.changed() and now - self._names_at < NAMES_EVERY:
             self._note({"seen": current})
         elif now - self._names_at > self._names_cost / _SHARE_NAMES:
             self.reconcile()
@@ -260,7 +257,7 @@ class Follower:
         """Look at the folder; in the background, and if there is much to look at, in a process of its own."""
         beside = threading.current_thread() is self._thread and self._count() > parallel.WORTHWHILE
         look = difference_beside if beside else difference
-        return look(self._database, self._path, stamps=stamps, breathe=self._meanwhile if beside else self._breathe)
+        return look(self._database, self._operations, stamps=stamps, breathe=self._meanwhile if beside else self._breathe)
 
     def _meanwhile(self) -> None:
         """Take in what the system tells of changes while a process looks: on a busy machine that takes minutes."""
@@ -296,9 +293,9 @@ class Follower:
         if not ids:
             yield lambda batch: ()
             return
-        with Reader(self._path) as reader, contextlib.ExitStack() as stack:
+        with Reader(self._operations) as reader, contextlib.ExitStack() as stack:
             if len(ids) > parallel.WORTHWHILE:
-                processes = stack.enter_context(parallel.Processes(reader, self._path))
+                processes = stack.enter_context(parallel.Processes(reader, self._operations))
 
                 def read(batch: Sequence[str]) -> Iterable[Part]:
                     with self._database.reading() as connection:
@@ -389,14 +386,3 @@ def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def _parts(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     return (items[start : start + size] for start in range(0, len(items), size))
-
-
-def _time_of(path: Path) -> int:
-    """Return when the folder's list of names, or that of packed months beside it, last changed; 0 if there is none."""
-    return max(_changed_at(path), _changed_at(path.parent / FOLDER))
-
-
-def _changed_at(folder: Path) -> int:
-    with contextlib.suppress(OSError):
-        return os.stat(folder).st_mtime_ns
-    return 0

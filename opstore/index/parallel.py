@@ -29,6 +29,7 @@ from opstore.index.observed import Observed
 from opstore.index.prepared import Part, ready
 from opstore.index.reader import THREADS, Reader
 from opstore.index.sqlite import Connection
+from opstore.storage.packs import Library
 
 #: Processes are started for more operations than these: to start one takes as long as to read 5,000.
 WORTHWHILE = 20_000
@@ -85,10 +86,10 @@ class _Process:
 class Processes:
     """Some processes that read from one folder."""
 
-    def __init__(self, reader: Reader, path: Path) -> None:
-        """Read from the folder at `path`, inside a `with`; `reader` is the one to fall back on."""
+    def __init__(self, reader: Reader, operations: Library) -> None:
+        """Read from `operations`, inside a `with`; `reader` is the one to fall back on."""
         self._reader = reader
-        self._path = path
+        self._operations = operations
         self._vocabulary = Vocabulary()
         self._idle: queue.SimpleQueue[_Process | None] = queue.SimpleQueue()
         self._threads = ThreadPoolExecutor(PROCESSES, thread_name_prefix="opstore-read")
@@ -116,7 +117,7 @@ class Processes:
         return self._threads.map(self._read, [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)])
 
     def _started(self) -> _Process | None:
-        command = [sys.executable, "-m", "opstore.index.parallel", str(self._path.resolve())]
+        command = [sys.executable, "-m", "opstore.index.parallel", self._operations.address]
         root = Path(__file__).resolve().parents[2]
         try:
             popen = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=root)
@@ -173,13 +174,13 @@ def _received(pipe: IO[bytes]) -> bytes:
 # -- the process ---------------------------------------------------------------------------------------------------------
 
 
-def main(folder: str) -> None:
+def main(address: str) -> None:
     """Answer the questions on the standard input until it ends."""
     os.nice(1)  # of three processes on two processors the writer should never be the one that waits
     gc.disable()  # what is read is thrown away whole, and the process with it: a look for cycles is a tenth of its time
     numbers: dict[tuple[str, str], int] = {}
     kinds, known = Kinds(numbers), 0
-    with Reader(Path(folder)) as reader, ThreadPoolExecutor(THREADS) as threads:
+    with Reader(Library(Path(address))) as reader, ThreadPoolExecutor(THREADS) as threads:
         while True:
             question = _QUESTION.decode(_received(sys.stdin.buffer))
             if question.born != known:

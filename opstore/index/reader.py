@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
-import stat
 import time
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from opstore.errors import DamagedOperation, DamagedPack, StorageError, UnsafeFile, said
+from opstore.errors import DamagedOperation, DamagedPack, OpstoreError, UnsafeFile, said
 from opstore.index.entry import read_entry
 from opstore.index.observed import UNSETTLED, Broken, Observed, broken
-from opstore.storage.files import is_passing, storage_errors
 from opstore.storage.operation import MAX_SIDECAR_BYTES
-from opstore.storage.packs import FOLDER, Packs
+from opstore.storage.packs import Library
 
 #: A file younger than this may be written again within one tick of its clock: its stamp says nothing yet.
 SETTLED = 2.0
-_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 #: Threads that read: while one decodes the others wait for the disk (5 s against 13 s for 100,000 cold files).
 THREADS = 4
 #: Where so many files took less than so many seconds each, they lie in memory: threads would only fight for the interpreter's
@@ -34,24 +27,28 @@ _UNSAFE = UnsafeFile(name="", reason=said("not a plain file"))
 
 
 class Reader:
-    """The folder of operations, opened once for many files."""
+    """The sidecars of a folder of operations, opened once for many."""
 
-    def __init__(self, path: Path) -> None:
-        """Read from the folder at `path` and what is packed beside it, inside a `with`."""
-        self._path = path
-        self._folder = -1
-        self._packs = Packs(path.parent / FOLDER)
+    def __init__(self, operations: Library) -> None:
+        """Read from `operations`, inside a `with`."""
+        self._sidecars = operations.sidecars()
 
     def __enter__(self) -> Self:
         """Open the folder; raise StorageError if there is none."""
-        with storage_errors():
-            self._folder = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._sidecars.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Close the folder."""
-        os.close(self._folder)
-        self._packs.close()
+        self._sidecars.__exit__(kind, error, trace)
+
+    def ids(self) -> Iterator[str]:
+        """Yield the ids that have a loose sidecar, one at a time."""
+        return self._sidecars.ids()
+
+    def packed(self) -> Iterator[tuple[str, int]]:
+        """Yield the id of every packed operation that is not loose as well, and its stamp, the same that it had loose."""
+        return ((operation_id, _stamp(*known)) for operation_id, known in self._sidecars.packed())
 
     def read(self, operation_id: str) -> Observed | None:
         """Return what the index keeps of an operation and its file's stamp, None if there is no file.
@@ -72,64 +69,16 @@ class Reader:
 
         Raise StorageError only for what passes (too many open files, no memory): it says nothing of the file.
         """
-        name = f"{operation_id}.json"
-        try:
-            file = os.open(name, _READ, dir_fd=self._folder)
-        except FileNotFoundError:
-            # Packed; or, where it is not, it came back between the two looks.
-            return self._packed(name, operation_id) or (self.data(operation_id) if self._is_loose(name) else None)
-        except OSError as error:
-            return self._unopened(operation_id, error), self.stamp(operation_id) or UNSETTLED
-        try:
-            before = os.fstat(file)
-            if not stat.S_ISREG(before.st_mode):
-                return broken(operation_id, "unsafe", _UNSAFE), _stamp(before.st_size, before.st_mtime_ns)
-            # One read and one byte more than there is, as a rule: that it brings less shows that the end was reached.
-            wanted = min(before.st_size, MAX_SIDECAR_BYTES) + 1
-            data = os.read(file, wanted)
-            while wanted <= len(data) <= MAX_SIDECAR_BYTES and (more := os.read(file, MAX_SIDECAR_BYTES)):
-                data += more
-        except OSError as error:
-            return self._unopened(operation_id, error), UNSETTLED
-        finally:
-            os.close(file)
-        return data, _stamp(before.st_size, before.st_mtime_ns)
+        read = self._sidecars.read(operation_id, MAX_SIDECAR_BYTES)
+        if read is None:
+            return None
+        data, known = read
+        return (data if isinstance(data, bytes) else _broken(operation_id, data)), _stamp(*known) if known else UNSETTLED
 
     def stamp(self, operation_id: str) -> int | None:
         """Return a file's stamp without reading it, None if there is no file."""
-        try:
-            file = os.stat(f"{operation_id}.json", dir_fd=self._folder, follow_symlinks=False)
-        except OSError:
-            entry = self._packs.entry(f"{operation_id}.json")
-            return None if entry is None else _stamp(entry.size, entry.modified)
-        return _stamp(file.st_size, file.st_mtime_ns)
-
-    def packed(self) -> Iterator[tuple[str, int]]:
-        """Yield the id of every packed operation that is not loose as well, and its stamp."""
-        for pack in self._packs.readable():
-            with contextlib.suppress(DamagedPack):
-                for operation_id, size, modified in pack.sidecars():
-                    if not self._is_loose(f"{operation_id}.json"):
-                        yield operation_id, _stamp(size, modified)
-
-    def _is_loose(self, name: str) -> bool:
-        try:
-            os.stat(name, dir_fd=self._folder, follow_symlinks=False)
-        except OSError:
-            return False
-        return True
-
-    def _packed(self, name: str, operation_id: str) -> tuple[bytes | Broken, int] | None:
-        """Return a packed sidecar's bytes and its stamp, the same that it had as a loose file."""
-        entry = self._packs.entry(name)
-        if entry is None:
-            return None
-        stamp = _stamp(entry.size, entry.modified)
-        try:
-            data = self._packs.read(name)
-        except DamagedPack as error:
-            return broken(operation_id, "unparsable", DamagedOperation(operation_id=operation_id, reason=str(error))), stamp
-        return None if data is None else (data, stamp)
+        known = self._sidecars.stat(operation_id)
+        return _stamp(*known) if known else None
 
     def read_many(self, ids: Sequence[str], threads: ThreadPoolExecutor) -> Iterator[tuple[str, Observed | None]]:
         """Read, in parallel where the disk is waited for, and return every id with what was read, in the order given."""
@@ -145,19 +94,18 @@ class Reader:
     def _read_chunk(self, ids: Sequence[str]) -> list[Observed | None]:
         return [self.read(operation_id) for operation_id in ids]
 
-    @staticmethod
-    def _unopened(operation_id: str, error: OSError) -> Broken:
-        if error.errno in (errno.ELOOP, errno.ENXIO):
-            return broken(operation_id, "unsafe", _UNSAFE)
-        if is_passing(error):
-            raise StorageError(reason=os.strerror(error.errno or 0)) from error
-        reason = said("its file cannot be read: {reason}", reason=os.strerror(error.errno or 0))
-        return broken(operation_id, "unparsable", DamagedOperation(operation_id=operation_id, reason=reason))
-
 
 def unreadable(error: DamagedOperation) -> Broken:
     """Return the problem of a sidecar that cannot be read."""
     return broken(error.details["operation_id"], error.details["problem"], error)
+
+
+def _broken(operation_id: str, error: OpstoreError) -> Broken:
+    """Return the problem of a sidecar whose file was not read."""
+    if isinstance(error, UnsafeFile) and not isinstance(error, DamagedPack):
+        return broken(operation_id, "unsafe", _UNSAFE)
+    reason = str(error) if isinstance(error, DamagedPack) else error.details["reason"]
+    return broken(operation_id, "unparsable", DamagedOperation(operation_id=operation_id, reason=reason))
 
 
 def _stamp(size: int, modified: int) -> int:

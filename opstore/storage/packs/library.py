@@ -25,7 +25,9 @@ from opstore.storage import disk
 from opstore.storage.files import Folder, storage_errors
 from opstore.storage.names import parse_name, sidecar_name
 from opstore.storage.packs.copies import Copies
+from opstore.storage.packs.sidecars import Sidecars
 from opstore.storage.stored_file import Reader, Stat
+from opstore.storage.watch import Watch
 
 if TYPE_CHECKING:
     from opstore.storage.packs.pack import Entry, Pack
@@ -178,7 +180,24 @@ class Library(Folder):
         self.loose = Folder(self.path)
         self.copies = Copies(root / "cache" / "unpacked")
 
+    @property
+    def address(self) -> str:
+        """Return what another process on this machine opens it by."""
+        return str(self.path.parent.resolve())
+
     # -- reading ---------------------------------------------------------------------------------------------------------
+
+    def sidecars(self) -> Sidecars:
+        """Return what reads many sidecars, one after another."""
+        return Sidecars(self.path, Packs(self.packs.folder.path))
+
+    def watch(self) -> Watch:
+        """Begin to watch for what others change."""
+        return Watch(self.path)
+
+    def changed(self) -> int:
+        """Return when a name last came or went, loose or packed (nanoseconds since 1970); 0 if there is nothing."""
+        return max(super().changed(), self.packs.changed())
 
     def open(self, name: str, *, again: bool = False) -> Reader:
         """Open a file for reading, as `Folder.open` does; raise DamagedPack as well.

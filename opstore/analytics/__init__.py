@@ -30,7 +30,7 @@ def load_frame(source: Any = "data") -> pd.DataFrame:
     from opstore.index import Index
 
     index = Index.over(source)
-    if isinstance(source, str | os.PathLike) and not os.path.isdir(source):
+    if isinstance(source, str | os.PathLike) and not index.store.data.exists():
         raise StorageError(reason=said("there is no folder {folder}", folder=os.fspath(source)))
     try:
         index.catch_up()

@@ -150,9 +150,7 @@ class Care:
 
     def take_in(self, source: str, report: Report = quiet, *, dry: bool = False) -> Imported:
         """Import a folder or a zip archive; raise InvalidInput for what is neither, or is this very data folder."""
-        place = Path(source).resolve()
-        root = self.store.root.resolve()
-        if place == root or root in place.parents or place in root.parents:
+        if self.store.data.meets(Path(source)):
             raise InvalidInput(reason=said("this is the data folder itself; name another one"))
         found = Libraries(source_of(source), self.store.cache / "import")
         return Import(self.store, found, report, dry=dry).run()

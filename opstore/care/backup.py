@@ -87,15 +87,15 @@ class Backup:
 
     def _take_rest(self, folder: Folder, above: tuple[str, ...]) -> None:
         """Take settings, searches, shares and whatever other files there are, but the folders that have their own way."""
+        inner = folder.folders()
         for name in sorted(folder.names()):
             path = (*above, name)
             if name.startswith(".") or path[0] == "cache" or (not above and name in _OWN):
                 continue
-            below = folder.path / name
             if not is_safe(path):
                 self._left_out["/".join(path).encode("ascii", "backslashreplace").decode()] = said("its name is unusual")
-            elif below.is_dir() and not below.is_symlink():
-                self._take_rest(Folder(below), path)
+            elif name in inner:
+                self._take_rest(folder.below(name), path)
             else:
                 self._take_file(folder, name, "/".join(path))
 
@@ -269,8 +269,7 @@ def _named(data: bytes, operation_id: str) -> tuple[str, ...]:
 
 def check_apart(store: Store, target: Path) -> None:
     """Raise InvalidInput where backups would lie inside the data folder, or the data folder inside them."""
-    data, vault = store.root.resolve(), target.resolve()
-    if data == vault or data in vault.parents or vault in data.parents:
+    if store.data.meets(target):
         raise InvalidInput(reason=said("backups must lie outside the data folder, best on another disk"))
 
 

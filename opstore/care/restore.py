@@ -312,7 +312,8 @@ class Restore:
 
     def _has(self, path: str) -> bool:
         above, _, name = path.rpartition("/")
-        return self._store.operations.has(name) if above == "operations" else (self._store.root / path).exists()
+        folder = self._store.operations if above == "operations" else self._store.data.folder(above)
+        return folder.has(name)
 
 
 @dataclass(frozen=True, slots=True)

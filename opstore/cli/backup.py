@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from opstore.cli.care import care_for, heed_clock, trusts
 from opstore.cli.common import confirm, count, meter, print_json, printable, settings_of, size_text, verb
 from opstore.errors import InvalidInput, said
+from opstore.storage.data_folder import DataFolder
 from opstore.storage.preferences import KEEP
 from opstore.storage.store import Store
 
@@ -110,7 +111,7 @@ def _checked(options: argparse.Namespace, vault: Any) -> int:
 
 def _restore(options: argparse.Namespace) -> int:
     settings = settings_of(options)
-    if not options.dry_run and not settings.data.exists():
+    if not options.dry_run and not DataFolder(settings.data).exists():
         Store(settings.data).initialize_storage()  # into an empty place: the usual one after a disk was lost
     care = care_for(options)
     with meter(options) as report:

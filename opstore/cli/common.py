@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from opstore.app import Settings
 from opstore.errors import InvalidInput, InvalidSetting, said
+from opstore.storage.data_folder import DataFolder
 from opstore.storage.store import Store
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
 def store_of(options: argparse.Namespace) -> Store:
     """Return the store that the options name; raise InvalidSetting if there is no such folder."""
     settings = settings_of(options)
-    if not settings.data.is_dir():
+    if not DataFolder(settings.data).exists():
         reason = said("there is no folder {folder}; name one, or start with `serve`", folder=settings.data)
         raise InvalidSetting(name="--data", reason=reason)
     return Store(settings.data, policy=settings.policy)  # not `open_store`: looking at a folder makes nothing in it

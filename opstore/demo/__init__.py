@@ -68,7 +68,7 @@ def fill(
         # The longest first, so that no process ends alone on a long one.
         ordered = sorted(story, key=len, reverse=True)
         with _undisturbed():
-            waiting = {pool.submit(make_session, str(store.root), session): len(session) for session in ordered}
+            waiting = {pool.submit(make_session, store.data.address, session): len(session) for session in ordered}
         try:
             for future in as_completed(waiting):
                 created += future.result()
@@ -87,7 +87,7 @@ def _begin(store: Store, seed: int, sessions: int, end: datetime) -> dict[str, A
     """Mark an empty folder as a demo's."""
     foreign = _foreign(store)
     if foreign:
-        raise NotADemo(folder=shown(str(store.root)), what=foreign)
+        raise NotADemo(folder=shown(store.data.address), what=foreign)
     store.initialize_storage()
     mark = {"schema": SCHEMA, "seed": seed, "sessions": sessions, "end": timestamp(end)}
     try:
@@ -99,9 +99,9 @@ def _begin(store: Store, seed: int, sessions: int, end: datetime) -> dict[str, A
 
 def _foreign(store: Store) -> str | None:
     """Return what is in the folder that no demo has put there, by name; None where it is empty or missing."""
-    if not store.root.exists():
+    if not store.data.exists():
         return None
-    others = sorted(name for name in os.listdir(store.root) if name not in (*FOLDERS, "drafts"))
+    others = sorted(name for name in store.data.top.names() if name not in (*FOLDERS, "drafts"))
     within = (f"{folder}/{name}" for folder in _KEPT for name in sorted(store.data.folder(folder).names()))
     found = next((name for name in (*others, *within)), None)
     return None if found is None else shown(found)
@@ -121,7 +121,7 @@ def _mark(store: Store) -> dict[str, Any] | None:
             return {"seed": seed, "sessions": sessions, "end": end}
     except (ValueError, TypeError, KeyError, RecursionError):
         pass
-    raise NotADemo(folder=shown(str(store.root)), what=said("{name} cannot be read", name=MARK))
+    raise NotADemo(folder=shown(store.data.address), what=said("{name} cannot be read", name=MARK))
 
 
 __all__ = ["Filled", "fill"]

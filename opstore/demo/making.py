@@ -34,14 +34,14 @@ INVENTED = ("timestamp", "annotations", "workflowAnalysis", "cost")
 _OLD_TYPES = {"image_edit_single": "img_to_img", "text_to_video": "workflow_execution"}
 
 
-def make_session(root: str, session: Session) -> int:
-    """Make the operations of a session that are not in the data folder `root` yet; return how many were made."""
-    store = Store(Path(root))
+def make_session(address: str, session: Session) -> int:
+    """Make the operations of a session that are not in the data folder at `address` yet; return how many were made."""
+    store = Store(Path(address))
     maker = _Maker(store)
     created = 0
     for item in session:
         name = sidecar_name(item.id)
-        if not store.operations.has(name) and not (store.root / "trash" / name).exists():
+        if not store.operations.has(name) and not store.data.folder("trash").has(name):
             # Whoever removed an operation has removed what would be made from it here, too.
             with contextlib.suppress(OperationNotFound):
                 maker.make(item)

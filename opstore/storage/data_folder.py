@@ -30,6 +30,20 @@ class DataFolder:
         """Return one of the folders in it, which need not exist yet; `` is its top."""
         return self.top.below(name, private=name in _PRIVATE) if name else self.top
 
+    @property
+    def address(self) -> str:
+        """Return what a person, or another process, names it by."""
+        return str(self.root)
+
+    def exists(self) -> bool:
+        """Say whether it is there."""
+        return self.top.exists()
+
+    def meets(self, path: Path) -> bool:
+        """Say whether a place of this machine is in the data folder, or the data folder in it."""
+        data, place = self.root.resolve(), path.resolve()
+        return data == place or data in place.parents or place in data.parents
+
     def free(self) -> int:
         """Return the bytes that are free where it lies."""
         with storage_errors():

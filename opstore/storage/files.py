@@ -81,6 +81,15 @@ class Folder:
         """Return a folder in this one, which need not exist."""
         return Folder(self.path / name, private=private)
 
+    def folders(self) -> set[str]:
+        """Return the names of the folders in this one; a link to one is none."""
+        with storage_errors():
+            try:
+                with os.scandir(self.path) as found:
+                    return {entry.name for entry in found if entry.is_dir(follow_symlinks=False)}
+            except FileNotFoundError:
+                return set()
+
     def exists(self) -> bool:
         """Say whether the folder is there."""
         return self.path.is_dir()

@@ -28,6 +28,7 @@ from opstore.errors import (
 )
 from opstore.index import Index
 from opstore.index.search_language import parse
+from opstore.storage.document import Document
 from opstore.storage.files import digest
 from opstore.storage.names import check_operation_id
 from opstore.storage.store import Store
@@ -98,6 +99,7 @@ class Curation:
         self._index = index
         self._trash = trash
         self._folder = store.data.top
+        self._searches = Document(self._folder, SEARCHES, MAX_SEARCHES_BYTES, key="searches", private=True)
 
     # -- annotations -----------------------------------------------------------------------------------------------------
 
@@ -246,9 +248,8 @@ class Curation:
 
     def _stored_searches(self) -> tuple[dict[str, str], bytes | None]:
         """Return what is saved, and the bytes that say so, None if there is no file; what makes no sense is passed over."""
-        try:
-            data = self._folder.read(SEARCHES, MAX_SEARCHES_BYTES)
-        except FileMissing:
+        data = self._searches.find()
+        if data is None:
             return {}, None
         try:
             found = json.loads(data)
@@ -269,10 +270,7 @@ class Curation:
                 raise InvalidInput(reason=said("{name} holds more than saved searches; move it away", name=SEARCHES))
             data = json.dumps(after, ensure_ascii=False, indent=2).encode() + b"\n"
             try:
-                if stored is None:
-                    self._folder.create("searches", [{SEARCHES: data}], private=True)
-                else:
-                    self._folder.replace("searches", SEARCHES, data, digest(stored), private=True)
+                self._searches.write(data, stored)
                 return
             except (OperationBusy, OperationExists, FileMissing):
                 continue  # somebody else's change came between: ours goes on top of it

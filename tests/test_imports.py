@@ -24,7 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = tuple(
     tuple(floor.split())
     for floor in """\
 errors media.heif clocks launcher browser storage.stored_file
-storage.operation storage.job storage.names storage.disk storage.files storage.followed storage.watch \
+storage.operation storage.job storage.names storage.disk storage.files storage.document storage.watch \
 media language.translations access.roles
 storage.data_folder storage.saving storage.packs storage.verify media.likeness media.xmp fetch access.people access.signouts \
 clocks.leaps launcher.serving language.formats spending.spent
@@ -50,7 +50,7 @@ ALLOWED = {
     ("storage.job", "storage.operation"),
     ("storage.job", "storage.names"),
     ("storage.files", "storage.disk"),
-    ("storage.followed", "storage.files"),
+    ("storage.document", "storage.files"),
     ("storage.watch", "storage.names"),
     ("storage.verify", "storage.packs"),
     ("storage.trash", "media.thumbnails"),

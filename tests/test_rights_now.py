@@ -28,9 +28,9 @@ from opstore.errors import NoRole, NotAllowed, SignInBroken, SignInWanted, Stora
 from opstore.jobs import JobFolder
 from opstore.service import NewOperation
 from opstore.shares import Scope
-from opstore.storage import followed
+from opstore.storage import document
+from opstore.storage.document import Document
 from opstore.storage.files import Folder
-from opstore.storage.followed import Followed
 from opstore.ui import signin, words
 from opstore.ui.opened_app import opened, running
 from opstore.ui.streamlit_private import signed_in
@@ -146,7 +146,7 @@ def test_a_file_of_roles_may_be_a_link_and_whatever_it_leads_to_counts(app: App,
 def test_an_act_looks_at_the_file_once_and_reads_it_only_where_it_changed(
     app: App, book: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(followed, "SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr(document, "SETTLED_SECONDS", 0.0)
     page = opened()
     page.service.operation(ID)
     looked: list[str] = []
@@ -173,7 +173,7 @@ def test_a_file_that_changes_twice_within_a_tick_is_read_again(tmp_path: Path, m
     now = [100.0]
     monkeypatch.setattr(clocks, "steady", lambda: now[0])
     folder = Folder(tmp_path)
-    file = Followed(folder, "roles.toml", 100)
+    file = Document(folder, "roles.toml", 100)
     monkeypatch.setattr(file, "_stamp", lambda: (1, 2, 3))
     for text in (b"one", b"two"):
         (tmp_path / "roles.toml").write_bytes(text)

@@ -15,8 +15,7 @@ from typing import Any, Literal
 
 from opstore.access.roles import ROLES, Person
 from opstore.errors import FileMissing, InvalidSetting, OpstoreError, said
-from opstore.storage.files import Folder
-from opstore.storage.followed import Followed
+from opstore.storage.document import Document
 
 NAME = "roles.toml"
 MAX_BYTES = 1_000_000
@@ -85,7 +84,7 @@ class RoleFile:
 
     def __init__(self, path: Path) -> None:
         """Read the file at `path`, or where a link there leads to: that is how files are mounted."""
-        self._file = Followed(Folder(path.parent), path.name, MAX_BYTES, links=True)
+        self._file = Document.at(path, MAX_BYTES)
         self._known: tuple[bytes, RoleBook] | None = None
 
     def load(self) -> RoleBook | None:

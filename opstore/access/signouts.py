@@ -16,8 +16,8 @@ from typing import Any
 from opstore import clocks
 from opstore.clocks.leaps import Leaps
 from opstore.errors import FileMissing, OperationBusy, OperationExists, OpstoreError
+from opstore.storage.document import Document
 from opstore.storage.files import Folder, digest, is_passing
-from opstore.storage.followed import Followed
 from opstore.storage.operation import parse_time, timestamp
 
 log = logging.getLogger("opstore.access.signouts")
@@ -40,7 +40,7 @@ class SignOuts:
     def __init__(self, folder: Folder, clock: Callable[[], datetime] = clocks.now) -> None:
         """Keep them in `folder`, the data folder itself."""
         self._folder = folder
-        self._file = Followed(folder, NAME, MAX_BYTES)
+        self._file = Document(folder, NAME, MAX_BYTES, key="signed-out", private=True)
         self._clock = clock
 
     def note(self, claims: Mapping[str, Any]) -> None:
@@ -56,7 +56,7 @@ class SignOuts:
             if not Leaps(self._folder).standing():  # a clock that leapt tells no cookie's age
                 known = {name: at for name, at in known.items() if (parse_time(at) or oldest) > oldest}
             try:
-                self._write(data, {**known, str(key): timestamp(self._clock())})
+                self._file.write(_encoded({**known, str(key): timestamp(self._clock())}), data)
                 return
             except (OperationExists, OperationBusy, FileMissing):
                 if attempt == _ATTEMPTS - 1:
@@ -83,22 +83,13 @@ class SignOuts:
         except ValueError:
             log.warning("%s is damaged: everybody has to sign in again; it is kept as %s", NAME, KEPT_AS)
             known = {_ALL: timestamp(self._clock())}
-            self._folder.keep(NAME, KEPT_AS)
-            self._folder.replace("signed-out", NAME, _encoded(known), None, private=True)
+            self._file.keep(KEPT_AS)
+            self._file.overwrite(_encoded(known))
             return known
-
-    def _write(self, before: bytes | None, known: Mapping[str, str]) -> None:
-        self._folder.make()
-        if before is None:
-            self._folder.create("signed-out", [{NAME: _encoded(known)}], private=True)
-        else:
-            self._folder.replace("signed-out", NAME, _encoded(known), digest(before), private=True)
 
     def _read(self) -> bytes | None:
         try:
-            return self._file.read()
-        except FileMissing:
-            return None
+            return self._file.find()
         except OpstoreError as error:
             if is_passing(error):  # a moment without open files must not let anybody in again
                 raise

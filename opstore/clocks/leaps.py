@@ -16,8 +16,9 @@ from datetime import UTC, datetime
 
 from opstore import clocks
 from opstore.clocks import Mark
-from opstore.errors import ClockLeapt, FileMissing, OpstoreError
-from opstore.storage.files import Folder, digest
+from opstore.errors import ClockLeapt, OpstoreError
+from opstore.storage.document import Document
+from opstore.storage.files import Folder
 from opstore.storage.operation import timestamp
 
 NAME = "clock.json"
@@ -69,6 +70,7 @@ class Leaps:
     def __init__(self, folder: Folder, mark: Callable[[], Mark] | None = None) -> None:
         """Keep `clock.json` in `folder`, the data folder itself."""
         self._folder = folder
+        self._file = Document(folder, NAME, _MAX_BYTES, key="clock")
         self._mark = mark or _mark
 
     def look(self) -> Leap | None:
@@ -109,20 +111,17 @@ class Leaps:
 
     def _read(self) -> tuple[bytes | None, _Known | None]:
         try:
-            data = self._folder.read(NAME, _MAX_BYTES)
-        except FileMissing:
-            return None, None
+            data = self._file.find()
         except OpstoreError:
             return b"", None
-        return data, _decoded(data)
+        return data, None if data is None else _decoded(data)
 
     def _write(self, before: bytes | None, known: _Known) -> None:
         data = json.dumps({"schema": "opstore-clock/1", **asdict(known)}, indent=1).encode() + b"\n"
-        self._folder.make()
-        if before is None:
-            self._folder.create("clock", [{NAME: data}])
+        if before == b"":  # it could not be read, whatever it is
+            self._file.overwrite(data)
         else:
-            self._folder.replace("clock", NAME, data, digest(before) if before else None)
+            self._file.write(data, before)
 
     def _newest(self) -> float | None:
         """Return when the data folder was last changed as its folders have it, None if there is nothing in it yet."""

@@ -5,6 +5,7 @@ A new key signs from now on; older ones still open the links that they signed, u
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -14,7 +15,8 @@ from itsdangerous import BadSignature, Signer, TimestampSigner
 
 from opstore.errors import FileMissing, InvalidSetting, OperationBusy, OperationExists, ShareNotFound, said
 from opstore.shares.record import is_share_id
-from opstore.storage.files import Folder, digest
+from opstore.storage.document import Document
+from opstore.storage.files import Folder
 
 NAME = "share-keys.json"
 MAX_KEYS = 10
@@ -32,7 +34,7 @@ class Keys:
 
     def __init__(self, folder: Folder) -> None:
         """Keep the keys in `folder`, the data folder itself."""
-        self._folder = folder
+        self._file = Document(folder, NAME, _MAX_BYTES, key="share-keys", private=True)
 
     def sign(self, share_id: str) -> str:
         """Return the link's token of a share."""
@@ -63,14 +65,11 @@ class Keys:
     def rotate(self, *, end_old: bool = False) -> None:
         """Sign with a new key from now on; links signed before still open, unless `end_old` ends them all."""
         while True:
-            stored = self._stored()
+            stored = self._file.find()
             old = [] if end_old or stored is None else _decoded(stored)
             data = _encoded([*old, _new()][-MAX_KEYS:])
             try:
-                if stored is None:
-                    self._folder.create("share-keys", [{NAME: data}], private=True)
-                else:
-                    self._folder.replace("share-keys", NAME, data, digest(stored), private=True)
+                self._file.write(data, stored)
                 return
             except (OperationExists, OperationBusy, FileMissing):
                 continue  # another process rotated at this very moment: once more, on top of that
@@ -83,23 +82,14 @@ class Keys:
         return TimestampSigner(self._keys(make=False), salt=salt, key_derivation="hmac", digest_method=hashlib.sha256)
 
     def _keys(self, make: bool) -> list[str]:
-        stored = self._stored()
+        stored = self._file.find()
         if stored is None and make:
-            try:
-                self._folder.make()
-                self._folder.create("share-keys", [{NAME: _encoded([_new()])}], private=True)
-            except OperationExists:
-                pass  # another process made them at this very moment
-            stored = self._stored()
+            with contextlib.suppress(OperationExists):  # another process made them at this very moment
+                self._file.write(_encoded([_new()]), None)
+            stored = self._file.find()
         if stored is None:
             raise ShareNotFound
         return _decoded(stored)
-
-    def _stored(self) -> bytes | None:
-        try:
-            return self._folder.read(NAME, _MAX_BYTES)
-        except FileMissing:
-            return None
 
 
 def _new() -> str:

@@ -18,7 +18,8 @@ from typing import Any, TypeGuard
 from opstore import clocks
 from opstore.clocks.leaps import Leaps
 from opstore.errors import FileMissing, OperationBusy, OperationExists
-from opstore.storage.files import Folder, digest
+from opstore.storage.document import Document
+from opstore.storage.files import Folder
 from opstore.storage.names import is_operation_id
 from opstore.storage.operation import parse_time
 
@@ -61,14 +62,13 @@ class Gone:
     def __init__(self, folder: Folder, clock: Callable[[], datetime] = clocks.now) -> None:
         """Keep it in `folder`, the data folder itself."""
         self._folder = folder
+        self._file = Document(folder, NAME, _MAX_BYTES, key="spent")
         self._clock = clock
 
     def all(self) -> dict[str, Paid]:
         """Return what is counted, by operation; raise ValueError where the file does not tell, or a StorageError."""
-        try:
-            return _decoded(self._folder.read(NAME, _MAX_BYTES))
-        except FileMissing:
-            return {}
+        data = self._file.find()
+        return {} if data is None else _decoded(data)
 
     def note(self, operation_id: str, sidecar: Mapping[str, Any]) -> None:
         """Note durably what an operation cost that is about to go, or what is about to be asked; a repeat changes nothing.
@@ -80,10 +80,7 @@ class Gone:
         now = self._clock().astimezone(UTC)
         oldest = f"{(min(now, leap.earliest) if leap else now) - _KEPT:%Y%m%d}"
         while (paid.money.dollars > 0 or paid.money.others) and paid.day >= oldest:
-            try:
-                before: bytes | None = self._folder.read(NAME, _MAX_BYTES)
-            except FileMissing:
-                before = None
+            before = self._file.find()
             try:
                 known = _decoded(before) if before is not None else {}
             except ValueError:
@@ -92,10 +89,7 @@ class Gone:
             if kept == known:
                 return
             try:
-                if before is None:
-                    self._folder.create("spent", [{NAME: _encoded(kept)}])
-                else:
-                    self._folder.replace("spent", NAME, _encoded(kept), digest(before))
+                self._file.write(_encoded(kept), before)
                 return
             except (OperationExists, OperationBusy, FileMissing):
                 continue  # another process notes what another one cost

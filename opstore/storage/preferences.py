@@ -24,7 +24,8 @@ from opstore.errors import (
     said,
     shown,
 )
-from opstore.storage.files import Folder, digest, is_passing
+from opstore.storage.document import Document
+from opstore.storage.files import Folder, is_passing
 from opstore.storage.verify import Problem
 
 NAME, KEPT_AS = "settings.json", "settings.damaged.json"
@@ -97,6 +98,7 @@ class PreferenceFile:
     def __init__(self, folder: Folder) -> None:
         """Keep the settings in `folder`, the data folder itself."""
         self._folder = folder
+        self._file = Document(folder, NAME, MAX_BYTES, key="settings", private=True)
 
     def load(self) -> Preferences:
         """Return the settings; what is missing or cannot be used is the default."""
@@ -154,23 +156,19 @@ class PreferenceFile:
     def _write(self, stored: _Found, data: bytes) -> None:
         """Put `data` in the place of what was found; what is damaged is kept."""
         if stored.damage is not None:
-            self._folder.keep(NAME, KEPT_AS)
-            self._folder.replace("settings", NAME, data, None, private=True)
-        elif stored.data is None:
-            self._folder.create("settings", [{NAME: data}], private=True)
+            self._file.keep(KEPT_AS)
+            self._file.overwrite(data)
         else:
-            self._folder.replace("settings", NAME, data, digest(stored.data), private=True)
+            self._file.write(data, stored.data)
 
     def _found(self) -> _Found:
         try:
-            data = self._folder.read(NAME, MAX_BYTES)
-        except FileMissing:
-            return _Found(None, Preferences())
+            data = self._file.find()
         except OpstoreError as error:
             if is_passing(error):  # a budget must not fall away because a process is short of files for a moment
                 raise
             return _Found(None, Preferences(), str(error))
-        return _decoded(data)
+        return _Found(None, Preferences()) if data is None else _decoded(data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from opstore.access.roles import ROLES, Person
 from opstore.errors import FileMissing, InvalidSetting, OpstoreError, said
 from opstore.storage.document import Document
+from opstore.storage.files import Folder
 
 NAME = "roles.toml"
 MAX_BYTES = 1_000_000
@@ -82,10 +83,15 @@ class RoleBook:
 class RoleFile:
     """The file with the book, read again whenever it has changed: who loses a role loses it at once."""
 
-    def __init__(self, path: Path) -> None:
-        """Read the file at `path`, or where a link there leads to: that is how files are mounted."""
-        self._file = Document.at(path, MAX_BYTES)
+    def __init__(self, file: Document) -> None:
+        """Read `file`."""
+        self._file = file
         self._known: tuple[bytes, RoleBook] | None = None
+
+    @classmethod
+    def of(cls, folder: Folder, path: Path | None = None) -> Self:
+        """Read the one in `folder`, the data folder, or at `path`, or where a link there leads to: so files are mounted."""
+        return cls(Document.at(path, MAX_BYTES) if path else Document(folder, NAME, MAX_BYTES, links=True))
 
     def load(self) -> RoleBook | None:
         """Return the book, None if there is no file; raise InvalidSetting for one with a mistake."""

@@ -19,7 +19,7 @@ import tempfile
 import threading
 import weakref
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -102,9 +102,7 @@ class Copies:
         """
         if self._store.is_kept(name):
             return
-        for path in copies_of(self._store.cache, check_name(name).operation_id, lambda _: digest(data)):
-            with contextlib.suppress(OSError):
-                path.unlink()
+        forget(copies_of(self._store.cache, check_name(name).operation_id, lambda _: digest(data)))
         raise FileMissing(name=name)
 
     def _made(self, path: Path, data: bytes) -> Path:
@@ -199,6 +197,13 @@ def copies_of(cache: Path, operation_id: str, content: Callable[[str], str]) -> 
             wholes.append(_by_content(path.parents[1], content(f"{stem}.{extension}"), ending))
     own = Counter(_file_number(path) for path in (*names, *dict.fromkeys(wholes)))
     return [*names, *compared, *(path for path in dict.fromkeys(wholes) if _links(path) <= own[_file_number(path)])]
+
+
+def forget(copies: Iterable[Path]) -> None:
+    """Remove copies from the cache; what cannot be removed stays."""
+    for path in copies:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def _file_number(path: Path) -> int:

@@ -138,7 +138,7 @@ class Trash:
 
     def _remove(self, operation_id: str, limit: datetime | None) -> None:
         """Remove one, unless it came here after `limit`: during a long purge somebody may restore it, and trash it again."""
-        from opstore.media.thumbnails import copies_of  # nobody who lists or saves needs it
+        from opstore.media.thumbnails import copies_of, forget  # nobody who lists or saves needs it
 
         sidecar = sidecar_name(operation_id)
         if not self.folder.has(sidecar):
@@ -154,9 +154,7 @@ class Trash:
             if left:  # by a move that was cut short behind its sidecar, unless others lie under these names by now
                 with contextlib.suppress(OperationExists):
                     self.folder.bring(self._library, operation_id, [left], unless=sidecar)
-            for path in copies:
-                with contextlib.suppress(OSError):
-                    path.unlink()
+            forget(copies)
             found = self._trashed(operation_id)
             known = _hashes(found.sidecar if found else None)
             if found and found.sidecar is not None:  # else nobody can tell any more
@@ -164,9 +162,7 @@ class Trash:
             self.folder.remove(operation_id, [sidecar])
             self.folder.remove(operation_id, media)
             # One that was being made of what was read before: whoever makes it looks, too, whether the media are still there.
-            for path in copies_of(self._store.cache, operation_id, lambda name: known.get(name, "")):
-                with contextlib.suppress(OSError):
-                    path.unlink()
+            forget(copies_of(self._store.cache, operation_id, lambda name: known.get(name, "")))
         self._library.copies.forget(operation_id)
 
     def _sweep(self, limit: datetime) -> None:

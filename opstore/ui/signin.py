@@ -35,8 +35,8 @@ _OWN = ("client_kwargs",)
 
 
 @functools.cache
-def _file(path: Path) -> RoleFile:
-    return RoleFile(path)
+def _file(data: Path, path: Path | None) -> RoleFile:
+    return RoleFile.of(DataFolder(data).top, path)
 
 
 @functools.cache
@@ -45,16 +45,12 @@ def _ended(data: Path) -> SignOuts:
     return SignOuts(DataFolder(data).top)
 
 
-def _place(settings: Settings) -> Path:
-    return settings.roles or settings.data / NAME
-
-
 def _book(settings: Settings) -> RoleBook | None:
     """Return who has which roles, None where no sign-in is set up; raise SignInBroken where it is, but not wholly."""
-    path = _place(settings)
+    name = settings.roles.name if settings.roles else NAME
     auth = signed_in.settings()
     try:
-        book = _file(path).load()
+        book = _file(settings.data, settings.roles).load()
     except InvalidSetting as error:
         raise SignInBroken(reason=said("{name} cannot be used: {reason}", **error.details)) from None
     if book is None and not auth and settings.roles is None:
@@ -62,7 +58,7 @@ def _book(settings: Settings) -> RoleBook | None:
     if not auth:
         raise SignInBroken(reason=said("the part [auth] of .streamlit/secrets.toml is missing, or cannot be read"))
     if book is None:
-        raise SignInBroken(reason=said("no {name} says who may do what", name=path.name))
+        raise SignInBroken(reason=said("no {name} says who may do what", name=name))
     secret = auth.get("cookie_secret")
     if not isinstance(secret, str) or len(secret) < LEAST_SECRET:
         raise SignInBroken(reason=said("cookie_secret needs {count} letters or more", count=LEAST_SECRET))
@@ -89,7 +85,7 @@ class _SignedIn:
     def __init__(self, claims: Mapping[str, Any], settings: Settings) -> None:
         self._claims = claims
         self._settings = settings
-        self._file, self._ended = _file(_place(settings)), _ended(settings.data)
+        self._file, self._ended = _file(settings.data, settings.roles), _ended(settings.data)
         self._known: tuple[object, object, Person] | None = None
 
     def __call__(self) -> Person:

@@ -37,7 +37,7 @@ check: ## format, lint, types, import rules
 	@echo "check: lint" && $(PY) -m ruff check --quiet $$(ls -d $(CODE) 2>/dev/null)
 	@echo "check: types" && $(PY) -m mypy $$(ls -d $(CODE) 2>/dev/null)
 	@echo "check: front end" && .ci/front.sh
-	@echo "check: import rules" && $(PY) -m pytest -q tests/test_imports.py
+	@echo "check: import rules" && $(PY) -m pytest -q tests/test_imports.py tests/test_paths.py
 
 bench: ## measure, and print the table
 	@.ci/setup.sh requirements.txt tests/requirements.txt

@@ -474,7 +474,7 @@ def test_a_mistake_in_the_book_is_told_and_lets_nobody_in(text: str, says: str) 
 
 
 def test_the_file_is_read_again_when_it_changes(tmp_path: Path) -> None:
-    file = RoleFile(tmp_path / "roles.toml")
+    file = RoleFile.of(Folder(tmp_path))
     assert file.load() is None
     (tmp_path / "roles.toml").write_text(BOOK)
     first = file.load()

@@ -9,7 +9,6 @@ from playwright.sync_api import expect
 
 from opstore import Store
 from opstore.storage.trash import Trash
-from opstore.ui import scripts
 from opstore.ui.components.grid import _JS
 from tests.browser import Server, Windows
 from tests.browser_library import COUNT, chosen, current, eventually, judged, library, name_of, tile
@@ -165,8 +164,7 @@ def test_a_run_that_another_overtook_leaves_the_grid_alive(served: Server, windo
         page.route("**/blank", lambda route: route.fulfill(content_type="text/html", body="<div id=host></div>"))
         page.goto(f"{served.address}/blank")
         handed = page.evaluate(
-            """async ([script, words, code]) => {
-              await import(code);
+            """async ([script, words]) => {
               const grid = await import(URL.createObjectURL(new Blob([script], { type: "text/javascript" })));
               const host = document.getElementById("host"), place = host.attachShadow({ mode: "open" }), handed = [];
               place.innerHTML = "<div class=root></div>";
@@ -180,7 +178,7 @@ def test_a_run_that_another_overtook_leaves_the_grid_alive(served: Server, windo
               second();
               return [handed, JSON.parse(sessionStorage.getItem("opstore-acts")).map(act => act.id)];
             }""",
-            [_JS, {"language": "en", "found": ["{count} operation", "{count} operations"], "help": []}, scripts.grid_address()],
+            [_JS, {"language": "en", "found": ["{count} operation", "{count} operations"], "help": []}],
         )
         assert handed == [["kept"], ["kept"]], "handed in by the grid that stands, and kept for the next one when it goes"
 

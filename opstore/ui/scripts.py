@@ -45,7 +45,7 @@ def _plotly(request: Request) -> Response:
 def _grid(request: Request) -> Response:
     """Answer with the grid's code; a page of another version of it keeps nothing under the other's address."""
     is_present = request.query_params.get("v") == _grid_name()
-    return _answer(request, grid_code, _packed_grid, {} if is_present else {"cache-control": "no-store"})
+    return _answer(request, _grid_code, _packed_grid, {} if is_present else {"cache-control": "no-store"})
 
 
 def _answer(
@@ -69,17 +69,16 @@ def _script() -> Path:
 
 
 @functools.cache
-def grid_code() -> bytes:
-    """Return the grid's script, with its look."""
+def _grid_code() -> bytes:
     look = json.dumps(style("tiles.css", "grid.css"))
     return f"window.opstoreGridStyle = {look};\n(() => {{\n{script('grid_component.js')}\n}})();\n".encode()
 
 
 @functools.cache
 def _packed_grid() -> bytes:
-    return gzip.compress(grid_code(), 6, mtime=0)
+    return gzip.compress(_grid_code(), 6, mtime=0)
 
 
 @functools.cache
 def _grid_name() -> str:
-    return hashlib.sha256(grid_code()).hexdigest()[:16]
+    return hashlib.sha256(_grid_code()).hexdigest()[:16]

@@ -15,10 +15,8 @@ import anyio.to_thread
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.requests import Request
 
 from opstore import ui
-from opstore.access.roles import LOCAL, Person
 from opstore.api import Answering, Api, brake_logs, end_soon, guard_connections, middleware
 from opstore.app import Settings
 from opstore.launcher import serving
@@ -58,12 +56,6 @@ async def lifespan(_: Any) -> AsyncIterator[dict[str, Any]]:
 SETTINGS = Settings.from_env()
 identify = functools.partial(signin.identify, SETTINGS)
 
-
-def who(request: Request) -> Person:
-    """Return who sent a request that was let in."""
-    return identify(request) or LOCAL
-
-
 app = st.App(
     Path(ui.__file__).with_name("main.py"),
     lifespan=lifespan,
@@ -72,7 +64,7 @@ app = st.App(
         Middleware(Answering),
         *middleware(SETTINGS.share_url, signin.host(), identify, ADDRESSES),
         Middleware(Early),
-        Middleware(First, who=who),
+        Middleware(First),
         Middleware(PageOpening),
         Middleware(CompressedScripts),
     ],

@@ -182,20 +182,6 @@ def test_plotly_s_script_is_the_package_s_own_packed_or_not() -> None:
     assert packed.content == whole.content and b"window.Plotly = Plotly" in whole.content
 
 
-def test_the_grid_s_code_is_kept_by_a_browser_under_the_name_of_what_it_is() -> None:
-    client = TestClient(Starlette(routes=scripts.routes()))
-    packed, whole = (
-        client.get(scripts.grid_address()),
-        client.get(scripts.grid_address(), headers={"Accept-Encoding": "identity"}),
-    )
-    assert packed.content == whole.content and b"window.opstoreGrid = mount" in whole.content
-    assert (packed.headers["content-encoding"], packed.headers["vary"]) == ("gzip", "Accept-Encoding")
-    assert packed.headers["cache-control"] == "public, max-age=31536000, immutable"
-    assert int(packed.headers["content-length"]) < len(whole.content) / 3
-    other = client.get("/scripts/grid.js?v=of-another-version")
-    assert other.content == whole.content and other.headers["cache-control"] == "no-store"
-
-
 @pytest.mark.long
 def test_what_the_first_page_needs_is_loaded_while_the_server_starts() -> None:
     wanted = "{'pandas', 'PIL.PngImagePlugin', 'opstore.ui.search_results'}"

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from opstore.ui.compressed_scripts import FACE, CompressedScripts
+from opstore.ui.compressed_scripts import CompressedScripts
 
 STATIC = Path(streamlit.__file__).parent / "static"
 SCRIPT = max((STATIC / "static" / "js").glob("*.js"), key=lambda path: path.stat().st_size)
@@ -70,13 +70,3 @@ def test_everything_else_is_passed_on_as_it_is(client: TestClient, method: str, 
     )
     if path == ADDRESS:
         assert found.content == (b"" if method == "HEAD" else SCRIPT.read_bytes()) and found.headers["etag"] == '"x"'
-
-
-def test_the_typeface_is_kept_for_a_day_where_it_is_there() -> None:
-    def answer(request: Request) -> Response:
-        return Response(b"face", int(request.query_params["status"]), headers={"etag": '"x"'})
-
-    client = TestClient(Starlette(routes=[Route(FACE, answer)], middleware=[Middleware(CompressedScripts)]))
-    found, gone = client.get(f"{FACE}?status=200"), client.get(f"{FACE}?status=404")
-    assert (found.headers["cache-control"], found.headers["etag"]) == ("public, max-age=86400", '"x"')
-    assert "cache-control" not in gone.headers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,6 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from opstore.access.roles import LOCAL, Person, Role
-from opstore.errors import SignInWanted
-from opstore.ui import scripts
 from opstore.ui.first_screen import First
 
 STYLE = '<link rel="stylesheet" crossorigin href="./static/css/x.css">'
@@ -29,16 +25,8 @@ EVIL = "</script><script>alert(1)</script><!--"
 ROW = {"id": "20251103143022_abc123de", "prompt": EVIL, "thumbnail": "/api/thumbnails/x"}
 
 
-def answers(
-    asked: list[Request], rows: list[Mapping[str, Any]], status: int = 200, page: str = PAGE, who: Person | None = LOCAL
-) -> TestClient:
-    """Return a client of a library that finds these rows for somebody; its requests for them are noted in `asked`."""
-
-    def sent_by(request: Request) -> Person:
-        assert request.headers["cookie"] == "who=anna"
-        if who is None:
-            raise SignInWanted
-        return who
+def answers(asked: list[Request], rows: list[Mapping[str, Any]], status: int = 200, page: str = PAGE) -> TestClient:
+    """Return a client of a library that finds these rows; its requests for them are noted in `asked`."""
 
     def search(request: Request) -> Response:
         asked.append(request)
@@ -49,7 +37,7 @@ def answers(
         return HTMLResponse(page, headers={"etag": '"page"', "cache-control": "no-cache", "x-kept": "yes"})
 
     routes = [Route("/api/search", search), Route("/library", shown), Route("/compare", shown)]
-    return TestClient(Starlette(routes=routes, middleware=[Middleware(First, who=sent_by)]))
+    return TestClient(Starlette(routes=routes, middleware=[Middleware(First)]))
 
 
 def test_a_window_gets_the_first_rows_of_whoever_sits_before_it_and_keeps_nothing_of_them() -> None:
@@ -57,31 +45,19 @@ def test_a_window_gets_the_first_rows_of_whoever_sits_before_it_and_keeps_nothin
     answer = answers(asked, [ROW]).get("/library", headers=WINDOW)
     [search] = asked
     assert search.headers["cookie"] == "who=anna"
-    assert dict(search.query_params) == {"q": "", "order": "newest", "group": "", "limit": "100"}
+    assert dict(search.query_params) == {"q": "", "order": "newest", "group": "", "limit": "60"}
     assert (answer.headers["cache-control"], answer.headers["x-kept"]) == ("no-store", "yes")
-    style, code, picture = answer.headers["link"].split(", ")
-    assert code == f"<{scripts.grid_address()}>;rel=preload;as=script"
+    style, picture = answer.headers["link"].split(", ")
     assert style == "</static/css/x.css>;rel=preload;as=style;crossorigin"
     assert picture == "</api/thumbnails/x>;rel=preload;as=image;fetchpriority=high"
     assert "etag" not in answer.headers and int(answer.headers["content-length"]) == len(answer.content)
-    before, _, sent = answer.text.partition("window.opstoreGiven = ")
-    data, _, after = sent.partition(";</script>")
-    assert before.startswith(PAGE.partition("<link")[0])
-    assert after == f'<script src="{scripts.grid_address()}"></script><link' + PAGE.partition("<link")[2]
-    given = json.loads(data)
-    assert given["answer"]["rows"] == [ROW] and given["source"] == "/api/search?q=&order=newest&group="
-    assert answer.text.count("<script") == 2, "what is stored cannot end the script"
-
-
-@pytest.mark.parametrize(("language", "said"), [("fr-FR", "Créer une image"), ("de", "Image from text")])
-def test_it_speaks_as_the_page_will_and_offers_what_its_reader_may_do(language: str, said: str) -> None:
-    headers = {**WINDOW, "accept-language": language}
-    viewer = Person("v", frozenset({Role.ANALYST}))
-    for who, without in ((LOCAL, False), (viewer, True)):
-        text = answers([], [ROW], who=who).get("/library", headers=headers).text
-        words = json.loads(text.partition("window.opstoreGiven = ")[2].partition(";</script>")[0])["words"]
-        assert words["types"]["text_to_image"] == said
-        assert ("trash" in words["without"]) is without
+    before, _, sent = answer.text.partition('firstScreen({"')
+    data, _, after = sent.partition("); })()</script>")
+    assert before.startswith(PAGE.partition("<link")[0]) and after == "<link" + PAGE.partition("<link")[2]
+    given = json.loads('{"' + data)
+    assert given["rows"] == [ROW]
+    assert given["words"]["fr"]["types"]["text_to_image"] == "Créer une image"
+    assert answer.text.count("<script") == 1, "what is stored cannot end the script"
 
 
 @pytest.mark.parametrize(
@@ -109,13 +85,5 @@ def test_the_page_that_streamlit_has_is_completed() -> None:
     index = (Path(streamlit.__file__).parent / "static" / "index.html").read_text("utf-8")
     answer = answers([], [ROW], page=index).get("/library", headers=WINDOW)
     assert "as=style;crossorigin" in answer.headers["link"]
-    before, _, after = answer.text.partition("window.opstoreGiven = ")
+    before, _, after = answer.text.partition("firstScreen({")
     assert after and "stylesheet" not in before and "<title>Streamlit</title><style>" in before
-    [entry] = re.findall(r'opstoreAfterFrame\("\./(static/js/index[^"]+)"\)', after)
-    assert f'src="./{entry}"' in index and f'src="./{entry}"' not in answer.text, "it runs after the first frame"
-    assert f'rel="modulepreload" crossorigin href="./{entry}"' in after
-
-
-def test_who_has_not_signed_in_gets_the_page_alone() -> None:
-    headers = {name: value for name, value in WINDOW.items() if name != "if-none-match"}
-    assert answers([], [ROW], who=None).get("/library", headers=headers).text == PAGE

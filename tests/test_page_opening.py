@@ -15,7 +15,6 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from opstore.access.roles import LOCAL
 from opstore.ui.first_screen import First
 from opstore.ui.page_opening import PageOpening, hearing, opening
 from opstore.ui.streamlit_private.served import SERVER
@@ -33,7 +32,7 @@ def page_of(path: str, headers: dict[str, str]) -> Any:
         return HTMLResponse(PAGE, headers={"etag": '"page"', "cache-control": "no-cache"})
 
     paths = ("/library", "/", "/s/x", "/api/report")
-    inner = [Middleware(First, who=lambda _: LOCAL), Middleware(PageOpening), Middleware(GZipMiddleware)]
+    inner = [Middleware(First), Middleware(PageOpening), Middleware(GZipMiddleware)]
     client = TestClient(Starlette(routes=[Route(one, shown) for one in paths], middleware=inner))
     return client.get(path, headers=headers)
 

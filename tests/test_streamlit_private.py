@@ -169,7 +169,6 @@ FRONT_END · nothing is loaded ahead: pages stand later
 LANGUAGE · a page says English until its script has run
 TITLE · the first screen of the Library comes when Streamlit's front end has been read
 SERVER · at every deep link two requests are refused, and the page stands 0.1 s later
-ENTRY · a browser that has everything shows nothing, and hears no key, until Streamlit's scripts have run
 STYLE · pictures of the first screen wait for a style sheet that nobody asked for
 LASTING · scripts and styles go unpacked: 3.7 MB to a new browser, not 0.9
 SCRIPT · scripts that every page begins with are named twice
@@ -385,7 +384,6 @@ def test_it_serves_what_is_looked_for(front_end: str) -> None:
     assert all(list(served.FRONT_END.glob(f"{folder[1:]}*.*")) for folder in served.LASTING)
     [name] = re.findall(rb"window\.(\w+) = \{ (\w+):", served.SERVER)
     assert all(f"{owner}{part.decode()}" in front_end for owner, part in zip(("window.", "get "), name, strict=True))
-    assert len(served.ENTRY.findall(page)) == 1
     assert len(served.STYLE.findall(text)) == 1 and served.SCRIPT.findall(text)
     code = "\n".join(path.read_text("utf-8") for path in (STREAMLIT / "web" / "server").rglob("*.py"))
     for address in served.ADDRESSES:

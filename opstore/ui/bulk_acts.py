@@ -15,7 +15,6 @@ from typing import Any
 
 import streamlit as st
 
-from opstore.access.roles import Person
 from opstore.comparing.reviews import Reviews
 from opstore.curation import Change, Curation, Edit
 from opstore.errors import OperationBusy, OperationChanged, OperationNotFound, OpstoreError, StorageError
@@ -254,17 +253,16 @@ def _of_window(person: str, window: str) -> Acts:
     return known
 
 
-def spoken(who: Service | Person, types: Sequence[str] = tuple(OPERATION_TYPES)) -> dict[str, Any]:
+def spoken(service: Service, types: Sequence[str] = tuple(OPERATION_TYPES)) -> dict[str, Any]:
     """Return every word that the grid says, in the viewer's language, and what it does `without`."""
     return {
         "language": words.language(),
         "types": {name: words.type_name(name) for name in types},
         "statuses": {name: words.status_name(name) for name in STATUSES},
-        "help": keys(who),
-        "without": [name for name, act in OFFERED.items() if not who.may(act)],
+        "help": keys(service),
+        "without": [name for name, act in OFFERED.items() if not service.may(act)],
         **_plurals(),
         "name": _("Operations"),
-        "search": _("Search"),
         "selection": _("Selection"),
         "size": _("Size of the pictures"),
         "keys": _("Keyboard shortcuts"),
@@ -297,7 +295,6 @@ def spoken(who: Service | Person, types: Sequence[str] = tuple(OPERATION_TYPES))
         "zoom": _("Click: true pixels."),
         "unstack": _("Show all"),
         "lost": _("The library cannot be read just now: {reason}"),
-        "waits": _("What you do is kept, and done once the page has come."),
         "unanswered": _("The server does not answer. What you did last may not be stored."),
     }
 
@@ -320,7 +317,7 @@ def forms(spoken: Callable[[int], str]) -> list[str]:
     return [spoken(count).replace(words.number(count), "{count}", 1) for count in (1, 2)]
 
 
-def keys(who: Service | Person) -> list[list[str]]:
+def keys(service: Service) -> list[list[str]]:
     """Return the keys of the grid and what each does, of what the viewer may do."""
     known = [
         ("← → ↑ ↓", "", _("move; with Shift: extend the selection")),
@@ -341,4 +338,4 @@ def keys(who: Service | Person) -> list[list[str]]:
         ("/", "", _("search; ↓ goes to the pictures")),
         ("?", "", _("show shortcuts")),
     ]
-    return [[key, what] for key, act, what in known if not act or who.may(OFFERED[act])]
+    return [[key, what] for key, act, what in known if not act or service.may(OFFERED[act])]

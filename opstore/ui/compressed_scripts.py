@@ -1,7 +1,5 @@
 """Sends the scripts and styles of Streamlit's front end packed, each packed once a process: 0.9 MB to a new browser, not 3.7.
 
-It also lets a browser keep our typeface for a day, which Streamlit would have it ask for with every page.
-
 Streamlit sends them as they are, because it would pack them for every request. Their names tell their content, so what is packed
 never gets old; what is no such file is passed on as it is.
 """
@@ -17,15 +15,12 @@ from opstore.ui.inner_request import Answer, asked
 from opstore.ui.streamlit_private.served import LASTING
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 #: Bytes from which packing pays, and that are kept of all together; the whole front end has 2 MB packed.
 _LEAST, _MOST = 1_000, 16_000_000
 #: What is another for a packed file.
 _OTHER = (b"content-length", b"etag", b"vary", b"accept-ranges")
-#: The typeface; its name does not tell its content.
-FACE = "/app/static/InterVariable.woff2"
-_A_DAY = (b"cache-control", b"public, max-age=86400")
 
 
 class CompressedScripts:
@@ -38,9 +33,6 @@ class CompressedScripts:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send a packed file to a browser that takes one, and pass everything else on."""
-        if scope["type"] == "http" and scope["path"] == FACE:
-            await self._app(scope, receive, _kept_for_a_day(send))
-            return
         answer = await self._packed(scope, receive) if _is_wanted(scope) else None
         if answer is None:
             await self._app(scope, receive, send)
@@ -66,16 +58,6 @@ class CompressedScripts:
         if sum(len(other.body) for other in self._kept.values()) + len(answer.body) <= _MOST:
             self._kept[path] = answer
         return answer
-
-
-def _kept_for_a_day(send: Send) -> Send:
-    async def tell(message: Message) -> None:
-        if message["type"] == "http.response.start" and message["status"] in (200, 206, 304):
-            headers = [(name, value) for name, value in message["headers"] if name.lower() != _A_DAY[0]]
-            message = {**message, "headers": [*headers, _A_DAY]}
-        await send(message)
-
-    return tell
 
 
 def _is_wanted(scope: Scope) -> bool:

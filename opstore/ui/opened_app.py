@@ -52,11 +52,6 @@ def drawn() -> None:
     st.session_state[_DRAWN] = st.query_params.to_dict()
 
 
-def is_new() -> bool:
-    """Say whether no page has been drawn to its end in this window: it shows what came with the page's answer."""
-    return _DRAWN not in st.session_state
-
-
 def again() -> None:
     """Run the page anew from a part that runs by itself, unless that run was asked for before the address changed.
 

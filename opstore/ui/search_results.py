@@ -21,7 +21,7 @@ from opstore.ui import bulk_acts, drawer_annotations, drilldown, parts, words
 from opstore.ui.components.choices import choices
 from opstore.ui.components.grid import grid
 from opstore.ui.library import LOOKS, View, go, ways
-from opstore.ui.opened_app import again, is_new, opened, stay
+from opstore.ui.opened_app import again, opened, stay
 from opstore.ui.status_bar import IDLE
 from opstore.ui.studio import batch_captions
 from opstore.ui.take_selection import leave
@@ -78,13 +78,11 @@ def _appears(service: Service, current: View) -> None:
 def _first(service: Service, current: View) -> dict[str, Any] | None:
     """Return the first page of what is found where the grid does not have it: it need not ask, and its pictures are on the way.
 
-    A grid that stands, and has looked by itself for what was typed or what a chip leads to, has it; so has the first screen of a
-    window that opens the library as it is (`first_screen.py`).
+    A grid that stands, and has looked by itself for what was typed or what a chip leads to, has it.
     """
     looks = st.session_state.pop(LOOKS, False)
     stands, shown = GRID in st.session_state, current.source()
-    came = is_new() and not st.query_params.to_dict()
-    if came or (stands and (looks or st.session_state.get("grid-source") == shown)):
+    if stands and (looks or st.session_state.get("grid-source") == shown):
         page = None
     else:
         page = cards(service, current.query, order=current.order, group=current.group, mark=current.mark)

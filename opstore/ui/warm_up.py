@@ -27,13 +27,8 @@ def _load() -> None:
             importlib.import_module(name)
     from PIL import Image
 
-    from opstore.access.roles import LOCAL
-    from opstore.language.translations import LANGUAGES
-    from opstore.ui import bulk_acts, scripts, words
+    from opstore.ui.first_screen import screen
 
     Image.preinit()  # the page's icon
-    for language in LANGUAGES:
-        with words.spoken_in(language):
-            bulk_acts.spoken(LOCAL)  # catalogues are read, 0.1 s
-    scripts.grid_address()
+    screen([])  # catalogues are read, 0.1 s
     inspect.stack()  # Streamlit asks once who called it; the first answer looks at every module, 0.3 s

@@ -5,11 +5,9 @@ A string that the catalogue lacks is shown in English, never as an error; a test
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import re
 from collections.abc import Iterator, Mapping
-from contextvars import ContextVar
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -27,26 +25,13 @@ from opstore.providers import registry
 
 #: The cookie that keeps a language that was chosen, over reloads, tabs and deep links.
 COOKIE = "opstore-language"
-_before_session: ContextVar[str] = ContextVar("opstore-language", default="")
 _DECIMAL = re.compile(r"-?[0-9]+\.[0-9]+")
 #: Details that are names (of fields, files, formats, or what to type) or somebody else's words.
 LITERAL = ("name", "names", "key", "meant", "better", "quoted")
 
 
-@contextlib.contextmanager
-def spoken_in(language: str) -> Iterator[None]:
-    """Say everything in a language, where no session tells one: for an answer that comes before the page's script."""
-    token = _before_session.set(language)
-    try:
-        yield
-    finally:
-        _before_session.reset(token)
-
-
 def language() -> str:
     """Return the viewer's language: the one chosen here, else in an earlier visit, else the browser's."""
-    if told := _before_session.get():
-        return told
     for chosen in (st.session_state.get("language"), st.context.cookies.get(COOKIE)):
         if chosen in LANGUAGES:
             return str(chosen)

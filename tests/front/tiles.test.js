@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import "./page.js";
+import { Element } from "./page.js";
 import { dress, newTile, Words } from "../../opstore/ui/components/grid_tiles.js";
 import { face, tileOf } from "../../opstore/ui/components/tiles.js";
 import { rowOf } from "./grid_samples.js";
@@ -45,6 +45,16 @@ test("if there is no picture, or it cannot be shown, its words are", () => {
   face(tile, faceOf());
   pictureOf(tile).onerror();
   assert.equal(tile.children[0].text, "in words");
+});
+
+test("a picture that is on screen since before the grid is taken over", t => {
+  const known = new Element("img");
+  window.opstoreFirst = { picture: source => (source === "/a.webp" ? known : null), end: () => null };
+  t.after(() => delete window.opstoreFirst);
+  const tile = tileOf("x");
+  face(tile, faceOf());
+  assert.equal(pictureOf(tile), known);
+  assert.ok(tile.children[0].classList.contains("here"));
 });
 
 test("a tile of the grid is touched only where its row is another one", () => {

@@ -44,23 +44,8 @@ interface Window {
   /** Whether the history is kept in the steps of a person. */
   opstoreHistory?: boolean;
   opstoreEarly?: Early | null;
-  /** The first screen of the Library: a grid that stands before the page, for as long as it does; who mounts one takes it. */
-  opstoreFirst?: {
-    grid: import("../../opstore/ui/components/grid.js").Grid;
-    take(
-      parent: HTMLElement | ShadowRoot,
-      data: import("../../opstore/ui/components/grid.js").Given,
-    ): import("../../opstore/ui/components/grid.js").Grid | null;
-  };
-  /** What the page's answer brings for it, and the keys that were pressed before the grid's code had come. */
-  opstoreGiven?: import("../../opstore/ui/components/grid_first.js").Brought;
-  opstoreKeys?: () => KeyboardEvent[];
-  /** Runs a script after the first frame. */
-  opstoreAfterFrame?: (address: string) => void;
-  /** Mounts a grid, once its code is here. */
-  opstoreGrid?: (component: Component<import("../../opstore/ui/components/grid.js").Given>) => () => void;
-  /** What a grid looks like. */
-  opstoreGridStyle?: string;
+  /** The first screen of the Library, which comes before the grid: its pictures, and its end, which gives what was clicked in it. */
+  opstoreFirst?: { picture(source: string): HTMLImageElement | null; end(): string | null };
   /** Tells who makes clicks of presses that one was held back; whether they are making one now. */
   opstoreHeld?: () => void;
   opstoreMeant?: boolean;

@@ -28,19 +28,9 @@ import { ownTab } from "./own_tab.js";
  *   first?: Answer | null, ways?: Record<string, Record<string, string>> }} Given What the page's script gives: see components/grid.py. */
 
 const BACK = 3000,
-  CLOSING = 50,
-  PATIENT = 1000;
-
-/** Give what a grid stands in the look of one: its sheet comes with its code. @param {HTMLElement | ShadowRoot} parent */
-function styled(parent) {
-  if (!(parent instanceof ShadowRoot) || parent.adoptedStyleSheets.length) return;
-  const sheet = new CSSStyleSheet();
-  sheet.replaceSync(window.opstoreGridStyle ?? "");
-  parent.adoptedStyleSheets = [sheet];
-}
-
-/** What scrolls all that stands in it. @param {HTMLElement | ShadowRoot} parent */
-const scrolling = parent => scrollerOf(parent instanceof ShadowRoot ? parent.host : parent);
+  CLOSING = 50;
+/** @type {WeakMap<object, Grid>} */
+const grids = new WeakMap();
 
 /** The elements that a grid is made of. @param {Words} words */
 const elements = words => ({
@@ -74,12 +64,8 @@ export class Grid {
     this.trigger = null;
     /** @type {import("./grid_over.js").Preview | null} */
     this.shown = null;
-    /** What the page's script is told once it is there, the last of each kind. @type {Map<string, unknown>} */
-    this.untold = new Map();
-    /** @type {ReturnType<typeof setTimeout> | undefined} until it is said that something waits */
-    this.waiting = undefined;
-    /** Whether it stands before the page, and moves into it. */
-    this.isFirst = parent instanceof ShadowRoot && parent.host.id === "opstore-first";
+    /** @type {string | null} what was clicked in the first screen, and is to be opened */
+    this.wanted = null;
     /** When the person last went back in the window's history. */
     this.wentBack = 0;
     // Whether a pointer went down last, whether it was held until it chose, and whether the focus moves without the person.
@@ -90,7 +76,6 @@ export class Grid {
     this.noticeEnds = undefined;
 
     const { list, bar, notice: line, count, fresh } = elements(this.words);
-    styled(parent);
     this.root = part(parent, ".root");
     this.list = list;
     this.bar = bar;
@@ -98,8 +83,7 @@ export class Grid {
     this.count = count;
     this.fresh = fresh;
     this.root.replaceChildren(toolbar(this), list, el("div", { className: "float" }, line, bar));
-    this.scroll = new Scroll(list, scrolling(parent));
-    this.unscrolled = new AbortController();
+    this.scroll = new Scroll(list, scrollerOf(parent instanceof ShadowRoot ? parent.host : parent));
     this.pages = new Pages({ lost: () => {} });
     this.selection = new Selection();
     this.acts = actsOf(this);
@@ -132,7 +116,7 @@ export class Grid {
     document.addEventListener("keydown", event => pressAnywhere(this, event), on);
     for (const type of ["keydown", "click"]) addEventListener(type, early, { ...on, capture: true }); // before the drawer
     const shown = new URLSearchParams(location.search).get("operation");
-    if (shown && window.opstoreEarly?.id !== shown) opening(shown); // a grid that is made anew leaves what waits
+    if (shown) opening(shown);
     document.addEventListener("visibilitychange", () => this.follower.poll(), on);
     addEventListener(
       "popstate",
@@ -159,20 +143,13 @@ export class Grid {
       },
       on,
     );
-    this.listenToScrolling();
+    this.listenToScrolling({ ...on, passive: true });
   }
 
-  listenToScrolling() {
-    const { scroller } = this.scroll,
-      on = { signal: this.unscrolled.signal, passive: true };
-    scroller.addEventListener(
-      "scroll",
-      () => {
-        this.places.scrolled();
-        if (this.isFirst) this.drawing.wanted();
-      },
-      on,
-    );
+  /** @param {AddEventListenerOptions} on */
+  listenToScrolling(on) {
+    const { scroller } = this.scroll;
+    scroller.addEventListener("scroll", () => this.places.scrolled(), on);
     for (const sign of ["wheel", "pointerdown", "keydown", "touchmove"])
       scroller.addEventListener(
         sign,
@@ -186,38 +163,12 @@ export class Grid {
   end() {
     this.places.end();
     this.ended.abort();
-    this.unscrolled.abort();
-    clearTimeout(this.waiting);
     handOver(this.acts.open);
     this.acts.end();
     this.pages.close();
     this.drawing.end();
     this.follower.end();
     clearTimeout(this.noticeEnds);
-  }
-
-  /** Stand in the page from now on, with all that is here: nothing of it is another one. @param {HTMLElement | ShadowRoot} parent */
-  moveTo(parent) {
-    const focused = this.focused(),
-      { scroll, places } = this,
-      { scrollTop } = scroll.scroller,
-      down = scroll.down(),
-      root = part(parent, ".root");
-    const within = focused instanceof HTMLElement && this.root.contains(focused) ? focused : null;
-    styled(parent);
-    this.isFirst = false;
-    this.unscrolled.abort();
-    this.unscrolled = new AbortController();
-    root.replaceChildren(...this.root.childNodes);
-    this.root = root;
-    scroll.scroller = scrolling(parent);
-    scroll.scroller.scrollTop = scrollTop;
-    this.listenToScrolling();
-    this.drawing.moved();
-    places.stay(down);
-    this.drawing.arrange();
-    if (within) this.focus(within);
-    places.hold();
   }
 
   /** Show another search, from its top or, on the way back, from where it was. @param {Given} data @param {boolean} back @param {Answer | null} answer */
@@ -267,7 +218,7 @@ export class Grid {
       this.ahead.followed();
     } else if (printOf(data) !== this.print) this.begin(data, Date.now() - this.wentBack < BACK, data.first);
     this.tell();
-    this.tellAll();
+    this.takeOver();
     this.acts.hear(data.outcome);
     if (was.open && !data.open) setTimeout(() => this.walk.returnTo(window.opstoreSeen ?? was.open ?? ""), CLOSING); // where the drawer was last
     if (was !== data) this.follower.poll(); // something on the page was changed, perhaps: look
@@ -312,27 +263,13 @@ export class Grid {
     this.scroll.toTop();
   }
 
-  /** Tell the page's script what has happened; where there is none yet, once it is there. @param {string} name @param {unknown} value */
-  happened(name, value) {
-    if (this.trigger) {
-      this.trigger(name, value);
-      return;
-    }
-    this.untold.set(name, value);
-    this.waits();
-  }
-
-  tellAll() {
-    if (this.waiting !== undefined) notice(this, "");
-    clearTimeout(this.waiting);
-    this.waiting = undefined;
-    for (const [name, value] of this.untold) this.happened(name, value);
-    this.untold.clear();
-  }
-
-  /** Say of what a person has done that it waits, if it waits long. */
-  waits() {
-    this.waiting ??= setTimeout(() => notice(this, this.words.say("waits"), [], 0), PATIENT);
+  /** The first screen, which came before the grid, has done its work; what was clicked in it opens. */
+  takeOver() {
+    this.wanted = window.opstoreFirst?.end() ?? this.wanted;
+    if (!this.wanted || !this.trigger) return;
+    this.selection.current = this.wanted;
+    this.wanted = null;
+    this.open();
   }
 
   // -- the focus ----------------------------------------------------------------------------------------------------------------
@@ -369,7 +306,7 @@ export class Grid {
     this.places.save();
     this.shown?.close();
     opening(current);
-    this.happened("opened", current);
+    this.trigger?.("opened", current);
   }
 
   /** @param {string} id */
@@ -428,3 +365,25 @@ export class Grid {
 
 /** @param {Given} data */
 const printOf = data => JSON.stringify([data.source, data.rows]);
+
+/** @param {Component<Given>} component */
+export default function ({ data, parentElement, setTriggerValue }) {
+  let grid = grids.get(parentElement);
+  if (grid && grid.words.words.language !== data.words.language) {
+    grid.end();
+    grid = undefined;
+  }
+  if (!grid) {
+    grid = new Grid(parentElement, data);
+    grids.set(parentElement, grid);
+  }
+  grid.update(data, setTriggerValue);
+  const shown = grid;
+  // Where two runs of the page follow each other closely, Streamlit ends the first one's part while the second one's stands.
+  return () => {
+    if (!parentElement.isConnected) {
+      shown.end();
+      grids.delete(parentElement);
+    }
+  };
+}

@@ -8,8 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from opstore.ui import presses, scripts
-from opstore.ui.components import script
+from opstore.ui import presses
+from opstore.ui.components import script, style
 
 #: What can be done with chosen operations; anything else that arrives is nobody's act.
 KINDS = ("rate", "favorite", "tag", "trash", "restore", "remove", "undo")
@@ -17,7 +17,8 @@ KINDS = ("rate", "favorite", "tag", "trash", "restore", "remove", "undo")
 WAYS = ("compare", "share", "review", "use", "remix")
 
 _HTML = '<div class="root"></div>\n<span hidden></span>'
-_JS = script("grid_address.js")
+_CSS = style("tiles.css", "grid.css")
+_JS = script("grid.js")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Act:
         return cls(name[:64], str(kind), chosen, sent.get("value"), window[:64] if isinstance(window, str) else "")
 
 
-_mount = st.components.v2.component("opstore_grid", html=_HTML, js=_JS)
+_mount = st.components.v2.component("opstore_grid", html=_HTML, css=_CSS, js=_JS)
 
 
 def grid(
@@ -68,7 +69,7 @@ def grid(
     `outcome` (of the last act), `trash` (whether it shows the trash), `first` (the answer of `source`, or None), `ways` (sources
     by the key of a box and the words of a choice in it, for which the grid looks as soon as it is made).
     """
-    contents = {"source": source, "rows": rows, "words": words, "code": scripts.grid_address(), **data}
+    contents = {"source": source, "rows": rows, "words": words, **data}
 
     def opening() -> None:
         state = st.session_state.get(key)

@@ -106,7 +106,6 @@ export function act(grid, kind, ids = grid.targets(), value = null) {
   }
   if (leaves(wanted)) leave(grid, ids);
   grid.redraw();
-  if (!acts.ready) grid.waits();
   acts.flush();
 }
 
@@ -142,5 +141,5 @@ export function away(grid, way) {
   if (!ids.length || grid.trash) return;
   grid.places.save();
   grid.shown?.close();
-  grid.happened("away", { way, ids: ids.slice(0, 1000), turn: Date.now() });
+  grid.trigger?.("away", { way, ids: ids.slice(0, 1000), turn: Date.now() });
 }

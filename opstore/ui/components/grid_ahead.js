@@ -4,8 +4,8 @@
 
 import { around } from "./dom.js";
 import { AGAIN } from "./grid_acts.js";
+import { SEARCH } from "./grid_keys.js";
 import { LIMIT } from "./grid_pages.js";
-import { SEARCH } from "./grid_search.js";
 
 /** @typedef {import("./grid.js").Grid} Grid */
 

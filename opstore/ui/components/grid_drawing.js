@@ -10,42 +10,22 @@ import { dress, GAP, measured, newTile, skeleton } from "./grid_tiles.js";
 /** @typedef {{ page: Page, element: HTMLElement, start: number, near: boolean, whole: boolean, rest: ReturnType<typeof setTimeout> | null }} Section
  *  `whole` once all its rows are drawn, not only those in the window. */
 
-/** When the tiles follow that nobody sees yet: beside the page, later than it, for it is on its way. */
-const REST = 150,
-  BEFORE_PAGE = 5000;
+const REST = 150;
 
 export class Drawing {
   /** @param {Grid} grid */
   constructor(grid) {
+    const { scroller } = grid.scroll;
     this.grid = grid;
     this.list = grid.list;
     /** @type {Map<Element, Section>} */
     this.sections = new Map();
-    this.watch = this.watchOf(grid.scroll.scroller);
-    this.wide = new ResizeObserver(() => this.arrange());
-    this.wide.observe(grid.root);
-  }
-
-  /** What sees what comes near the window of its scroller. @param {Element} scroller */
-  watchOf(scroller) {
-    return new IntersectionObserver(entries => this.seen(entries), {
+    this.watch = new IntersectionObserver(entries => this.seen(entries), {
       root: scroller.isConnected ? scroller : null,
       rootMargin: "100% 0px 200%",
     });
-  }
-
-  /** The grid has another root, and another scroller. */
-  moved() {
-    const { root, scroll } = this.grid;
-    this.watch.disconnect();
-    this.watch = this.watchOf(scroll.scroller);
-    for (const element of this.sections.keys()) this.watch.observe(element);
-    this.wide.disconnect();
-    this.wide.observe(root);
-    for (const section of this.sections.values()) {
-      if (section.rest !== null) clearTimeout(section.rest);
-      section.rest = null;
-    }
+    this.wide = new ResizeObserver(() => this.arrange());
+    this.wide.observe(grid.root);
   }
 
   end() {
@@ -148,18 +128,9 @@ export class Drawing {
     const { pages } = this.grid,
       found = pages.locate(at),
       section = found && pages.list[found[0]]?.place;
-    if (!section || (section.near && (section.whole || this.tileOf(pages.rowNow(at)?.id ?? null)))) return;
+    if (!section || (section.near && section.whole)) return;
     section.near = section.whole = true;
     this.arrange();
-  }
-
-  /** Somebody scrolls: what comes into the window is wanted now. */
-  wanted() {
-    for (const section of this.sections.values())
-      if (section.near && !section.whole) {
-        section.whole = true;
-        this.draw(section);
-      }
   }
 
   // -- tiles --------------------------------------------------------------------------------------------------------------------
@@ -206,6 +177,7 @@ export class Drawing {
       this.mark(tile, start + at, this.column(section, at));
     });
     this.list.classList.toggle("choosing", this.grid.selection.size > 0);
+    this.grid.takeOver();
   }
 
   /** What is in the window is drawn first, and its pictures are asked for before the others of its page; those follow.
@@ -218,7 +190,7 @@ export class Drawing {
         section.rest = null;
         section.whole = true;
         if (section.near) this.draw(section);
-      }, this.grid.isFirst ? BEFORE_PAGE : REST);
+      }, REST);
     return eager;
   }
 

@@ -3,11 +3,11 @@
 
 import { around, origin } from "./dom.js";
 import { preview, help, tags } from "./grid_over.js";
-import { toSearch } from "./grid_search.js";
-import { DIALOG } from "../streamlit_private/page.js";
+import { DIALOG, textBox } from "../streamlit_private/page.js";
 
 /** @typedef {import("./grid.js").Grid} Grid */
 
+export const SEARCH = textBox(".st-key-search-row");
 const PRESS = 450,
   RELEASED = 400,
   STILL = 10;
@@ -45,7 +45,9 @@ export function stepOf(key, list) {
 const AT_ONCE = {
   Escape: grid => grid.clear(),
   "?": grid => help(grid),
-  "/": grid => toSearch(grid),
+  "/": () => {
+    /** @type {HTMLElement | null} */ (document.querySelector(SEARCH + " input"))?.focus();
+  },
 };
 /** @type {Record<string, (grid: Grid) => unknown>} */
 const ALONE = {
@@ -88,15 +90,12 @@ export function pressHere(grid, event) {
   if (!event.defaultPrevented && !document.querySelector(DIALOG)) press(grid, event);
 }
 
-/** Whether a key means something where nothing has the focus. @param {KeyboardEvent} event */
-export const isIdleKey = ({ key }) => key !== " " && key !== "Enter";
-
 /** A key that is pressed where nothing has the focus is for the grid, unless something is open over it. @param {Grid} grid @param {KeyboardEvent} event */
 export function pressAnywhere(grid, event) {
   const open = document.querySelector(`${DIALOG}, dialog[open]`) ?? grid.root.querySelector("dialog[open]");
   if (event.defaultPrevented || open) return;
   const idle = document.activeElement === document.body || document.activeElement === null;
-  if (idle && isIdleKey(event)) press(grid, event);
+  if (idle && event.key !== " " && event.key !== "Enter") press(grid, event);
   else if (event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey) && !typing(event)) grid.undo();
 }
 
@@ -113,7 +112,7 @@ export function click(grid, event) {
     touch = event instanceof PointerEvent && event.pointerType === "touch" && selection.size > 0;
   grid.walk.halt();
   selection.stand(id, at);
-  if (around(event, ".stack")) grid.happened("unstacked", id);
+  if (around(event, ".stack")) grid.trigger?.("unstacked", id);
   else if (event.shiftKey) grid.range(at).then(() => grid.redraw());
   else if (event.ctrlKey || event.metaKey || touch || around(event, ".pick") || grid.trash) grid.toggle(id);
   else {

@@ -12,11 +12,8 @@ const LISTS = 20,
   PAUSE = 200,
   SETTLED = 1500;
 const NAME = "opstore-place:",
-  ORDER = "opstore-places";
-
-
-/** Under which a browser keeps where the list stands, by the width of the window. */
-export const STANDS = "opstore-stands";
+  ORDER = "opstore-places",
+  STANDS = "opstore-stands";
 
 export class Places {
   /** @param {Grid} grid */
@@ -56,8 +53,8 @@ export class Places {
 
   /** Where the list stands in a window of this width: the first screen of the next visit stands there before anything else does. */
   saveStand() {
-    const { list, trash, scroll, isFirst } = this.grid;
-    if (location.search || trash || isFirst) return;
+    const { list, trash, scroll } = this.grid;
+    if (location.search || trash) return;
     const { left, top, width } = list.getBoundingClientRect(),
       of = innerWidth;
     /** @type {{ of: number }[]} */
@@ -66,17 +63,9 @@ export class Places {
     if (width) stored.set(localStorage, STANDS, [...others, { of, left, top: top + scroll.scroller.scrollTop, width }]);
   }
 
-  /** @param {{ first: number, offset: number } | null} place */
+  /** @param {Place | null} place */
   comeTo(place) {
     this.returning = place && { at: place.first, offset: place.offset, until: Date.now() + HOLDS };
-  }
-
-  /** The list has moved with the person in it: where they looked, `down` in it, they look on. @param {number} down */
-  stay(down) {
-    clearTimeout(this.standing);
-    this.standing = setTimeout(() => this.saveStand(), SETTLED);
-    if (this.returning) this.returning.until = Date.now() + HOLDS;
-    else if (down > 0) this.comeTo({ first: 0, offset: down });
   }
 
   /** What stands above the grid may still be on its way: hold the place until it stands, or the person scrolls. */

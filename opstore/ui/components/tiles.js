@@ -38,7 +38,12 @@ function picture(frame, source, label, words, eager) {
     word();
     return;
   }
-  const image = el("img", { loading: eager ? "eager" : "lazy", decoding: "async" });
-  Object.assign(image, { alt: label, onerror: word, onload: () => frame.classList.add("here"), src: source });
+  const known = window.opstoreFirst?.picture(source); // on screen since before the grid
+  const image = known ?? el("img", { loading: eager ? "eager" : "lazy", decoding: "async" });
+  Object.assign(image, { alt: label, onerror: word, onload: () => frame.classList.add("here") });
+  if (known) {
+    image.decoding = "sync";
+    frame.classList.add("here");
+  } else image.src = source;
   frame.replaceChildren(image);
 }

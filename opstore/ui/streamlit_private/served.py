@@ -14,8 +14,6 @@ LANGUAGE = b'<html lang="en">'
 #: Behind it the page names its style sheet, for which every script after it would wait.
 TITLE = b"</title>"
 STYLE = re.compile(r"""<link rel="stylesheet" crossorigin href="\./(static/css/[\w.-]+)">""")
-#: The script that begins its front end; those that it imports are named beside it, to be loaded at once.
-ENTRY = re.compile(rb'<script type="module" crossorigin src="(\./static/js/[\w.-]+)"></script>')
 #: Where its server is: without it, a page whose address has more than a name asks below that address first.
 SERVER = b"<script>window.__streamlit = { BACKEND_BASE_URL: location.origin };</script>"
 #: A script that every page begins with.

@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import FilePayload, Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, expect
 
 from opstore import Store
 from opstore.app import App, Settings
 from opstore.media.provenance import declared
 from opstore.service import NewOperation
 from tests.browser import PATIENCE, Server, Visitor, Windows, box
-from tests.browser_library import eventually
 
 pytest_plugins = ("tests.browser_fixtures",)
 
@@ -212,54 +211,6 @@ def test_a_wrong_file_is_told_in_words_and_makes_nothing(server: Server, windows
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("way", ["mouse", "key", "both", "Enter"])
-def test_generate_waits_for_a_picture_that_is_on_its_way(server: Server, windows: Windows, photo: Photo, way: str) -> None:
-    text = f"waited for, {way}"
-    with windows.visit(server) as visitor:
-        page = visitor.open()
-        visitor.prompt.fill(text)
-        held: list[Route] = []
-        page.route("**/_stcore/upload_file/**", lambda route: held.append(route))
-        cat: FilePayload = {"name": "cat.jpg", "mimeType": "image/jpeg", "buffer": photo("chelsea", size=(200, 150))}
-        page.locator('input[type="file"]').set_input_files(cat)
-        expect(page.get_by_test_id("stFileChipIconSpinner")).to_be_visible()
-        eventually(page, lambda: bool(held))
-        if way in ("mouse", "both"):
-            visitor.generate.click()
-        if way in ("key", "both"):
-            visitor.prompt.press("Control+Enter")
-        if way == "Enter":
-            visitor.generate.press("Enter")
-        expect(page.get_by_role("status").filter(has_text="Waiting for the image")).to_be_visible()
-        assert not server.by_prompt(text)
-        for route in held:
-            route.continue_()
-        stored = server.stored(text)
-        assert stored["inputCount"] == 1 and stored["operationType"] == "image_edit_single"
-        assert len(server.by_prompt(text)) == 1
-
-
-def test_who_writes_on_while_a_picture_is_on_its_way_is_told_that_nothing_was_started(
-    server: Server, windows: Windows, photo: Photo
-) -> None:
-    with windows.visit(server) as visitor:
-        page = visitor.open()
-        visitor.prompt.fill("not yet")
-        held: list[Route] = []
-        page.route("**/_stcore/upload_file/**", lambda route: held.append(route))
-        cat: FilePayload = {"name": "cat.jpg", "mimeType": "image/jpeg", "buffer": photo("chelsea", size=(200, 150))}
-        page.locator('input[type="file"]').set_input_files(cat)
-        eventually(page, lambda: bool(held))
-        visitor.generate.click()
-        visitor.prompt.press_sequentially(", sepia")
-        expect(page.get_by_role("status").filter(has_text="Not started")).to_be_visible()
-        for route in held:
-            route.continue_()
-        expect(page.get_by_role("img", name="Image 1")).to_be_visible(timeout=PATIENCE)
-        visitor.settle()
-        assert not server.by_prompt("not yet") and not server.by_prompt("not yet, sepia")
-
-
 # -- work under way ------------------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Error, FilePayload, Locator, Page, Route, expect
 
 from tests.browser import PATIENCE, Server, Visitor, Windows
 from tests.browser_library import eventually
@@ -45,6 +45,59 @@ def test_nothing_is_made_while_a_refused_file_stands_there(server: Server, windo
         assert (server.data / "operations" / sidecar["inputFiles"][0]).read_bytes() == heic("turned")
         answer = page.request.get(f"{server.address}/api/files/{sidecar['inputFiles'][0]}?shown=1")
         assert answer.headers["content-type"] == "image/webp"
+
+
+def on_its_way(visitor: Visitor, photo: Photo, text: str) -> list[Route]:
+    """Write a prompt and give a picture, which stays on its way until what is returned goes on."""
+    page = visitor.open()
+    held: list[Route] = []
+    visitor.prompt.fill(text)
+    page.route("**/_stcore/upload_file/**", lambda route: held.append(route))
+    cat: FilePayload = {"name": "cat.jpg", "mimeType": "image/jpeg", "buffer": photo("chelsea", size=(200, 150))}
+    page.locator('input[type="file"]').set_input_files(cat)
+    expect(page.get_by_test_id("stFileChipIconSpinner")).to_be_visible()
+    eventually(page, lambda: bool(held))
+    return held
+
+
+@pytest.mark.parametrize("way", ["mouse", "key", "both", "Enter"])
+def test_generate_waits_for_a_picture_that_is_on_its_way(server: Server, windows: Windows, photo: Photo, way: str) -> None:
+    text = f"waited for, {way}"
+    with windows.visit(server) as visitor:
+        held = on_its_way(visitor, photo, text)
+        if way in ("mouse", "both"):
+            visitor.generate.click()
+        if way in ("key", "both"):
+            visitor.prompt.press("Control+Enter")
+        if way == "Enter":
+            visitor.generate.press("Enter")
+        expect(visitor.page.get_by_role("status").filter(has_text="Waiting for the image")).to_be_visible()
+        assert not server.by_prompt(text)
+        for route in held:
+            route.continue_()
+        stored = server.stored(text)
+        assert stored["inputCount"] == 1 and stored["operationType"] == "image_edit_single"
+        assert len(server.by_prompt(text)) == 1
+
+
+@pytest.mark.parametrize("way", ["writes", "takes it away"])
+def test_who_does_something_else_while_a_picture_is_on_its_way_is_told_that_nothing_was_started(
+    server: Server, windows: Windows, photo: Photo, way: str
+) -> None:
+    text = f"not yet, {way}"
+    with windows.visit(server) as visitor:
+        held, page = on_its_way(visitor, photo, text), visitor.page
+        visitor.generate.click()
+        if way == "writes":
+            visitor.prompt.press_sequentially("!")
+        else:
+            page.get_by_test_id("stFileChip").get_by_role("button").click()
+        expect(page.get_by_role("status").filter(has_text="Not started")).to_be_visible()
+        for route in held:
+            with contextlib.suppress(Error):  # it is not asked for any more
+                route.continue_()
+        visitor.settle()
+        assert not server.by_prompt(text) and not server.by_prompt(f"{text}!")
 
 
 def test_what_was_begun_outlives_reload_back_and_language_and_stays_in_its_tab(

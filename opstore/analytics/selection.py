@@ -219,9 +219,8 @@ class Selection:
 
         def make() -> Numbers:
             rows = self.rows
-            if (
-                rows is not None and self._are_most
-            ):  # with nothing to add for the others, which takes less than to leave them out, and sums the same
+            if rows is not None and self._are_most:
+                # With nothing to add for the others: that takes less than to leave them out, and sums the same.
                 weights = self.base.amount(column) * rows
                 flat = np.bincount(self.base.cells(axes), weights, minlength=self._size(axes))
                 return self._shaped(flat.astype(float), axes)

@@ -84,9 +84,8 @@ def survey(store: Store, report: Report = quiet) -> Survey:
     for operation_id, size in sizes.items():
         months[_month(operation_id), "unknown"] += size
     kinds["trash"] = sum(size for _, size in in_bites(Folder(store.root / "trash").sizes(), NAMES))
-    kinds["cache"] = sum(
-        {found.st_ino: found.st_size for found in in_bites(_below(store), NAMES)}.values()
-    )  # many names are links to one file
+    cached = {found.st_ino: found.st_size for found in in_bites(_below(store), NAMES)}  # many names are links to one file
+    kinds["cache"] = sum(cached.values())
     return Survey(tuple(facts), dict(kinds), dict(months))
 
 

@@ -59,6 +59,7 @@ def _stats(options: argparse.Namespace) -> int:
     if answer is None:
         figures = _usage(options, index, query, now)
         answer = _document(figures) if options.json else list(_lines(figures))
+        caught_up(index)  # what has gone meanwhile is to be seen: the answer tells prompts
         if _state(index, now) == state:  # else nobody can tell of which of the two it is
             kept.keep(question, state, answer)
     if options.json:

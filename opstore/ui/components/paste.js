@@ -1,7 +1,7 @@
 /* Hears pictures that are pasted, holds Generate back while one is on its way or refused, and tells which files are refused. Who presses
    Generate while a picture is on its way has pressed it: that is done once the picture is here, and said meanwhile. */
 
-import { refusedFiles, REFUSED_ATTRIBUTE, scriptState, UPLOADER, WAITING_FILE } from "../streamlit_private/page.js";
+import { MODAL, refusedFiles, REFUSED_ATTRIBUTE, scriptState, UPLOADER, WAITING_FILE } from "../streamlit_private/page.js";
 import { around, el, origin } from "./dom.js";
 
 /** @type {WeakMap<HTMLElement | ShadowRoot, AbortController>} */
@@ -27,7 +27,10 @@ let waiting = null;
 /** @returns {HTMLButtonElement | null} */
 const generate = () => document.querySelector(`${GENERATE} button`);
 
-/** Press Generate once no picture is on its way any more; not after something was written, a file was refused, or the page left. */
+/**
+ * Press Generate once no picture is on its way any more. Not after something else was done: written, chosen, a file taken away or refused, a
+ * dialog opened, the page left: it would be another request than was asked for.
+ */
 function later() {
   if (waiting) return;
   const ended = new AbortController(),
@@ -45,7 +48,7 @@ function later() {
     setTimeout(() => note.remove(), dropped ? SAID : 0);
   };
   const timer = setInterval(() => {
-    if (location.pathname !== from || refusedFiles().length) return over(true);
+    if (location.pathname !== from || refusedFiles().length || document.querySelector(MODAL)) return over(true);
     here = !reading && !document.querySelector(WAITING_FILE) && scriptState().rests ? here + 1 : 0;
     if (here < LOOKS) return;
     over(false);
@@ -55,7 +58,9 @@ function later() {
     generate()?.click();
     box.focus({ preventScroll: true });
   }, LOOK);
-  addEventListener("input", () => over(true), { capture: true, signal: ended.signal });
+  const on = { capture: true, signal: ended.signal };
+  addEventListener("input", () => over(true), on);
+  addEventListener("click", event => around(event, GENERATE) || over(true), on);
 }
 
 /**
@@ -112,7 +117,7 @@ export function hold(event) {
   if (clicked && reading && !waits) pressed = true;
   if (!sends || !(waits || (clicked && reading))) return;
   event.stopImmediatePropagation();
-  if (waits && !refusedFiles().length) later();
+  if (waits && !refusedFiles().length && !document.querySelector(MODAL)) later();
 }
 
 /** @param {Component<{ most: number } & Words>} component */
